@@ -1,0 +1,1 @@
+"""Pure functions of strings and arrays: no Dask, no Zarr, no files."""

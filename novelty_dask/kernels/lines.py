@@ -1,0 +1,246 @@
+r"""Bytes in, lines of text out, and a reason for every line that is no text.
+
+A stream is read in chunks of any sizes.  A line ends with LF or CRLF; the last one may lack its end; a UTF-8
+byte order mark at the start of a file is no part of the first line.  The lines do not depend on where the
+chunks were cut.
+
+No line is dropped silently and none can exhaust memory: of a line over the limit only as much is kept as
+shows that it is over, and its batch names it with its number, a `Reason` and a sample that is safe to print.
+
+>>> [batch] = read_lines([b"https://a.example/\nhttps://b.example/\n\xff\n"])
+>>> batch.texts
+['https://a.example/', 'https://b.example/']
+>>> batch.rejected
+[Rejected(number=2, reason=<Reason.INVALID_UTF8: 'invalid-utf8'>, sample='\\xff')]
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_BYTES = 8192
+SAMPLE_BYTES = 80
+_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Reason(StrEnum):
+    """Why a line is no row of the corpus; the values are stable words of the run on disk."""
+
+    BLANK = "blank"
+    TOO_LONG = "too-long"
+    NUL = "nul"
+    INVALID_UTF8 = "invalid-utf8"
+    NOT_A_URL = "not-a-url"
+
+
+class Rejected(NamedTuple):
+    """A line that was not accepted.
+
+    Parameters
+    ----------
+    number : int
+        Position of the line in its stream, from 0.
+    reason : Reason
+        Why it was not accepted.
+    sample : str
+        Its first 80 bytes, printable ASCII only: all else, and the backslash, is escaped with a backslash.
+    """
+
+    number: int
+    reason: Reason
+    sample: str
+
+
+class LineBatch(NamedTuple):
+    """Consecutive lines of a stream, accepted and rejected.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64, shape (n_accepted,)
+        Position of each accepted line in the stream, from 0, ascending.
+    texts : list of str
+        The accepted lines, without surrounding ASCII whitespace.
+    rejected : list of Rejected
+        The other lines, ascending.
+    """
+
+    numbers: NDArray[np.int64]
+    texts: list[str]
+    rejected: list[Rejected]
+
+    @property
+    def n_lines(self) -> int:
+        """Number of lines of the batch, accepted or not."""
+        return len(self.texts) + len(self.rejected)
+
+
+def read_lines(
+    chunks: Iterable[bytes], max_bytes: int = MAX_BYTES, *, first_chunk_is_start: bool = True
+) -> Iterator[LineBatch]:
+    r"""Decode a stream into batches of lines, about one a chunk.
+
+    Parameters
+    ----------
+    chunks : iterable of bytes
+        Consecutive pieces of the stream, of any sizes.
+    max_bytes : int, default 8192
+        Longest line to accept, without its end.
+    first_chunk_is_start : bool, default True
+        Whether the stream starts where its file does, so that a byte order mark there is dropped.
+
+    Yields
+    ------
+    LineBatch
+        The next lines; together the batches hold every line of the stream.
+
+    Examples
+    --------
+    >>> [batch.texts for batch in read_lines([b"a.example/1\r\na.exam", b"ple/2"])]
+    [['a.example/1'], ['a.example/2']]
+    """
+    start = 0
+    for raws in split_lines(chunks, max_bytes, first_chunk_is_start=first_chunk_is_start):
+        yield _decode_batch(raws, start, max_bytes)
+        start += len(raws)
+
+
+def split_lines(
+    chunks: Iterable[bytes], max_bytes: int = MAX_BYTES, *, first_chunk_is_start: bool = True
+) -> Iterator[list[bytes]]:
+    r"""Cut a stream into raw lines, one list for each chunk in which a line ends.
+
+    A line of more than `max_bytes` may lose its end, but stays longer than `max_bytes`, so that `decode_line`
+    refuses it.  Memory is bounded by one chunk and one line of `max_bytes`.
+
+    Parameters
+    ----------
+    chunks : iterable of bytes
+        Consecutive pieces of the stream, of any sizes.
+    max_bytes : int, default 8192
+        Longest line to keep whole, without its end.
+    first_chunk_is_start : bool, default True
+        Whether the stream starts where its file does, so that a byte order mark there is dropped.
+
+    Yields
+    ------
+    list of bytes
+        The next lines, at least one, without LF or CRLF.
+
+    Examples
+    --------
+    >>> list(split_lines([b"one\r\ntw", b"o\nthree"]))
+    [[b'one'], [b'two'], [b'three']]
+    """
+    bom = _BOM if first_chunk_is_start else b""
+    for raws in _split_at_newlines(chunks, max(max_bytes, SAMPLE_BYTES) + len(_BOM + b"\r") + 1):
+        raws[0] = raws[0].removeprefix(bom)
+        bom = b""
+        yield [raw.removesuffix(b"\r") for raw in raws]
+
+
+def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
+    r"""Return the text of a line without surrounding ASCII whitespace, or the reason why it has none.
+
+    Parameters
+    ----------
+    raw : bytes
+        A line without its end.
+    max_bytes : int, default 8192
+        Longest line to accept.
+
+    Returns
+    -------
+    str or Reason
+        Told apart by ``isinstance(result, Reason)``, as a `Reason` is a str too.
+
+    Examples
+    --------
+    >>> decode_line(b" https://example.org/ ")
+    'https://example.org/'
+    >>> decode_line(b"\xff")
+    <Reason.INVALID_UTF8: 'invalid-utf8'>
+    """
+    if len(raw) > max_bytes:
+        return Reason.TOO_LONG
+    if b"\0" in raw:
+        return Reason.NUL
+    try:
+        text = raw.strip().decode()
+    except UnicodeDecodeError:
+        return Reason.INVALID_UTF8
+    return Reason.BLANK if not text or text.isspace() else text
+
+
+def sample_of(raw: bytes) -> str:
+    r"""Return the first 80 bytes of a line as text that is safe for a terminal.
+
+    Parameters
+    ----------
+    raw : bytes
+        A line of any length and content.
+
+    Returns
+    -------
+    str
+        Printable ASCII; all else, and the backslash, is escaped with a backslash.
+
+    Examples
+    --------
+    >>> sample_of(b"caf\xe9 \x1b[31m")
+    'caf\\xe9 \\x1b[31m'
+    """
+    return raw[:SAMPLE_BYTES].decode("latin-1").encode("unicode_escape").decode("ascii")
+
+
+def looks_like_utf16(head: bytes) -> bool:
+    r"""Return whether a file starts with the byte order mark of UTF-16 or little-endian UTF-32.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of a file, at least 2 unless it is shorter.
+
+    Returns
+    -------
+    bool
+        True if its lines can't be read as UTF-8.
+
+    Examples
+    --------
+    >>> looks_like_utf16("https://example.org".encode("utf-16"))
+    True
+    """
+    return head.startswith(_UTF16_BOMS)
+
+
+def _split_at_newlines(chunks: Iterable[bytes], max_kept: int) -> Iterator[list[bytes]]:
+    """Cut a stream at LF, and a line that spans chunks after `max_kept` bytes."""
+    carry = b""
+    for chunk in chunks:
+        # The rest of a line that is cut already is never joined to it: an endless line costs no copy.
+        rest = chunk if len(carry) < max_kept else b"".join(chunk.partition(b"\n")[1:])
+        raws = (carry + rest).split(b"\n")
+        carry = raws.pop()[:max_kept]
+        if raws:
+            yield raws
+    if carry:
+        yield [carry]
+
+
+def _decode_batch(raws: list[bytes], start: int, max_bytes: int) -> LineBatch:
+    """Decode consecutive lines of which the first has the number `start`."""
+    decoded = [decode_line(raw, max_bytes) for raw in raws]
+    rejected = [
+        Rejected(start + i, text, sample_of(raws[i]))
+        for i, text in enumerate(decoded)
+        if isinstance(text, Reason)
+    ]
+    numbers = np.arange(start, start + len(raws))
+    if rejected:
+        numbers = np.delete(numbers, [reject.number - start for reject in rejected])
+        decoded = [text for text in decoded if not isinstance(text, Reason)]
+    return LineBatch(numbers, decoded, rejected)

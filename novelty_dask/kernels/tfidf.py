@@ -1,0 +1,60 @@
+"""Counts to weights: scikit-learn's TF-IDF, with the document frequency given.
+
+scikit-learn fits its transformer on one matrix in memory.  Document frequencies are sums,
+so here they are counted block by block, and each block is weighed alone.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfTransformer
+
+
+def document_frequency(X: sp.csr_matrix) -> NDArray[np.int64]:
+    """In how many rows each column occurs, shape (n_features,).
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_rows, n_features)
+        Without duplicate entries and explicit zeros.
+    """
+    return np.bincount(X.indices, minlength=X.shape[1]).astype(np.int64, copy=False)
+
+
+def inverse_document_frequency(frequency: NDArray[np.int64], n_rows: int) -> NDArray[np.float32]:
+    r"""Weight of each column, :math:`\ln((1 + n) / (1 + df)) + 1`, shape (n_features,).
+
+    In single precision throughout, as ``TfidfTransformer(smooth_idf=True)`` fitted on
+    single precision does, so that the results are the same bits.
+
+    >>> inverse_document_frequency(np.array([0, 9]), n_rows=9).round(4)
+    array([3.3026, 1.    ], dtype=float32)
+    """
+    smooth = frequency.astype(np.float32) + np.float32(1)
+    idf: NDArray[np.float32] = np.log(np.float32(n_rows + 1) / smooth) + np.float32(1)
+    return idf
+
+
+def weigh(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_matrix:
+    r"""Rows of :math:`(1 + \ln tf) \cdot idf`, scaled to unit length; zero rows stay zero.
+
+    Parameters
+    ----------
+    counts : csr_matrix of float32, shape (n_rows, n_features)
+        Term frequencies; overwritten.
+    idf : ndarray of float32, shape (n_features,)
+
+    Returns
+    -------
+    csr_matrix of float32, shape (n_rows, n_features)
+    """
+    transformer = TfidfTransformer(sublinear_tf=True)
+    transformer.idf_ = idf
+    return sp.csr_matrix(transformer.transform(counts, copy=False))
+
+
+def renumber_columns(X: sp.csr_matrix, rank: NDArray[np.int32], n_columns: int) -> sp.csr_matrix:
+    """The matrix with its columns renumbered by rank, and each row's columns ascending."""
+    renumbered = sp.csr_matrix((X.data, rank[X.indices], X.indptr), shape=(X.shape[0], n_columns))
+    renumbered.sort_indices()
+    return renumbered

@@ -1,0 +1,106 @@
+"""What the pipeline reads out of the text of a URL: where it sorts, and its normal form.
+
+Sorting by reversed host and path puts the pages of a site side by side, and the sites of a domain too, so
+that most nearest neighbors of a row are its neighbors in sort order.  The normal form is a choice: ``"raw"``
+compares the lines as they were written, ``"web"`` compares what a browser would ask for.
+"""
+
+import re
+from typing import Literal
+
+import ada_url
+
+NormalForm = Literal["raw", "web"]
+
+# The authority of RFC 3986, appendix B, read also where a line has no scheme: "example.org/x".
+_AUTHORITY = re.compile(r"(?:(?:[^:/?#]*:)?//)?([^/?#]*)")
+# A scheme by RFC 3986, section 3.1, but "localhost:3000/x" is a host and its port.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))")
+# What the URL standard removes before it parses: controls and spaces around, tabs and newlines anywhere.
+_AROUND = "".join(map(chr, range(0x21)))
+_ANYWHERE = str.maketrans("", "", "\t\n\r")
+
+
+def sort_key(url: str) -> str:
+    """Return the reversed host, a space, and all that follows the host.
+
+    Scheme, user name and port do not count.  The host is lower-cased, loses a trailing dot and is reversed
+    label by label, except for IP addresses, which have their most significant part in front already.
+
+    Parameters
+    ----------
+    url : str
+        Any text; a scheme is not needed.
+
+    Returns
+    -------
+    str
+        The key.  Different URLs may share one: let the URL itself break the tie.
+
+    Examples
+    --------
+    >>> sort_key("https://user@A.example.org:8080/x?y")
+    'org.example.a /x?y'
+    >>> sort_key("a.example.org?y")
+    'org.example.a ?y'
+    >>> sort_key("http://192.0.2.7/x")
+    '192.0.2.7 /x'
+    """
+    return _AUTHORITY.sub(_key_of_authority, url, count=1)
+
+
+def normalize(url: str, form: NormalForm = "raw") -> str | None:
+    """Return the normal form of a URL, or None if it has none.
+
+    Parameters
+    ----------
+    url : str
+        Any text.
+    form : {"raw", "web"}, default "raw"
+        "raw" is the text as it is.  "web" is the serialization of the WHATWG URL standard [1]_: host in
+        lower case and punycode, dot segments resolved, default port dropped; query and fragment stay.  A line
+        without a scheme is read as if ``http://`` stood before it.
+
+    Returns
+    -------
+    str or None
+        None only for form "web", if the standard refuses the URL or a line starts with a path.
+
+    References
+    ----------
+    .. [1] https://url.spec.whatwg.org/, as implemented by ada
+
+    Examples
+    --------
+    >>> normalize("Example.org:80/a/../b", "web")
+    'http://example.org/b'
+    >>> normalize("http://[bad/", "web") is None
+    True
+    """
+    return url if form == "raw" else _web_form(url.strip(_AROUND).translate(_ANYWHERE))
+
+
+def _key_of_authority(match: re.Match[str]) -> str:
+    """Return the sort key of an authority: its host, reversed unless it is an IP address, and a space."""
+    host = match[1].rpartition("@")[2].lower()
+    name, colon, port = host.rpartition(":")
+    if colon and (port.isdigit() or not port):
+        host = name
+    labels = host.rstrip(".").split(".")
+    # A host that ends in a number is an IPv4 address, by the URL standard.
+    if not labels[-1].isdigit() and not host.startswith("["):
+        labels.reverse()
+    return ".".join(labels) + " "
+
+
+def _web_form(url: str) -> str | None:
+    """Return the WHATWG serialization of a URL whose scheme may be missing, or None."""
+    if not _SCHEME.match(url):
+        host_first = url.removeprefix("//")
+        if host_first.startswith(("/", "\\")):
+            return None
+        url = "http://" + host_first
+    try:
+        return str(ada_url.normalize_url(url))
+    except ValueError:
+        return None
