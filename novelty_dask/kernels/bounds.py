@@ -1,0 +1,149 @@
+"""What two rows can still have in common: the bounds that let the search skip work.
+
+The columns of a corpus are renumbered once, rare ones first.  For each row the norms of its suffixes are
+kept at a few break-points.  By Cauchy-Schwarz ``x[b:] @ y[b:] <= |x[b:]| * |y[b:]|``, so the products over
+the common columns, which are most of the work of a sparse product and say least, are needed only
+where this bound is not small enough [1]_ [2]_.
+
+References
+----------
+.. [1] R. Bayardo, Y. Ma, R. Srikant, "Scaling up all pairs similarity search", WWW 2007.
+.. [2] D. Anastasiu, G. Karypis, "L2Knng: fast exact k-nearest neighbor graph construction with L2-norm
+       pruning", CIKM 2015.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelty_dask.kernels.accelerate import compiled
+
+ROUND_UP = 1 + 2.0**-22
+"""Factor on a norm before it becomes float32: the product of two such norms is a bound, however rounded."""
+
+SMALLEST = np.float32(2.0**-80)
+"""A similarity below this counts as 0, so that no product that matters underflows in float32."""
+
+MOST_NONZEROS = 1 << 22
+"""Non-zeros of a row up to which `slack` covers the rounding of float32 sums."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The frozen order of the columns of a corpus, rare columns first.
+
+    Parameters
+    ----------
+    rank : ndarray of shape (n_features,), int32
+        New number of each column; -1 for a column that the corpus does not use.
+    document_frequency : ndarray of shape (n_columns,), int64
+        Number of rows that have each used column, in the new order, ascending.
+    cuts : ndarray of shape (levels,), int32
+        Ascending break-points (new numbers) at which suffix norms are kept; the last is n_columns.
+    """
+
+    rank: NDArray[np.int32]
+    document_frequency: NDArray[np.int64]
+    cuts: NDArray[np.int32]
+
+
+def order_columns(document_frequency: NDArray[np.int64], levels: int = 32) -> Columns:
+    """Order columns by document frequency, rare first, and place the break-points.
+
+    Parameters
+    ----------
+    document_frequency : ndarray of shape (n_features,), int64
+        Number of rows that have each column.
+    levels : int
+        Largest number of break-points.
+
+    Returns
+    -------
+    Columns
+        Ties are ordered by old number, so the order depends on nothing but the argument.
+
+    Examples
+    --------
+    >>> columns = order_columns(np.array([5, 0, 1, 5]))
+    >>> columns.rank
+    array([ 1, -1,  0,  2], dtype=int32)
+    >>> columns.document_frequency
+    array([1, 5, 5])
+    """
+    used = np.flatnonzero(document_frequency)
+    order = used[np.argsort(document_frequency[used], kind="stable")]
+    rank = np.full(document_frequency.size, -1, np.int32)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    ordered = document_frequency[order].astype(np.int64)
+    return Columns(rank, ordered, _place_cuts(ordered, levels))
+
+
+def _place_cuts(document_frequency: NDArray[np.int64], levels: int) -> NDArray[np.int32]:
+    """Break-points at geometrically growing shares of the work of a full product, which is the sum of df²."""
+    if not document_frequency.size:
+        return np.zeros(1, np.int32)
+    work = np.cumsum(document_frequency.astype(np.float64) ** 2)
+    cuts = np.searchsorted(work, work[-1] * np.geomspace(1e-4, 1, levels - 1)) if levels > 1 else np.zeros(1)
+    cuts[-1] = document_frequency.size
+    return np.unique(cuts).astype(np.int32)
+
+
+@compiled
+def suffix_norms(
+    indptr: NDArray[np.int64], indices: NDArray[np.int32], data: NDArray[np.float32], cuts: NDArray[np.int32]
+) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    """Norms of the suffixes of each row, rounded up, and where the suffixes start.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        CSR arrays with ascending columns in each row.
+    cuts : ndarray of shape (levels,), int32
+        Ascending break-points.
+
+    Returns
+    -------
+    norms : ndarray of shape (rows, levels), float32
+        ``norms[i, l]`` is at least the L2 norm of row i from column ``cuts[l]`` on.
+    starts : ndarray of shape (rows, levels), uint32
+        Number of non-zeros of row i before column ``cuts[l]``.
+    """
+    rows, levels = indptr.size - 1, cuts.size
+    norms = np.zeros((rows, levels), np.float32)
+    starts = np.zeros((rows, levels), np.uint32)
+    for i in range(rows):
+        p = indptr[i + 1]
+        squares = 0.0
+        for level in range(levels - 1, -1, -1):
+            while p > indptr[i] and indices[p - 1] >= cuts[level]:
+                p -= 1
+                squares += np.float64(data[p]) * np.float64(data[p])
+            norms[i, level] = np.float32(np.sqrt(squares) * ROUND_UP)
+            starts[i, level] = p - indptr[i]
+    return norms, starts
+
+
+@compiled
+def lowest_estimate(similarity: np.float32, nonzeros: int) -> np.float32:
+    """Smallest float32 estimate that a pair of at least the given similarity can have.
+
+    A float32 sum of m products that add up to at most 1 is off by at most ``m u / (1 - m u)``, u = 2**-24,
+    in any order of summation, fused or not (N. Higham, "Accuracy and stability of numerical algorithms",
+    2002, section 4.2).  Adding a bound, subtracting here, and rounding the similarity itself cost a few u
+    more.  The slack is about twice all that, which also covers rows whose norm is not quite 1.
+
+    Parameters
+    ----------
+    similarity : float32
+        Similarity that a candidate must reach.
+    nonzeros : int
+        Non-zeros of the row, at most `MOST_NONZEROS`.
+
+    Returns
+    -------
+    float32
+        Never below half of `SMALLEST`: a pair that shares no column is never a candidate.
+    """
+    slack = np.float32((nonzeros + 8) * 2.0**-23)
+    return max(np.float32(similarity - slack), np.float32(0.5) * SMALLEST)

@@ -1,0 +1,129 @@
+"""The k most similar rows of each row, exactly, without most of the multiplications.
+
+A row is compared with a cache tile of candidates in three steps.  Its rare columns are *scattered*: their
+inverted lists are added into one accumulator for each candidate, up to the first break-point from which no
+candidate of the tile could still reach the row's threshold, its k-th best similarity so far.  The
+accumulators are *scanned* for candidates whose sum plus suffix bound reaches the threshold.  Only those are
+*finished* from their forward rows.  Thresholds start with the neighbors in sort order and rise from tile to
+tile.
+
+Why the result is exact, and the same bytes whatever the blocks, tiles, order and starting neighbors:
+
+1. `similarity` alone decides.  It adds the products of two float32 weights, which are exact in float64, over
+   the common columns in ascending order, and rounds once.  That depends on the two rows and nothing else.
+2. `insert` keeps the k best of all candidates shown to it under a total order, so their order is irrelevant.
+3. All else only withholds candidates.  For a pair of similarity s, the exact sum over the scattered columns
+   plus the product of the suffix norms is at least s (Cauchy-Schwarz; the norms are rounded up).  Its float32
+   estimate is lower by less than the slack in `lowest_estimate`.  So an estimate below the lowest estimate of
+   the threshold proves s to be below the threshold, and the k-th best can only rise.  The comparisons are
+   `>=`: a candidate that ties with the k-th best is always shown to `insert`.
+4. A pair without a scattered common column has accumulator 0 and is bounded by the suffix norms alone.  These
+   were below the threshold where the scatter stopped; or it went to the end, and the pair shares no column.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from novelty_dask.kernels.blocks import Block, Tile, prepare
+from novelty_dask.kernels.compare import Task, compare, seed, similarity
+from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
+
+__all__ = ["Block", "Neighbors", "Work", "merge", "prepare", "search", "similarity", "sort_neighbors"]
+
+
+class Work(NamedTuple):
+    """What a search did: the figures that don't depend on the machine or on its other load.
+
+    Parameters
+    ----------
+    multiply_adds : int
+        Products added into accumulators.
+    slots : int
+        Accumulators scanned.
+    finished : int
+        Candidates completed from their forward rows.
+    seeded : int
+        Similarities computed to neighbors in sort order.
+
+    Examples
+    --------
+    >>> Work(multiply_adds=2, slots=3) + Work(slots=4)
+    Work(multiply_adds=2, slots=7, finished=0, seeded=0)
+    """
+
+    multiply_adds: int = 0
+    slots: int = 0
+    finished: int = 0
+    seeded: int = 0
+
+    def __add__(self, other: Self) -> Self:  # type: ignore[override]
+        """Add count by count."""
+        return type(self)(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def search(
+    rows: Block, candidates: Block, neighbors: Neighbors, *, row_start: int, candidate_start: int
+) -> Work:
+    """Update the neighbors of some rows with some candidates.
+
+    Parameters
+    ----------
+    rows : Block
+        Rows whose neighbors are wanted.
+    candidates : Block
+        Rows to compare them with.  If it is `rows` itself, neighbors in sort order are looked at first.
+    neighbors : Neighbors
+        The best so far of each row, best first, updated in place.  May hold what earlier searches found,
+        of the same candidates too.
+    row_start, candidate_start : int
+        Global ids of the first row and of the first candidate.  A row is never its own neighbor, so
+        rows that are no candidates need ids outside theirs.
+
+    Returns
+    -------
+    Work
+        What it took.
+
+    Raises
+    ------
+    ValueError
+        If the blocks have other columns or break-points, or `neighbors` another number of rows.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> X = sp.csr_matrix(np.array([[0, 1], [1, 0], [0.6, 0.8]], np.float32))
+    >>> block, neighbors = prepare(X, np.array([1, 2], np.int32)), Neighbors.empty(rows=3, k=1)
+    >>> _ = search(block, block, neighbors, row_start=0, candidate_start=0)
+    >>> neighbors.ids.ravel()
+    array([2, 2, 0])
+    """
+    _check(rows, candidates, neighbors)
+    work = Work()
+    if not neighbors.ids.size:
+        return work
+    task = Task(rows.rows, candidates.rows, neighbors, row_start, candidate_start)
+    if rows is candidates and row_start == candidate_start:
+        work += Work(seeded=seed(task, rows.n_columns))
+    for span, tile in _pairs(rows, candidates, row_start - candidate_start):
+        work += Work(*compare(task, span, tile))
+    return work
+
+
+def _check(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
+    """Refuse blocks whose columns or break-points can't be the same, and neighbors of other rows."""
+    same_levels = rows.rows.norms.shape[1] == candidates.rows.norms.shape[1]
+    if rows.n_columns != candidates.n_columns or not same_levels:
+        raise ValueError("The blocks have different columns; prepare both with the same Columns.")
+    if neighbors.ids.shape[0] != rows.n_rows or neighbors.ids.shape != neighbors.similarities.shape:
+        raise ValueError(f"neighbors are of shape {neighbors.ids.shape}, but there are {rows.n_rows} rows.")
+
+
+def _pairs(rows: Block, candidates: Block, distance: int) -> Iterator[tuple[tuple[int, int], Tile]]:
+    """Spans of rows with every tile, nearest in sort order first; row 0 is at `distance` in candidates."""
+    for first in range(0, rows.n_rows, candidates.tile_rows):
+        distances = [abs(tile.first - distance - first) for tile in candidates.tiles]
+        for nearest in np.argsort(distances, kind="stable"):
+            yield (first, min(first + candidates.tile_rows, rows.n_rows)), candidates.tiles[nearest]

@@ -1,0 +1,76 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from novelty_dask.kernels.bounds import SMALLEST, lowest_estimate, order_columns, suffix_norms
+
+FREQUENCIES = arrays(np.int64, st.integers(0, 60), elements=st.integers(0, 1000))
+
+
+@settings(deadline=None, max_examples=100)
+@given(frequency=FREQUENCIES, levels=st.integers(1, 40))
+def test_columns_are_renumbered_rare_first_and_ties_by_old_number(frequency: np.ndarray, levels: int) -> None:
+    columns = order_columns(frequency, levels)
+    used = [c for c in np.lexsort((np.arange(frequency.size), frequency)) if frequency[c] > 0]
+    assert np.array_equal(columns.rank[used], np.arange(len(used)))
+    assert np.array_equal(columns.rank == -1, frequency == 0)
+    assert np.array_equal(columns.document_frequency, frequency[used])
+
+
+@settings(deadline=None, max_examples=100)
+@given(frequency=FREQUENCIES, levels=st.integers(1, 40))
+def test_break_points_ascend_to_the_number_of_columns(frequency: np.ndarray, levels: int) -> None:
+    cuts = order_columns(frequency, levels).cuts
+    assert 1 <= cuts.size <= levels
+    assert np.all(np.diff(cuts) > 0)
+    assert cuts[-1] == np.count_nonzero(frequency)
+
+
+def test_break_points_stand_where_the_work_is() -> None:
+    frequency = np.r_[np.ones(10_000), np.full(100, 1000)].astype(np.int64)
+    cuts = order_columns(frequency).cuts
+    assert np.count_nonzero(cuts > 10_000) > 10
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-18])
+def test_suffix_norms_are_upper_bounds_that_hardly_exceed_the_norms(scale: float) -> None:
+    X = sp.random(200, 50, density=0.4, format="csr", dtype=np.float32, rng=3) * np.float32(scale)
+    cuts = np.array([0, 1, 7, 30, 49, 50], np.int32)
+    norms, starts = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, cuts)
+    dense = X.toarray().astype(np.float64)
+    for level, cut in enumerate(cuts):
+        exact = np.sqrt((dense[:, cut:] ** 2).sum(axis=1))
+        assert np.all(norms[:, level] >= exact)
+        assert np.all(norms[:, level] <= exact * (1 + 1e-6))
+        assert np.array_equal(starts[:, level], np.count_nonzero(dense[:, :cut], axis=1))
+
+
+def test_products_of_norms_are_upper_bounds_in_float32() -> None:
+    X = sp.random(300, 40, density=0.5, format="csr", dtype=np.float32, rng=4)
+    cuts = np.array([10, 40], np.int32)
+    norms, _ = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, cuts)
+    exact = np.sqrt((X.toarray().astype(np.float64)[:, 10:] ** 2).sum(axis=1))
+    assert np.all(np.outer(norms[:, 0], norms[:, 0]) >= np.outer(exact, exact))
+
+
+@settings(deadline=None, max_examples=200)
+@given(nonzeros=st.integers(1, 3000), seed=st.integers(0, 2**32 - 1))
+def test_the_lowest_estimate_covers_float32_sums_in_any_order(nonzeros: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.lognormal(sigma=rng.uniform(0, 8), size=(2, nonzeros))
+    x, y = (x / np.linalg.norm(x)).astype(np.float32), (y / np.linalg.norm(y)).astype(np.float32)
+    similarity = np.float32(math.fsum(x.astype(np.float64) * y.astype(np.float64)))
+    products = rng.permutation(x * y)
+    for order in (products, np.sort(products)[::-1]):
+        assert np.cumsum(order, dtype=np.float32)[-1] >= lowest_estimate(similarity, nonzeros)
+
+
+def test_the_lowest_estimate_is_positive_and_close_below_the_similarity() -> None:
+    assert lowest_estimate(np.float32(0), 70) == SMALLEST / 2
+    assert 0.49998 < lowest_estimate(np.float32(0.5), 70) < 0.5
+    assert lowest_estimate(np.float32(1), 1 << 22) < 0.5
