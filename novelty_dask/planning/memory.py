@@ -1,0 +1,121 @@
+"""What a worker needs at most, in bytes, stated before anything runs.
+
+A worker holds Python with its libraries, and one task for each thread.  The bytes of a
+task are a function of the plan alone: so much for each row, each non-zero, each column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from novelty_dask.errors import BudgetError
+from novelty_dask.planning.tiles import (
+    MINIMUM_BLOCK_ROWS,
+    TilePlan,
+    block_slices,
+    default_block_rows,
+    plan_tiles,
+)
+
+PROCESS_BYTES = 340 * 10**6
+"""A worker process with all libraries loaded, before its first task."""
+TEXT_BYTES = 160 * 10**6
+"""A task that reads or sorts: tables of fixed size, whatever the corpus."""
+
+
+class Extent(NamedTuple):
+    """Consecutive rows, and the bytes of their text."""
+
+    n_rows: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the memory of a task depends on besides its block, and what a worker may use.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbors kept of a row.
+    n_features : int
+        Columns of the hashed matrix.
+    ngram_sizes : int
+        How many lengths of n-grams are counted: about as many non-zeros for each byte of text.
+    threads : int
+        Tasks that a worker runs at once.
+    limit : int
+        Bytes that a worker may use.
+    """
+
+    n_neighbors: int
+    n_features: int
+    ngram_sizes: int
+    threads: int
+    limit: int
+
+
+def task_bytes(budget: Budget, rows: int, text: int) -> dict[str, int]:
+    """Most bytes that a task of each stage holds for a block, its process not included.
+
+    Parameters
+    ----------
+    budget : Budget
+    rows : int
+        Rows of the block.
+    text : int
+        Bytes of their text.
+    """
+    nonzeros = min(text * budget.ngram_sizes, rows * budget.n_features)
+    strip = rows * budget.n_neighbors * 12
+    return {
+        "ingest": TEXT_BYTES,
+        "sort": TEXT_BYTES,
+        "vectorize": 4 * text + 300 * rows + 24 * nonzeros + 12 * budget.n_features,
+        "document-frequency": 40 * budget.n_features,
+        "weigh": 36 * nonzeros + 12 * budget.n_features,
+        "compare": 46 * nonzeros + 600 * rows + 4 * strip + 16 * budget.n_features,
+        "merge": 12 * strip,
+    }
+
+
+def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
+    """Bytes of text in the block that has most, if text is spread evenly in each extent.
+
+    >>> densest_block([Extent(4, 40), Extent(3, 300)], TilePlan(7, 5, 1, 1))
+    200
+    """
+    densities = [extent.n_bytes / max(extent.n_rows, 1) for extent in extents]
+    blocks = block_slices([extent.n_rows for extent in extents], plan)
+    texts = (sum((stop - start) * densities[number] for number, start, stop in slices) for slices in blocks)
+    return round(max(texts, default=0))
+
+
+def worker_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> int:
+    """Most bytes that a worker holds: its process, and the largest task on each thread."""
+    rows = min(plan.block_rows, plan.n_rows)
+    tasks = task_bytes(budget, rows, densest_block(extents, plan))
+    return PROCESS_BYTES + budget.threads * max(tasks.values())
+
+
+def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:
+    """The plan of a corpus that fits in the budget, with the largest blocks unless they are given.
+
+    Raises
+    ------
+    BudgetError
+        Not even the smallest, or the given, blocks fit.
+    """
+    n_rows = sum(extent.n_rows for extent in extents)
+    plan = plan_tiles(n_rows, block_rows or default_block_rows(n_rows))
+    smallest = block_rows or MINIMUM_BLOCK_ROWS
+    while (projected := worker_bytes(budget, extents, plan)) > budget.limit and plan.block_rows > smallest:
+        plan = plan_tiles(n_rows, plan.block_rows // 2)
+    if projected > budget.limit:
+        message = (
+            f"A worker is projected to need {projected / 1e6:,.0f} MB with blocks of {plan.block_rows:,} "
+            f"rows and {budget.threads} thread{'s' * (budget.threads > 1)}, over its limit of "
+            f"{budget.limit / 1e6:,.0f} MB; raise --memory-limit, or lower --threads or --block-rows."
+        )
+        raise BudgetError(message)
+    return plan

@@ -1,0 +1,75 @@
+"""A plan as people read it: what a run would take, before anything runs."""
+
+from dataclasses import dataclass
+
+from novelty_dask.planning.memory import Budget, Extent, fit, task_bytes, worker_bytes
+from novelty_dask.planning.tiles import TilePlan
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run would take.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows, if no line repeats another.
+    tiles : TilePlan
+        How they are cut.
+    tasks : dict
+        Number of tasks of each stage after the sorting.
+    stage_bytes : dict
+        Most bytes of memory that a task of each stage holds.
+    worker_bytes, memory_limit : int
+        Most bytes that a worker holds, and may hold.
+    disk_bytes : int
+        Most bytes that the run takes on disk, at its largest.
+    workers, threads : int
+        Worker processes, 0 for none, and tasks that each runs at once.
+    """
+
+    n_rows: int
+    tiles: TilePlan
+    tasks: dict[str, int]
+    stage_bytes: dict[str, int]
+    worker_bytes: int
+    memory_limit: int
+    disk_bytes: int
+    workers: int
+    threads: int
+
+
+def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, workers: int) -> RunPlan:
+    """Plan the run of a corpus.
+
+    Raises
+    ------
+    BudgetError
+        It does not fit in memory.
+    """
+    tiles = fit(budget, [extent], block_rows)
+    block_text = extent.n_bytes * min(tiles.block_rows, extent.n_rows) // max(extent.n_rows, 1)
+    return RunPlan(
+        n_rows=extent.n_rows,
+        tiles=tiles,
+        tasks={
+            "vectorize": tiles.n_blocks,
+            "weigh": tiles.n_blocks,
+            "compare": tiles.n_spans * tiles.n_groups,
+            "merge": tiles.n_blocks,
+        },
+        stage_bytes=task_bytes(budget, min(tiles.block_rows, extent.n_rows), block_text),
+        worker_bytes=worker_bytes(budget, [extent], tiles),
+        memory_limit=budget.limit,
+        disk_bytes=disk_bytes(budget, extent, tiles),
+        workers=workers,
+        threads=budget.threads,
+    )
+
+
+def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
+    """Most bytes on disk at once: while the rows are sorted, or while they are compared."""
+    nonzeros = extent.n_bytes * budget.ngram_sizes
+    sorting = 3 * extent.n_bytes + 4 * nonzeros
+    strips = (tiles.n_groups + 1) * extent.n_rows * budget.n_neighbors * 10
+    return sorting + max(5 * nonzeros, strips + 5 * nonzeros)

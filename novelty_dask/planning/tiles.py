@@ -1,0 +1,166 @@
+"""The plan of the comparison: ints in, tuples out.
+
+Rows are cut into blocks of consecutive rows.  A few consecutive blocks, a *span*, are held
+in memory while the blocks they are compared with pass by, each prepared once for all of
+them.  Every span meets every block, itself included, nearest first, because similar URLs
+are neighbors in sort order and early high similarities prune later work.  The meetings of
+a span are cut into groups; one (span, group) is one *tile*, one task.  Group 0 holds the
+span itself, and the other groups start from the similarities that group 0 found::
+
+    7 blocks, spans of 2, groups of 3         0 1 2 3 4 5 6
+                                              ^ ^ ^ ^ ^ ^ ^
+    span 1 (blocks 2, 3), group 0: 2 3 1      . 0 0 0 . . .
+                          group 1: 4 0 5      1 0 0 0 1 1 .
+                          group 2: 6          1 0 0 0 1 1 2
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+MINIMUM_BLOCK_ROWS = 1_024
+MAXIMUM_BLOCK_ROWS = 65_536
+TARGET_SPANS = 8
+"""Spans that a small corpus is cut into, so that several workers have work."""
+MAXIMUM_SPAN_ROWS = 131_072
+"""Rows that a task holds while others pass by."""
+TARGET_TILE_PAIRS = 131_072 * 262_144
+"""Row pairs that one tile compares: seconds of work, not minutes."""
+MAXIMUM_GROUPS = 8
+"""Strips kept of a span: they are what the comparison costs on disk."""
+
+
+class Tile(NamedTuple):
+    """One task of the comparison."""
+
+    span: int
+    group: int
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """Which blocks are compared with which.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the corpus.
+    block_rows : int
+        Rows of a block; the last block may have fewer.
+    span_blocks : int
+        Blocks of a span; the last span may have fewer.
+    group_blocks : int
+        Candidate blocks of a tile, not fewer than a span has.
+    """
+
+    n_rows: int
+    block_rows: int
+    span_blocks: int
+    group_blocks: int
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.n_rows // self.block_rows)
+
+    @property
+    def n_spans(self) -> int:
+        """Number of spans."""
+        return -(-self.n_blocks // self.span_blocks)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups, hence of strips, of each span."""
+        return -(-self.n_blocks // self.group_blocks)
+
+    def bounds(self, block: int) -> tuple[int, int]:
+        """First row of a block, and the row after its last.
+
+        >>> TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=1).bounds(2)
+        (8, 10)
+        """
+        return block * self.block_rows, min((block + 1) * self.block_rows, self.n_rows)
+
+    def span(self, span: int) -> range:
+        """Blocks of a span."""
+        return range(span * self.span_blocks, min((span + 1) * self.span_blocks, self.n_blocks))
+
+    def candidates(self, tile: Tile) -> tuple[int, ...]:
+        """Blocks that a tile compares its span with, in order.
+
+        >>> plan = TilePlan(n_rows=7, block_rows=1, span_blocks=2, group_blocks=3)
+        >>> [plan.candidates(Tile(1, group)) for group in range(plan.n_groups)]
+        [(2, 3, 1), (4, 0, 5), (6,)]
+        """
+        span = self.span(tile.span)
+        nearest = sorted(range(self.n_blocks), key=lambda block: (_distance(block, span), block))
+        return tuple(nearest[tile.group * self.group_blocks : (tile.group + 1) * self.group_blocks])
+
+    def first_tiles(self) -> list[Tile]:
+        """Tiles that need no other: each span with itself and its nearest."""
+        return [Tile(span, 0) for span in range(self.n_spans)]
+
+    def later_tiles(self) -> list[Tile]:
+        """Tiles that start from the strip of their span's first tile."""
+        return [Tile(span, group) for span in range(self.n_spans) for group in range(1, self.n_groups)]
+
+
+def _distance(block: int, span: range) -> int:
+    """How far a block is from a span in sort order."""
+    return max(span.start - block, block - span.stop + 1, 0)
+
+
+def default_block_rows(n_rows: int) -> int:
+    """Rows of a block where the user names none and memory is ample.
+
+    A power of two, so that runs of similar size agree, large enough for few tasks and
+    small enough for several workers.
+
+    >>> [default_block_rows(n) for n in (1, 10_000, 100_000, 1_000_000)]
+    [1024, 2048, 16384, 65536]
+    """
+    rows = MINIMUM_BLOCK_ROWS
+    while rows < MAXIMUM_BLOCK_ROWS and rows * TARGET_SPANS < n_rows:
+        rows *= 2
+    return rows
+
+
+def plan_tiles(n_rows: int, block_rows: int) -> TilePlan:
+    """Cut a corpus into tiles of bounded work.
+
+    >>> plan = plan_tiles(1_000_000, 65_536)
+    >>> plan.n_blocks, plan.span_blocks, plan.group_blocks, plan.n_spans, plan.n_groups
+    (16, 2, 4, 8, 4)
+    """
+    n_blocks = -(-n_rows // block_rows)
+    span_blocks = max(1, min(MAXIMUM_SPAN_ROWS // block_rows, n_blocks // TARGET_SPANS))
+    pairs = span_blocks * block_rows**2
+    group_blocks = max(span_blocks, TARGET_TILE_PAIRS // pairs, -(-n_blocks // MAXIMUM_GROUPS))
+    return TilePlan(n_rows, block_rows, span_blocks, group_blocks)
+
+
+class Slice(NamedTuple):
+    """Rows ``start`` to ``stop`` of one of several tables."""
+
+    table: int
+    start: int
+    stop: int
+
+
+def block_slices(table_rows: Sequence[int], plan: TilePlan) -> Iterator[list[Slice]]:
+    """Where the rows of each block lie in tables that follow one another.
+
+    >>> [list(map(tuple, slices)) for slices in block_slices([4, 3], TilePlan(7, 5, 1, 1))]
+    [[(0, 0, 4), (1, 0, 1)], [(1, 1, 3)]]
+    """
+    ends = list(accumulate(table_rows))
+    for block in range(plan.n_blocks):
+        first, stop = plan.bounds(block)
+        tables = range(bisect_right(ends, first), bisect_left(ends, stop) + 1)
+        starts = {table: ends[table] - table_rows[table] for table in tables}
+        yield [
+            Slice(table, max(first - start, 0), min(stop - start, table_rows[table]))
+            for table, start in starts.items()
+        ]

@@ -1,0 +1,129 @@
+"""Files that other programs read: CSV, Parquet, JSON lines and npz, written a table or block at a time."""
+
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.results import Results
+
+FORMULA = r"^[\s\x00]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
+"""How a cell begins that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters."""
+BATCH_ROWS = 4_096
+ROW_GROUP_ROWS = 65_536
+STORED = {
+    "position": "rows/position",
+    "count": "rows/count",
+    "novelty": "novelty",
+    "neighbor_ids": "neighbors/ids",
+    "neighbor_similarities": "neighbors/similarities",
+}
+"""Arrays of an npz file, and of the run."""
+
+
+def write_csv(tables: Iterable[pa.Table], path: Path, *, raw: bool) -> None:
+    """Write tables as CSV with a header; unless raw, text can't be taken for a formula."""
+    header = True
+    with path.open("wb") as file:
+        for table in tables:
+            options = pyarrow.csv.WriteOptions(include_header=header)
+            pyarrow.csv.write_csv(table if raw else _guarded(table), file, options)
+            header = False
+
+
+def _guarded(table: pa.Table) -> pa.Table:
+    """Put an apostrophe before each text that begins like a formula."""
+    for number, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            cells = table[number]
+            quoted = pc.binary_join_element_wise("'", cells, "")
+            guarded = pc.if_else(pc.match_substring_regex(cells, FORMULA), quoted, cells)
+            table = table.set_column(number, field.name, guarded)
+    return table
+
+
+def write_jsonl(tables: Iterable[pa.Table], path: Path) -> None:
+    """Write tables as one JSON object a line."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for table in tables:
+            for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+                rows = _shortened(batch).to_pylist()
+                file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Similarities as doubles with the fewest digits that tell them apart in single precision."""
+    lists = batch["neighbor_similarities"]
+    short = {
+        "nearest_similarity": _shortest(batch["nearest_similarity"]),
+        "neighbor_similarities": pa.ListArray.from_arrays(
+            pc.subtract(lists.offsets, lists.offsets[0]), _shortest(lists.flatten())
+        ),
+    }
+    return pa.RecordBatch.from_pydict({name: short.get(name, batch[name]) for name in batch.schema.names})
+
+
+def _shortest(similarities: pa.Array) -> pa.Array:
+    """Doubles that print as the given floats do."""
+    return pc.cast(pc.cast(similarities, pa.string()), pa.float64())
+
+
+def write_parquet(tables: Iterable[pa.Table], path: Path) -> None:
+    """Write tables as Parquet."""
+    tables = iter(tables)
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first, ROW_GROUP_ROWS)
+        for table in tables:
+            writer.write_table(table, ROW_GROUP_ROWS)
+
+
+def write_npz(results: Results, path: Path) -> None:
+    """Write the arrays of a run, with its URLs as bytes and offsets, so that no pickle is needed."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, source in STORED.items():
+            shape = array(results.group, source).shape
+            blocks = (results.read(source, block) for block in range(results.n_blocks))
+            _write_member(archive, name, shape, blocks)
+        _write_member(archive, "url_offsets", (results.n_rows + 1,), _offsets(results))
+        n_bytes = sum(len(text) for text, _ in _texts(results))
+        texts = (np.frombuffer(text, np.uint8) for text, _ in _texts(results))
+        _write_member(archive, "url_bytes", (n_bytes,), texts)
+
+
+def _write_member(
+    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], parts: Iterator[NDArray[Any]]
+) -> None:
+    """Write one array as the consecutive parts of its rows."""
+    first = next(parts)
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for part in chain([first], parts):
+            member.write(np.ascontiguousarray(part).data)
+
+
+def _texts(results: Results) -> Iterator[tuple[bytes, NDArray[np.int64]]]:
+    """URLs of each block as UTF-8, one after the other, and where each ends."""
+    for block in range(results.n_blocks):
+        urls = [url.encode() for url in results.read("rows/url", block)]
+        yield b"".join(urls), np.cumsum([len(url) for url in urls])
+
+
+def _offsets(results: Results) -> Iterator[NDArray[np.int64]]:
+    """Where the first URL begins and each URL ends, a block at a time."""
+    end = np.zeros(1, np.int64)
+    yield end
+    for _, ends in _texts(results):
+        yield end + ends
+        end = end + ends[-1:]

@@ -1,0 +1,124 @@
+"""What a complete run says of its rows, read a block at a time."""
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import zarr
+from numpy.typing import NDArray
+
+from novelty_dask.storage.blocks import array
+
+CACHED_BLOCKS = 16
+"""Blocks of URLs kept for looking up neighbors, which are mostly near."""
+
+
+class Results:
+    """Reads the rows of a run.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        A complete run.
+    """
+
+    def __init__(self, group: zarr.Group) -> None:
+        self.group = group
+        self.n_rows: int = array(group, "novelty").shape[0]
+        self.block_rows: int = array(group, "novelty").chunks[0]
+        self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.n_rows // self.block_rows)
+
+    def read(self, name: str, block: int) -> NDArray[Any]:
+        """One block of an array of rows."""
+        return np.asarray(array(self.group, name)[block * self.block_rows : (block + 1) * self.block_rows])
+
+    def urls(self, ids: NDArray[np.int64]) -> NDArray[Any]:
+        """URLs of rows, of the shape of `ids`; an id of -1 gives an empty string."""
+        found = np.full(ids.size, "", np.dtypes.StringDType())
+        wanted = ids.ravel()
+        blocks = np.where(wanted < 0, -1, wanted // self.block_rows)
+        for block in np.unique(blocks[blocks >= 0]):
+            here = blocks == block
+            found[here] = self._block_urls(int(block))[wanted[here] - block * self.block_rows]
+        return found.reshape(ids.shape)
+
+    def _block_urls(self, block: int) -> NDArray[Any]:
+        """URLs of a block, read once while it is in use."""
+        if block not in self._cache:
+            self._cache[block] = self.read("rows/url", block)
+        self._cache.move_to_end(block)
+        if len(self._cache) > CACHED_BLOCKS:
+            self._cache.popitem(last=False)
+        return self._cache[block]
+
+    def table(self, block: int, within: NDArray[np.int64] | None = None, *, lists: bool = False) -> pa.Table:
+        """Rows of a block, with their novelty and nearest neighbor.
+
+        Parameters
+        ----------
+        block : int
+            Number of the block.
+        within : ndarray of int64, optional
+            Which rows, counted from the block's first; all by default.
+        lists : bool
+            Whether to add all neighbors, most similar first.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns position, url, count, novelty, nearest_url and nearest_similarity, and
+            with `lists` also neighbor_urls and neighbor_similarities.  What is undefined is null.
+        """
+        kept = slice(None) if within is None else within
+        novelty = self.read("novelty", block)[kept]
+        ids, similarities = (
+            self.read("neighbors/ids", block)[kept],
+            self.read("neighbors/similarities", block)[kept],
+        )
+        columns = {
+            "position": pa.array(self.read("rows/position", block)[kept]),
+            "url": _text(self._block_urls(block)[kept]),
+            "count": pa.array(self.read("rows/count", block)[kept]),
+            "novelty": pa.array(novelty, mask=np.isnan(novelty)),
+            "nearest_url": _text(self.urls(ids[:, 0]), missing=ids[:, 0] < 0),
+            "nearest_similarity": pa.array(similarities[:, 0], mask=ids[:, 0] < 0),
+        }
+        if lists:
+            there = ids >= 0
+            offsets = pa.array(np.concatenate([[0], there.sum(axis=1).cumsum()]).astype(np.int32))
+            columns["neighbor_urls"] = pa.ListArray.from_arrays(offsets, _text(self.urls(ids[there])))
+            columns["neighbor_similarities"] = pa.ListArray.from_arrays(
+                offsets, pa.array(similarities[there])
+            )
+        return pa.table(columns)
+
+    def most_novel(self, n: int) -> pa.Table:
+        """The n rows of highest novelty, ties by row, in the columns of `table`.
+
+        Rows of undefined novelty are left out.
+        """
+        best: list[tuple[float, int]] = []
+        for block in range(self.n_blocks):
+            novelty = self.read("novelty", block)
+            order = np.argsort(-novelty, kind="stable")[: min(n, int(np.isfinite(novelty).sum()))]
+            best += [(-float(novelty[row]), block * self.block_rows + int(row)) for row in order]
+            best = sorted(best)[:n]
+        return self._rows(np.array([row for _, row in best], np.int64))
+
+    def _rows(self, rows: NDArray[np.int64]) -> pa.Table:
+        """Some rows in their order, each block read once."""
+        blocks, within = np.divmod(rows, self.block_rows)
+        tables = [self.table(int(block), within[blocks == block]) for block in np.unique(blocks)]
+        table = pa.concat_tables(tables or [self.table(0, rows)])
+        return table.take(np.argsort(np.argsort(blocks, kind="stable")))
+
+
+def _text(urls: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Text as Arrow has it."""
+    return pa.array(urls.tolist(), pa.string(), mask=missing)

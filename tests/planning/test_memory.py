@@ -1,0 +1,128 @@
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novelty_dask.errors import BudgetError
+from novelty_dask.planning.memory import (
+    PROCESS_BYTES,
+    Budget,
+    Extent,
+    densest_block,
+    fit,
+    task_bytes,
+    worker_bytes,
+)
+from novelty_dask.planning.tiles import MINIMUM_BLOCK_ROWS, block_slices, default_block_rows, plan_tiles
+
+BUDGETS = st.builds(
+    Budget,
+    n_neighbors=st.integers(1, 1_000),
+    n_features=st.integers(1, 2**24),
+    ngram_sizes=st.integers(1, 16),
+    threads=st.integers(1, 64),
+    limit=st.integers(1, 2**40),
+)
+EXTENTS = st.lists(
+    st.integers(0, 10**6).flatmap(lambda rows: st.builds(Extent, st.just(rows), st.integers(0, rows * 200))),
+    min_size=1,
+    max_size=5,
+)
+DEFAULT = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=2 * 10**9)
+MILLION = Extent(1_000_000, 76_000_000)
+
+
+@settings(deadline=None, max_examples=200)
+@given(BUDGETS, st.integers(0, 2**20), st.integers(0, 2**30), st.integers(0, 1_000), st.integers(0, 10**6))
+def test_a_larger_block_never_takes_less(
+    budget: Budget, rows: int, text: int, more_rows: int, more_text: int
+) -> None:
+    smaller = task_bytes(budget, rows, text)
+    for larger in (task_bytes(budget, rows + more_rows, text), task_bytes(budget, rows, text + more_text)):
+        assert larger.keys() == smaller.keys()
+        assert all(larger[stage] >= smaller[stage] for stage in smaller)
+    assert all(isinstance(n_bytes, int) and n_bytes >= 0 for n_bytes in smaller.values())
+
+
+@settings(deadline=None, max_examples=200)
+@given(EXTENTS, st.integers(1, 2**20))
+def test_the_densest_block_is_no_denser_than_the_densest_extent(
+    extents: list[Extent], block_rows: int
+) -> None:
+    n_rows = sum(extent.n_rows for extent in extents)
+    plan = plan_tiles(n_rows, max(block_rows, n_rows // 50))
+    found = densest_block(extents, plan)
+    densities = [extent.n_bytes / max(extent.n_rows, 1) for extent in extents]
+    assert found <= round(max(densities) * min(plan.block_rows, n_rows)) + 1
+    assert found * plan.n_blocks >= sum(extent.n_bytes for extent in extents if extent.n_rows) - plan.n_blocks
+
+
+def test_the_densest_block_counts_the_bytes_of_its_slices() -> None:
+    extents, plan = [Extent(10, 100), Extent(4, 4_000), Extent(10, 10)], plan_tiles(24, 6)
+    texts = [
+        sum(
+            (part.stop - part.start) * extents[part.table].n_bytes / extents[part.table].n_rows
+            for part in parts
+        )
+        for parts in block_slices([extent.n_rows for extent in extents], plan)
+    ]
+    assert texts == [60, 2_040, 2_004, 6]
+    assert densest_block(extents, plan) == 2_040
+
+
+@settings(deadline=None, max_examples=200)
+@given(BUDGETS, EXTENTS, st.one_of(st.none(), st.integers(2**10, 2**20)))
+def test_what_fits_is_under_the_limit_and_what_does_not_is_refused(
+    budget: Budget, extents: list[Extent], block_rows: int | None
+) -> None:
+    n_rows = sum(extent.n_rows for extent in extents)
+    smallest = plan_tiles(n_rows, block_rows or MINIMUM_BLOCK_ROWS)
+    if (projected := worker_bytes(budget, extents, smallest)) > budget.limit:
+        with pytest.raises(BudgetError) as refusal:
+            fit(budget, extents, block_rows)
+        numbers = re.findall(r"([\d,]+) MB", str(refusal.value))
+        assert numbers == [f"{projected / 1e6:,.0f}", f"{budget.limit / 1e6:,.0f}"]
+        assert "\n" not in str(refusal.value)
+        return
+    plan = fit(budget, extents, block_rows)
+    assert worker_bytes(budget, extents, plan) <= budget.limit
+    assert plan == plan_tiles(n_rows, plan.block_rows)
+    assert block_rows in {None, plan.block_rows}
+    largest = plan.block_rows == (block_rows or default_block_rows(n_rows))
+    larger = plan_tiles(n_rows, plan.block_rows * 2)
+    assert largest or worker_bytes(budget, extents, larger) > budget.limit
+
+
+def test_ample_memory_gives_the_default_blocks_and_less_gives_smaller_ones() -> None:
+    ample = fit(Budget(10, 2**20, 1, 1, 10**11), [MILLION])
+    scarce = fit(Budget(10, 2**20, 1, 1, 500 * 10**6), [MILLION])
+    assert ample.block_rows == default_block_rows(MILLION.n_rows)
+    assert MINIMUM_BLOCK_ROWS <= scarce.block_rows < ample.block_rows
+
+
+@pytest.mark.parametrize("block_rows", [100, 1_000, 65_536])
+def test_the_block_rows_that_were_asked_for_are_kept(block_rows: int) -> None:
+    assert fit(DEFAULT, [MILLION], block_rows).block_rows == block_rows
+
+
+def test_each_thread_counts() -> None:
+    plan = fit(DEFAULT, [MILLION])
+    one, four = (worker_bytes(Budget(10, 2**20, 1, threads, 10**10), [MILLION], plan) for threads in (1, 4))
+    assert four - PROCESS_BYTES == 4 * (one - PROCESS_BYTES)
+
+
+def test_no_rows_take_what_a_process_and_its_columns_take() -> None:
+    plan = fit(DEFAULT, [Extent(0, 0)])
+    assert plan.n_blocks == 0
+    assert worker_bytes(DEFAULT, [Extent(0, 0)], plan) > PROCESS_BYTES
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "and 1 thread,"), (2, "and 2 threads,")])
+def test_the_refusal_says_what_to_do(threads: int, words: str) -> None:
+    with pytest.raises(
+        BudgetError, match=r"raise --memory-limit, or lower --threads or --block-rows\.$"
+    ) as refusal:
+        fit(Budget(10, 2**20, 1, threads, 10**6), [MILLION])
+    assert words in str(refusal.value)
+    assert "blocks of 1,024 rows" in str(refusal.value)

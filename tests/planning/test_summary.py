@@ -1,0 +1,55 @@
+from dataclasses import replace
+
+import pytest
+
+from novelty_dask.errors import BudgetError
+from novelty_dask.planning.memory import Budget, Extent, fit, worker_bytes
+from novelty_dask.planning.summary import disk_bytes, make_run_plan
+from novelty_dask.planning.tiles import plan_tiles
+
+BUDGET = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=2, limit=4 * 10**9)
+MILLION = Extent(1_000_000, 76_000_000)
+
+
+@pytest.mark.parametrize("block_rows", [None, 1_024, 16_384])
+def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
+    plan = make_run_plan(BUDGET, MILLION, block_rows, workers=3)
+    assert plan.tiles == fit(BUDGET, [MILLION], block_rows)
+    tiles = [*plan.tiles.first_tiles(), *plan.tiles.later_tiles()]
+    assert plan.tasks == {
+        "vectorize": plan.tiles.n_blocks,
+        "weigh": plan.tiles.n_blocks,
+        "compare": len(tiles),
+        "merge": plan.tiles.n_blocks,
+    }
+    assert plan.worker_bytes == worker_bytes(BUDGET, [MILLION], plan.tiles) <= plan.memory_limit
+    assert (plan.n_rows, plan.workers, plan.threads) == (1_000_000, 3, 2)
+    assert plan.memory_limit == BUDGET.limit
+
+
+def test_the_bytes_of_stages_are_those_the_worker_is_planned_with() -> None:
+    plan = make_run_plan(BUDGET, MILLION, None, workers=0)
+    threads = worker_bytes(BUDGET, [MILLION], plan.tiles) - worker_bytes(
+        Budget(10, 2**20, 1, 1, BUDGET.limit), [MILLION], plan.tiles
+    )
+    assert max(plan.stage_bytes.values()) == pytest.approx(threads, rel=1e-3)
+
+
+@pytest.mark.parametrize("extent", [Extent(0, 0), Extent(1, 0), Extent(1, 20), Extent(5, 10**6)])
+def test_small_corpora_have_a_plan(extent: Extent) -> None:
+    plan = make_run_plan(BUDGET, extent, None, workers=0)
+    assert plan.tiles.n_blocks == min(extent.n_rows, 1)
+    assert plan.disk_bytes >= 0
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(BudgetError):
+        make_run_plan(Budget(10, 2**20, 1, 1, 10**6), MILLION, None, workers=0)
+
+
+def test_disk_grows_with_text_neighbors_and_groups() -> None:
+    tiles = plan_tiles(1_000_000, 65_536)
+    base = disk_bytes(BUDGET, MILLION, tiles)
+    assert disk_bytes(BUDGET, Extent(1_000_000, 80_000_000), tiles) > base
+    assert disk_bytes(replace(BUDGET, n_neighbors=100), MILLION, tiles) > base
+    assert disk_bytes(BUDGET, MILLION, replace(tiles, group_blocks=2)) > base

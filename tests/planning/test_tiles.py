@@ -1,0 +1,116 @@
+from collections import Counter
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novelty_dask.planning.tiles import (
+    MAXIMUM_BLOCK_ROWS,
+    MAXIMUM_GROUPS,
+    MAXIMUM_SPAN_ROWS,
+    MINIMUM_BLOCK_ROWS,
+    TARGET_TILE_PAIRS,
+    Tile,
+    TilePlan,
+    block_slices,
+    default_block_rows,
+    plan_tiles,
+)
+
+
+@st.composite
+def tile_plans(draw: st.DrawFn) -> TilePlan:
+    n_rows, block_rows = draw(st.integers(0, 60)), draw(st.integers(1, 20))
+    span_blocks = draw(st.integers(1, 5))
+    return TilePlan(n_rows, block_rows, span_blocks, span_blocks + draw(st.integers(0, 10)))
+
+
+def row_pairs(plan: TilePlan) -> Counter[tuple[int, int]]:
+    """How often each block meets each other."""
+    tiles = [*plan.first_tiles(), *plan.later_tiles()]
+    return Counter(
+        (block, candidate)
+        for tile in tiles
+        for block in plan.span(tile.span)
+        for candidate in plan.candidates(tile)
+    )
+
+
+@settings(deadline=None, max_examples=200)
+@given(tile_plans())
+def test_blocks_follow_one_another_and_hold_every_row(plan: TilePlan) -> None:
+    bounds = [plan.bounds(block) for block in range(plan.n_blocks)]
+    assert [row for start, stop in bounds for row in range(start, stop)] == list(range(plan.n_rows))
+    assert all(stop - start == plan.block_rows for start, stop in bounds[:-1])
+
+
+@settings(deadline=None, max_examples=200)
+@given(tile_plans())
+def test_spans_follow_one_another_and_hold_every_block(plan: TilePlan) -> None:
+    spans = [plan.span(number) for number in range(plan.n_spans)]
+    assert [block for span in spans for block in span] == list(range(plan.n_blocks))
+    assert all(len(span) == plan.span_blocks for span in spans[:-1])
+
+
+@settings(deadline=None, max_examples=200)
+@given(tile_plans())
+def test_every_block_meets_every_block_once(plan: TilePlan) -> None:
+    tiles = [*plan.first_tiles(), *plan.later_tiles()]
+    assert len(tiles) == len(set(tiles)) == plan.n_spans * plan.n_groups
+    assert row_pairs(plan) == Counter(product(range(plan.n_blocks), repeat=2))
+    assert all(0 < len(plan.candidates(tile)) <= plan.group_blocks for tile in tiles)
+
+
+@settings(deadline=None, max_examples=200)
+@given(tile_plans())
+def test_a_span_meets_itself_first_and_then_the_nearest(plan: TilePlan) -> None:
+    for first in plan.first_tiles():
+        span, tiles = plan.span(first.span), [Tile(first.span, group) for group in range(plan.n_groups)]
+        order = [block for tile in tiles for block in plan.candidates(tile)]
+        assert order[: len(span)] == list(span)
+        assert set(span) <= set(plan.candidates(first))
+        distances = [min(abs(candidate - block) for block in span) for candidate in order]
+        assert distances == sorted(distances)
+
+
+def test_later_tiles_need_the_first() -> None:
+    plan = TilePlan(n_rows=5, block_rows=1, span_blocks=2, group_blocks=2)
+    assert plan.first_tiles() == [Tile(span, 0) for span in range(3)]
+    assert plan.later_tiles() == [Tile(span, group) for span in range(3) for group in (1, 2)]
+    assert TilePlan(n_rows=5, block_rows=5, span_blocks=1, group_blocks=1).later_tiles() == []
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(0, 10**10), st.integers(1, 2**20))
+def test_plans_have_few_groups_of_bounded_work(n_rows: int, block_rows: int) -> None:
+    plan = plan_tiles(n_rows, block_rows)
+    assert (plan.n_rows, plan.block_rows) == (n_rows, block_rows)
+    assert plan.n_groups <= MAXIMUM_GROUPS
+    assert plan.span_blocks == 1 or plan.span_blocks * block_rows <= MAXIMUM_SPAN_ROWS
+    assert plan.span_blocks <= plan.group_blocks
+    least = max(plan.span_blocks, -(-plan.n_blocks // MAXIMUM_GROUPS))
+    pairs = plan.span_blocks * plan.group_blocks * block_rows**2
+    assert plan.group_blocks == least or pairs <= TARGET_TILE_PAIRS
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 1_023, 1_024, 8_192, 8_193, 500_000, 10**6, 10**9])
+def test_default_blocks_are_powers_of_two_in_bounds(n_rows: int) -> None:
+    rows = default_block_rows(n_rows)
+    assert rows.bit_count() == 1
+    assert MINIMUM_BLOCK_ROWS <= rows <= MAXIMUM_BLOCK_ROWS
+    assert default_block_rows(n_rows + 1) >= rows
+
+
+@settings(deadline=None, max_examples=300)
+@given(table_rows=st.lists(st.integers(0, 9), max_size=8), block_rows=st.integers(1, 25))
+def test_slices_hold_every_row_of_every_table_in_order(table_rows: list[int], block_rows: int) -> None:
+    plan = TilePlan(sum(table_rows), block_rows, 1, 1)
+    slices = list(block_slices(table_rows, plan))
+    assert len(slices) == plan.n_blocks
+    for block, parts in enumerate(slices):
+        start, stop = plan.bounds(block)
+        assert sum(part.stop - part.start for part in parts) == stop - start
+    rows = [(part.table, row) for parts in slices for part in parts for row in range(part.start, part.stop)]
+    assert rows == [(table, row) for table, n_rows in enumerate(table_rows) for row in range(n_rows)]
+    assert all(0 <= part.start <= part.stop <= table_rows[part.table] for parts in slices for part in parts)

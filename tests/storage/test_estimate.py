@@ -1,0 +1,72 @@
+import gzip
+import random
+from pathlib import Path
+
+import pytest
+
+from novelty_dask.datasets import make_urls
+from novelty_dask.errors import InputError
+from novelty_dask.storage import estimate
+from novelty_dask.storage.estimate import estimate_lines
+from novelty_dask.storage.sources import Source, find_sources
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    """Five million bytes of URLs."""
+    urls, _ = make_urls(2_000, seed=5)
+    return "\n".join(random.Random(5).choices(urls, k=90_000)).encode()
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(gzip.compress(content, 6) if path.suffix == ".gz" else content)
+    return path
+
+
+def assert_near(found: tuple[int, int], content: bytes) -> None:
+    assert found[0] == pytest.approx(content.count(b"\n") + 1, rel=0.2)
+    assert found[1] == pytest.approx(len(content), rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.gz"])
+def test_a_file_is_estimated_from_its_beginning(tmp_path: Path, content: bytes, name: str) -> None:
+    assert len(content) > 4 * estimate.SAMPLE_BYTES
+    assert_near(estimate_lines(find_sources([str(write(tmp_path / name, content))])), content)
+
+
+def test_plain_and_compressed_files_are_estimated_each_by_itself(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path / "a.txt", content)
+    write(tmp_path / "b.gz", content)
+    short = b"a.example\n" * 100_000
+    write(tmp_path / "c.txt", short)
+    n_lines, n_bytes = estimate_lines(find_sources([str(tmp_path)]))
+    assert n_lines == pytest.approx(2 * content.count(b"\n") + 100_000, rel=0.2)
+    assert n_bytes == pytest.approx(2 * len(content) + len(short), rel=0.2)
+
+
+def test_of_many_files_some_are_looked_at(tmp_path: Path, content: bytes) -> None:
+    lines = content.splitlines(keepends=True)
+    for number in range(3 * estimate.SAMPLED_SOURCES):
+        write(tmp_path / f"{number:03}.{'gz' if number % 2 else 'txt'}", b"".join(lines[number::900]))
+    n_lines, n_bytes = estimate_lines(find_sources([str(tmp_path)]))
+    assert n_lines == pytest.approx(9_600, rel=0.2)
+    assert n_bytes == pytest.approx(9_600 * len(content) / len(lines), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("content", "n_lines"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"\n\n", 2), (b"a\nb", 2), (b"a\r\nb\r\n", 2)]
+)
+@pytest.mark.parametrize("name", ["a.txt", "a.gz"])
+def test_small_files_are_counted(tmp_path: Path, content: bytes, n_lines: int, name: str) -> None:
+    found = find_sources([str(write(tmp_path / name, content))])
+    assert estimate_lines(found) == (n_lines, len(content))
+
+
+def test_standard_input_and_nothing_count_as_nothing() -> None:
+    assert estimate_lines([Source("-", 0, None)]) == estimate_lines([]) == (0, 0)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.gz").write_bytes(b"not compressed")
+    with pytest.raises(InputError, match=r"^Can't read 'file://.*a\.gz': Not a gzipped file"):
+        estimate_lines(find_sources([f"{tmp_path}/a.gz"]))

@@ -1,0 +1,206 @@
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from novelty_dask.errors import SettingsError
+from novelty_dask.settings import RESULT_SETTINGS, Settings, parse_bytes
+
+
+def refused(**values: Any) -> str:
+    """Why settings are refused."""
+    with pytest.raises(SettingsError) as refusal:
+        Settings.make(**values)
+    return str(refusal.value)
+
+
+def test_defaults_are_valid_and_frozen() -> None:
+    settings = Settings.make()
+    assert settings == Settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.n_neighbors = 3
+
+
+@pytest.mark.parametrize(
+    ("size", "n_bytes"),
+    [
+        ("2 GB", 2 * 10**9),
+        ("2GiB", 2**31),
+        (" 1.5 kB ", 1_500),
+        ("512MiB", 512 * 2**20),
+        ("7", 7),
+        ("7b", 7),
+        ("0.5tb", 5 * 10**11),
+        (7, 7),
+        (None, None),
+    ],
+)
+def test_sizes(size: object, n_bytes: int | None) -> None:
+    assert parse_bytes(size) == n_bytes
+    assert Settings.make(memory_limit=size).memory_limit == n_bytes
+
+
+@pytest.mark.parametrize(
+    "size", ["", "GB", "-1 GB", "1,5 GB", "1 PB", "1e9", "nan", "inf", "2 GB\n3", "1" * 99]
+)
+def test_what_is_no_size_is_refused(size: str) -> None:
+    assert refused(memory_limit=size).endswith(" is no size; write for example '2 GB' or '512MiB'.")
+
+
+@pytest.mark.parametrize("ngram_range", [(2, 4), [2, 4], "2,4", " 2 , 4 ", ("2", "4")])
+def test_ranges(ngram_range: object) -> None:
+    assert Settings.make(ngram_range=ngram_range).ngram_range == (2, 4)
+
+
+@pytest.mark.parametrize(
+    "ngram_range", ["4,2", (0, 1), (-1, 3), (1, 17), "3", "3,", "a,b", "1,2,3", 3, None, ""]
+)
+def test_impossible_ranges_are_refused(ngram_range: object) -> None:
+    assert refused(ngram_range=ngram_range).startswith("Setting ngram_range=")
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("n_neighbors", [1, 1_000, "10"], [0, 1_001, -1, 1.5, "ten", None, float("nan"), float("inf"), [1]]),
+        ("score", ["mean", "nearest", "kth"], ["median", "", None, 3, "Mean"]),
+        ("n_features", [1, 3, 2**24], [0, 2**24 + 1, "2**20", None]),
+        ("normal_form", ["raw", "web"], ["RAW", None]),
+        ("block_rows", [None, 1, 2**20], [0, -1, 2**20 + 1, "all"]),
+        ("memory_limit", [None, 1, "1 GB"], [0, -1, "0.1", float("nan"), "0 GB"]),
+        ("workers", [None, 0, 10_000], [-1, 10_001, "many"]),
+        ("threads", [1, 1_024], [0, 1_025, None]),
+        ("scheduler", [None, "tcp://127.0.0.1:8786"], [8786, ["tcp://127.0.0.1:8786"]]),
+    ],
+)
+def test_each_setting_has_its_bounds(name: str, good: list[object], bad: list[object]) -> None:
+    for value in good:
+        Settings.make(**{name: value})
+    for value in bad:
+        message = refused(**{name: value})
+        assert message.startswith(f"Setting {name}=")
+        assert message.endswith(".")
+
+
+def test_an_integer_that_python_does_not_print_is_refused() -> None:
+    assert refused(n_neighbors=10**5_000).startswith("Setting n_neighbors=<int>: ")
+
+
+def test_unknown_settings_are_named_with_those_that_are_known() -> None:
+    message = refused(n_neighbours=3)
+    assert message.startswith("Unknown setting 'n_neighbours'; known are n_neighbors, score, ")
+    assert refused(cls=1).startswith("Unknown setting 'cls'; ")
+    assert refused(model_config=1).startswith("Unknown setting 'model_config'; ")
+
+
+def test_only_what_changes_numbers_belongs_to_the_result() -> None:
+    assert tuple(Settings().result) == RESULT_SETTINGS
+    work = {"block_rows": 5, "memory_limit": "1 GB", "workers": 3, "threads": 2, "scheduler": "tcp://a:1"}
+    assert Settings.make(**work).result == Settings().result
+    assert Settings.make(ngram_range="2,4").result["ngram_range"] == [2, 4]
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.text(st.sampled_from("0123456789.,-GgMiBb \n٣"), max_size=12)
+    | st.binary(max_size=9)
+    | st.sampled_from(["mean", "raw", 10**4_000, np.zeros((9, 9)), object(), "x" * 10_000, float]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@hypothesis_settings(deadline=None, max_examples=500)
+@given(
+    st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), VALUES, max_size=4),
+    st.dictionaries(st.text() | st.sampled_from(["cls", "path", "self"]), VALUES, max_size=1),
+)
+@example({"n_neighbors": np.zeros((9, 9))}, {})
+@example({}, {"x\n" * 1_000: 1})
+def test_any_values_are_valid_or_refused_in_one_short_line(
+    known: dict[str, Any], unknown: dict[str, Any]
+) -> None:
+    try:
+        made = Settings.make(**{**known, **unknown})
+    except SettingsError as error:
+        message = str(error)
+    else:
+        assert Settings.make(**made.model_dump()) == made
+        message = "Valid."
+    assert message.isprintable()
+    assert message[-1] == "."
+    assert len(message) < 400
+
+
+# Files.
+
+
+def file(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_a_file_gives_settings_and_arguments_take_precedence(tmp_path: Path) -> None:
+    path = file(tmp_path, 'n_neighbors = 5\nscore = "kth"\nngram_range = [2, 4]\nmemory_limit = "2 GB"\n')
+    expected = Settings(n_neighbors=5, score="kth", ngram_range=(2, 4), memory_limit=2 * 10**9)
+    assert Settings.read(path) == Settings.read(str(path)) == expected
+    assert Settings.read(path, score="mean").score == "mean"
+    assert Settings.read(file(tmp_path, "")) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("n_neighbors = 0", "Setting n_neighbors=0: "),
+        ("n_neigbors = 5", "Unknown setting 'n_neigbors'; "),
+        ("cls = 5", "Unknown setting 'cls'; "),
+        ("path = 5", "Unknown setting 'path'; "),
+        ("[settings]\nn_neighbors = 5", "Unknown setting 'settings'; "),
+        ("n_neighbors = nan", "Setting n_neighbors=nan: "),
+        ("scheduler = 2020-01-01", "Setting scheduler=datetime.date(2020, 1, 1): "),
+    ],
+)
+def test_faults_of_a_file_are_those_of_settings(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.read(file(tmp_path, content))
+    assert str(refusal.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "n_neighbors",
+        "n_neighbors = 5\nn_neighbors = 6",
+        "a = " + "1" * 5_000,
+        "a = " + "[" * 5_000,
+        b"a = '\xff'",
+        b"\xff\xfea",
+        b"a\0",
+    ],
+    ids=["no value", "twice", "digits", "deep", "invalid", "utf-16", "nul"],
+)
+def test_what_is_no_toml_is_named(tmp_path: Path, content: str | bytes) -> None:
+    with pytest.raises(SettingsError, match=r"^The settings file .*settings\.toml is not TOML: .*\.$"):
+        Settings.read(file(tmp_path, content))
+    with pytest.raises((ValueError, RecursionError)):
+        tomllib.loads((tmp_path / "settings.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("missing.toml", "No such file or directory"), ("", "Is a directory")]
+)
+def test_what_is_no_file_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^Can't read the settings file {tmp_path / name}: {reason}\.$"):
+        Settings.read(tmp_path / name)
