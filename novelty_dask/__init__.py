@@ -1,0 +1,48 @@
+"""Exact novelty of every URL of a corpus too big for memory, with its nearest neighbors as evidence.
+
+>>> import novelty_dask
+>>> run = novelty_dask.score("urls.txt", out="run.zarr")  # doctest: +SKIP
+>>> run.top(3)  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from novelty_dask import datasets, errors
+    from novelty_dask.api import plan, score
+    from novelty_dask.exports import export
+    from novelty_dask.kernels.dense import cosine_similarity
+    from novelty_dask.run import Run
+    from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
+    from novelty_dask.settings import Settings
+
+__all__ = ["Run", "Settings", "cosine_similarity", "datasets", "errors", "export", "open", "plan", "score"]
+
+_HOMES = {
+    "Run": "novelty_dask.run:Run",
+    "Settings": "novelty_dask.settings:Settings",
+    "cosine_similarity": "novelty_dask.kernels.dense:cosine_similarity",
+    "datasets": "novelty_dask.datasets:",
+    "errors": "novelty_dask.errors:",
+    "export": "novelty_dask.exports:export",
+    "exports": "novelty_dask.exports:",
+    "open": "novelty_dask.run:open_run",
+    "plan": "novelty_dask.api:plan",
+    "score": "novelty_dask.api:score",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that the command line answers at once."""
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    module, _, attribute = _HOMES[name].partition(":")
+    home = import_module(module)
+    return getattr(home, attribute) if attribute else home
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

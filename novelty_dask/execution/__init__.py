@@ -1,0 +1,1 @@
+"""The stages as Dask tasks, and what runs them.  The only importer of dask."""

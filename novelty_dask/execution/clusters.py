@@ -1,0 +1,172 @@
+"""Where tasks run: in this process, on local worker processes, or on a scheduler elsewhere."""
+
+import os
+import signal
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
+from typing import NamedTuple
+
+import dask
+import psutil
+from distributed import Client, LocalCluster
+
+from novelty_dask.errors import ClusterError
+from novelty_dask.execution.executors import DaskExecutor, Executor, SerialExecutor
+
+SMALL_BYTES = 4 * 10**6
+"""Sources up to this size are done before worker processes would have started."""
+CONNECT_SECONDS = 30
+DASHBOARD_PORT = 8787
+LOOPBACK = "127.0.0.1"
+
+CONFIGURATION = {
+    # A shuffle in little memory.
+    "distributed.p2p.comm.buffer": "16 MiB",
+    "distributed.p2p.storage.buffer": "16 MiB",
+    # Tasks keep their results in the run, so there is nothing that spilling or pausing would free.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    # No endless waits.
+    "distributed.scheduler.no-workers-timeout": "120s",
+}
+
+
+class Resources(NamedTuple):
+    """Who does the work.
+
+    Parameters
+    ----------
+    workers : int
+        Worker processes; 0 means this process itself.
+    threads : int
+        Tasks that each runs at once.
+    memory_limit : int
+        Bytes that each may use.
+    """
+
+    workers: int
+    threads: int
+    memory_limit: int
+
+
+def local_resources(
+    n_bytes: int, workers: int | None = None, threads: int = 1, memory_limit: int | None = None
+) -> Resources:
+    """What this machine gives to a corpus of so many bytes, where the user does not say."""
+    if workers is None:
+        workers = 0 if n_bytes <= SMALL_BYTES else max(1, available_cores() // threads)
+    if memory_limit is None:
+        memory_limit = int(0.8 * psutil.virtual_memory().available) // max(workers, 1)
+    return Resources(workers, threads if workers else 1, memory_limit)
+
+
+def client_resources(client: Client, memory_limit: int | None = None) -> Resources:
+    """What the workers of a client are; the weakest counts.
+
+    Raises
+    ------
+    ClusterError
+        There are none.
+    """
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError:
+        message = f"No worker joined the scheduler within {CONNECT_SECONDS} s; start some and repeat."
+        raise ClusterError(message) from None
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    limits = [worker["memory_limit"] or psutil.virtual_memory().total for worker in workers]
+    threads = max(worker["nthreads"] for worker in workers)
+    return Resources(len(limits), threads, min([*limits, *([memory_limit] if memory_limit else [])]))
+
+
+@contextmanager
+def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]:
+    """Start what runs the tasks, and the link of its dashboard.
+
+    Worker processes can be reached from this machine alone.
+    """
+    if not resources.workers:
+        yield SerialExecutor(), None
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="novelty-", ignore_cleanup_errors=True) as scratch,
+        dask.config.set(CONFIGURATION),
+        ExitStack() as opened,
+    ):
+        with _deaf_to_interrupts():
+            cluster = opened.enter_context(
+                LocalCluster(
+                    n_workers=resources.workers,
+                    threads_per_worker=resources.threads,
+                    memory_limit=resources.memory_limit,
+                    host=LOOPBACK,
+                    dashboard_address=f"{LOOPBACK}:{_free_port(DASHBOARD_PORT)}",
+                    local_directory=scratch,
+                    silence_logs="ERROR",
+                )
+            )
+            client = opened.enter_context(Client(cluster))
+        yield client_executor(client), cluster.dashboard_link
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait while workers start; they inherit that they never hear it.
+
+    A terminal sends it to all processes, but to end the workers is the business of this one.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Where it starts late, it unblocks the signal in the thread that is about to start a worker.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def client_executor(client: Client) -> Executor:
+    """What runs the tasks of one run on a client's scheduler."""
+    return DaskExecutor(client, uuid.uuid4().hex[:8])
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Client]:
+    """Connect to a running scheduler.
+
+    Raises
+    ------
+    ClusterError
+        It can't be reached.
+    """
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        message = f"Can't reach a Dask scheduler at {address!r}: {reason}."
+        raise ClusterError(message) from None
+    with client:
+        yield client
+
+
+def available_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _free_port(port: int) -> int:
+    """The port, if nobody listens there, else 0 for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return 0
+    return port

@@ -1,0 +1,23 @@
+"""The rows of a run as a Dask DataFrame."""
+
+from functools import partial
+from typing import cast
+
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+
+from novelty_dask.storage.results import Results
+from novelty_dask.storage.runs import open_group
+
+
+def to_dataframe(run: str, *, lists: bool) -> dd.DataFrame:
+    """The rows of a complete run, one partition a block."""
+    results = Results(open_group(run))
+    meta = results.table(0, np.array([], np.int64), lists=lists).to_pandas()
+    return cast("dd.DataFrame", dd.from_map(partial(_frame, run, lists), range(results.n_blocks), meta=meta))
+
+
+def _frame(run: str, lists: bool, block: int) -> pd.DataFrame:  # noqa: FBT001 - partial binds it
+    """The rows of one block."""
+    return cast("pd.DataFrame", Results(open_group(run)).table(block, lists=lists).to_pandas())

@@ -1,0 +1,162 @@
+"""Lines of text to distinct URLs, sorted by reversed host and path.
+
+::
+
+    pieces of bytes ── dask.bag ──► tables of distinct lines ── shuffle ──► tables of distinct rows,
+                                    (bounded bytes each)                    one after the other in
+                                                                            sort order
+
+A piece is read as a stream, so that neither a file nor its lines are ever held whole.
+The shuffle is Dask's own, between ranges of the sort key that hold about equal bytes.
+Lines that can't be scored are kept aside with their reason.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, cast
+
+import dask.bag as db
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from novelty_dask.kernels.lines import LineBatch, Reason, Rejected, read_lines, sample_of
+from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
+from novelty_dask.storage.sources import Piece, Source, read_chunks
+from novelty_dask.storage.tables import Table, write_table
+
+TABLE_BYTES = 8 * 2**20
+"""Text gathered before it is made distinct and written."""
+SAMPLE_BYTES = 16 * 2**10
+"""Text of a sorted table for each key that is reported, to cut the ranges of the shuffle."""
+
+LINES = pa.schema(
+    [("key", pa.string()), ("url", pa.string()), ("position", pa.int64()), ("count", pa.int64())]
+)
+REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("sample", pa.string())])
+
+
+class PieceRead(NamedTuple):
+    """What reading one piece left; positions and lines count from the piece's first."""
+
+    number: int
+    n_lines: int
+    tables: list[Table]
+    rejected: list[Table]
+    keys: list[str]
+
+
+def read_pieces(sources: Sequence[Source], pieces: Sequence[Piece], folder: str, form: NormalForm) -> db.Bag:
+    """Read pieces into tables of distinct lines.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    pieces : sequence of Piece
+    folder : str
+        URL of a folder that all workers see.
+    form : {"raw", "web"}
+        Normal form of the URLs.
+
+    Returns
+    -------
+    dask.bag.Bag of PieceRead
+        One element and one partition a piece.
+    """
+    numbered = [(number, piece, sources[piece.source]) for number, piece in enumerate(pieces)]
+    bag = db.from_sequence(numbered, partition_size=1)
+    return cast("db.Bag", bag.map_partitions(ingest, folder, form))
+
+
+def _normalized(batch: LineBatch, form: NormalForm) -> LineBatch:
+    """The batch in a normal form; what has none is rejected."""
+    texts = [normalize(text, form) for text in batch.texts]
+    refused = [
+        Rejected(int(number), Reason.NOT_A_URL, sample_of(text.encode()))
+        for number, text, normal in zip(batch.numbers, batch.texts, texts, strict=True)
+        if normal is None
+    ]
+    keep = np.array([text is not None for text in texts], bool)
+    kept = [text for text in texts if text is not None]
+    return LineBatch(batch.numbers[keep], kept, sorted([*batch.rejected, *refused]))
+
+
+def ingest(numbered: Iterable[tuple[int, Piece, Source]], folder: str, form: NormalForm) -> list[PieceRead]:
+    """Write the lines of pieces as tables of distinct lines, each of bounded size."""
+    return [
+        _ingest_piece(number, read_batches(piece, source, form), folder) for number, piece, source in numbered
+    ]
+
+
+def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[LineBatch]:
+    """The lines of a piece, as they are read."""
+    batches = read_lines(read_chunks(source, piece), first_chunk_is_start=piece.start == 0)
+    return batches if form == "raw" else (_normalized(batch, form) for batch in batches)
+
+
+def _ingest_piece(number: int, batches: Iterable[LineBatch], folder: str) -> PieceRead:
+    """Write the lines of one piece."""
+    read = PieceRead(number, 0, [], [], [])
+    gathered: list[LineBatch] = []
+    for batch in batches:
+        read = read._replace(n_lines=read.n_lines + batch.n_lines)
+        gathered.append(batch)
+        if sum(map(_text_bytes, gathered)) >= TABLE_BYTES:
+            _flush(gathered, read, folder)
+            gathered = []
+    if gathered:
+        _flush(gathered, read, folder)
+    return read
+
+
+def _text_bytes(batch: LineBatch) -> int:
+    """About how much text a batch holds."""
+    return sum(map(len, batch.texts)) + 100 * len(batch.rejected)
+
+
+def _flush(batches: list[LineBatch], read: PieceRead, folder: str) -> None:
+    """Write what was gathered of a piece."""
+    lines = distinct(_line_table(batches))
+    if lines.num_rows:
+        url = f"{folder}/lines/{read.number:06d}-{len(read.tables):06d}.parquet"
+        read.tables.append(write_table(url, lines))
+        read.keys.extend(_sample_keys(lines))
+    rejected = [reject for batch in batches for reject in batch.rejected]
+    if rejected:
+        url = f"{folder}/rejected/{read.number:06d}-{len(read.rejected):06d}.parquet"
+        table = pa.table(list(map(list, zip(*rejected, strict=True))), schema=REJECTED)
+        read.rejected.append(write_table(url, table, text="sample"))
+
+
+def _line_table(batches: list[LineBatch]) -> pa.Table:
+    """Lines as a table, each counted once; keys come when the lines are distinct."""
+    urls = pa.chunked_array([pa.array(batch.texts, pa.string()) for batch in batches], pa.string())
+    positions = np.concatenate([batch.numbers for batch in batches])
+    return pa.table({"url": urls, "position": positions, "count": np.ones(len(positions), np.int64)})
+
+
+def distinct(lines: pa.Table) -> pa.Table:
+    """Distinct URLs with count and first position, sorted by key, then URL.
+
+    >>> lines = {"url": ["b.example", "a.example", "b.example"], "position": [0, 1, 2], "count": [1, 1, 1]}
+    >>> distinct(pa.table(lines)).select(["url", "position", "count"]).to_pylist()[1]
+    {'url': 'b.example', 'position': 0, 'count': 2}
+    """
+    grouped = lines.group_by("url", use_threads=False).aggregate([("position", "min"), ("count", "sum")])
+    urls = grouped["url"].combine_chunks() if grouped.num_rows else pa.array([], pa.string())
+    keys = pa.array(map(sort_key, urls.to_pylist()), pa.string())
+    columns = [keys, urls, grouped["position_min"], grouped["count_sum"]]
+    return pa.table(columns, schema=LINES).sort_by([("key", "ascending"), ("url", "ascending")])
+
+
+def _sample_keys(lines: pa.Table) -> list[str]:
+    """Keys of a sorted table at even distances of text."""
+    ends = np.cumsum(pc.binary_length(lines["url"]).to_numpy())
+    picked = np.searchsorted(ends, np.arange(SAMPLE_BYTES, int(ends[-1]) + 1, SAMPLE_BYTES))
+    keys: list[str] = lines["key"].take(pa.array(picked)).to_pylist()
+    return keys
+
+
+def line_offsets(reads: Sequence[PieceRead]) -> NDArray[np.int64]:
+    """Lines before each piece, in the order of the pieces."""
+    return np.cumsum([0, *(read.n_lines for read in reads)], dtype=np.int64)[:-1]

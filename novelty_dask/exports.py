@@ -1,0 +1,166 @@
+"""From a complete run to a file that other programs read: CSV, Parquet, JSON lines or npz.
+
+Rows are streamed in bounded memory, and the file appears under its name only when it is
+whole.  Undefined values are null, which CSV shows as an empty field.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from novelty_dask.errors import SettingsError, StoreError
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
+from novelty_dask.storage.ordering import KEYS, sorted_tables
+from novelty_dask.storage.results import Results
+from novelty_dask.storage.runs import open_group, read_manifest
+
+FORMATS = ("csv", "parquet", "jsonl", "npz")
+WITH_LISTS = ("parquet", "jsonl")
+
+
+class HasUrl(Protocol):
+    """An opened run."""
+
+    url: str
+
+
+AnyRun = HasUrl | str | PathLike[str]
+
+
+def export(
+    run: AnyRun,
+    out: str | PathLike[str],
+    *,
+    order: str = "input",
+    format: str | None = None,  # noqa: A002 - named as the option
+    overwrite: bool = False,
+    raw: bool = False,
+) -> None:
+    """Write all rows of a complete run to a file.
+
+    Parameters
+    ----------
+    run : Run, str or path
+        The run.
+    out : str or path
+        The file.
+    order : {"input", "novelty"}
+        By position, or most novel first, ties by row and undefined last.
+    format : {"csv", "parquet", "jsonl", "npz"}, optional
+        By default what the name of the file ends with.
+    overwrite : bool
+        Whether to replace an existing file.
+    raw : bool
+        Whether to write text to CSV as it is.  By default an apostrophe precedes what a
+        spreadsheet would take for a formula.
+
+    Raises
+    ------
+    SettingsError
+        The format or the order is unknown.
+    StoreError
+        There is no complete run, the file exists, or it can't be written.
+
+    Notes
+    -----
+    Columns: position (line of the first occurrence in the input, from 0), url, count, novelty,
+    nearest_url and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
+    neighbor_similarities, most similar first.  CSV is UTF-8 with lines that end in LF; text is
+    quoted as RFC 4180 has it, null is an empty field.
+
+    An npz file always keeps the order of the run, so that its neighbor_ids are rows of its
+    other arrays; -1 is none, undefined novelty NaN.  It loads without pickle: URL ``i`` is
+    ``bytes(url_bytes[url_offsets[i] : url_offsets[i + 1]]).decode()``.
+    """
+    path = Path(fspath(out))
+    chosen = format or path.suffix.removeprefix(".").lower()
+    _check(path, chosen, order)
+    results = open_results(run)
+    if path.is_dir() or (path.exists() and not overwrite):
+        message = f"{fspath(out)!r} exists; nothing was written: name another file, or replace it (--force)."
+        raise StoreError(message)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name[:64]}-", dir=path.parent) as folder:
+            _write(results, Path(folder, "out"), chosen, order, raw=raw)
+            Path(folder, "out").replace(path)
+    except OSError as error:
+        message = f"Can't write {fspath(out)!r}: {error.strerror or error}."
+        raise StoreError(message) from None
+
+
+def most_novel_first(run: AnyRun) -> Iterator[tuple[float, str]]:
+    """Novelty and URL of all rows, ties by row; where it is undefined it is NaN and comes last."""
+    results = open_results(run)
+    for table in sorted_tables(results, partial(_novelty_and_url, results), "novelty", 1):
+        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+            yield from zip(batch["novelty"].to_pylist(), batch["url"].to_pylist(), strict=True)
+
+
+def open_results(run: AnyRun) -> Results:
+    """The rows of a complete run.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or it is not complete.
+    """
+    url = fspath(run) if isinstance(run, str | PathLike) else run.url
+    group = open_group(url)
+    if not read_manifest(group).is_complete:
+        message = f"The run {url!r} is not complete; repeat the command that made it to go on."
+        raise StoreError(message)
+    return Results(group)
+
+
+def _check(path: Path, format: str, order: str) -> None:  # noqa: A002
+    """Refuse an unknown format, an unknown order, and the two that do not go together."""
+    if format not in FORMATS:
+        message = (
+            f"Can't tell the format of {path.name!r}; end it in .{', .'.join(FORMATS)} or give --format."
+        )
+        raise SettingsError(message)
+    if order not in KEYS:
+        message = f"Order {order!r} is unknown; it is {' or '.join(KEYS)}."
+        raise SettingsError(message)
+    if format == "npz" and order != "input":
+        message = (
+            "An npz file keeps the order of the run, which its neighbor_ids refer to; leave out --order."
+        )
+        raise SettingsError(message)
+
+
+def _write(results: Results, path: Path, format: str, order: str, *, raw: bool) -> None:  # noqa: A002
+    """Write all rows in a format, down to the disk."""
+    lists = format in WITH_LISTS
+    n_neighbors = array(results.group, "neighbors/ids").shape[1]
+    tables = sorted_tables(
+        results,
+        partial(results.table, lists=lists),
+        order,
+        urls_per_row=2 + n_neighbors * lists,
+        folder=path.parent,
+    )
+    writers = {
+        "csv": partial(write_csv, tables, path, raw=raw),
+        "jsonl": partial(write_jsonl, tables, path),
+        "parquet": partial(write_parquet, tables, path),
+        "npz": partial(write_npz, results, path),
+    }
+    writers[format]()
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _novelty_and_url(results: Results, block: int, within: NDArray[np.int64]) -> pa.Table:
+    """Novelty and URL of some rows of a block."""
+    novelty, urls = results.read("novelty", block)[within], results.read("rows/url", block)[within]
+    return pa.table({"novelty": novelty, "url": pa.array(urls.tolist(), pa.string())})

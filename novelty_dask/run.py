@@ -1,0 +1,133 @@
+"""A run that was opened: its rows, their novelty, and the neighbors that are the evidence."""
+
+import html
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from novelty_dask.errors import StoreError
+from novelty_dask.execution.frames import to_dataframe
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.results import Results
+from novelty_dask.storage.runs import Manifest, open_group, read_manifest
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
+
+class NeighborArrays(NamedTuple):
+    """Neighbors of all rows, on disk.
+
+    Parameters
+    ----------
+    ids : zarr.Array of int64, shape (n_rows, n_neighbors)
+        Row numbers, most similar first, ties by row number; -1 where there are fewer.
+    similarities : zarr.Array of float32, shape (n_rows, n_neighbors)
+        Cosine similarities, 0 to 1.
+    """
+
+    ids: Any
+    similarities: Any
+
+
+def open_run(path: str | PathLike[str]) -> "Run":
+    """Open a complete run.
+
+    Parameters
+    ----------
+    path : str or path
+        Path or URL of the run.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or it is not complete.
+    """
+    return Run(fspath(path))
+
+
+class Run:
+    """A complete run on disk; nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    url : str
+        Path or URL of the run.
+
+    Attributes
+    ----------
+    urls : zarr.Array of str, shape (n_rows,)
+        Distinct URLs, sorted by reversed host and path.
+    counts, positions : zarr.Array of int64, shape (n_rows,)
+        How often each was read, and on which line first, from 0.
+    novelty : zarr.Array of float64, shape (n_rows,)
+        0 to 1; NaN where undefined.
+    neighbors : NeighborArrays
+        Nearest neighbors of each row.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or it is not complete.
+
+    Notes
+    -----
+    Slice the arrays to read them: ``run.novelty[:100]`` reads one chunk.
+    """
+
+    def __init__(self, url: str) -> None:
+        group = open_group(url)
+        self.url = url
+        self.manifest: Manifest = read_manifest(group)
+        if not self.manifest.is_complete:
+            message = f"The run {url!r} is not complete; repeat the command that made it to go on."
+            raise StoreError(message)
+        self._results = Results(group)
+        self.urls = array(group, "rows/url")
+        self.counts = array(group, "rows/count")
+        self.positions = array(group, "rows/position")
+        self.novelty = array(group, "novelty")
+        self.neighbors = NeighborArrays(array(group, "neighbors/ids"), array(group, "neighbors/similarities"))
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return self._results.n_rows
+
+    def top(self, n: int = 20) -> pd.DataFrame:
+        """The most novel rows, ties by row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns position, url, count, novelty, nearest_url, nearest_similarity.
+        """
+        frame: pd.DataFrame = self._results.most_novel(n).to_pandas()
+        return frame
+
+    def to_dataframe(self, *, lists: bool = False) -> "dd.DataFrame":
+        """All rows as a lazy Dask DataFrame, in sort order.
+
+        Parameters
+        ----------
+        lists : bool
+            Whether to add the columns neighbor_urls and neighbor_similarities.
+        """
+        return to_dataframe(self.url, lists=lists)
+
+    def __repr__(self) -> str:
+        """One line."""
+        k, score = self.manifest.settings["n_neighbors"], self.manifest.settings["score"]
+        return f"<Run {self.url!r}: {len(self):,} rows, {k} neighbors, {score}>"
+
+    def _repr_html_(self) -> str:
+        """A summary and the most novel rows, for notebooks."""
+        counts = self.manifest.counts
+        rejected = sum(counts["rejected"].values())
+        summary = (
+            f"{counts['lines']:,} lines: {counts['rows']:,} rows, {counts['duplicates']:,} duplicates, "
+            f"{rejected:,} rejected"
+        )
+        columns = ["novelty", "url", "nearest_similarity", "nearest_url"]
+        table = self.top(5)[columns].to_html(index=False, float_format="{:.3f}".format, na_rep="")
+        return f"<div><b>{html.escape(self.url)}</b><br>{summary}<br>{table}</div>"

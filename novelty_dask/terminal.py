@@ -1,0 +1,116 @@
+"""What a terminal gets to see: text from outside made harmless, tables that fit its width.
+
+Whatever stands in a URL, a file name or an error goes through `escape` before it is
+printed, so that it can neither command the terminal nor hide what it is.
+"""
+
+import io
+import math
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import click
+from rich.cells import cell_len, set_cell_size
+
+GAP = "  "
+NARROWEST_TEXT = 16
+
+
+class Column(NamedTuple):
+    """A column of a table: its name, and whether it holds text, which may be shortened, or numbers."""
+
+    name: str
+    is_text: bool = False
+
+
+def escape(text: str) -> str:
+    r"""Make visible whatever a terminal would not show as it is.
+
+    Controls, among them ESC and DEL, line and paragraph separators, bidirectional and other
+    invisible marks, lone surrogates: all that is not printable in Unicode's sense.
+
+    >>> print(escape("http://a.example/\x1b]52;c;aGk=\x07\u202egpj.exe"))
+    http://a.example/\x1b]52;c;aGk=\x07\u202egpj.exe
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _visible(ord(char)) for char in text)
+
+
+def _visible(code: int) -> str:
+    """A character as Python writes it in ASCII."""
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def shorten(text: str, width: int) -> str:
+    """Leave out the middle of a text that is wider than some columns of a terminal.
+
+    >>> shorten("https://www.example.com/a/long/path", 21)
+    'https://ww…/long/path'
+    """
+    if cell_len(text) <= width:
+        return text
+    head = set_cell_size(text, width // 2)
+    tail = set_cell_size(text[::-1], width - 1 - width // 2)[::-1]
+    return f"{head}…{tail}"
+
+
+def number(value: float | None) -> str:
+    """A novelty or similarity; ``nan`` where it is undefined.
+
+    >>> number(0.25), number(None)
+    ('0.250000', 'nan')
+    """
+    return "nan" if value is None or math.isnan(value) else f"{value:.6f}"
+
+
+def emit(lines: Iterable[str]) -> None:
+    """Write lines to standard output; if its reader has gone, quietly stop."""
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
+    try:
+        for line in lines:
+            out.write(f"{line}\n")
+        out.flush()
+    except BrokenPipeError:
+        # What is still buffered must go somewhere, or Python complains when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table: aligned and cut to the width of a terminal; plain, in full, for a pipe."""
+    rows = [[escape(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        yield from map("\t".join, rows)
+        return
+    header = [column.name for column in columns]
+    widths = _widths(columns, [header, *rows], shutil.get_terminal_size().columns)
+    yield click.style(_line(columns, header, widths), bold=True)
+    yield from (_line(columns, row, widths) for row in rows)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: int) -> list[int]:
+    """Widths of the columns: texts share what numbers leave, and none takes more than it needs."""
+    widths = [max(map(cell_len, cells)) for cells in zip(*rows, strict=True)]
+    texts = [index for index, column in enumerate(columns) if column.is_text]
+    texts.sort(key=widths.__getitem__)
+    left = terminal - len(GAP) * (len(columns) - 1) - sum(widths) + sum(widths[index] for index in texts)
+    for waiting, index in zip(range(len(texts), 0, -1), texts, strict=True):
+        widths[index] = min(widths[index], max(left // waiting, NARROWEST_TEXT))
+        left -= widths[index]
+    return widths
+
+
+def _line(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]) -> str:
+    """One line of a table: texts to the left, numbers to the right."""
+    padded = (
+        set_cell_size(shorten(cell, width), width) if column.is_text else cell.rjust(width)
+        for column, cell, width in zip(columns, cells, widths, strict=True)
+    )
+    return GAP.join(padded).rstrip()

@@ -1,0 +1,189 @@
+"""The whole way from text to neighbors, against scikit-learn's brute force, and against itself."""
+
+import lzma
+import random
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+import novelty_dask
+from novelty_dask.events import Silence
+from novelty_dask.execution.executors import SerialExecutor
+from novelty_dask.pipeline import Pipeline
+from novelty_dask.planning import tiles
+from novelty_dask.planning.memory import Budget
+from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.storage.blocks import array, read_csr
+from novelty_dask.storage.runs import Manifest, create_run, open_group
+from novelty_dask.storage.sources import find_sources
+from tests.reference import assert_exact, tfidf
+
+ARRAYS = ("neighbors/ids", "neighbors/similarities", "novelty", "rows/url", "rows/count", "rows/position")
+
+
+def write(path: Path, lines: Iterable[str]) -> str:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+def content(run: novelty_dask.Run) -> dict[str, list[Any]]:
+    """All that a run says of its rows; floats as their bytes."""
+    group = open_group(run.url)
+    values = {name: np.asarray(array(group, name)[:]) for name in ARRAYS}
+    return {name: value.tolist() if name == "rows/url" else value.tobytes() for name, value in values.items()}
+
+
+@pytest.mark.parametrize("score", ["mean", "nearest", "kth"])
+def test_made_urls_are_scored_as_scikit_learn_would(tmp_path: Path, score: str) -> None:
+    urls, _ = novelty_dask.datasets.make_urls(1_500, seed=1)
+    run = novelty_dask.score(write(tmp_path / "urls.txt", urls), score=score, n_neighbors=5)
+    rows = run.urls[:].tolist()
+    assert sorted(rows) == sorted(set(urls))
+    assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(rows))
+    similarities = run.neighbors.similarities[:].astype(float)
+    expected = {"mean": similarities.mean(axis=1), "nearest": similarities[:, 0], "kth": similarities[:, -1]}
+    np.testing.assert_allclose(run.novelty[:], 1 - expected[score], rtol=0, atol=1e-12)
+
+
+@pytest.mark.corpus
+def test_five_thousand_real_urls_are_exact(corpora: Path, tmp_path: Path) -> None:
+    with lzma.open(corpora / "urls_1m.txt.xz", "rt", encoding="utf-8", errors="strict") as lines:
+        urls = [line.rstrip("\n") for line in islice(lines, 5_000)]
+    run = novelty_dask.score(write(tmp_path / "urls.txt", urls), block_rows=1_024)
+    assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(run.urls[:].tolist()))
+
+
+@pytest.mark.parametrize("ngram_range", [(3, 3), (2, 4)])
+def test_weights_are_those_of_scikit_learn_bit_for_bit(tmp_path: Path, ngram_range: tuple[int, int]) -> None:
+    urls, _ = novelty_dask.datasets.make_urls(700, seed=2)
+    run = novelty_dask.score(
+        write(tmp_path / "urls.txt", urls), tmp_path / "run.zarr", ngram_range=ngram_range, block_rows=256
+    )
+    group = open_group(run.url)
+    rank = np.asarray(array(group, "columns/rank")[:])
+    expected = tfidf(run.urls[:].tolist(), ngram_range)
+    for block in range(3):
+        start, stop = block * 256, min((block + 1) * 256, len(run))
+        found = read_csr(group, "weights", block, (stop - start, rank.max() + 1))
+        wanted = expected[start:stop]
+        wanted.indices = rank[wanted.indices]
+        wanted.sort_indices()
+        assert found.indices.tobytes() == wanted.indices.astype(np.int32).tobytes()
+        assert found.data.tobytes() == wanted.data.tobytes()
+
+
+EDGES: dict[str, list[str]] = {
+    "one row": ["https://a.example/"],
+    "two rows": ["https://a.example/", "https://b.example/"],
+    "fewer rows than neighbors": [f"https://a.example/{i}" for i in range(7)],
+    "all identical": ["https://a.example/x"] * 9,
+    "identical features": [f"https://a.example/{case}" for case in ("abc", "ABC", "aBc", "Abc", "abC")],
+    "nothing shared": ["aaaa", "bbbb", "cccc"],
+    "too short for a feature": ["ab", "https://a.example/1", "https://a.example/2", "z"],
+    "only too short": ["ab", "cd"],
+}
+
+
+@pytest.mark.parametrize("urls", EDGES.values(), ids=EDGES.keys())
+def test_edges_are_exact_and_defined(tmp_path: Path, urls: list[str]) -> None:
+    run = novelty_dask.score(write(tmp_path / "urls.txt", urls), n_neighbors=10, block_rows=2)
+    rows = run.urls[:].tolist()
+    assert sorted(rows) == sorted(set(urls))
+    if len(rows) > 1:
+        assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(rows))
+    undefined = [len(url) < 3 or len(rows) == 1 for url in rows]
+    assert np.isnan(run.novelty[:]).tolist() == undefined
+    assert (run.novelty[:][~np.array(undefined)] <= 1).all()
+
+
+def test_missing_neighbors_count_as_similarity_zero(tmp_path: Path) -> None:
+    run = novelty_dask.score(write(tmp_path / "urls.txt", ["aaaa", "bbbb", "aaaab"]), n_neighbors=10)
+    novelty = dict(zip(run.urls[:].tolist(), run.novelty[:].tolist(), strict=True))
+    [similarity] = {float(value) for value in run.neighbors.similarities[:].ravel() if value > 0}
+    assert novelty["bbbb"] == 1
+    assert novelty["aaaa"] == pytest.approx(1 - similarity / 2)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A corpus with many near-duplicates, repeated lines and features that tie."""
+    urls, _ = novelty_dask.datasets.make_urls(2_500, seed=3)
+    ties = [f"https://{case}.example/{i % 7}" for i in range(40) for case in ("TIE", "tie", "Tie")]
+    return write(tmp_path_factory.mktemp("source") / "urls.txt", [*urls, *ties])
+
+
+@pytest.fixture(scope="module")
+def expected(source: str) -> dict[str, list[Any]]:
+    return content(novelty_dask.score(source, workers=0))
+
+
+@pytest.mark.parametrize("block_rows", [200, 777, 2_048])
+def test_block_size_does_not_show(source: str, expected: dict[str, list[Any]], block_rows: int) -> None:
+    assert content(novelty_dask.score(source, workers=0, block_rows=block_rows)) == expected
+
+
+def test_number_of_groups_does_not_show(
+    source: str, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "TARGET_TILE_PAIRS", 1)
+    run = novelty_dask.score(source, workers=0, block_rows=200)
+    assert TilePlan(**run.manifest.plan).n_groups == tiles.MAXIMUM_GROUPS - 1
+    assert content(run) == expected
+
+
+@pytest.mark.parametrize(("workers", "processes"), [(1, False), (1, True), (2, True)])
+def test_who_works_does_not_show(
+    source: str, expected: dict[str, list[Any]], tmp_path: Path, workers: int, processes: bool
+) -> None:
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=2,
+            processes=processes,
+            dashboard_address="127.0.0.1:0",
+            memory_limit="4GB",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        run = novelty_dask.score(source, tmp_path / "run.zarr", client=client, block_rows=512)
+        assert content(run) == expected
+
+
+class ShufflingExecutor(SerialExecutor):
+    """Runs the tasks of each phase in random order."""
+
+    def map(self, stage: str, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        shuffled = list(items)
+        random.Random(7).shuffle(shuffled)
+        return super().map(stage, function, shuffled)
+
+
+def test_order_of_tasks_does_not_show(source: str, expected: dict[str, list[Any]], tmp_path: Path) -> None:
+    url = str(tmp_path / "run.zarr")
+    create_run(url, Manifest(novelty_dask.Settings().result, []))
+    budget = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**10)
+    Pipeline(url, ShufflingExecutor(), Silence()).run(find_sources([source]), budget, 300)
+    assert content(novelty_dask.open(url)) == expected
+
+
+def test_files_and_their_order_show_only_in_positions(
+    source: str, expected: dict[str, list[Any]], tmp_path: Path
+) -> None:
+    lines = Path(source).read_text(encoding="utf-8").splitlines()
+    first, second = write(tmp_path / "1.txt", lines[1_000:]), write(tmp_path / "2.txt", lines[:1_000])
+    found = content(novelty_dask.score([second, first], workers=0))
+    assert found == expected
+    swapped = content(novelty_dask.score([first, second], workers=0))
+    assert {name for name in ARRAYS if swapped[name] != expected[name]} == {"rows/position"}
+
+
+def test_planted_urls_are_the_most_novel(tmp_path: Path) -> None:
+    urls, planted = novelty_dask.datasets.make_urls(5_000, seed=4)
+    run = novelty_dask.score(write(tmp_path / "urls.txt", urls))
+    found = set(run.top(len(planted)).position) & set(planted.tolist())
+    assert len(found) >= 0.95 * len(planted)
