@@ -97,8 +97,9 @@ class Pipeline:
         """Store rejected lines; refuse sources that hold nothing else."""
         rejected = store_rejected(self.url, pieces, reads)
         if not any(read.tables for read in reads):
-            found = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items()) or "no line at all"
-            message = f"There is no URL in the sources, but {found}; check what they hold."
+            refused = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+            found = f"all their lines were rejected ({refused})" if refused else "they are empty"
+            message = f"There is no URL in the sources: {found}."
             raise InputError(message)
         return rejected
 

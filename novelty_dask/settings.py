@@ -35,7 +35,11 @@ def parse_bytes(size: object) -> object:
 
 def parse_range(value: object) -> object:
     """Two numbers from ``"3,5"``; anything else as it is."""
-    return tuple(value.split(",")) if isinstance(value, str) else value
+    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(parts, list | tuple) and len(parts) != 2:
+        message = "must be two numbers, such as 3,3"
+        raise ValueError(message)
+    return parts
 
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]

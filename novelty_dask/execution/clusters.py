@@ -19,7 +19,7 @@ from novelty_dask.execution.executors import DaskExecutor, Executor, SerialExecu
 
 SMALL_BYTES = 4 * 10**6
 """Sources up to this size are done before worker processes would have started."""
-CONNECT_SECONDS = 30
+CONNECT_SECONDS = 10
 DASHBOARD_PORT = 8787
 LOOPBACK = "127.0.0.1"
 

@@ -83,7 +83,8 @@ class DaskExecutor:
         running = as_completed(self._submit(stage, function, itertools.islice(waiting, window)))
         with _released(running.futures):
             for batch in running.batches():
-                results = [_result(future) for future in batch]
+                with _released(batch):
+                    results = [_result(future) for future in batch]
                 running.update(self._submit(stage, function, itertools.islice(waiting, len(results))))
                 yield from results
 

@@ -6,6 +6,7 @@ from typing import cast
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from novelty_dask.storage.results import Results
 from novelty_dask.storage.runs import open_group
@@ -14,10 +15,16 @@ from novelty_dask.storage.runs import open_group
 def to_dataframe(run: str, *, lists: bool) -> dd.DataFrame:
     """The rows of a complete run, one partition a block."""
     results = Results(open_group(run))
-    meta = results.table(0, np.array([], np.int64), lists=lists).to_pandas()
+    meta = _to_pandas(results.table(0, np.array([], np.int64), lists=lists))
     return cast("dd.DataFrame", dd.from_map(partial(_frame, run, lists), range(results.n_blocks), meta=meta))
 
 
 def _frame(run: str, lists: bool, block: int) -> pd.DataFrame:  # noqa: FBT001 - partial binds it
     """The rows of one block."""
-    return cast("pd.DataFrame", Results(open_group(run)).table(block, lists=lists).to_pandas())
+    return _to_pandas(Results(open_group(run)).table(block, lists=lists))
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    """A table as pandas has it; lists stay Arrow's, as Dask would make text of objects."""
+    lists = {field.type: pd.ArrowDtype(field.type) for field in table.schema if pa.types.is_list(field.type)}
+    return cast("pd.DataFrame", table.to_pandas(types_mapper=lists.get))

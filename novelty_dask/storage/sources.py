@@ -106,6 +106,9 @@ def expand(name: str) -> list[Source]:
 def _find(name: str) -> list[Source]:
     """The file of that name, or else the files of that folder or glob."""
     fs, path = url_to_fs(name)
+    if fs.exists(f"{path}/zarr.json"):
+        message = f"{name!r} is a run or another Zarr store; name files of URLs."
+        raise InputError(message)
     named = [path] if fs.exists(path) else sorted(fs.glob(path))
     paths = _folder(fs, path) if fs.isdir(path) else named
     return [_source(fs, path) for path in paths if not fs.isdir(path)]

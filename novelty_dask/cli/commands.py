@@ -1,0 +1,173 @@
+"""The commands, one function each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import novelty_dask
+from novelty_dask.cli import options
+from novelty_dask.cli.faults import EXIT_CODES, RESUMABLE, Commands
+from novelty_dask.cli.texts import count_line, novelty_table, plan_lines
+from novelty_dask.errors import StoreError
+from novelty_dask.progress import progress
+from novelty_dask.terminal import emit, escape, number
+
+if TYPE_CHECKING:
+    from novelty_dask.run import Run
+
+TOP_ROWS = 10
+DEMO_RUN = "novelty-demo/run.zarr"
+DEMO_CORPUS = "urls.txt"
+
+
+@click.group(
+    "novelty", cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="novelty-dask", message="novelty %(version)s")
+def main() -> None:
+    """Say how unlike the rest each URL is, with its nearest neighbors as evidence."""
+
+
+@main.command()
+@options.sources
+@click.option(
+    "-o", "--out", metavar="RUN.zarr", help="Where to store the run; without it all rows are printed."
+)
+@options.settings_options
+@options.quiet
+@options.debug
+def score(
+    sources: tuple[str, ...], *, out: str | None, config: str | None, quiet: bool, **flags: Any
+) -> None:
+    r"""Score the novelty of each distinct URL.
+
+    SOURCE is a file with one URL a line, compressed or not, a glob, a folder, a URL that fsspec
+    knows, or - for standard input.
+
+    With --out the run is stored, and its most novel rows are printed. A run that was stopped
+    goes on; one that is complete is opened.
+
+    Without --out all rows are printed as novelty, TAB and URL, most novel first. Ties are in the
+    order of hosts; undefined novelty is nan, and last. Characters that are not printable show as
+    \xNN or \uNNNN.
+    """
+    run = _score(sources, out, quiet=quiet, **options.read_settings(config, **flags))
+    if out is None:
+        rows = novelty_dask.exports.most_novel_first(run)
+        emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in rows)
+    elif not quiet:
+        emit(novelty_table(run.top(TOP_ROWS)))
+        _say(f"Run   {out}\nMore  novelty export {out} -o rows.csv")
+
+
+@main.command()
+@click.argument("run")
+@click.option("-n", "n_rows", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@options.debug
+def top(run: str, *, n_rows: int) -> None:
+    """Print the most novel rows of a run.
+
+    A terminal gets a table that fits, with the nearest neighbor of each row. A pipe gets lines of
+    novelty, URL, similarity and nearest URL in full, separated by TAB.
+    """
+    emit(novelty_table(novelty_dask.open(run).top(n_rows)))
+
+
+@main.command()
+@click.argument("run")
+@click.option("-o", "--out", metavar="FILE", required=True, help="A .csv, .parquet, .jsonl or .npz file.")
+@click.option(
+    "--format", type=click.Choice(["csv", "parquet", "jsonl", "npz"]), help="Format, whatever FILE ends with."
+)
+@click.option(
+    "--order",
+    type=click.Choice(["input", "novelty"]),
+    default="input",
+    show_default=True,
+    help="As first read, or most novel first.",
+)
+@click.option("--force", "overwrite", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--raw", is_flag=True, help="CSV: URLs as they are, for programs.")
+@options.debug
+def export(run: str, *, out: str, **keywords: Any) -> None:
+    """Write all rows of a run to a file.
+
+    Columns are position (line of the first occurrence, from 0), url, count, novelty, nearest_url
+    and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
+    neighbor_similarities. An npz file holds arrays in the order of the run.
+
+    In CSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
+    it out.
+    """
+    novelty_dask.export(run, out, **keywords)
+
+
+@main.command()
+@options.sources
+@options.settings_options
+@options.debug
+def plan(sources: tuple[str, ...], *, config: str | None, **flags: Any) -> None:
+    """Say what scoring would take, from a look at the sources."""
+    emit(plan_lines(novelty_dask.plan(sources, **options.read_settings(config, **flags))))
+
+
+@main.command()
+@click.option(
+    "-o", "--out", metavar="RUN.zarr", default=DEMO_RUN, show_default=True, help="Where to store it."
+)
+@click.option(
+    "--n-rows", type=click.IntRange(min=2), default=10_000, show_default=True, help="Lines to make."
+)
+@options.quiet
+@options.debug
+def demo(*, out: str, n_rows: int, quiet: bool) -> None:
+    """Make a corpus with some novel URLs, and find them.
+
+    The corpus is the file urls.txt beside the run. Repeated, the demo opens its run.
+    """
+    urls, planted = novelty_dask.datasets.make_urls(n_rows)
+    corpus = Path(out).with_name(DEMO_CORPUS)
+    _write_corpus(corpus, "".join(f"{url}\n" for url in urls))
+    run = _score([str(corpus)], out, quiet=quiet)
+    found = run.top(len(planted)).position.isin(planted).sum()
+    emit(novelty_table(run.top(TOP_ROWS)))
+    emit([f"{found} of the {len(planted)} planted URLs are among the {len(planted)} most novel."])
+    if not quiet:
+        _say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {out} -n 50")
+
+
+def _score(sources: Sequence[str], out: str | None, *, quiet: bool, **settings: Any) -> "Run":
+    """Score sources, showing the progress and what became of their lines."""
+    click.get_current_context().meta[RESUMABLE] = out is not None
+    with progress(quiet=quiet) as listener:
+        run = novelty_dask.score(sources, out, listener=listener, **settings)
+    if not quiet:
+        _say(count_line(run.manifest.counts))
+    return run
+
+
+def _write_corpus(path: Path, text: str) -> None:
+    """Write the lines of the demo, unless they are there.
+
+    Raises
+    ------
+    StoreError
+        There are others.
+    """
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        message = f"Can't write {str(path)!r}: {error.strerror}; name another run with --out."
+        raise StoreError(message) from None
+
+
+def _say(message: str) -> None:
+    """Print lines to standard error."""
+    for line in message.split("\n"):
+        click.echo(escape(line), err=True)

@@ -1,0 +1,88 @@
+"""Options that several commands share.
+
+None of those for settings has a value unless it is given, so that a settings file and the
+defaults of `Settings` show through.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from novelty_dask.cli.faults import DEBUG
+from novelty_dask.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _default(setting: str) -> str:
+    """The default of a setting, as help shows it."""
+    return f"[default: {Settings.model_fields[setting].default}]"
+
+
+SETTINGS = (
+    click.option(
+        "-k", "--n-neighbors", type=int, help=f"Neighbors to keep of each row. {_default('n_neighbors')}"
+    ),
+    click.option(
+        "--score",
+        type=click.Choice(["mean", "nearest", "kth"]),
+        help="Novelty is 1 minus the mean similarity of the neighbors, or minus that of the nearest "
+        f"or the k-th. {_default('score')}",
+    ),
+    click.option(
+        "--ngram", "ngram_range", metavar="MIN,MAX", help="Lengths of character n-grams. [default: 3,3]"
+    ),
+    click.option("--n-features", type=int, help=f"Columns of the hashed matrix. {_default('n_features')}"),
+    click.option(
+        "--normal-form",
+        type=click.Choice(["raw", "web"]),
+        help="Compare lines as they stand, or as browsers rewrite their URLs. " + _default("normal_form"),
+    ),
+    click.option("--block-rows", type=int, help="Rows of a block. [default: as memory allows]"),
+    click.option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Memory of one worker, such as '2 GB'. [default: its share of 80 % of what is free]",
+    ),
+    click.option(
+        "--workers",
+        type=int,
+        help="Worker processes; 0 is none but this. [default: 0 for small sources, else one a core]",
+    ),
+    click.option("--threads", type=int, help=f"Threads of a worker. {_default('threads')}"),
+    click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to work on instead."),
+    click.option("--config", metavar="FILE", help="TOML file of settings; the options above override it."),
+)
+
+
+def settings_options(command: Command) -> Command:
+    """Add a flag for each field of `Settings`, and one for a file of them."""
+    for option in reversed(SETTINGS):
+        command = option(command)
+    return command
+
+
+def read_settings(config: str | None, **flags: Any) -> dict[str, Any]:
+    """The settings that a file and flags ask for, checked; flags go first.
+
+    Raises
+    ------
+    SettingsError
+        One of them is unknown or impossible.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    settings = Settings.read(config, **given) if config else Settings.make(**given)
+    return settings.model_dump(exclude_unset=True)
+
+
+def _remember(ctx: click.Context, _parameter: click.Parameter, debug: bool) -> None:  # noqa: FBT001 - click's
+    """Keep --debug for when something goes wrong."""
+    ctx.meta[DEBUG] = debug
+
+
+sources = click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show where an error arose."
+)

@@ -1,0 +1,65 @@
+"""Plans, summaries and tables as lines of text."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from novelty_dask.terminal import Column, number, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from novelty_dask.planning.summary import RunPlan
+
+COLUMNS = (
+    Column("novelty"),
+    Column("url", is_text=True),
+    Column("similarity"),
+    Column("nearest url", is_text=True),
+)
+
+
+def novelty_table(top: "pd.DataFrame") -> Iterator[str]:
+    """Rows with their novelty and nearest neighbor."""
+    columns = (top.novelty, top.url, top.nearest_similarity, top.nearest_url.fillna(""))
+    rows = [
+        (number(novelty), url, number(similarity), nearest)
+        for novelty, url, similarity, nearest in zip(*columns, strict=True)
+    ]
+    return table(COLUMNS, rows)
+
+
+def count_line(counts: dict[str, Any]) -> str:
+    """What became of the lines that were read.
+
+    >>> count_line({"lines": 1200, "rows": 1100, "duplicates": 98, "rejected": {"blank": 2}})
+    '1,200 lines: 1,100 rows, 98 duplicates, 2 rejected (2 blank)'
+    """
+    rejected = counts["rejected"]
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+    return (
+        f"{counts['lines']:,} lines: {counts['rows']:,} rows, {counts['duplicates']:,} duplicates, "
+        f"{sum(rejected.values()):,} rejected" + (f" ({reasons})" if reasons else "")
+    )
+
+
+def plan_lines(plan: "RunPlan") -> Iterator[str]:
+    """What a run would take."""
+    tasks = ", ".join(f"{count:,} {stage}" for stage, count in plan.tasks.items())
+    workers = f"{plan.workers} with {plan.threads} thread{'s' * (plan.threads > 1)} each"
+    most = max(plan.stage_bytes, key=plan.stage_bytes.__getitem__)
+    yield f"rows     about {plan.n_rows:,}, if no line repeats another"
+    yield f"blocks   {plan.tiles.n_blocks:,} of {plan.tiles.block_rows:,} rows"
+    yield f"tasks    {tasks}"
+    yield f"workers  {workers if plan.workers else 'none but this process'}"
+    memory = f"{megabytes(plan.worker_bytes)} of {megabytes(plan.memory_limit)}"
+    yield f"memory   {memory} a worker, most in {most}"
+    yield f"disk     up to {megabytes(plan.disk_bytes)}"
+
+
+def megabytes(size: int) -> str:
+    """Bytes in megabytes, rounded up.
+
+    >>> megabytes(1_234_500_000)
+    '1,235 MB'
+    """
+    return f"{-(-size // 10**6):,} MB"

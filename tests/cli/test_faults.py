@@ -1,0 +1,234 @@
+"""What goes wrong ends as one sentence and an exit code, and leaves everything as it was."""
+
+import gzip
+import os
+import zipfile
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from novelty_dask.cli.faults import Commands, Terminated, verdict
+from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
+from tests.cli.conftest import Novelty
+
+URLS = "http://a.example/1\nhttp://b.example/2\n"
+
+
+def assert_refused(result: Result, *words: str) -> None:
+    """Exit code 2, and one sentence after the progress, if there was any."""
+    *before, sentence = result.stderr.splitlines()
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert sentence.startswith("Error: ")
+    assert sentence.endswith(".")
+    assert all(word in sentence for word in words)
+    assert not any("Traceback" in line or line.startswith("Error") for line in before)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """All files under a folder."""
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Sources of all sorts, most of them bad."""
+    (tmp_path / "good.txt").write_text(URLS)
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "blank.txt").write_text("\n  \n\r\n\n")
+    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(URLS.encode() * 1000)[:60])
+    (tmp_path / "fake.txt.gz").write_text(URLS)
+    (tmp_path / "notes").mkdir()
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("good.txt", URLS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("missing.txt", "missing.txt"),
+        ("*.nothing", "Nothing matches"),
+        ("notes", "Nothing matches"),
+        ("empty.txt", "no URL"),
+        ("blank.txt", "4 blank"),
+        ("cut.txt.gz", "cut.txt.gz"),
+        ("fake.txt.gz", "fake.txt.gz"),
+        ("archive.zip", "archive"),
+        ("nowhere://host/file", "nowhere"),
+    ],
+)
+@pytest.mark.parametrize("stored", [True, False])
+def test_bad_sources(folder: Path, novelty: Novelty, name: str, word: str, *, stored: bool) -> None:
+    before = tree(folder)
+    source = name if "://" in name else folder / name
+    out = ["-o", folder / "run.zarr"] if stored else []
+    assert_refused(novelty("score", source, *out), word)
+    assert tree(folder) == before
+    assert not (folder / "run.zarr").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_unreadable_source(folder: Path, novelty: Novelty) -> None:
+    (folder / "good.txt").chmod(0)
+    assert_refused(novelty("score", folder / "good.txt"), "good.txt")
+
+
+def test_no_source_is_wrong_usage(novelty: Novelty) -> None:
+    result = novelty("score")
+    assert result.exit_code == 2
+    assert "SOURCE" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--n-neighbors", "0"], ["n_neighbors"]),
+        (["--n-features", "0"], ["n_features"]),
+        (["--ngram", "5,3"], ["ngram_range"]),
+        (["--ngram", "few"], ["ngram_range"]),
+        (["--block-rows", "-1"], ["block_rows"]),
+        (["--memory-limit", "lots"], ["memory_limit", "2 GB"]),
+        (["--memory-limit", "1 MB"], ["MB", "--memory-limit"]),
+        (["--workers", "-1"], ["workers"]),
+        (["--threads", "0"], ["threads"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["score", "plan"])
+def test_impossible_settings(
+    folder: Path, novelty: Novelty, command: str, flags: list[str], words: list[str]
+) -> None:
+    assert_refused(novelty(command, folder / "good.txt", *flags), *words)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--score", "median"], ["-k", "many"], ["--normal-form", "tidy"], ["--what"]]
+)
+def test_wrong_usage(folder: Path, novelty: Novelty, flags: list[str]) -> None:
+    result = novelty("score", folder / "good.txt", *flags)
+    assert result.exit_code == 2
+    assert flags[0].lstrip("-") in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("n_neighbours = 3", ["n_neighbours", "n_neighbors"]),
+        ("n_neighbors = 'three'", ["n_neighbors"]),
+        ("n_neighbors = ", ["not TOML"]),
+        ("n_neighbors = nan", ["n_neighbors"]),
+        (None, ["No such file"]),
+    ],
+)
+def test_bad_settings_files(folder: Path, novelty: Novelty, text: str | None, words: list[str]) -> None:
+    config = folder / "run.toml"
+    if text is not None:
+        config.write_text(text)
+    assert_refused(novelty("score", folder / "good.txt", "--config", config), *words)
+
+
+@pytest.mark.parametrize("name", ["good.txt", "notes"])
+def test_output_that_is_no_run_stays(folder: Path, novelty: Novelty, name: str) -> None:
+    before = tree(folder)
+    assert_refused(novelty("score", folder / "good.txt", "-o", folder / name), "no run")
+    assert tree(folder) == before
+
+
+def test_run_of_other_settings_stays(run: Path, corpus: Path, novelty: Novelty) -> None:
+    before = tree(run)
+    assert_refused(novelty("score", corpus, "-o", run, "-k", "3"), "n_neighbors is 10 there and 3 here")
+    assert tree(run) == before
+
+
+def test_complete_run_of_standard_input_is_not_taken_for_another(tmp_path: Path, novelty: Novelty) -> None:
+    out = tmp_path / "run.zarr"
+    assert novelty("score", "-", "-o", out, stdin=URLS.encode()).exit_code == 0
+    assert_refused(novelty("score", "-", "-o", out, stdin=b"http://c.example/"), "standard input")
+
+
+def test_standard_input_has_no_plan(novelty: Novelty) -> None:
+    assert_refused(novelty("plan", "-", stdin=b"http://a.example/"), "Standard input")
+
+
+@pytest.mark.parametrize("command", [["top"], ["export", "-o", "rows.csv"]])
+@pytest.mark.parametrize("name", ["missing.zarr", "notes", "good.txt"])
+def test_what_is_no_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, novelty: Novelty, command: list[str], name: str
+) -> None:
+    monkeypatch.chdir(folder)
+    assert_refused(novelty(*command, folder / name), name)
+    assert not Path("rows.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["-o", "rows.xlsx"], "rows.xlsx"),
+        (["-o", "rows"], "rows"),
+        (["-o", "missing/rows.csv"], "missing"),
+        (["-o", "rows.npz", "--order", "novelty"], "--order"),
+    ],
+)
+def test_bad_exports(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, novelty: Novelty, flags: list[str], word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(novelty("export", run, *flags), word)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unreachable_scheduler(corpus: Path, tmp_path: Path, novelty: Novelty) -> None:
+    result = novelty("score", corpus, "-o", tmp_path / "run.zarr", "--scheduler", "nowhere")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("Error: Can't reach a Dask scheduler at 'nowhere'")
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_in_errors_can_not_command_the_terminal(tmp_path: Path, novelty: Novelty) -> None:
+    result = novelty("score", tmp_path / "\x1b]0;title\x07\u202e.txt")
+    assert_refused(result, r"\x1b]0;title\x07\u202e.txt")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path, novelty: Novelty) -> None:
+    result = novelty("score", tmp_path / "missing", "--debug")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingsError("It is wrong."), 2),
+        (BudgetError("It is wrong."), 2),
+        (InputError("It is wrong."), 2),
+        (StoreError("It is wrong."), 2),
+        (ClusterError("It is wrong."), 3),
+    ],
+)
+def test_errors_raised_on_purpose(error: Exception, code: int) -> None:
+    assert verdict(error, resumable=False) == ("Error: It is wrong.", code)
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_a_stop_says_whether_the_command_goes_on(error: BaseException, code: int) -> None:
+    assert verdict(error, resumable=True) == ("Stopped; repeat the command to go on.", code)
+    assert verdict(error, resumable=False) == ("Stopped; nothing was stored.", code)
+
+
+def test_other_faults_are_a_sentence_too() -> None:
+    group = Commands("group")
+
+    @group.command()
+    def fail() -> None:
+        raise ZeroDivisionError("first line\nsecond line")
+
+    @group.command()
+    def refuse() -> None:
+        raise click.UsageError("use it well")
+
+    result = CliRunner().invoke(group, ["fail"])
+    assert result.exit_code == 1
+    assert result.stderr == "Error: ZeroDivisionError: first line second line; --debug shows where.\n"
+    assert CliRunner().invoke(group, ["refuse"]).exit_code == 2

@@ -1,0 +1,166 @@
+"""The command as a process of its own: pipes, terminals, signals, exit codes."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+from rich.cells import cell_len
+
+from novelty_dask.datasets import make_urls
+from tests.cli.conftest import Novelty
+
+COMMAND = [sys.executable, "-m", "novelty_dask"]
+MANY_TASKS = ["--block-rows", "64"]
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lines enough for a run that does not end before it is stopped."""
+    path = tmp_path_factory.mktemp("long") / "urls.txt"
+    path.write_text("\n".join(make_urls(2_000)[0]), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def started(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
+    """The command, as the leader of a process group, as in a terminal."""
+    command = [*COMMAND, *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(stream: IO[str] | None, text: str) -> None:
+    """Read until a line has the text."""
+    assert stream is not None
+    assert any(text in line for line in stream)
+
+
+def terminal_output(*arguments: object, columns: int = 80) -> str:
+    """What the command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
+    with subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        output = b""
+        try:
+            while chunk := os.read(ours, 65_536):
+                output += chunk
+        except OSError:  # Linux says so that the other end is closed
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    return output.decode()
+
+
+def test_a_closed_pipe_is_the_end_of_it(corpus: Path) -> None:
+    with started("score", corpus, "--quiet") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert all(line.count("\t") == 1 for line in lines)
+
+
+def test_hostile_urls_can_not_command_the_terminal(tmp_path: Path, novelty: Novelty) -> None:
+    controls = [chr(code) for code in (*range(1, 32), *range(127, 160), 0x202E, 0x2066, 0x2028) if code != 10]
+    attacks = ["\x1b]52;c;aGFjaw==\x07", "\x1b]8;;http://evil.example\x1b\\link\x1b]8;;\x1b\\", "\x9b2J"]
+    lines = [f"http://{number}.example/{text}/x" for number, text in enumerate(controls + attacks)]
+    source = tmp_path / "urls.txt"
+    source.write_text("\n".join(lines), encoding="utf-8", newline="")
+    piped = subprocess.run([*COMMAND, "score", source, "--quiet"], capture_output=True, check=True)
+    assert novelty("score", source, "-o", tmp_path / "run.zarr", "--quiet").exit_code == 0
+    for shown in (piped.stdout.decode(), novelty("top", tmp_path / "run.zarr", "-n", 100).stdout):
+        assert len(shown.splitlines()) == len(lines)
+        assert all(char.isprintable() for char in shown.replace("\n", "").replace("\t", ""))
+        assert r"\x1b]52;c;aGFjaw==\x07" in shown
+
+
+def test_a_table_fits_the_terminal(run: Path) -> None:
+    lines = STYLE.sub("", terminal_output("top", run, "-n", 5, columns=64)).splitlines()
+    assert lines[0].split() == ["novelty", "url", "similarity", "nearest", "url"]
+    assert len(lines) == 6
+    assert max(map(cell_len, lines)) == 64
+    assert any("…" in line for line in lines)
+
+
+def test_a_terminal_gets_bars(corpus: Path, tmp_path: Path) -> None:
+    output = terminal_output("score", corpus, "-o", tmp_path / "run.zarr")
+    assert "\x1b[?25l" in output
+    assert "━" in output
+    assert output.count("\x1b[?25h") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_goes_on(
+    long: Path, tmp_path: Path, novelty: Novelty, number: signal.Signals, code: int
+) -> None:
+    out = tmp_path / "run.zarr"
+    with started("score", long, "-o", out, *MANY_TASKS) as process:
+        wait_for(process.stderr, "document-frequency: done")
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert stdout == ""
+    assert stderr.splitlines()[-1] == "Stopped; repeat the command to go on."
+    assert "Traceback" not in stderr
+    assert novelty("top", out).exit_code == 2
+    resumed = novelty("score", long, "-o", out, *MANY_TASKS)
+    assert resumed.exit_code == 0
+    assert "vectorize" not in resumed.stderr
+    assert "merge: done" in resumed.stderr
+
+
+def test_a_run_stopped_early_leaves_nothing(long: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [*COMMAND, "score", long, *MANY_TASKS], stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        wait_for(process.stderr, "vectorize: started")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "Stopped; nothing was stored."
+    assert not list(tmp_path.glob("novelty-*"))
+
+
+def test_ctrl_c_ends_the_workers_quietly(long: Path, tmp_path: Path) -> None:
+    with started("score", long, "-o", tmp_path / "run.zarr", "--workers", 1, *MANY_TASKS) as process:
+        wait_for(process.stderr, "vectorize: started")
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert process.returncode == 130
+    assert gone
+    assert not alive
+    assert stderr.splitlines()[-1] == "Stopped; repeat the command to go on."
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("command", [["novelty"], ["dask", "novelty"]])
+def test_both_names_of_the_command(tmp_path: Path, command: list[str]) -> None:
+    script = Path(sys.executable).with_name(command[0])
+    result = subprocess.run(
+        [script, *command[1:], "score", tmp_path / "missing"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr == f"Error: Nothing matches '{tmp_path / 'missing'}'; check the path.\n"

@@ -1,0 +1,219 @@
+"""Exports hold the run, in either order, in bounded memory, and appear only when they are whole."""
+
+import csv
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import novelty_dask
+from novelty_dask.datasets import make_urls
+from novelty_dask.errors import NoveltyError, SettingsError, StoreError
+from novelty_dask.exports import export, most_novel_first, open_results
+from novelty_dask.run import Run
+from novelty_dask.storage import ordering
+
+HOSTILE = [
+    "ab",
+    "=cmd|' /C calc'!A0",
+    '+http://a.example/"quoted",comma',
+    "-1+1",
+    "@SUM(1)",
+    "\uff1dHYPERLINK(1)",
+    "http://b.example/\u2028=x,\r;y",
+    "xy",
+    "qqqqqq",
+    "zzzzzz",
+    "https://日本.example/ü",
+]
+COLUMNS = ["position", "url", "count", "novelty", "nearest_url", "nearest_similarity"]
+LISTS = ["neighbor_urls", "neighbor_similarities"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with undefined novelty, ties, duplicates and text that looks like formulas."""
+    folder = tmp_path_factory.mktemp("export")
+    lines = [*make_urls(500)[0], *HOSTILE, *HOSTILE[:2]]
+    (folder / "urls.txt").write_text("\n".join(lines), encoding="utf-8", newline="")
+    return novelty_dask.score(folder / "urls.txt", folder / "run.zarr", n_neighbors=4, block_rows=64)
+
+
+@pytest.fixture(params=["one bucket", "many buckets"])
+def buckets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sort in memory, and as a corpus too big for memory is sorted."""
+    if request.param == "many buckets":
+        monkeypatch.setattr(ordering, "BUCKET_BYTES", 4_000)
+        monkeypatch.setattr(ordering, "PART_ROWS", 40)
+        monkeypatch.setattr(ordering, "SAMPLED_KEYS", 100)
+
+
+def expected(run: Run, order: str, *, lists: bool = False) -> pd.DataFrame:
+    """All rows, sorted by pandas."""
+    results = open_results(run)
+    tables = [results.table(block, lists=lists) for block in range(results.n_blocks)]
+    frame = pa.concat_tables(tables).to_pandas()
+    ascending = order == "input"
+    key = "position" if ascending else "novelty"
+    sorted_frame = frame.sort_values(key, ascending=ascending, kind="stable", na_position="last")
+    return sorted_frame.reset_index(drop=True)
+
+
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("order", ["input", "novelty"])
+def test_csv(run: Run, tmp_path: Path, order: str) -> None:
+    export(run, tmp_path / "rows.csv", order=order, raw=True)
+    frame = pd.read_csv(
+        tmp_path / "rows.csv", keep_default_na=False, na_values={"novelty": "", COLUMNS[5]: ""}
+    )
+    truth = expected(run, order)
+    assert list(frame) == COLUMNS
+    assert list(frame.url) == list(truth.url)
+    assert list(frame.nearest_url) == list(truth.nearest_url.fillna(""))
+    assert (frame["count"].to_numpy() == truth["count"].to_numpy()).all()
+    np.testing.assert_array_equal(frame.novelty, truth.novelty)
+    np.testing.assert_array_equal(frame.nearest_similarity.astype(np.float32), truth.nearest_similarity)
+
+
+def test_csv_is_utf8_with_lf_and_rfc_4180_quotes(run: Run, tmp_path: Path) -> None:
+    export(run, tmp_path / "rows.csv", raw=True)
+    raw = (tmp_path / "rows.csv").read_bytes()
+    assert raw.startswith(b'"position","url","count","novelty","nearest_url","nearest_similarity"\n0,"')
+    assert b'\n500,"ab",2,,,\n' in raw
+    assert b'"+http://a.example/""quoted"",comma"' in raw
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["url"] for row in csv.DictReader(file)] == list(expected(run, "input").url)
+
+
+def test_csv_keeps_spreadsheets_from_running_text(run: Run, tmp_path: Path) -> None:
+    export(run, tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.DictReader(file) for cell in (row["url"], row["nearest_url"])]
+    guarded = {cell for cell in cells if cell.startswith("'")}
+    assert guarded == {f"'{text}" for text in HOSTILE if text[0] in "=+-@\uff1d"}
+    assert not any(cell.lstrip().startswith(tuple("=+-@\t\r\uff1d")) for cell in cells)
+
+
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("order", ["input", "novelty"])
+def test_parquet(run: Run, tmp_path: Path, order: str) -> None:
+    export(run, tmp_path / "rows.parquet", order=order)
+    table = pq.read_table(tmp_path / "rows.parquet")
+    assert table.column_names == COLUMNS + LISTS
+    pd.testing.assert_frame_equal(table.to_pandas(), expected(run, order, lists=True))
+    assert table["novelty"].null_count == 2
+
+
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("order", ["input", "novelty"])
+def test_jsonl(run: Run, tmp_path: Path, order: str) -> None:
+    export(run, tmp_path / "rows.jsonl", order=order)
+    lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    rows = [json.loads(line) for line in lines]
+    truth = expected(run, order, lists=True)
+    assert list(rows[0]) == COLUMNS + LISTS
+    assert [row["url"] for row in rows] == list(truth.url)
+    assert [row["neighbor_urls"] for row in rows] == [list(urls) for urls in truth.neighbor_urls]
+    for row, similarities in zip(rows, truth.neighbor_similarities, strict=True):
+        np.testing.assert_array_equal(np.array(row["neighbor_similarities"], np.float32), similarities)
+    undefined = next(row for row in rows if row["url"] == "ab")
+    assert (undefined["novelty"], undefined["nearest_url"], undefined["nearest_similarity"]) == (
+        None,
+        None,
+        None,
+    )
+
+
+def test_jsonl_similarities_have_the_digits_of_single_precision(run: Run, tmp_path: Path) -> None:
+    export(run, tmp_path / "rows.jsonl")
+    lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    numbers = [number for line in lines for number in json.loads(line)["neighbor_similarities"]]
+    assert max(len(repr(number)) for number in numbers if number > 0.01) <= 12
+
+
+def test_npz(run: Run, tmp_path: Path) -> None:
+    export(run, tmp_path / "rows.npz")
+    with np.load(tmp_path / "rows.npz", allow_pickle=False) as arrays:
+        urls, offsets = arrays["url_bytes"].tobytes(), arrays["url_offsets"]
+        decoded = [urls[start:stop].decode() for start, stop in pairwise(offsets)]
+        assert decoded == list(run.urls[:])
+        for name, stored in {
+            "position": run.positions,
+            "count": run.counts,
+            "novelty": run.novelty,
+            "neighbor_ids": run.neighbors.ids,
+            "neighbor_similarities": run.neighbors.similarities,
+        }.items():
+            np.testing.assert_array_equal(arrays[name], stored[:])
+            assert arrays[name].dtype == stored.dtype
+
+
+@pytest.mark.usefixtures("buckets")
+def test_most_novel_first(run: Run) -> None:
+    rows, truth = list(most_novel_first(run)), expected(run, "novelty")
+    assert [url for _, url in rows] == list(truth.url)
+    np.testing.assert_array_equal([novelty for novelty, _ in rows], truth.novelty)
+
+
+def test_format_can_be_named(run: Run, tmp_path: Path) -> None:
+    export(run.url, str(tmp_path / "rows.txt"), format="jsonl")
+    assert json.loads((tmp_path / "rows.txt").read_text(encoding="utf-8").split("\n")[0])["position"] == 0
+
+
+def test_existing_file_is_kept_unless_told(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "rows.csv"
+    out.write_text("old")
+    with pytest.raises(StoreError, match="--force"):
+        export(run, out)
+    assert out.read_text() == "old"
+    export(run, out, overwrite=True)
+    assert out.read_text(encoding="utf-8").startswith('"position"')
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error"),
+    [
+        ("rows.xlsx", {}, SettingsError),
+        ("rows.csv", {"format": "xlsx"}, SettingsError),
+        ("rows.csv", {"order": "url"}, SettingsError),
+        ("rows.npz", {"order": "novelty"}, SettingsError),
+        ("missing/rows.csv", {}, StoreError),
+        ("", {"format": "csv", "overwrite": True}, StoreError),
+    ],
+)
+def test_what_can_not_be_written(
+    run: Run, tmp_path: Path, name: str, options: dict[str, str], error: type[NoveltyError]
+) -> None:
+    with pytest.raises(error):
+        export(run, tmp_path / name, **options)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_export_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
+    damaged, out = tmp_path / "run.zarr", tmp_path / "rows.parquet"
+    shutil.copytree(run.url, damaged)
+    chunk = damaged / "neighbors" / "ids" / "c" / "3" / "0"
+    chunk.write_bytes(chunk.read_bytes()[::-1])
+    out.write_text("old")
+    with pytest.raises((NoveltyError, ValueError)):
+        export(damaged, out, overwrite=True)
+    assert out.read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == [out, damaged]
+
+
+def test_an_incomplete_run_is_refused(run: Run, tmp_path: Path) -> None:
+    unfinished = tmp_path / "run.zarr"
+    shutil.copytree(run.url, unfinished)
+    metadata = json.loads((unfinished / "zarr.json").read_text())
+    del metadata["attributes"]["novelty_dask"]["stages"]["merge"]
+    (unfinished / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(StoreError, match="not complete"):
+        export(unfinished, tmp_path / "rows.csv")
+    assert not (tmp_path / "rows.csv").exists()

@@ -1,0 +1,108 @@
+"""Progress as lines and as bars."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from novelty_dask.events import Listener, Silence
+from novelty_dask.progress import Bars, Lines, duration, progress
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stage(listener: Listener, total: int | None, done: int, wait: Callable[[], None]) -> None:
+    """One stage with some tasks, and time before each."""
+    listener.stage_started("compare", total)
+    for _ in range(done):
+        wait()
+        listener.stage_advanced("compare")
+    listener.stage_finished("compare", 75.0)
+
+
+def lines(total: int | None, done: int, seconds: float) -> list[str]:
+    """What a log shows of a stage whose tasks take some seconds each."""
+    stream, clock = io.StringIO(), Clock()
+
+    def wait() -> None:
+        clock.now += seconds
+
+    stage(Lines(stream, clock), total, done, wait)
+    return stream.getvalue().splitlines()
+
+
+def test_a_short_stage_has_two_lines() -> None:
+    assert lines(3, 3, 1.0) == ["compare: started, 3 tasks", "compare: done, 3 tasks in 1 min 15 s"]
+
+
+def test_a_long_stage_tells_elapsed_and_remaining_time() -> None:
+    assert lines(4, 4, 20.0)[1:-1] == [
+        "compare: 1/4 tasks, 20.0 s elapsed, about 1 min 0 s remaining",
+        "compare: 2/4 tasks, 40.0 s elapsed, about 40.0 s remaining",
+        "compare: 3/4 tasks, 1 min 0 s elapsed, about 20.0 s remaining",
+    ]
+
+
+def test_lines_come_ten_seconds_apart_at_most() -> None:
+    between = lines(1_000, 1_000, 0.5)[1:-1]
+    assert len(between) == 49
+    assert between[0] == "compare: 20/1,000 tasks, 10.0 s elapsed, about 8 min 10 s remaining"
+
+
+def test_a_stage_of_unknown_length() -> None:
+    assert lines(None, 2, 15.0) == [
+        "compare: started",
+        "compare: 1 task, 15.0 s elapsed",
+        "compare: 2 tasks, 30.0 s elapsed",
+        "compare: done, 2 tasks in 1 min 15 s",
+    ]
+
+
+def test_notes_are_lines_without_controls() -> None:
+    stream = io.StringIO()
+    Lines(stream).note("Dashboard: http://127.0.0.1:8787\x1b[2J")
+    assert stream.getvalue() == "Dashboard: http://127.0.0.1:8787\\x1b[2J\n"
+
+
+@pytest.mark.parametrize("total", [3, None])
+def test_bars_show_stage_count_and_time(total: int | None) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    with Bars(console) as bars:
+        bars.note("[red]Dashboard[/red] \x1b[2J")
+        stage(bars, total, 3, lambda: None)
+    shown = stream.getvalue()
+    assert r"[red]Dashboard[/red] \x1b[2J" in shown
+    assert "compare" in shown
+    assert "3/3" in shown
+    assert "0.0 s" in shown
+
+
+def test_quiet_is_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(quiet=True) as listener:
+        assert isinstance(listener, Silence)
+        stage(listener, 3, 3, lambda: None)
+        listener.note("nothing")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_log_gets_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as listener:
+        stage(listener, 3, 3, lambda: None)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0.0 s"), (59.94, "59.9 s"), (3599.6, "1 h 0 min")])
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
