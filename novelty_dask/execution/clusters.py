@@ -1,5 +1,6 @@
 """Where tasks run: in this process, on local worker processes, or on a scheduler elsewhere."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -8,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dask
 import psutil
@@ -95,7 +96,7 @@ def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]
         return
     with (
         tempfile.TemporaryDirectory(prefix="novelty-", ignore_cleanup_errors=True) as scratch,
-        dask.config.set(CONFIGURATION),
+        dask.config.set({**CONFIGURATION, "temporary-directory": scratch}),
         ExitStack() as opened,
     ):
         with _deaf_to_interrupts():
@@ -137,6 +138,23 @@ def client_executor(client: Client) -> Executor:
     return DaskExecutor(client, uuid.uuid4().hex[:8])
 
 
+class _CarefulClient(Client):
+    """Gives up where nobody answers, and closes itself where it can't connect."""
+
+    def __init__(self, address: str, timeout: int) -> None:
+        try:
+            super().__init__(address, timeout=timeout)  # type: ignore[no-untyped-call]
+        except BaseException:
+            # Else the garbage collector does, which may wait for itself.
+            self.close()  # type: ignore[no-untyped-call]
+            raise
+
+    async def _start(self, timeout: Any = CONNECT_SECONDS, **options: Any) -> Any:
+        """Connect; Dask itself waits without end for a server that accepts and is silent."""
+        started = super()._start(timeout=timeout, **options)  # type: ignore[no-untyped-call]
+        return await asyncio.wait_for(started, timeout + 5)
+
+
 @contextmanager
 def connect(address: str) -> Iterator[Client]:
     """Connect to a running scheduler.
@@ -147,11 +165,12 @@ def connect(address: str) -> Iterator[Client]:
         It can't be reached.
     """
     try:
-        client = Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError, TypeError) as error:
+        client = _CarefulClient(address, timeout=CONNECT_SECONDS)
+    except Exception as error:
+        # What is no scheduler may say anything, of which Dask makes any error.
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         message = f"Can't reach a Dask scheduler at {address!r}: {reason}."
-        raise ClusterError(message) from None
+        raise ClusterError(message) from error
     with client:
         yield client
 

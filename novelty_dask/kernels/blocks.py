@@ -1,76 +1,37 @@
 """Consecutive rows of a corpus with everything that comparing them needs.
 
 As the *row* side of a comparison a block is its CSR arrays with suffix norms.  As the *candidate* side it is
-also cut into cache tiles: inverted lists of so few rows that one float32 accumulator for each stays in the
-cache, with 16-bit row numbers.  The tiles are made when they are first asked for.
+also cut into cache tiles, so small that the sums of a row with all rows of a tile stay in the cache.  The
+tiles are made when they are first asked for.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from novelty_dask.kernels.bounds import MOST_NONZEROS, suffix_norms
+from novelty_dask.kernels.accelerate import compiled_loop
+from novelty_dask.kernels.bounds import MOST_NONZEROS, Rows, suffix_norms
+from novelty_dask.kernels.tiles import Tile, invert
 
 TILE_ROWS = 16_384
-"""Rows of a cache tile: 64 KiB of accumulators, the fastest size measured."""
+"""Rows of a cache tile: 32 KiB of sums, the fastest size measured."""
 
 LARGEST_TILE = 1 << 16
-"""Rows that 16 bits can number."""
+"""Rows of the largest tile that is allowed."""
 
 UNIT_TOLERANCE = 1e-4
 """How far the squared norm of a row may be from 1; float32 rounding stays far below."""
 
-
-class Rows(NamedTuple):
-    """CSR arrays of rows, with the norms and starts of their suffixes.
-
-    Parameters
-    ----------
-    indptr : ndarray of shape (rows + 1,), int64
-    indices : ndarray of shape (nnz,), int32
-        Ascending in each row.
-    data : ndarray of shape (nnz,), float32
-    norms : ndarray of shape (rows, levels), float32
-        Suffix norms, rounded up.
-    starts : ndarray of shape (rows, levels), uint16 or uint32
-        Non-zeros of each row before each break-point.
-    """
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    data: NDArray[np.float32]
-    norms: NDArray[np.float32]
-    starts: NDArray[np.uint16] | NDArray[np.uint32]
-
-
-class Tile(NamedTuple):
-    """Inverted lists of some rows of a block.
-
-    Parameters
-    ----------
-    first : int
-        Number of the first row of the tile in its block.
-    indptr : ndarray of shape (n_columns + 1,), int32
-        Where the list of each column starts.
-    ids : ndarray of shape (nnz,), uint16
-        Rows in the tile.
-    values : ndarray of shape (nnz,), float32
-    norms : ndarray of shape (levels, rows), float32
-        Suffix norms of the rows of the tile.
-    highest : ndarray of shape (levels,), float32
-        Largest of them.
-    """
-
-    first: int
-    indptr: NDArray[np.int32]
-    ids: NDArray[np.uint16]
-    values: NDArray[np.float32]
-    norms: NDArray[np.float32]
-    highest: NDArray[np.float32]
+FAULTS = (
+    "",
+    "The columns of a row don't ascend; call sum_duplicates on X.",
+    "X has a negative or non-finite value; similarities need weights of at least 0.",
+    "A row of X is neither zero nor of L2 norm 1; normalize the rows.",
+)
+"""What `_fault` finds, by number."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +67,8 @@ class Block:
     @cached_property
     def tiles(self) -> list[Tile]:
         """Cache tiles in the order of their rows."""
-        return [self._tile(first) for first in range(0, self.n_rows, self.tile_rows)]
-
-    def _tile(self, first: int) -> Tile:
-        """Invert the rows from `first` on."""
-        last = min(first + self.tile_rows, self.n_rows)
-        a, b = self.rows.indptr[first], self.rows.indptr[last]
-        forward = (self.rows.data[a:b], self.rows.indices[a:b], self.rows.indptr[first : last + 1] - a)
-        lists = sp.csr_matrix(forward, shape=(last - first, self.n_columns)).tocsc()
-        norms = np.ascontiguousarray(self.rows.norms[first:last].T)
-        ids = lists.indices.astype(np.uint16)
-        return Tile(first, lists.indptr.astype(np.int32), ids, lists.data, norms, norms.max(axis=1))
+        starts = range(0, self.n_rows, self.tile_rows)
+        return [invert(self.rows, a, min(a + self.tile_rows, self.n_rows), self.n_columns) for a in starts]
 
 
 def prepare(X: sp.csr_matrix, cuts: NDArray[np.int32], *, tile_rows: int = TILE_ROWS) -> Block:
@@ -141,38 +93,42 @@ def prepare(X: sp.csr_matrix, cuts: NDArray[np.int32], *, tile_rows: int = TILE_
     ValueError
         If `X` or `cuts` is not as described.
     """
-    _check_shape(X, cuts, tile_rows)
+    _check(X, cuts, tile_rows)
     indptr, indices = X.indptr.astype(np.int64), X.indices.astype(np.int32, copy=False)
-    _check_rows(indptr, indices, X.data)
+    fault = _fault(indptr, indices, X.data)
+    if fault:
+        raise ValueError(FAULTS[fault])
     norms, starts = suffix_norms(indptr, indices, X.data, cuts)
     short = starts.max(initial=0) <= np.iinfo(np.uint16).max
     rows = Rows(indptr, indices, X.data, norms, starts.astype(np.uint16) if short else starts)
     return Block(rows, X.shape[1], tile_rows)
 
 
-def _check_shape(X: sp.csr_matrix, cuts: NDArray[np.int32], tile_rows: int) -> None:
-    """Refuse another type of matrix, break-points that don't fit it, and tiles that 16 bits can't number."""
+def _check(X: sp.csr_matrix, cuts: NDArray[np.int32], tile_rows: int) -> None:
+    """Refuse another type of matrix, break-points that don't fit it, rows too long, and tiles too large."""
     if X.format != "csr" or X.dtype != np.float32:
         raise ValueError(f"X is a {X.format} matrix of {X.dtype}; pass a csr_matrix of float32.")
     if not cuts.size or np.any(np.diff(cuts) <= 0) or cuts[0] < 0 or cuts[-1] != X.shape[1]:
         raise ValueError(f"cuts must ascend and end with the number of columns, {X.shape[1]}.")
+    longest = np.diff(X.indptr).max(initial=0)
+    if longest > MOST_NONZEROS:
+        raise ValueError(f"A row has {longest:,} non-zeros; at most {MOST_NONZEROS:,} can be compared.")
     if not 0 < tile_rows <= LARGEST_TILE:
         raise ValueError(f"tile_rows is {tile_rows}; it must be from 1 to {LARGEST_TILE:,}.")
 
 
-def _check_rows(indptr: NDArray[np.int64], indices: NDArray[np.int32], data: NDArray[np.float32]) -> None:
-    """Refuse rows for which the bounds would not hold."""
-    nonzeros = np.diff(indptr)
-    if nonzeros.max(initial=0) > MOST_NONZEROS:
-        raise ValueError(
-            f"A row has {nonzeros.max():,} non-zeros; at most {MOST_NONZEROS:,} can be compared."
-        )
-    descending = np.flatnonzero(np.diff(indices) <= 0) + 1
-    if not np.isin(descending, indptr).all():
-        raise ValueError("The columns of a row don't ascend; call sum_duplicates on X.")
-    if data.size and not (data.min() >= 0 and np.isfinite(data.max())):
-        raise ValueError("X has a negative or non-finite value; similarities need weights of at least 0.")
-    squares = np.concatenate([[0.0], np.cumsum(data.astype(np.float64) ** 2)])
-    lengths = np.diff(squares[indptr])
-    if np.any((lengths > 0) & (np.abs(lengths - 1) > UNIT_TOLERANCE)):
-        raise ValueError("A row of X is neither zero nor of L2 norm 1; normalize the rows.")
+@compiled_loop
+def _fault(indptr: NDArray[np.int64], indices: NDArray[np.int32], data: NDArray[np.float32]) -> int:
+    """Number of the first fault for which the bounds would not hold, 0 if there is none."""
+    for i in range(indptr.size - 1):
+        squares, previous = 0.0, -1
+        for p in range(indptr[i], indptr[i + 1]):
+            if indices[p] <= previous:
+                return 1
+            if not (data[p] >= 0 and data[p] < np.inf):
+                return 2
+            previous = indices[p]
+            squares += np.float64(data[p]) * np.float64(data[p])
+        if squares > 0 and abs(squares - 1) > UNIT_TOLERANCE:
+            return 3
+    return 0

@@ -13,11 +13,12 @@ References
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from novelty_dask.kernels.accelerate import compiled
+from novelty_dask.kernels.accelerate import compiled, compiled_loop
 
 ROUND_UP = 1 + 2.0**-22
 """Factor on a norm before it becomes float32: the product of two such norms is a bound, however rounded."""
@@ -46,6 +47,29 @@ class Columns:
     rank: NDArray[np.int32]
     document_frequency: NDArray[np.int64]
     cuts: NDArray[np.int32]
+
+
+class Rows(NamedTuple):
+    """CSR arrays of consecutive rows, with the norms and starts of their suffixes.
+
+    Parameters
+    ----------
+    indptr : ndarray of shape (rows + 1,), int64
+    indices : ndarray of shape (nnz,), int32
+        Columns, ascending in each row.
+    data : ndarray of shape (nnz,), float32
+        Weights.
+    norms : ndarray of shape (rows, levels), float32
+        L2 norm of each row from each break-point on, rounded up.
+    starts : ndarray of shape (rows, levels), uint16 or uint32
+        Non-zeros of each row before each break-point.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.float32]
+    norms: NDArray[np.float32]
+    starts: NDArray[np.uint16] | NDArray[np.uint32]
 
 
 def order_columns(document_frequency: NDArray[np.int64], levels: int = 32) -> Columns:
@@ -124,7 +148,7 @@ def suffix_norms(
     return norms, starts
 
 
-@compiled
+@compiled_loop
 def lowest_estimate(similarity: np.float32, nonzeros: int) -> np.float32:
     """Smallest float32 estimate that a pair of at least the given similarity can have.
 

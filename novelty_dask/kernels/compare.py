@@ -1,118 +1,108 @@
-"""The inner loops: a span of rows against one cache tile of candidates, and against each other in sort order.
+"""A span of rows against one cache tile: two passes over the inverted lists, and what they leave to finish.
 
-`similarity` is the only routine whose values are kept; why the others lose nothing is said in `topk`.
+The lists of a row's rare columns, its prefix, are added up for groups first.  A group whose sum plus suffix
+bound stays below what the k-th best similarity asks for holds no neighbor; in most tiles no group is left.
+If few are left, their rows are finished one by one.  If more are left, the same lists are added once more,
+for all rows, sixteen at once, and only rows whose own sum and bound are high enough are finished.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from novelty_dask.kernels.accelerate import compiled, compiled_fastmath
-from novelty_dask.kernels.blocks import Rows, Tile
-from novelty_dask.kernels.bounds import SMALLEST, lowest_estimate
-from novelty_dask.kernels.neighbors import Neighbors, insert
+from novelty_dask.kernels.accelerate import compiled_loop
+from novelty_dask.kernels.bounds import Rows, lowest_estimate
+from novelty_dask.kernels.finish import (
+    Query,
+    Scratch,
+    Task,
+    finish_groups,
+    finish_rows,
+    least_sum,
+    load,
+    unload,
+)
+from novelty_dask.kernels.lanes import LANES, add_lanes, lowest_bit, reaching
+from novelty_dask.kernels.tiles import STEPS, UNITS, Tile
 
-CHUNK = 128
-"""Accumulators that are scanned at once."""
+DEPTH = np.float32(0.8)
+"""The prefix ends where the suffix bound is below this share of the limit: longer lists, fewer survivors."""
+
+GROUP_COST = 1000
+"""List entries that can be added in the time in which the rows of one group are finished."""
 
 
-class Task(NamedTuple):
-    """What is compared with what, and where the result goes."""
+def scratch_for(rows: Rows, tile: Tile) -> Scratch:
+    """Memory to compare rows with a tile."""
+    n_groups, longest = tile.group_norms.shape[1], int(np.diff(rows.indptr).max(initial=0))
+    return Scratch(
+        x=np.zeros(tile.scales.size, np.float32),
+        first=np.zeros(longest + 1, np.int32),
+        last=np.zeros(longest + 1, np.int32),
+        weights=np.zeros(longest + 1, np.uint16),
+        group_sums=np.zeros(n_groups, np.uint32),
+        sums=np.zeros(n_groups * LANES, np.uint16),
+        found=np.zeros(n_groups, np.int32),
+    )
 
-    rows: Rows
-    candidates: Rows
-    neighbors: Neighbors
-    row_start: int
-    candidate_start: int
 
-
-@compiled
-def similarity(x: NDArray[np.float32], indices: NDArray[np.int32], data: NDArray[np.float32]) -> np.float32:
-    """Cosine similarity of two rows of unit norm: the routine whose values are kept.
+@compiled_loop
+def compare(task: Task, span: tuple[int, int], tile: Tile, scratch: Scratch) -> tuple[int, int, int]:
+    """Update the neighbors of a span of rows with one tile.
 
     Parameters
     ----------
-    x : ndarray of shape (n_columns,), float32
-        One row, dense.
-    indices, data : ndarray of shape (nnz,)
-        The other row, columns ascending.
+    task : Task
+    span : tuple of int
+        First row and the one after the last.
+    tile : Tile
+        Of the candidates.
+    scratch : Scratch
 
     Returns
     -------
-    float32
-        The float64 sum of the products in ascending order of columns, rounded once.  At most 1; 0 if it is
-        below `SMALLEST`.
+    multiply_adds, slots, finished : int
+        As in `Work`.
     """
-    total = 0.0
-    for p in range(indices.size):
-        total += np.float64(x[indices[p]]) * np.float64(data[p])
-    rounded = np.float32(min(total, 1.0))
-    return rounded if rounded >= SMALLEST else np.float32(0)
-
-
-@compiled
-def seed(task: Task, n_columns: int) -> int:
-    """Compare each row with the k that follow it in sort order, for both; return the number of pairs."""
-    x = np.zeros(n_columns, np.float32)
-    pairs, last, (ids, similarities) = 0, task.rows.indptr.size - 1, task.neighbors
-    for i in range(last):
-        _load(x, task.rows, i)
-        for j in range(i + 1, min(i + 1 + ids.shape[1], last)):
-            value = _similarity_to(x, task.rows, j)
-            if value > 0:
-                insert(ids[i], similarities[i], task.row_start + j, value)
-                insert(ids[j], similarities[j], task.row_start + i, value)
-            pairs += 1
-        _unload(x, task.rows, i)
-    return pairs
-
-
-@compiled
-def _load(x: NDArray[np.float32], rows: Rows, i: int) -> None:
-    """Make row i dense."""
-    for p in range(rows.indptr[i], rows.indptr[i + 1]):
-        x[rows.indices[p]] = rows.data[p]
-
-
-@compiled
-def _unload(x: NDArray[np.float32], rows: Rows, i: int) -> None:
-    """Make x zero again after row i."""
-    for p in range(rows.indptr[i], rows.indptr[i + 1]):
-        x[rows.indices[p]] = 0
-
-
-@compiled
-def _similarity_to(x: NDArray[np.float32], rows: Rows, j: int) -> np.float32:
-    """Similarity of a dense row to row j."""
-    a, b = rows.indptr[j], rows.indptr[j + 1]
-    return similarity(x, rows.indices[a:b], rows.data[a:b])
-
-
-@compiled
-def compare(task: Task, span: tuple[int, int], tile: Tile) -> tuple[int, int, int]:
-    """Update the neighbors of a span of rows with one tile; return multiply-adds, slots and finished."""
-    x = np.zeros(tile.indptr.size - 1, np.float32)
-    sums = np.zeros(tile.norms.shape[1], np.float32)
     multiply_adds = slots = finished = 0
     for i in range(span[0], span[1]):
-        level = _level(task.rows.norms[i], tile.highest, _limit(task, i))
-        scattered = _scatter(sums, task.rows, i, level, tile)
-        if scattered > 0:
-            multiply_adds += scattered
-            slots += sums.size
-            finished += _scan(task, i, level, tile, sums, x)
-            sums[:] = 0
+        query, lists = _open(task, i, tile, scratch)
+        if lists == 0:
+            continue
+        entries = _add_maxima(lists, tile, scratch)
+        multiply_adds += entries
+        slots += scratch.group_sums.size
+        found = scratch.found[: _find(query, tile, scratch)]
+        scratch.group_sums[:] = 0
+        if found.size == 0:
+            continue
+        load(scratch.x, task.rows, i)
+        if found.size * GROUP_COST <= entries:
+            finished += finish_groups(task, i, found, tile.first, scratch.x)
+        else:
+            _add_rows(lists, tile, scratch)
+            multiply_adds += entries
+            slots += found.size * LANES
+            finished += finish_rows(task, query, found, tile, scratch)
+            scratch.sums[:] = 0
+        unload(scratch.x, task.rows, i)
     return multiply_adds, slots, finished
 
 
-@compiled
-def _limit(task: Task, i: int) -> np.float32:
-    """Estimate that a candidate of row i has to reach."""
-    return lowest_estimate(task.neighbors.similarities[i, -1], task.rows.indptr[i + 1] - task.rows.indptr[i])
+@compiled_loop
+def _open(task: Task, i: int, tile: Tile, scratch: Scratch) -> tuple[Query, int]:
+    """Choose the prefix of row i for a tile; return the query and how many lists of it are in scratch."""
+    rows, lowest = task.rows, task.neighbors.similarities[i, -1]
+    limit = DEPTH * lowest_estimate(lowest, rows.indptr[i + 1] - rows.indptr[i])
+    level = _level(rows.norms[i], tile.highest, limit)
+    prefix = int(np.int64(rows.starts[i, level]))
+    norm = np.uint16(rows.norms[i, level] * tile.highest[level] * (UNITS / np.float32(STEPS))) + np.uint16(1)
+    least = least_sum(lowest, prefix)
+    # Where the least sum is 1, a common column must not count less.
+    lightest = np.uint16(256) if least == 1 else np.uint16(1)
+    return Query(i, level, prefix, np.uint16(norm), least), _lists(rows, i, prefix, lightest, tile, scratch)
 
 
-@compiled
+@compiled_loop
 def _level(norms: NDArray[np.float32], highest: NDArray[np.float32], limit: np.float32) -> int:
     """First break-point from which on no candidate of the tile reaches the limit; the norms end with 0."""
     level = 0
@@ -121,87 +111,51 @@ def _level(norms: NDArray[np.float32], highest: NDArray[np.float32], limit: np.f
     return level
 
 
-@compiled
-def _scatter(sums: NDArray[np.float32], rows: Rows, i: int, level: int, tile: Tile) -> int:
-    """Add the inverted lists of the columns of row i before the break-point; return their length."""
-    scattered, start = 0, rows.indptr[i]
-    for p in range(start, start + rows.starts[i, level]):
-        a, b = tile.indptr[rows.indices[p]], tile.indptr[rows.indices[p] + 1]
-        _add(sums, tile.ids[a:b], tile.values[a:b], rows.data[p])
-        scattered += b - a
-    return scattered
+@compiled_loop
+def _lists(rows: Rows, i: int, prefix: int, lightest: np.uint16, tile: Tile, scratch: Scratch) -> int:
+    """Put place and weight of each list of the prefix of row i into scratch; return how many aren't empty."""
+    lists = 0
+    start = np.uint64(rows.indptr[i])
+    for p in range(start, start + np.uint64(prefix)):
+        column = np.uint64(rows.indices[p])
+        first, last = tile.indptr[column], tile.indptr[column + np.uint64(1)]
+        scratch.first[lists], scratch.last[lists] = first, last
+        weight = np.uint16(rows.data[p] * tile.scales[column] * UNITS) + np.uint16(1)
+        scratch.weights[lists] = max(np.uint16(weight), lightest)
+        lists += last > first
+    return lists
 
 
-@compiled_fastmath
-def _add(
-    sums: NDArray[np.float32], ids: NDArray[np.uint16], values: NDArray[np.float32], weight: np.float32
-) -> None:
-    """Add one inverted list."""
-    for q in range(ids.size):
-        sums[ids[q]] += weight * values[q]
+@compiled_loop
+def _add_maxima(lists: int, tile: Tile, scratch: Scratch) -> int:
+    """Add the largest weights of the groups to their sums; return the number of entries."""
+    groups, maxima, sums, entries = tile.groups, tile.maxima, scratch.group_sums, 0
+    for number in range(lists):
+        first, last, weight = scratch.first[number], scratch.last[number], np.uint32(scratch.weights[number])
+        for entry in range(np.uint64(first), np.uint64(last)):
+            sums[groups[entry]] += np.uint32(maxima[entry]) * weight >> np.uint32(8)
+        entries += last - first
+    return entries
 
 
-@compiled
-def _scan(
-    task: Task, i: int, level: int, tile: Tile, sums: NDArray[np.float32], x: NDArray[np.float32]
-) -> int:
-    """Finish the candidates whose estimate reaches the limit of row i; return how many."""
-    limit, finished = _limit(task, i), 0
-    bounds, norm, own = (
-        tile.norms[level],
-        task.rows.norms[i, level],
-        task.row_start + i - task.candidate_start,
-    )
-    for a in range(0, sums.size, CHUNK):
-        b = min(a + CHUNK, sums.size)
-        if _reaching(sums[a:b], bounds[a:b], norm, limit) == 0:
-            continue
-        for q in range(a, b):
-            if sums[q] + norm * bounds[q] >= limit and tile.first + q != own:
-                if finished == 0:
-                    _load(x, task.rows, i)
-                finished += 1
-                if sums[q] + _suffix_sum(x, task.candidates, tile.first + q, level) >= limit:
-                    _show(task, i, tile.first + q, x)
-                    limit = _limit(task, i)
-    if finished > 0:
-        _unload(x, task.rows, i)
-    return finished
+@compiled_loop
+def _add_rows(lists: int, tile: Tile, scratch: Scratch) -> None:
+    """Add the weights of all rows to their sums."""
+    groups, lanes, sums, width = tile.groups, tile.lanes, scratch.sums, np.uint64(LANES)
+    for number in range(lists):
+        weight = scratch.weights[number]
+        for entry in range(np.uint64(scratch.first[number]), np.uint64(scratch.last[number])):
+            add_lanes(sums, np.uint64(groups[entry]) * width, lanes, entry * width, weight)
 
 
-@compiled_fastmath
-def _reaching(
-    sums: NDArray[np.float32], bounds: NDArray[np.float32], norm: np.float32, limit: np.float32
-) -> int:
-    """Count the estimates that reach the limit; counting is a loop that vectorizes."""
-    count = 0
-    for q in range(sums.size):
-        if sums[q] + norm * bounds[q] >= limit:
+@compiled_loop
+def _find(query: Query, tile: Tile, scratch: Scratch) -> int:
+    """Put the groups whose sum and bound reach the least into scratch; return how many."""
+    sums, bounds, found, count = scratch.group_sums, tile.group_norms[query.level], scratch.found, 0
+    for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
+        bits = reaching(sums, bounds, at, query.norm, query.least)
+        while bits != 0:
+            found[count] = at + lowest_bit(bits)
             count += 1
+            bits &= bits - np.uint64(1)
     return count
-
-
-@compiled
-def _show(task: Task, i: int, j: int, x: NDArray[np.float32]) -> None:
-    """Insert candidate j into the neighbors of row i, which is x, if it is among the best."""
-    value = _similarity_to(x, task.candidates, j)
-    if value > 0:
-        insert(task.neighbors.ids[i], task.neighbors.similarities[i], task.candidate_start + j, value)
-
-
-@compiled
-def _suffix_sum(x: NDArray[np.float32], rows: Rows, j: int, level: int) -> np.float32:
-    """Sum of the products with row j from a break-point on, in any order."""
-    a, b = rows.indptr[j] + rows.starts[j, level], rows.indptr[j + 1]
-    return _sum_of_products(x, rows.indices[a:b], rows.data[a:b])
-
-
-@compiled_fastmath
-def _sum_of_products(
-    x: NDArray[np.float32], indices: NDArray[np.int32], data: NDArray[np.float32]
-) -> np.float32:
-    """Float32 products of a dense and a sparse row, added in any order."""
-    total = np.float32(0)
-    for p in range(indices.size):
-        total += x[indices[p]] * data[p]
-    return total

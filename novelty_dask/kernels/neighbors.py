@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from novelty_dask.kernels.accelerate import compiled
+from novelty_dask.kernels.accelerate import compiled_loop
 
 
 class Neighbors(NamedTuple):
@@ -40,7 +40,7 @@ class Neighbors(NamedTuple):
         return cls(np.full((rows, k), -1, np.int64), np.zeros((rows, k), np.float32))
 
 
-@compiled
+@compiled_loop
 def insert(
     ids: NDArray[np.int64], similarities: NDArray[np.float32], row: int, similarity: np.float32
 ) -> None:
@@ -53,7 +53,7 @@ def insert(
     row : int
         Global id of the candidate.
     similarity : float32
-        Its similarity, above 0; the same whenever the same candidate comes again.
+        Its similarity, the same whenever the same candidate comes again; 0 is never kept.
     """
     place = ids.size
     while place > 0 and (
@@ -70,7 +70,7 @@ def insert(
     similarities[place] = similarity
 
 
-@compiled
+@compiled_loop
 def _insert_all(into: Neighbors, other: Neighbors) -> None:
     """Insert the neighbors of one strip into another, row by row."""
     for i in range(other.ids.shape[0]):

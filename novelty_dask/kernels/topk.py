@@ -1,24 +1,26 @@
 """The k most similar rows of each row, exactly, without most of the multiplications.
 
-A row is compared with a cache tile of candidates in three steps.  Its rare columns are *scattered*: their
-inverted lists are added into one accumulator for each candidate, up to the first break-point from which no
-candidate of the tile could still reach the row's threshold, its k-th best similarity so far.  The
-accumulators are *scanned* for candidates whose sum plus suffix bound reaches the threshold.  Only those are
-*finished* from their forward rows.  Thresholds start with the neighbors in sort order and rise from tile to
-tile.
+What makes a sparse product slow are the few columns that nearly all rows share, and they say least.  So only
+the rare columns of a row, its *prefix*, are multiplied out, as far as needed for the norms of the rest to
+prove that no candidate of a cache tile reaches the row's threshold, its k-th best similarity so far.  That is
+done for groups of sixteen consecutive candidates at once (`compare`), in integers whose error has a known
+sign and limit (`tiles`).  The few candidates that are left are *finished* from their own rows (`finish`).
+Thresholds start with the neighbors in sort order, go on with the nearest tile, and rise from tile to tile.
 
 Why the result is exact, and the same bytes whatever the blocks, tiles, order and starting neighbors:
 
 1. `similarity` alone decides.  It adds the products of two float32 weights, which are exact in float64, over
    the common columns in ascending order, and rounds once.  That depends on the two rows and nothing else.
 2. `insert` keeps the k best of all candidates shown to it under a total order, so their order is irrelevant.
-3. All else only withholds candidates.  For a pair of similarity s, the exact sum over the scattered columns
-   plus the product of the suffix norms is at least s (Cauchy-Schwarz; the norms are rounded up).  Its float32
-   estimate is lower by less than the slack in `lowest_estimate`.  So an estimate below the lowest estimate of
-   the threshold proves s to be below the threshold, and the k-th best can only rise.  The comparisons are
-   `>=`: a candidate that ties with the k-th best is always shown to `insert`.
-4. A pair without a scattered common column has accumulator 0 and is bounded by the suffix norms alone.  These
-   were below the threshold where the scatter stopped; or it went to the end, and the pair shares no column.
+3. All else only withholds candidates, and the threshold t can only rise.  For a pair of similarity s, the sum
+   over the prefix plus the product of the suffix norms is at least s (Cauchy-Schwarz).  Weights and norms are
+   rounded up, products down by less than a unit: the integer sum is above ``s * ONE`` less a unit for each
+   column of the prefix, one for the product of the norms, and one that covers the rounding of all floats.  A
+   sum below that for t proves s < t.  The sum of a group is at least that of each of its rows.
+4. A candidate that shares no column of the prefix is bounded by the suffix norms alone, which are below t
+   where the prefix ends; or the prefix is the whole row, and they share no column.
+5. The last filter is the same sum with the suffix multiplied out in float32, against t less its rounding
+   error (`lowest_estimate`).  Comparisons are ``>=``: a candidate that ties with the k-th best is shown.
 """
 
 from collections.abc import Iterator
@@ -26,9 +28,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from novelty_dask.kernels.blocks import Block, Tile, prepare
-from novelty_dask.kernels.compare import Task, compare, seed, similarity
+from novelty_dask.kernels.blocks import Block, prepare
+from novelty_dask.kernels.compare import compare, scratch_for
+from novelty_dask.kernels.finish import Task, seed, similarity
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
+from novelty_dask.kernels.tiles import Tile
 
 __all__ = ["Block", "Neighbors", "Work", "merge", "prepare", "search", "similarity", "sort_neighbors"]
 
@@ -39,9 +43,9 @@ class Work(NamedTuple):
     Parameters
     ----------
     multiply_adds : int
-        Products added into accumulators.
+        Entries of inverted lists added to sums; an entry stands for up to sixteen rows.
     slots : int
-        Accumulators scanned.
+        Sums compared with the threshold, of groups and of rows.
     finished : int
         Candidates completed from their forward rows.
     seeded : int
@@ -104,11 +108,13 @@ def search(
     work = Work()
     if not neighbors.ids.size:
         return work
-    task = Task(rows.rows, candidates.rows, neighbors, row_start, candidate_start)
-    if rows is candidates and row_start == candidate_start:
-        work += Work(seeded=seed(task, rows.n_columns))
+    own = rows is candidates and row_start == candidate_start
+    seeded = neighbors.ids.shape[1] if own else 0
+    task = Task(rows.rows, candidates.rows, neighbors, row_start, candidate_start, seeded)
+    if own:
+        work += Work(seeded=seed(task, np.zeros(rows.n_columns, np.float32)))
     for span, tile in _pairs(rows, candidates, row_start - candidate_start):
-        work += Work(*compare(task, span, tile))
+        work += Work(*compare(task, span, tile, scratch_for(rows.rows, tile)))
     return work
 
 

@@ -1,0 +1,159 @@
+"""Cache tiles: the inverted lists of a few thousand rows, sixteen rows in one entry.
+
+Consecutive rows in sort order share most of their columns.  So an inverted list does not name rows but
+*groups* of sixteen consecutive rows.  Each entry has the sixteen weights as 8-bit steps of a 255th of the
+column's largest weight in the tile, rounded up, and the largest of the sixteen.  That is 19 bytes, and a few
+vector instructions add them to the sums of sixteen rows.  The suffix norms of the rows and of the groups are
+kept in 8-bit steps as well.
+
+Sums are integers in units of ``1 / ONE``.  Weights are rounded up, products down: a sum over m columns is
+less than m units below the exact one, whatever the weights.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelty_dask.kernels.accelerate import compiled
+from novelty_dask.kernels.bounds import Rows
+from novelty_dask.kernels.lanes import LANES
+
+ONE = 1 << 15
+"""Similarity 1 in units of a sum: 16-bit sums saturate at twice that."""
+
+STEPS = 255
+"""Steps of a rounded weight or norm."""
+
+UNITS = np.float32(256 * ONE)
+"""Units in a product of two weights, times the 256 that integer products are divided by."""
+
+
+class Tile(NamedTuple):
+    """Inverted lists of some consecutive rows of a block, in groups of `LANES`.
+
+    Parameters
+    ----------
+    first : int
+        Number of the first row in its block.
+    indptr : ndarray of shape (n_columns + 1,), int32
+        Where the list of each column starts.
+    groups : ndarray of shape (entries,), uint16
+        Group of each entry.
+    maxima : ndarray of shape (entries,), uint8
+        Largest of the steps of each entry.
+    lanes : ndarray of shape (entries * LANES,), uint8
+        Steps of the weights of the rows of the group, 0 where a row lacks the column.
+    scales : ndarray of shape (n_columns,), float32
+        Weight of a step of each column.
+    norms : ndarray of shape (levels, groups * LANES), uint8
+        Steps of the suffix norms of each row, a step being a 255th of `highest`.
+    group_norms : ndarray of shape (levels, groups), uint8
+        The largest of each group; groups are filled up to a multiple of LANES, with 0.
+    highest : ndarray of shape (levels,), float32
+        The largest suffix norm of all rows.
+    """
+
+    first: int
+    indptr: NDArray[np.int32]
+    groups: NDArray[np.uint16]
+    maxima: NDArray[np.uint8]
+    lanes: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    norms: NDArray[np.uint8]
+    group_norms: NDArray[np.uint8]
+    highest: NDArray[np.float32]
+
+
+def invert(rows: Rows, first: int, last: int, n_columns: int) -> Tile:
+    """Make a tile of consecutive rows.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows of a block.
+    first, last : int
+        The rows of the tile are first to last - 1.
+    n_columns : int
+        Columns of the corpus.
+
+    Returns
+    -------
+    Tile
+
+    Raises
+    ------
+    ValueError
+        If the rows have more non-zeros than 32 bits can number.
+    """
+    nonzeros = rows.indptr[last] - rows.indptr[first]
+    if nonzeros > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"A tile has {nonzeros:,} non-zeros, which is too many; prepare with smaller tile_rows."
+        )
+    largest, indptr = _count(rows, first, last, n_columns)
+    scales = np.maximum(largest / np.float32(STEPS), np.finfo(np.float32).tiny)
+    groups, maxima, lanes = _fill(rows, first, last, indptr, scales)
+    norms, group_norms, highest = _round_norms(rows.norms[first:last])
+    return Tile(first, indptr, groups, maxima, lanes, scales, norms, group_norms, highest)
+
+
+@compiled
+def _count(
+    rows: Rows, first: int, last: int, n_columns: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Largest weight of each column, and where its list starts."""
+    largest = np.zeros(n_columns, np.float32)
+    latest = np.full(n_columns, -1, np.int32)
+    indptr = np.zeros(n_columns + 1, np.int32)
+    for i in range(first, last):
+        group = (i - first) // LANES
+        for p in range(rows.indptr[i], rows.indptr[i + 1]):
+            column = rows.indices[p]
+            largest[column] = max(largest[column], rows.data[p])
+            if latest[column] != group:
+                latest[column] = group
+                indptr[column + 1] += 1
+    for column in range(n_columns):
+        indptr[column + 1] += indptr[column]
+    return largest, indptr
+
+
+@compiled
+def _fill(
+    rows: Rows, first: int, last: int, indptr: NDArray[np.int32], scales: NDArray[np.float32]
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Groups, maxima and lanes of all lists."""
+    latest = np.full(scales.size, -1, np.int32)
+    end = indptr[:-1].copy()
+    groups = np.empty(indptr[-1], np.uint16)
+    maxima = np.zeros(indptr[-1], np.uint8)
+    lanes = np.zeros(np.int64(indptr[-1]) * LANES, np.uint8)
+    for i in range(first, last):
+        group, lane = (i - first) // LANES, (i - first) % LANES
+        for p in range(rows.indptr[i], rows.indptr[i + 1]):
+            column = rows.indices[p]
+            if latest[column] != group:
+                latest[column] = group
+                groups[end[column]] = group
+                end[column] += 1
+            entry = np.int64(end[column] - 1)
+            step = np.uint8(min(STEPS, int(rows.data[p] / scales[column]) + 1))
+            lanes[entry * LANES + lane] = step
+            maxima[entry] = max(maxima[entry], step)
+    return groups, maxima, lanes
+
+
+def _round_norms(
+    norms: NDArray[np.float32],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+    """Suffix norms of rows and of groups in steps, rounded up, and the largest of each level."""
+    rows, levels = norms.shape
+    highest = norms.max(axis=0)
+    steps = np.minimum(STEPS, np.floor(norms / np.maximum(highest / STEPS, np.finfo(np.float32).tiny)) + 1)
+    n_groups = -(-rows // LANES)
+    rounded = np.zeros((levels, n_groups * LANES), np.uint8)
+    rounded[:, :rows] = np.where(norms > 0, steps, 0).T
+    of_groups = np.zeros((levels, -(-n_groups // LANES) * LANES), np.uint8)
+    of_groups[:, :n_groups] = rounded.reshape(levels, n_groups, LANES).max(axis=2)
+    return rounded, of_groups, highest

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from novelty_dask.kernels.accelerate import compiled
+from novelty_dask.kernels.lanes import LANES, add_lanes, lowest_bit, reaching
+
+
+@compiled
+def added(sums: np.ndarray, at: int, lanes: np.ndarray, start: int, weight: np.uint16) -> None:
+    add_lanes(sums, np.uint64(at), lanes, np.uint64(start), np.uint16(weight))
+
+
+@compiled
+def reached(sums: np.ndarray, bounds: np.ndarray, at: int, weight: np.uint16, least: np.uint16) -> int:
+    return reaching(sums, bounds, np.uint64(at), np.uint16(weight), np.uint16(least))
+
+
+@compiled
+def lowest(bits: int) -> int:
+    return lowest_bit(np.uint64(bits))
+
+
+@pytest.mark.parametrize("weight", [0, 1, 255, 256, 700, 32_904, 65_535])
+def test_sixteen_products_are_rounded_down_and_added_where_they_belong(weight: int) -> None:
+    rng = np.random.default_rng(weight)
+    sums, lanes = rng.integers(0, 30_000, 64).astype(np.uint16), rng.integers(0, 256, 80).astype(np.uint8)
+    expected = sums.astype(np.int64)
+    expected[17 : 17 + LANES] += lanes[33 : 33 + LANES].astype(np.int64) * weight >> 8
+    added(sums, 17, lanes, 33, np.uint16(weight))
+    assert np.array_equal(sums, np.minimum(expected, 65_535))
+
+
+def test_sums_saturate() -> None:
+    sums = np.full(LANES, 65_000, np.uint16)
+    added(sums, 0, np.full(LANES, 255, np.uint8), 0, np.uint16(60_000))
+    assert np.all(sums == 65_535)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
+@pytest.mark.parametrize("least", [1, 30_000, 40_000, 65_535])
+def test_the_bits_say_which_sums_reach_the_least(dtype: type, least: int) -> None:
+    rng = np.random.default_rng(least)
+    sums = rng.integers(0, 1 << (16 if dtype is np.uint16 else 18), 48).astype(dtype)
+    bounds = rng.integers(0, 256, 48).astype(np.uint8)
+    sums[20], bounds[20] = least - (200 * 600 >> 8) if least > 469 else 0, 200
+    bits = reached(sums, bounds, 16, np.uint16(600), np.uint16(least))
+    totals = sums[16 : 16 + LANES].astype(np.int64) + (bounds[16 : 16 + LANES].astype(np.int64) * 600 >> 8)
+    assert [bits >> lane & 1 for lane in range(LANES)] == (totals >= least).astype(int).tolist()
+
+
+@pytest.mark.parametrize("bit", [0, 1, 15, 63])
+def test_the_lowest_bit_is_counted_from_zero(bit: int) -> None:
+    assert lowest((1 << bit) | (1 << 63)) == bit

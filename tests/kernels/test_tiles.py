@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from novelty_dask.kernels.blocks import prepare
+from novelty_dask.kernels.bounds import Rows
+from novelty_dask.kernels.lanes import LANES
+from novelty_dask.kernels.tiles import STEPS, Tile, invert
+
+LEVELS = np.array([5, 20, 30], np.int32)
+
+
+def unit_rows(n_rows: int, seed: int = 0) -> sp.csr_matrix:
+    X = sp.random(n_rows, 30, density=0.3, format="csr", dtype=np.float32, rng=seed)
+    lengths = np.sqrt(X.multiply(X).sum(axis=1).A1)
+    X = (sp.diags(1 / np.maximum(lengths, 1e-9)) @ X).tocsr().astype(np.float32)
+    X.sort_indices()
+    return X
+
+
+def unpacked(tile: Tile, n_rows: int) -> np.ndarray:
+    """Rounded weights of all rows, dense."""
+    columns = np.repeat(np.arange(tile.scales.size), np.diff(tile.indptr))
+    dense = np.zeros((-(-n_rows // LANES), LANES, tile.scales.size))
+    dense[tile.groups, :, columns] = tile.lanes.reshape(-1, LANES) * tile.scales[columns, None].astype(
+        np.float64
+    )
+    return dense.reshape(-1, tile.scales.size)[:n_rows]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 50), (0, 16), (7, 31), (49, 50)])
+def test_weights_are_rounded_up_by_at_most_a_step(first: int, last: int) -> None:
+    X = unit_rows(50)
+    tile = invert(prepare(X, LEVELS).rows, first, last, 30)
+    exact = X[first:last].toarray().astype(np.float64)
+    rounded = unpacked(tile, last - first)
+    assert np.array_equal(rounded > 0, exact > 0)
+    assert np.all(rounded >= exact * (1 - 1e-6))
+    assert np.all(rounded <= exact + tile.scales * (1 + 1e-6))
+
+
+def test_each_entry_has_the_largest_of_its_lanes() -> None:
+    tile = invert(prepare(unit_rows(50), LEVELS).rows, 0, 50, 30)
+    assert np.array_equal(tile.maxima, tile.lanes.reshape(-1, LANES).max(axis=1))
+    assert np.all(
+        np.diff(tile.groups.astype(int))[np.diff(np.repeat(np.arange(30), np.diff(tile.indptr))) == 0] > 0
+    )
+
+
+def test_norms_are_rounded_up_by_at_most_a_step_and_filled_up_with_nothing() -> None:
+    rows = prepare(unit_rows(50), LEVELS).rows
+    tile = invert(rows, 10, 50, 30)
+    rounded = tile.norms * (tile.highest.astype(np.float64) / STEPS)[:, None]
+    exact = rows.norms[10:50].T
+    assert np.all(rounded[:, :40] >= exact * (1 - 1e-6))
+    assert np.all(rounded[:, :40] <= exact + tile.highest[:, None] / STEPS * (1 + 1e-6))
+    assert not rounded[:, 40:].any()
+    assert np.array_equal(tile.group_norms[:, :3], tile.norms.reshape(3, 3, LANES).max(axis=2))
+    assert not tile.group_norms[:, 3:].any()
+
+
+def test_weights_too_small_to_be_divided_count_a_step() -> None:
+    X = sp.csr_matrix(np.array([[1e-44, 1], [0, 1]], np.float32))
+    tile = invert(prepare(X, np.array([2], np.int32)).rows, 0, 2, 2)
+    assert tile.lanes[:LANES].tolist() == [1] + [0] * (LANES - 1)
+
+
+def test_a_tile_of_more_non_zeros_than_can_be_numbered_is_refused() -> None:
+    empty = np.zeros(0, np.int32)
+    rows = Rows(
+        np.array([0, 2**31], np.int64), empty, empty.astype(np.float32), np.zeros((1, 1), np.float32), empty
+    )
+    with pytest.raises(ValueError, match="tile_rows"):
+        invert(rows, 0, 1, 3)
