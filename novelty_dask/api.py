@@ -25,6 +25,7 @@ from novelty_dask.storage.runs import (
     check_same,
     create_run,
     find_run,
+    is_inside,
     open_group,
     read_manifest,
     remove_run,
@@ -94,7 +95,7 @@ def score(
     try:
         run = _score(_names(sources), f"{folder}/run.zarr", checked, client, listener or Silence())
     except BaseException:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
     return run
@@ -133,7 +134,7 @@ def _score(
     names: list[str], url: str, settings: Settings, client: "Client | None", listener: Listener
 ) -> Run:
     """Make, go on with, or just open the run of some sources."""
-    found = find_sources(names)
+    found = [source for source in find_sources(names) if not is_inside(source.url, url)]
     manifest = Manifest(settings.result, [source._asdict() for source in found])
     if find_run(url):
         stored = read_manifest(open_group(url))
@@ -179,7 +180,11 @@ def _executor(
 ) -> Iterator[tuple[Executor, str | None]]:
     """What runs the tasks: the client's scheduler, or what this machine gives."""
     if client is not None:
-        yield clusters.client_executor(client), client.dashboard_link
+        executor = clusters.client_executor(client)
+        try:
+            yield executor, client.dashboard_link
+        finally:
+            executor.settle()
     else:
         with clusters.open_executor(resources) as opened:
             yield opened

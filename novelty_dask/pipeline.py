@@ -7,7 +7,8 @@ stored it starts again.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from typing import TypeVar
@@ -80,6 +81,7 @@ class Pipeline:
         for stage in make_stages(TilePlan(**self.manifest.plan), self.manifest.settings, tables):
             if stage.name not in self.manifest.stages:
                 self._run(stage)
+            remove_arrays(self.group, stage.removes)
         remove_tables(work_url(self.url))
 
     def _read(self, sources: Sequence[Source]) -> list[Table]:
@@ -120,16 +122,16 @@ class Pipeline:
             for figures in self.executor.map(stage.name, partial(task, self.url), items)
         )
         self._follow(stage.name, results, stage.n_tasks)
-        remove_arrays(self.group, stage.removes)
 
-    def _follow(self, stage: str, results: Iterable[Result], total: int | None) -> list[Result]:
+    def _follow(self, stage: str, results: Generator[Result, None, None], total: int | None) -> list[Result]:
         """Collect the results of a stage as they come; then mark it complete."""
         self.listener.stage_started(stage, total)
         began, used = time.monotonic(), self.executor.usage(forget_peak=True)
         collected = []
-        for result in results:
-            collected.append(result)
-            self.listener.stage_advanced(stage)
+        with closing(results):
+            for result in results:
+                collected.append(result)
+                self.listener.stage_advanced(stage)
         seconds = time.monotonic() - began
         measured = {
             "tasks": len(collected),

@@ -133,7 +133,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def client_executor(client: Client) -> Executor:
+def client_executor(client: Client) -> DaskExecutor:
     """What runs the tasks of one run on a client's scheduler."""
     return DaskExecutor(client, uuid.uuid4().hex[:8])
 

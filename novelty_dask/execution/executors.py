@@ -6,14 +6,15 @@ their number; only a future that ended as "finished" counts as done.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 import dask
 from dask.base import compute
-from distributed import Client, Future, KilledWorker, as_completed
+from distributed import Client, Future, KilledWorker, Worker, as_completed
 from distributed.scheduler import NoWorkerError
 
 from novelty_dask.errors import ClusterError
@@ -21,19 +22,22 @@ from novelty_dask.execution import usage
 from novelty_dask.execution.usage import Usage
 
 MINIMUM_WINDOW = 64
+SETTLE_SECONDS = 60
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Executor(Protocol):
-    """Runs tasks and computes Dask collections."""
+    """Runs tasks and computes Dask collections; what its generators have begun ends when they are closed."""
 
-    def map(self, stage: str, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def map(
+        self, stage: str, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Generator[Result, None, None]:
         """Call a function for each item; yield each result as it comes, in any order."""
         ...
 
-    def compute(self, collection: Any) -> Iterator[Any]:
+    def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection; yield each partition as it comes, in any order."""
         ...
 
@@ -45,11 +49,13 @@ class Executor(Protocol):
 class SerialExecutor:
     """Runs everything in this thread, one after the other."""
 
-    def map(self, stage: str, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def map(
+        self, stage: str, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Generator[Result, None, None]:
         """Call a function for each item, in their order."""
-        return map(function, items)
+        yield from map(function, items)
 
-    def compute(self, collection: Any) -> Iterator[Any]:
+    def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection with the synchronous scheduler."""
         with dask.config.set({"dataframe.shuffle.method": "disk"}):
             yield from compute(*collection.to_delayed(), scheduler="synchronous")
@@ -74,25 +80,31 @@ class DaskExecutor:
         self.client = client
         self.token = token
         self._numbers = itertools.count()
+        self._dropped: set[str] = set()
 
-    def map(self, stage: str, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def map(
+        self, stage: str, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Generator[Result, None, None]:
         """Call a function for each item on the workers; yield each result as it comes."""
         waiting = iter(items)
         with _reaching_scheduler():
             window = max(2 * sum(self.client.nthreads().values()), MINIMUM_WINDOW)
-        running = as_completed(self._submit(stage, function, itertools.islice(waiting, window)))
-        with _released(running.futures):
+        in_flight = set(self._submit(stage, function, itertools.islice(waiting, window)))
+        running = as_completed(in_flight)
+        with self._released(in_flight):
             for batch in running.batches():
-                with _released(batch):
-                    results = [_result(future) for future in batch]
-                running.update(self._submit(stage, function, itertools.islice(waiting, len(results))))
+                results = [_result(future) for future in batch]
+                refill = self._submit(stage, function, itertools.islice(waiting, len(results)))
+                in_flight.difference_update(batch)
+                in_flight.update(refill)
+                running.update(refill)
                 yield from results
 
-    def compute(self, collection: Any) -> Iterator[Any]:
+    def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection on the workers; yield each partition as it comes."""
         with dask.config.set({"dataframe.shuffle.method": "p2p"}):
             futures = self.client.compute(collection.to_delayed())
-        with _released(futures):
+        with self._released(futures):
             yield from map(_result, as_completed(futures))
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
@@ -111,15 +123,29 @@ class DaskExecutor:
         futures: list[Future[Result]] = self.client.map(function, batch, key=keys, pure=False)
         return futures
 
+    @contextmanager
+    def _released(self, futures: Iterable["Future[Any]"]) -> Iterator[None]:
+        """In the end, however it comes, let the scheduler drop what has not been done."""
+        try:
+            yield
+        finally:
+            for future in list(futures):
+                self._dropped |= {str(future.key)} if future.status == "pending" else set()
+                future.release()
 
-@contextmanager
-def _released(futures: Iterable["Future[Any]"]) -> Iterator[None]:
-    """In the end, however it comes, let the scheduler drop what has not been done."""
-    try:
-        yield
-    finally:
-        for future in list(futures):
-            future.release()
+    def settle(self) -> None:
+        """Wait for dropped tasks that are being run, as nothing can stop them, nor their writing."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self._dropped and self.client.status == "running" and time.monotonic() < deadline:
+            time.sleep(0.1)
+            with suppress(CancelledError, OSError):
+                if not any(self.client.run(_runs_any, self._dropped, on_error="ignore").values()):
+                    self._dropped.clear()
+
+
+def _runs_any(keys: set[str], dask_worker: Worker) -> bool:
+    """Whether a worker is at any of some tasks."""
+    return not keys.isdisjoint(map(str, list(dask_worker.active_threads.values())))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ The shuffle is Dask's own, between ranges of the sort key that hold about equal 
 Lines that can't be scored are kept aside with their reason.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
@@ -23,10 +24,12 @@ from numpy.typing import NDArray
 from novelty_dask.kernels.lines import LineBatch, Reason, Rejected, read_lines, sample_of
 from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
 from novelty_dask.storage.sources import Piece, Source, read_chunks
-from novelty_dask.storage.tables import Table, write_table
+from novelty_dask.storage.tables import Table, create_folder, write_table
 
-TABLE_BYTES = 8 * 2**20
-"""Text gathered before it is made distinct and written."""
+TABLE_BYTES = 16 * 2**20
+"""What is gathered before it is made distinct and written."""
+LINE_BYTES = 100
+"""What a line takes there besides its text."""
 SAMPLE_BYTES = 16 * 2**10
 """Text of a sorted table for each key that is reported, to cut the ranges of the shuffle."""
 
@@ -63,6 +66,8 @@ def read_pieces(sources: Sequence[Source], pieces: Sequence[Piece], folder: str,
     dask.bag.Bag of PieceRead
         One element and one partition a piece.
     """
+    for name in ("lines", "rejected"):
+        create_folder(f"{folder}/{name}")
     numbered = [(number, piece, sources[piece.source]) for number, piece in enumerate(pieces)]
     bag = db.from_sequence(numbered, partition_size=1)
     return cast("db.Bag", bag.map_partitions(ingest, folder, form))
@@ -98,20 +103,17 @@ def _ingest_piece(number: int, batches: Iterable[LineBatch], folder: str) -> Pie
     """Write the lines of one piece."""
     read = PieceRead(number, 0, [], [], [])
     gathered: list[LineBatch] = []
+    n_bytes = 0
     for batch in batches:
         read = read._replace(n_lines=read.n_lines + batch.n_lines)
         gathered.append(batch)
-        if sum(map(_text_bytes, gathered)) >= TABLE_BYTES:
+        n_bytes += sum(map(len, batch.texts)) + LINE_BYTES * batch.n_lines
+        if n_bytes >= TABLE_BYTES:
             _flush(gathered, read, folder)
-            gathered = []
+            gathered, n_bytes = [], 0
     if gathered:
         _flush(gathered, read, folder)
     return read
-
-
-def _text_bytes(batch: LineBatch) -> int:
-    """About how much text a batch holds."""
-    return sum(map(len, batch.texts)) + 100 * len(batch.rejected)
 
 
 def _flush(batches: list[LineBatch], read: PieceRead, folder: str) -> None:
@@ -150,9 +152,13 @@ def distinct(lines: pa.Table) -> pa.Table:
 
 
 def _sample_keys(lines: pa.Table) -> list[str]:
-    """Keys of a sorted table at even distances of text."""
+    """Keys of a sorted table at even distances of text, from where it differs between tables.
+
+    So those tables that are shorter than the distance are sampled in proportion, too.
+    """
     ends = np.cumsum(pc.binary_length(lines["url"]).to_numpy())
-    picked = np.searchsorted(ends, np.arange(SAMPLE_BYTES, int(ends[-1]) + 1, SAMPLE_BYTES))
+    start = zlib.crc32(lines["url"][0].as_buffer()) % SAMPLE_BYTES
+    picked = np.searchsorted(ends, np.arange(start, int(ends[-1]), SAMPLE_BYTES), side="right")
     keys: list[str] = lines["key"].take(pa.array(picked)).to_pylist()
     return keys
 

@@ -1,6 +1,6 @@
 """Tables of distinct lines to sorted tables of distinct rows, by Dask's own shuffle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import cast
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.ingest import LINES, SAMPLE_BYTES, PieceRead, distinct, line_offsets
-from novelty_dask.storage.tables import Table, read_table, write_table
+from novelty_dask.storage.tables import Table, create_folder, read_table, write_table
 
 TABLE_TYPES = {"url": "str", "n_rows": "int64", "n_bytes": "int64"}
 PARTITION_BYTES = 8 * 2**20
 """Text aimed at in one range of the sort key."""
 
 
-def key_ranges(keys: Sequence[str], partition_bytes: int = PARTITION_BYTES) -> list[str]:
+def key_ranges(keys: Sequence[str], partition_bytes: int) -> list[str]:
     """Keys that cut the corpus into ranges of about equal bytes, without its ends.
 
     >>> key_ranges([f"org.example.{i:03d}" for i in range(10)], partition_bytes=4 * SAMPLE_BYTES)
@@ -27,7 +27,7 @@ def key_ranges(keys: Sequence[str], partition_bytes: int = PARTITION_BYTES) -> l
     return sorted(set(sorted(keys)[step - 1 :: step]))
 
 
-def sort_rows(executor: Executor, reads: Sequence[PieceRead], folder: str) -> Iterator[Table]:
+def sort_rows(executor: Executor, reads: Sequence[PieceRead], folder: str) -> Generator[Table, None, None]:
     """Sort the distinct lines of all pieces into tables of distinct rows.
 
     Yields
@@ -40,7 +40,8 @@ def sort_rows(executor: Executor, reads: Sequence[PieceRead], folder: str) -> It
         for read, offset in zip(reads, line_offsets(reads), strict=True)
         for table in read.tables
     ]
-    ranges = key_ranges([key for read in reads for key in read.keys])
+    create_folder(f"{folder}/rows")
+    ranges = key_ranges([key for read in reads for key in read.keys], PARTITION_BYTES)
     if not ranges:
         # What fits in one range needs no shuffle.
         yield from executor.map("sort", partial(_sort_few, folder), [numbered])

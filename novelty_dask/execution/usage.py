@@ -4,6 +4,7 @@ import re
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,8 @@ def forget_peak() -> Usage:
     """Measure this process, and from now on its peak memory anew, where the system can."""
     used = usage()
     if _CLEAR.exists():
-        _CLEAR.write_text("5")  # See clear_refs in proc_pid_clear_refs(5).
+        with suppress(OSError):  # A container may forbid it.
+            _CLEAR.write_text("5")  # See clear_refs in proc_pid_clear_refs(5).
     return used
 
 

@@ -71,7 +71,7 @@ def hash_urls(urls: list[str], ngram_range: Sequence[int], n_features: int) -> s
     """Counts of hashed character n-grams, float32, without sign alternation.
 
     >>> hash_urls(["abcabc"], (3, 3), 2**20).data
-    array([1., 1., 2.], dtype=float32)
+    array([1., 2., 1.], dtype=float32)
     """
     if not urls:
         # The vectorizer raises StopIteration where there is nothing to hash.

@@ -7,7 +7,7 @@ write without checking bounds.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 

@@ -54,7 +54,7 @@ def weigh(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_matrix:
 
 
 def renumber_columns(X: sp.csr_matrix, rank: NDArray[np.int32], n_columns: int) -> sp.csr_matrix:
-    """The matrix with its columns renumbered by rank, and each row's columns ascending."""
+    """The matrix, overwritten, with its columns renumbered by rank, and each row's columns ascending."""
     renumbered = sp.csr_matrix((X.data, rank[X.indices], X.indptr), shape=(X.shape[0], n_columns))
     renumbered.sort_indices()
     return renumbered

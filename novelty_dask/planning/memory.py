@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from novelty_dask.errors import BudgetError
 from novelty_dask.planning.tiles import (
+    MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
     TilePlan,
     block_slices,
@@ -17,7 +18,7 @@ from novelty_dask.planning.tiles import (
     plan_tiles,
 )
 
-PROCESS_BYTES = 340 * 10**6
+PROCESS_BYTES = 460 * 10**6
 """A worker process with all libraries loaded, before its first task."""
 TEXT_BYTES = 160 * 10**6
 """A task that reads or sorts: tables of fixed size, whatever the corpus."""
@@ -55,7 +56,7 @@ class Budget:
     limit: int
 
 
-def task_bytes(budget: Budget, rows: int, text: int) -> dict[str, int]:
+def task_bytes(budget: Budget, rows: int, text: int, span_blocks: int = 1) -> dict[str, int]:
     """Most bytes that a task of each stage holds for a block, its process not included.
 
     Parameters
@@ -65,6 +66,8 @@ def task_bytes(budget: Budget, rows: int, text: int) -> dict[str, int]:
         Rows of the block.
     text : int
         Bytes of their text.
+    span_blocks : int
+        Blocks that a comparison holds while another passes by.
     """
     nonzeros = min(text * budget.ngram_sizes, rows * budget.n_features)
     strip = rows * budget.n_neighbors * 12
@@ -74,8 +77,10 @@ def task_bytes(budget: Budget, rows: int, text: int) -> dict[str, int]:
         "vectorize": 4 * text + 300 * rows + 24 * nonzeros + 12 * budget.n_features,
         "document-frequency": 40 * budget.n_features,
         "weigh": 36 * nonzeros + 12 * budget.n_features,
-        "compare": 46 * nonzeros + 600 * rows + 4 * strip + 16 * budget.n_features,
-        "merge": 12 * strip,
+        "compare": (span_blocks + 1) * (16 * nonzeros + 300 * rows + 2 * strip)
+        + 12 * nonzeros
+        + 16 * budget.n_features,
+        "merge": 16 * strip,
     }
 
 
@@ -94,7 +99,7 @@ def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
 def worker_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> int:
     """Most bytes that a worker holds: its process, and the largest task on each thread."""
     rows = min(plan.block_rows, plan.n_rows)
-    tasks = task_bytes(budget, rows, densest_block(extents, plan))
+    tasks = task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
     return PROCESS_BYTES + budget.threads * max(tasks.values())
 
 
@@ -107,10 +112,17 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
         Not even the smallest, or the given, blocks fit.
     """
     n_rows = sum(extent.n_rows for extent in extents)
-    plan = plan_tiles(n_rows, block_rows or default_block_rows(n_rows))
+    rows, span_rows = block_rows or default_block_rows(n_rows), MAXIMUM_SPAN_ROWS
     smallest = block_rows or MINIMUM_BLOCK_ROWS
-    while (projected := worker_bytes(budget, extents, plan)) > budget.limit and plan.block_rows > smallest:
-        plan = plan_tiles(n_rows, plan.block_rows // 2)
+    plan = plan_tiles(n_rows, rows, span_rows)
+    while (projected := worker_bytes(budget, extents, plan)) > budget.limit:
+        if plan.span_blocks > 1:
+            span_rows //= 2
+        elif rows > smallest:
+            rows //= 2
+        else:
+            break
+        plan = plan_tiles(n_rows, rows, span_rows)
     if projected > budget.limit:
         message = (
             f"A worker is projected to need {projected / 1e6:,.0f} MB with blocks of {plan.block_rows:,} "

@@ -58,7 +58,7 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
             "compare": tiles.n_spans * tiles.n_groups,
             "merge": tiles.n_blocks,
         },
-        stage_bytes=task_bytes(budget, min(tiles.block_rows, extent.n_rows), block_text),
+        stage_bytes=task_bytes(budget, min(tiles.block_rows, extent.n_rows), block_text, tiles.span_blocks),
         worker_bytes=worker_bytes(budget, [extent], tiles),
         memory_limit=budget.limit,
         disk_bytes=disk_bytes(budget, extent, tiles),

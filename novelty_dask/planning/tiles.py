@@ -26,7 +26,7 @@ TARGET_SPANS = 8
 """Spans that a small corpus is cut into, so that several workers have work."""
 MAXIMUM_SPAN_ROWS = 131_072
 """Rows that a task holds while others pass by."""
-TARGET_TILE_PAIRS = 131_072 * 262_144
+TARGET_TILE_PAIRS = 131_072 * 524_288
 """Row pairs that one tile compares: seconds of work, not minutes."""
 MAXIMUM_GROUPS = 8
 """Strips kept of a span: they are what the comparison costs on disk."""
@@ -127,15 +127,15 @@ def default_block_rows(n_rows: int) -> int:
     return rows
 
 
-def plan_tiles(n_rows: int, block_rows: int) -> TilePlan:
-    """Cut a corpus into tiles of bounded work.
+def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS) -> TilePlan:
+    """Cut a corpus into tiles of bounded work, and into spans of so many rows at most.
 
     >>> plan = plan_tiles(1_000_000, 65_536)
     >>> plan.n_blocks, plan.span_blocks, plan.group_blocks, plan.n_spans, plan.n_groups
-    (16, 2, 4, 8, 4)
+    (16, 2, 8, 8, 2)
     """
     n_blocks = -(-n_rows // block_rows)
-    span_blocks = max(1, min(MAXIMUM_SPAN_ROWS // block_rows, n_blocks // TARGET_SPANS))
+    span_blocks = max(1, min(span_rows // block_rows, n_blocks // TARGET_SPANS))
     pairs = span_blocks * block_rows**2
     group_blocks = max(span_blocks, TARGET_TILE_PAIRS // pairs, -(-n_blocks // MAXIMUM_GROUPS))
     return TilePlan(n_rows, block_rows, span_blocks, group_blocks)

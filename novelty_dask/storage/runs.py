@@ -76,6 +76,11 @@ def absolute_url(path: str) -> str:
     return path if "://" in local else str(Path(local).absolute())
 
 
+def is_inside(url: str, run: str) -> bool:
+    """Whether a URL is that of a file of a run."""
+    return absolute_url(url).startswith(f"{absolute_url(run).rstrip('/')}/")
+
+
 def find_run(url: str) -> bool:
     """Whether there is a run.
 

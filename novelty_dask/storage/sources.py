@@ -26,7 +26,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import ZstdError
 
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18
 PIECE_BYTES = 16 * 2**20
 MAXIMUM_PIECES = 1_024
 STDIN = "-"

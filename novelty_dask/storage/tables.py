@@ -19,9 +19,18 @@ class Table(NamedTuple):
     n_bytes: int
 
 
+def create_folder(url: str) -> None:
+    """Make a folder for tables, if not there."""
+    fs, path = url_to_fs(url)
+    fs.makedirs(path, exist_ok=True)
+
+
 def write_table(url: str, table: pa.Table, text: str = "url") -> Table:
-    """Write a table in small row groups, so that a part can be read."""
-    with fsspec.open(url, "wb", auto_mkdir=True) as file:
+    """Write a table in small row groups, so that a part can be read.
+
+    Its folder is not made here: a task that is late finds that of a removed run no more.
+    """
+    with fsspec.open(url, "wb", auto_mkdir=False) as file:
         pq.write_table(table, file, row_group_size=ROW_GROUP_ROWS, compression="lz4")
     return Table(url, table.num_rows, pc.sum(pc.binary_length(table[text])).as_py() or 0)
 

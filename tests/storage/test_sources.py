@@ -338,7 +338,7 @@ def test_a_bomb_is_read_in_bounded_chunks(tmp_path: Path) -> None:
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(64)) + packer.flush()
     [source] = find_sources([str(write(tmp_path / "a.gz", bomb))])
-    assert {len(chunk) for chunk in read_chunks(source, Piece(0, 0, None))} == {2**20}
+    assert {len(chunk) for chunk in read_chunks(source, Piece(0, 0, None))} == {sources.CHUNK_BYTES}
 
 
 @pytest.mark.parametrize("suffix", [None, *COMPRESSORS])

@@ -1,0 +1,270 @@
+import json
+import lzma
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novelty_dask.execution import ingest
+from novelty_dask.execution.executors import SerialExecutor
+from novelty_dask.execution.ingest import PieceRead, distinct, line_offsets, read_pieces
+from novelty_dask.execution.rejected import store_rejected
+from novelty_dask.kernels.lines import Reason, decode_line, sample_of
+from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.runs import Manifest, create_run, open_group
+from novelty_dask.storage.sources import Source, cut, find_sources
+from novelty_dask.storage.tables import read_table
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Books(NamedTuple):
+    """What became of the lines: rows with count and first position, and rejected lines."""
+
+    n_lines: int
+    rows: dict[str, tuple[int, int]]
+    rejected: list[tuple[int, int, str, str]]
+
+
+def read(sources: list[Source], folder: Path, piece_bytes: int, form: NormalForm = "raw") -> Books:
+    """Read sources as a run does, and gather what was written."""
+    url, pieces = str(folder / "run.zarr"), cut(sources, piece_bytes)
+    create_run(url, Manifest({}, []))
+    bag = read_pieces(sources, pieces, f"{url}/work", form)
+    reads = sorted(read for part in SerialExecutor().compute(bag) for read in part)
+    reasons = store_rejected(url, pieces, reads)
+    group = open_group(url)
+    columns = [
+        array(group, f"rejected/{name}")[:].tolist() for name in ("source", "line", "reason", "sample")
+    ]
+    rejected = list(zip(*columns, strict=True))
+    assert reasons == dict(sorted(Counter(reason for _, _, reason, _ in rejected).items()))
+    return Books(sum(read.n_lines for read in reads), gather(reads), rejected)
+
+
+def gather(reads: list[PieceRead]) -> dict[str, tuple[int, int]]:
+    """Rows of the tables that pieces left."""
+    rows: dict[str, tuple[int, int]] = {}
+    for piece, offset in zip(reads, line_offsets(reads).tolist(), strict=True):
+        for stored in piece.tables:
+            table = read_table(stored.url)
+            assert stored.n_rows == table.num_rows == len(set(table["url"].to_pylist()))
+            for row in table.to_pylist():
+                assert row["key"] == sort_key(row["url"])
+                count, position = rows.get(row["url"], (0, sys.maxsize))
+                rows[row["url"]] = (count + row["count"], min(position, row["position"] + offset))
+    return rows
+
+
+def expect(contents: list[bytes], form: NormalForm = "raw") -> Books:
+    """The same books, kept line by line."""
+    rows: dict[str, tuple[int, int]] = {}
+    rejected, n_lines = [], 0
+    for source, content in enumerate(contents):
+        raws = content.split(b"\n")
+        raws[0] = raws[0].removeprefix(BOM)
+        n_raws = content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
+        for line, raw in enumerate(each.removesuffix(b"\r") for each in raws[:n_raws]):
+            text = decode_line(raw)
+            if not isinstance(text, Reason):
+                text = normalize(text, form) or Reason.NOT_A_URL
+            if isinstance(text, Reason):
+                shown = raw.strip() if text is Reason.NOT_A_URL else raw
+                rejected.append((source, line, str(text), sample_of(shown)))
+            else:
+                count, position = rows.get(text, (0, n_lines))
+                rows[text] = (count + 1, position)
+            n_lines += 1
+    return Books(n_lines, rows, rejected)
+
+
+def write(folder: Path, contents: list[bytes]) -> list[Source]:
+    for number, content in enumerate(contents):
+        (folder / f"{number:03}.txt").write_bytes(content)
+    return find_sources([f"{folder}/*.txt"])
+
+
+def assert_balanced(books: Books) -> None:
+    assert books.n_lines == sum(count for count, _ in books.rows.values()) + len(books.rejected)
+
+
+CONTENTS = {
+    "two files": [b"a.example\nb.example\n", b"c.example\n"],
+    "no final newline": [b"a.example\nb.example", b"c.example"],
+    "duplicates across files": [b"b.example\na.example\n", b"a.example\na.example\nb.example\n"],
+    "crlf": [b"a.example\r\nb.example\r\n\r\n", b"a.example\r\n"],
+    "lone cr": [b"a.example\rb.example\n"],
+    "byte order marks": [BOM + b"a.example\n" + BOM + b"a.example\n", BOM + b"a.example\n"],
+    "spaces around": [b"  a.example \t\n a b \n", b"a.example\n"],
+    "rejected": [b"a.example\n\n\0\n", b"\xff\n" + b"x" * 9_000 + b"\nb.example\n \n"],
+    "an empty file": [b"a.example\n", b"", b"b.example\n"],
+    "only rejected": [b"\n\n\n"],
+    "nothing": [b""],
+    "not utf-8": ["https://bücher.example/\n".encode("latin-1"), "https://bücher.example/\n".encode()],
+}
+
+
+@pytest.mark.parametrize("form", ["raw", "web"])
+@pytest.mark.parametrize("piece_bytes", [1, 7, 2**24])
+@pytest.mark.parametrize("contents", CONTENTS.values(), ids=CONTENTS.keys())
+def test_every_line_is_accounted_for(
+    tmp_path: Path, contents: list[bytes], piece_bytes: int, form: NormalForm
+) -> None:
+    books = read(write(tmp_path, contents), tmp_path, piece_bytes, form)
+    assert books == expect(contents, form)
+    assert_balanced(books)
+
+
+def test_duplicates_are_counted_and_the_first_position_is_kept(tmp_path: Path) -> None:
+    books = read(write(tmp_path, CONTENTS["duplicates across files"]), tmp_path, 2**24)
+    assert books == Books(5, {"b.example": (2, 0), "a.example": (3, 1)}, [])
+
+
+def test_urls_of_one_web_form_are_one_row(tmp_path: Path) -> None:
+    spellings = [b"HTTP://Example.org:80/a/../b", b"example.org/b", b"http://example.org/b", b"http://[bad/"]
+    books = read(write(tmp_path, [b"\n".join(spellings)]), tmp_path, 2**24, "web")
+    assert books.rows == {"http://example.org/b": (3, 0)}
+    assert books.rejected == [(0, 3, "not-a-url", "http://[bad/")]
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    contents=st.lists(
+        st.lists(
+            st.sampled_from([b"a.example", b"b.example", b"\n", b"\r\n", b"\0", b"\xff", BOM]), max_size=25
+        ).map(b"".join),
+        min_size=1,
+        max_size=3,
+    ),
+    piece_bytes=st.integers(1, 60),
+    table_bytes=st.sampled_from([1, 150, 2**24]),
+)
+def test_neither_pieces_nor_tables_show(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[bytes], piece_bytes: int, table_bytes: int
+) -> None:
+    folder = tmp_path_factory.mktemp("books")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest, "TABLE_BYTES", table_bytes)
+        books = read(write(folder, contents), folder, piece_bytes)
+    assert books == expect(contents)
+
+
+@pytest.fixture(scope="module")
+def bad_input(corpora: Path) -> bytes:
+    """Hostile and malformed lines as bytes; a lone surrogate as UTF-8 would have it."""
+    with lzma.open(corpora / "bad_input.jsonl.xz", "rt", encoding="utf-8") as lines:
+        inputs = [json.loads(line)["input"] for line in lines] + ["https://\ud800.example/"]
+    return b"".join(text.encode("utf-8", "surrogatepass") + b"\n" for text in inputs)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("form", ["raw", "web"])
+@pytest.mark.parametrize(("piece_bytes", "table_bytes"), [(2**24, 2**24), (65_537, 50_000), (3_001, 2**24)])
+def test_bad_input_is_accounted_for_to_the_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bad_input: bytes,
+    piece_bytes: int,
+    table_bytes: int,
+    form: NormalForm,
+) -> None:
+    monkeypatch.setattr(ingest, "TABLE_BYTES", table_bytes)
+    middle = len(bad_input) // 2
+    contents = [bad_input[:middle], bad_input, bad_input[middle:]]
+    books = read(write(tmp_path, contents), tmp_path, piece_bytes, form)
+    assert books == expect(contents, form)
+    assert_balanced(books)
+    assert {reason for _, _, reason, _ in books.rejected} >= {"blank", "nul", "invalid-utf8", "too-long"}
+    assert all(sample.isascii() and sample.isprintable() for *_, sample in books.rejected)
+
+
+def test_lines_are_sorted_by_key_then_url_and_counted() -> None:
+    urls = ["http://b.example/", "http://a.example/", "https://a.example/", "http://a.example/"]
+    lines = pa.table({"url": urls, "position": [4, 3, 2, 1], "count": [1, 2, 3, 4]})
+    found = distinct(lines).select(["url", "position", "count"]).to_pydict()
+    assert found == {
+        "url": ["http://a.example/", "https://a.example/", "http://b.example/"],
+        "position": [1, 2, 4],
+        "count": [6, 3, 1],
+    }
+    assert distinct(lines.slice(0, 0)).num_rows == 0
+
+
+def test_sampled_keys_are_as_many_as_the_bytes_however_they_are_cut(tmp_path: Path) -> None:
+    lines = [b"https://%d.example/%d\n" % (i % 977, i) for i in range(40_000)]
+    n_expected = sum(map(len, lines)) / ingest.SAMPLE_BYTES
+    for number, n_files in enumerate((1, 400)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        sources = write(folder, [b"".join(lines[i::n_files]) for i in range(n_files)])
+        bag = read_pieces(sources, cut(sources), str(folder / "work"), "raw")
+        reads = [read for part in SerialExecutor().compute(bag) for read in part]
+        assert sum(len(read.keys) for read in reads) == pytest.approx(n_expected, rel=0.25)
+
+
+def test_line_offsets_count_the_lines_of_the_pieces_before() -> None:
+    reads = [PieceRead(number, n_lines, [], [], []) for number, n_lines in enumerate((3, 0, 5))]
+    np.testing.assert_array_equal(line_offsets(reads), [0, 3, 3])
+    assert line_offsets([]).tolist() == []
+
+
+# Memory.
+
+MEASURE = """
+import sys
+from novelty_dask.execution.executors import SerialExecutor
+from novelty_dask.execution.ingest import read_pieces
+from novelty_dask.execution.usage import forget_peak, usage
+from novelty_dask.storage.sources import cut, find_sources
+
+def read(name):
+    sources = find_sources([f"{sys.argv[1]}/{name}"])
+    bag = read_pieces(sources, cut(sources), f"{sys.argv[1]}/work-{name}", "raw")
+    return [read for part in SerialExecutor().compute(bag) for read in part]
+
+read("small")
+before = forget_peak()
+reads = read("large")
+n_rejected = sum(table.n_rows for read in reads for table in read.rejected)
+print(usage().peak_bytes - before.peak_bytes, sum(read.n_lines for read in reads), n_rejected)
+"""
+
+
+def newlines() -> Iterator[bytes]:
+    yield b"\n" * 1_000_000
+
+
+def one_line() -> Iterator[bytes]:
+    for _ in range(50):
+        yield b"x" * 10**6
+
+
+def short_lines() -> Iterator[bytes]:
+    for start in range(0, 1_000_000, 10_000):
+        yield b"".join(b"%x\n" % number for number in range(start, start + 10_000))
+
+
+@pytest.mark.parametrize(
+    ("content", "n_lines", "n_rejected", "megabytes"),
+    [(newlines, 10**6, 10**6, 150), (one_line, 1, 1, 10), (short_lines, 10**6, 0, 150)],
+)
+def test_memory_is_bounded_whatever_the_lines(
+    tmp_path: Path, content: Callable[[], Iterator[bytes]], n_lines: int, n_rejected: int, megabytes: int
+) -> None:
+    (tmp_path / "small").write_bytes(b"https://a.example/\n" * 1_000)
+    with (tmp_path / "large").open("wb") as file:
+        file.writelines(content())
+    command = [sys.executable, "-c", MEASURE, str(tmp_path)]
+    measured = subprocess.run(command, check=True, capture_output=True, text=True)
+    growth, *counts = map(int, measured.stdout.split())
+    assert counts == [n_lines, n_rejected]
+    assert growth < megabytes * 10**6

@@ -1,0 +1,153 @@
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from distributed import Client, LocalCluster
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novelty_dask.datasets import make_urls
+from novelty_dask.execution import ingest, sort
+from novelty_dask.execution.clusters import client_executor
+from novelty_dask.execution.executors import Executor, SerialExecutor
+from novelty_dask.execution.ingest import SAMPLE_BYTES, PieceRead, read_pieces
+from novelty_dask.execution.sort import key_ranges, sort_rows
+from novelty_dask.kernels.urls import sort_key
+from novelty_dask.storage.sources import cut, find_sources
+from novelty_dask.storage.tables import Table, read_table
+
+ODD = [
+    "https://例え.example/é",
+    "\U0010ffff",
+    "\U0010ffff.example",
+    "#",
+    "?",
+    "a b",
+    "http://192.0.2.7/",
+    "~",
+    "zzz",
+]
+"""Keys at the ends of the alphabet, without a host, and in other scripts."""
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    """Lines of two thousand URLs, repeated and in random order."""
+    urls, _ = make_urls(2_000, seed=6)
+    return random.Random(6).choices([*urls, *ODD], k=6_000) + ODD
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(params=["serial", "dask"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    if request.param == "serial":
+        return SerialExecutor()
+    return client_executor(request.getfixturevalue("client"))
+
+
+def expect(lines: list[str]) -> list[dict[str, Any]]:
+    """The rows that plain Python makes of some lines."""
+    positions: dict[str, list[int]] = {}
+    for position, line in enumerate(lines):
+        positions.setdefault(line, []).append(position)
+    return [
+        {"key": sort_key(url), "url": url, "position": positions[url][0], "count": len(positions[url])}
+        for url in sorted(positions, key=lambda url: (sort_key(url), url))
+    ]
+
+
+def read(executor: Executor, folder: Path, lines: list[str], piece_bytes: int) -> list[PieceRead]:
+    """Read lines from two files."""
+    (folder / "1.txt").write_text("\n".join(lines[: len(lines) // 3]), encoding="utf-8")
+    (folder / "2.txt").write_text("\n".join(lines[len(lines) // 3 :]), encoding="utf-8")
+    sources = find_sources([f"{folder}/*.txt"])
+    bag = read_pieces(sources, cut(sources, piece_bytes), str(folder / "work"), "raw")
+    return sorted(read for part in executor.compute(bag) for read in part)
+
+
+def sorted_tables(executor: Executor, reads: list[PieceRead], folder: Path) -> list[Table]:
+    tables = sorted(sort_rows(executor, reads, str(folder / "work")))
+    stored = [read_table(table.url) for table in tables]
+    assert [table.n_rows for table in tables] == [table.num_rows for table in stored]
+    assert [table.n_bytes for table in tables] == [
+        sum(len(url.encode()) for url in table["url"].to_pylist()) for table in stored
+    ]
+    return tables
+
+
+def rows(tables: list[Table]) -> list[dict[str, Any]]:
+    table: pa.Table = pa.concat_tables(read_table(table.url) for table in tables)
+    return table.to_pylist()
+
+
+@pytest.mark.parametrize("piece_bytes", [10_000, 2**24])
+def test_what_fits_in_one_range_is_sorted_as_python_would(
+    executor: Executor, tmp_path: Path, lines: list[str], piece_bytes: int
+) -> None:
+    reads = read(executor, tmp_path, lines, piece_bytes)
+    tables = sorted_tables(executor, reads, tmp_path)
+    assert len(tables) == 1
+    assert rows(tables) == expect(lines)
+
+
+@pytest.mark.parametrize("piece_bytes", [30_000, 2**24])
+def test_many_ranges_are_shuffled_and_sorted_as_python_would(
+    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], piece_bytes: int
+) -> None:
+    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    reads = read(executor, tmp_path, lines, piece_bytes)
+    tables = sorted_tables(executor, reads, tmp_path)
+    assert len(tables) > 8
+    assert rows(tables) == expect(lines)
+
+
+def test_ranges_without_rows_leave_empty_tables(
+    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    reads = read(executor, tmp_path, lines, 2**24)
+    between = [f"{key}{end}" for key in reads[0].keys for end in ("\0", "\0\0")]
+    reads[0].keys.extend(between)
+    tables = sorted_tables(executor, reads, tmp_path)
+    assert 0 in {table.n_rows for table in tables}
+    assert rows(tables) == expect(lines)
+
+
+def test_ranges_are_of_about_equal_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    monkeypatch.setattr(ingest, "SAMPLE_BYTES", 2**9)
+    monkeypatch.setattr(sort, "SAMPLE_BYTES", 2**9)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", 2**13)
+    executor = SerialExecutor()
+    reads = read(executor, tmp_path, lines, 5_000)
+    tables = sorted_tables(executor, reads, tmp_path)
+    before = sum(table.n_bytes for read in reads for table in read.tables)
+    assert len(tables) == pytest.approx(before / 2**13, rel=0.2)
+    assert max(table.n_bytes for table in tables) < 2 * 2**13
+
+
+@settings(deadline=None, max_examples=100)
+@given(keys=st.lists(st.text(max_size=3), max_size=30), step=st.integers(1, 9))
+def test_ranges_are_cut_at_every_so_many_keys(keys: list[str], step: int) -> None:
+    ranges = key_ranges(keys, step * SAMPLE_BYTES)
+    assert ranges == sorted(set(ranges))
+    assert set(ranges) <= set(keys)
+    ordered, bounds = sorted(keys), ["", *ranges, "\U0010ffff" * 4]
+    most_alike = max((keys.count(key) for key in keys), default=0)
+    for start, stop in pairwise(bounds):
+        assert sum(start <= key < stop for key in ordered) <= step + most_alike

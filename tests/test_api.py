@@ -1,0 +1,474 @@
+import gc
+import gzip
+import io
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+import novelty_dask
+from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
+from novelty_dask.events import Silence
+from novelty_dask.planning import tiles
+from novelty_dask.storage import estimate
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.runs import open_group, read_manifest
+from tests.test_exact import content, write
+
+STAGES = ["ingest", "sort", "vectorize", "document-frequency", "weigh", "compare", "merge"]
+URLS, _ = novelty_dask.datasets.make_urls(600, seed=9)
+
+
+class Recorder(Silence):
+    """Knows which stages ran; calls a function at each of their tasks."""
+
+    def __init__(self, advanced: Callable[[str, int], None] = lambda stage, count: None) -> None:
+        self.stages: list[str] = []
+        self.notes: list[str] = []
+        self.advanced = advanced
+        self.count = 0
+
+    def stage_started(self, stage: str, total: int | None) -> None:
+        self.stages.append(stage)
+        self.count = 0
+
+    def stage_advanced(self, stage: str) -> None:
+        self.count += 1
+        self.advanced(stage, self.count)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    return write(tmp_path / "urls.txt", URLS)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    return content(novelty_dask.score(write(tmp_path_factory.mktemp("expected") / "urls.txt", URLS)))
+
+
+@pytest.fixture
+def many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several groups of several blocks, also for few rows."""
+    monkeypatch.setattr(tiles, "TARGET_TILE_PAIRS", 1)
+
+
+def snapshot(path: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+# Sources and paths.
+
+
+def test_sources_may_be_named_in_any_way(
+    tmp_path: Path, source: str, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    half = len(URLS) // 2
+    write(tmp_path / "folder" / "1.txt", URLS[:half])
+    (tmp_path / "folder" / "2.gz").write_bytes(gzip.compress("\n".join(URLS[half:]).encode()))
+    for sources in (
+        Path(source),
+        "urls.txt",
+        [source],
+        (Path(source),),
+        iter(["folder/1.txt", Path("folder/2.gz")]),
+        "folder",
+        f"{tmp_path}/folder/*",
+        f"file://{tmp_path}/folder",
+    ):
+        assert content(novelty_dask.score(sources)) == expected
+
+
+def test_standard_input_is_a_source(
+    tmp_path: Path, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = io.TextIOWrapper(io.BytesIO("\n".join(URLS).encode()))
+    monkeypatch.setattr(sys, "stdin", piped)
+    run = novelty_dask.score("-", tmp_path / "run.zarr")
+    assert content(run) == expected
+    assert not (tmp_path / "run.zarr" / "work").exists()
+    with pytest.raises(StoreError, match="its standard input can't be compared"):
+        novelty_dask.score("-", tmp_path / "run.zarr")
+
+
+@pytest.mark.parametrize(
+    "form", ["{}/run.zarr", "{}/new/run.zarr/", "file://{}/run.zarr", "run.zarr", "memory://api/run.zarr"]
+)
+def test_a_run_may_be_anywhere(
+    tmp_path: Path, source: str, expected: dict[str, list[Any]], form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = form.format(tmp_path)
+    assert content(novelty_dask.score(source, out)) == expected
+    assert content(novelty_dask.open(out)) == expected
+    listener = Recorder()
+    assert content(novelty_dask.score(source, out, listener=listener)) == expected
+    assert listener.stages == []
+
+
+def test_counts_are_in_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a.example\n\na.example\n\xff\nb.example")
+    run = novelty_dask.score(tmp_path / "a.txt")
+    rejected = {"blank": 1, "invalid-utf8": 1}
+    assert run.manifest.counts == {"lines": 5, "rows": 2, "duplicates": 1, "rejected": rejected}
+    assert array(open_group(run.url), "rejected/line")[:].tolist() == [1, 3]
+
+
+def test_stages_are_followed_and_measured(source: str, tmp_path: Path, many_tiles: None) -> None:
+    listener = Recorder()
+    run = novelty_dask.score(source, tmp_path / "run.zarr", block_rows=64, listener=listener)
+    assert listener.stages == list(run.manifest.stages) == STAGES
+    plan = tiles.TilePlan(**run.manifest.plan)
+    assert plan.n_groups > 2
+    tasks = {stage: measured["tasks"] for stage, measured in run.manifest.stages.items()}
+    assert tasks["compare"] == plan.n_spans * plan.n_groups
+    assert tasks["vectorize"] == tasks["weigh"] == tasks["merge"] == plan.n_blocks == 10
+    assert all(measured["peak_bytes"] > 10**7 for measured in run.manifest.stages.values())
+    arrays = {"neighbors", "novelty", "rows", "columns", "weights", "rejected", "zarr.json"}
+    assert {path.name for path in (tmp_path / "run.zarr").iterdir()} == arrays
+
+
+# What is refused, and what that leaves.
+
+
+def test_what_exists_and_is_no_run_stays_as_it_is(source: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious.txt").write_text("precious")
+    for out in ("out", "out/precious.txt", "out/precious.txt/run.zarr"):
+        with pytest.raises(StoreError):
+            novelty_dask.score(source, tmp_path / out)
+    assert snapshot(tmp_path / "out") == {str(tmp_path / "out" / "precious.txt"): b"precious"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"n_neighbors": 5}, "n_neighbors is 10 there and 5 here"),
+        ({"score": "kth"}, "score is 'mean' there and 'kth' here"),
+        ({"ngram_range": "2,3"}, r"ngram_range is \[3, 3\] there and \[2, 3\] here"),
+        ({"n_features": 1_000}, "n_features is 1048576 there and 1000 here"),
+        ({"normal_form": "web"}, "normal_form is 'raw' there and 'web' here"),
+    ],
+)
+def test_a_run_of_other_settings_is_not_overwritten(
+    source: str, tmp_path: Path, settings: dict[str, Any], names: str
+) -> None:
+    novelty_dask.score(source, tmp_path / "run.zarr")
+    before = snapshot(tmp_path / "run.zarr")
+    with pytest.raises(StoreError, match=names):
+        novelty_dask.score(source, tmp_path / "run.zarr", **settings)
+    assert snapshot(tmp_path / "run.zarr") == before
+
+
+def append(path: Path) -> None:
+    path.write_text(path.read_text() + "https://new.example/\n")
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text().replace("http", "HTTP"))
+    os.utime(path, (2, 2))
+
+
+def add(path: Path) -> None:
+    path.with_name("zzz.txt").write_text("https://new.example/\n")
+
+
+@pytest.mark.parametrize("change", [append, edit, add])
+def test_a_run_of_other_sources_is_not_overwritten(
+    source: str, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    novelty_dask.score(f"{tmp_path}/*.txt", tmp_path / "run.zarr")
+    before = snapshot(tmp_path / "run.zarr")
+    change(Path(source))
+    with pytest.raises(StoreError, match="the sources are others, or have changed"):
+        novelty_dask.score(f"{tmp_path}/*.txt", tmp_path / "run.zarr")
+    assert snapshot(tmp_path / "run.zarr") == before
+
+
+def test_a_run_among_its_sources_is_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "urls.txt", URLS)
+    out = tmp_path / "data" / "run.zarr"
+    first = content(novelty_dask.score(tmp_path / "data", out))
+    assert content(novelty_dask.score(tmp_path / "data", out)) == first
+
+
+def test_how_the_work_is_done_may_change(source: str, tmp_path: Path, expected: dict[str, list[Any]]) -> None:
+    novelty_dask.score(source, tmp_path / "run.zarr", block_rows=100)
+    again = novelty_dask.score(source, tmp_path / "run.zarr", block_rows=7, memory_limit="1 GB", threads=3)
+    assert content(again) == expected
+
+
+def fails_by_rejected_lines(folder: Path) -> dict[str, Any]:
+    (folder / "a.txt").write_bytes(b"\n\n\0\n")
+    return {"sources": folder / "a.txt"}
+
+
+def fails_by_empty_file(folder: Path) -> dict[str, Any]:
+    (folder / "a.txt").touch()
+    return {"sources": folder / "a.txt"}
+
+
+def fails_by_damage(folder: Path) -> dict[str, Any]:
+    packed = gzip.compress("\n".join(URLS * 300).encode())
+    (folder / "a.gz").write_bytes(packed[:-2_000])
+    return {"sources": [write(folder / "a.txt", URLS), folder / "a.gz"]}
+
+
+def fails_by_memory(folder: Path) -> dict[str, Any]:
+    return {"sources": write(folder / "a.txt", URLS), "memory_limit": "1 MB"}
+
+
+FAILURES: list[tuple[Callable[[Path], dict[str, Any]], type[Exception], str]] = [
+    (
+        fails_by_rejected_lines,
+        InputError,
+        r"^There is no URL in the sources: all their lines were rejected \(2 blank, 1 nul\)\.$",
+    ),
+    (
+        fails_by_empty_file,
+        InputError,
+        r"^There is no URL in the sources: they are empty\.$",
+    ),
+    (fails_by_damage, InputError, r"^Can't read 'file://.*a\.gz' to its end: "),
+    (fails_by_memory, BudgetError, r"^A worker is projected to need "),
+]
+
+
+@pytest.mark.parametrize(("arrange", "error", "message"), FAILURES)
+def test_what_fails_early_leaves_nothing_behind(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arrange: Callable[[Path], dict[str, Any]],
+    error: type[Exception],
+    message: str,
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    arguments = arrange(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for out in (tmp_path / "run.zarr", None):
+        with pytest.raises(error, match=message):
+            novelty_dask.score(out=out, **arguments)
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("sources", "settings", "error"),
+    [
+        ([], {}, InputError),
+        ("missing.txt", {}, InputError),
+        ("nonsense://a", {}, InputError),
+        ("urls.txt", {"n_neighbours": 3}, SettingsError),
+        ("urls.txt", {"block_rows": 0}, SettingsError),
+        ("urls.txt", {"scheduler": "nonsense"}, ClusterError),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_made(
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sources: Any,
+    settings: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error):
+        novelty_dask.score(sources, tmp_path / "run.zarr", **settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["urls.txt"]
+
+
+# A run without a path.
+
+
+def test_a_run_without_a_path_goes_with_its_object(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    run = novelty_dask.score(source)
+    assert len(run) == len(set(URLS))
+    assert Path(run.url).exists()
+    del run
+    gc.collect()
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+# Going on.
+
+
+def stop_at(stage: str, count: int) -> Recorder:
+    def stop(at_stage: str, at_count: int) -> None:
+        if (at_stage, at_count) == (stage, count):
+            raise KeyboardInterrupt
+
+    return Recorder(stop)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stopped_run_goes_on_after_its_last_complete_stage(
+    source: str, tmp_path: Path, expected: dict[str, list[Any]], many_tiles: None, stage: str
+) -> None:
+    out, settings = tmp_path / "run.zarr", {"block_rows": 64}
+    n_tasks = 1 if stage in {"ingest", "sort"} else 2
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(source, out, listener=stop_at(stage, n_tasks), **settings)
+    started_again = stage in STAGES[:3]
+    assert out.exists() != started_again
+    if not started_again:
+        with pytest.raises(StoreError, match="is not complete; repeat the command"):
+            novelty_dask.open(out)
+    listener = Recorder()
+    run = novelty_dask.score(source, out, listener=listener, **settings)
+    assert listener.stages == (STAGES if started_again else STAGES[STAGES.index(stage) :])
+    assert content(run) == expected
+    assert list(run.manifest.stages) == STAGES
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A source, and a folder of what was on disk when each stage was half done, and in the end."""
+    folder = tmp_path_factory.mktemp("killed")
+    source = write(folder / "urls.txt", URLS)
+
+    def copy(stage: str, _count: int) -> None:
+        half_done = folder / f"{stage}.zarr"
+        if not half_done.exists():
+            shutil.copytree(folder / "run.zarr", half_done)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "TARGET_TILE_PAIRS", 1)
+        novelty_dask.score(source, folder / "run.zarr", listener=Recorder(copy), block_rows=64)
+    return source, folder
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_killed_process_left_is_gone_on_with(
+    killed: tuple[str, Path], expected: dict[str, list[Any]], stage: str, many_tiles: None
+) -> None:
+    source, folder = killed
+    out = folder / f"{stage}.zarr"
+    done = list(read_manifest(open_group(str(out))).stages)
+    assert done == STAGES[: STAGES.index(stage)]
+    listener = Recorder()
+    run = novelty_dask.score(source, out, listener=listener, block_rows=64)
+    assert listener.stages == (STAGES[len(done) :] if "vectorize" in done else STAGES)
+    assert content(run) == expected
+    assert not (out / "work").exists()
+    assert {path.name for path in out.iterdir()} == {path.name for path in (folder / "run.zarr").iterdir()}
+
+
+def test_what_a_stage_no_longer_needs_is_removed_also_after_a_kill(
+    source: str, tmp_path: Path, many_tiles: None
+) -> None:
+    out = tmp_path / "run.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(source, out, listener=stop_at("weigh", 3), block_rows=64)
+    counts = tmp_path / "counts"
+    shutil.copytree(out / "counts", counts)
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(source, out, listener=stop_at("compare", 1), block_rows=64)
+    shutil.copytree(counts, out / "counts")
+    novelty_dask.score(source, out, block_rows=64)
+    assert not (out / "counts").exists()
+
+
+# A client.
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=2,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            memory_limit="4GB",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_a_client_does_the_work_and_its_dashboard_is_noted(
+    source: str,
+    tmp_path: Path,
+    expected: dict[str, list[Any]],
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    listener = Recorder()
+    run = novelty_dask.score("urls.txt", "run.zarr", client=client, listener=listener, block_rows=64)
+    assert run.url == str(tmp_path / "run.zarr")
+    assert content(run) == expected
+    assert listener.notes == [f"Dashboard: {client.dashboard_link}"]
+
+
+def test_a_run_on_a_client_goes_on_without_it(
+    source: str, tmp_path: Path, expected: dict[str, list[Any]], client: Client
+) -> None:
+    out = tmp_path / "run.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(source, out, client=client, listener=stop_at("weigh", 3), block_rows=64)
+    assert content(novelty_dask.score(source, out, block_rows=64)) == expected
+
+
+def test_what_fails_on_a_client_leaves_nothing_behind(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "SAMPLE_BYTES", 100)
+    (tmp_path / "data").mkdir()
+    for number in range(6):
+        text = b"".join(b"%d%d\n" % (number, i) for i in range(60_000))
+        (tmp_path / "data" / f"{number:02}.txt").write_bytes(text)
+    (tmp_path / "data" / "00.gz").write_bytes(gzip.compress(text)[:-1_000])
+    for _ in range(3):
+        with pytest.raises(InputError, match=r"00\.gz' to its end"):
+            novelty_dask.score(tmp_path / "data", tmp_path / "run.zarr", client=client)
+        while any(worker.active_threads for worker in client.cluster.workers.values()):
+            time.sleep(0.01)
+        assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+# Planning.
+
+
+def test_a_plan_foretells_the_run_and_makes_nothing(source: str, tmp_path: Path) -> None:
+    before = snapshot(tmp_path)
+    plan = novelty_dask.plan(source, block_rows=64, memory_limit="2 GB")
+    assert snapshot(tmp_path) == before
+    run = novelty_dask.score(source, block_rows=64)
+    assert plan.n_rows == pytest.approx(len(run), rel=0.1)
+    assert plan.tiles.block_rows == run.manifest.plan["block_rows"]
+    assert plan.tasks == {stage: run.manifest.stages[stage]["tasks"] for stage in plan.tasks}
+    assert plan.worker_bytes <= plan.memory_limit == 2 * 10**9
+    assert (plan.workers, plan.threads) == (0, 1)
+
+
+def test_a_plan_is_refused_as_the_run_would_be(source: str) -> None:
+    with pytest.raises(BudgetError):
+        novelty_dask.plan(source, memory_limit="1 MB")
+    with pytest.raises(InputError, match="Standard input can't be planned for"):
+        novelty_dask.plan("-")
+    with pytest.raises(SettingsError):
+        novelty_dask.plan(source, n_neighbors=0)
+
+
+def test_novelty_is_defined_where_there_are_neighbors(source: str) -> None:
+    run = novelty_dask.score(source)
+    novelty = np.asarray(run.novelty[:])
+    assert ((novelty >= 0) & (novelty <= 1)).all()
