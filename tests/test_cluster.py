@@ -1,0 +1,89 @@
+"""A Dask cluster started with the files of cluster/, as their comments say, and a run on it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask.config
+import pytest
+import yaml
+from distributed import Client
+
+import novelty_dask
+from novelty_dask.execution.clusters import CONFIGURATION
+from tests.test_exact import content
+
+LOCAL = Path(__file__).parents[1] / "cluster" / "local.yaml"
+ENVIRONMENT = {**os.environ, "DASK_CONFIG": str(LOCAL)}
+STARTUP_SECONDS = 120
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of a configuration under their dotted names."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def test_local_yaml_holds_what_local_workers_get() -> None:
+    assert dict(flat(yaml.safe_load(LOCAL.read_text(encoding="utf-8")))) == CONFIGURATION
+
+
+def test_local_yaml_names_no_public_address() -> None:
+    addresses = re.findall(r"(?:--host |--dashboard-address |//)([\w.]+)", LOCAL.read_text(encoding="utf-8"))
+    assert len(addresses) >= 5
+    assert set(addresses) == {"127.0.0.1"}
+
+
+@contextmanager
+def dask_command(*arguments: str, folder: Path) -> Iterator[None]:
+    """Run ``dask`` in the background with the configuration of local.yaml, as long as the block lasts."""
+    with (folder / f"{arguments[0]}.log").open("wb") as log:
+        command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
+        process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    """A client of a scheduler with two workers, all on ports that were free."""
+    file = str(tmp_path / "scheduler.json")
+    worker = ["worker", "--nworkers", "2", "--nthreads", "1", "--memory-limit", "2 GB"]
+    with (
+        dask_command("scheduler", "--port", "0", "--scheduler-file", file, folder=tmp_path),
+        dask_command(*worker, "--scheduler-file", file, folder=tmp_path),
+        Client(scheduler_file=file, timeout=STARTUP_SECONDS) as client,
+    ):
+        client.wait_for_workers(2, timeout=STARTUP_SECONDS)
+        yield client
+
+
+def test_a_run_on_such_a_cluster_is_the_same_bytes(client: Client, tmp_path: Path) -> None:
+    assert client.scheduler_info()["address"].startswith("tcp://127.0.0.1:")
+    for name, value in CONFIGURATION.items():
+        assert set(client.run(dask.config.get, name).values()) == {value}
+    # Long lines, so that there is more text than one range of the shuffle takes; their features are few.
+    urls, _ = novelty_dask.datasets.make_urls(1_300, seed=6)
+    source, out = tmp_path / "urls.txt", tmp_path / "run.zarr"
+    source.write_text("".join(f"{url}?{'x' * 7_500}\n" for url in urls), encoding="utf-8")
+    command = [sys.executable, "-m", "novelty_dask", "score", str(source), "-o", str(out), "--quiet"]
+    command += ["--scheduler", client.scheduler.address, "--block-rows", "256"]
+    subprocess.run(command, env=ENVIRONMENT, check=True, timeout=300)
+    run = novelty_dask.open(out)
+    assert run.manifest.stages["sort"]["tasks"] > 1
+    assert content(run) == content(novelty_dask.score(source, workers=0))

@@ -1,0 +1,69 @@
+"""The scripts of workflows/, run as a user runs them, and the notebook, cell by cell."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from novelty_dask.datasets import make_urls
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def run_workflow(name: str, *arguments: str, folder: Path) -> str:
+    command = [sys.executable, ROOT / "workflows" / name, *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=300).stdout
+
+
+def test_score_corpus_finds_what_is_unlike_its_site(tmp_path: Path) -> None:
+    # The sites of the made corpus, each with an odd page of its own, and a planted site of one page.
+    urls, planted = make_urls(2_000, n_planted=1, seed=5)
+    hosts = sorted({urlsplit(url).netloc for i, url in enumerate(urls) if i not in planted})[:10]
+    odd = [f"https://{host}/~{chr(0x3041 + i) * 9}/{i:x}{'ZQXJ'[i % 4] * 3}" for i, host in enumerate(hosts)]
+    (tmp_path / "crawl.txt").write_text("".join(f"{url}\n" for url in [*urls, *odd]), encoding="utf-8")
+    arguments = ["crawl.txt", "--per-site", "2", "--min-pages", "4", "--json", "unusual.jsonl"]
+    printed = run_workflow("score_corpus.py", *arguments, folder=tmp_path)
+    pages = [json.loads(line) for line in (tmp_path / "unusual.jsonl").read_text("utf-8").splitlines()]
+    found = {page["url"] for page in pages}
+    large = {page["site"] for page in pages}
+    assert found >= {url for url, host in zip(odd, hosts, strict=True) if host in large}
+    assert large & set(hosts)
+    assert urls[planted[0]] not in found
+    assert all(urlsplit(page["url"]).netloc == page["site"] for page in pages)
+    assert max(sum(page["site"] == site for page in pages) for site in large) == 2
+    first_of_sites = [page["novelty"] for page in pages[::2]]
+    assert first_of_sites == sorted(first_of_sites, reverse=True)
+    assert repr(pages[0]["url"]) in printed
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_say_what_they_do(path: Path, tmp_path: Path) -> None:
+    assert "Usage:" in run_workflow(path.name, "--help", folder=tmp_path)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_run_from_top_to_bottom(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_kept_without_outputs(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    assert all(
+        not cell.outputs and cell.execution_count is None for cell in cells if cell.cell_type == "code"
+    )
