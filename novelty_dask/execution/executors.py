@@ -114,6 +114,15 @@ class DaskExecutor:
             workers: dict[str, Usage] = self.client.run(measure, on_error="ignore")
         return [*workers.values(), measure()]
 
+    def settle(self) -> None:
+        """Wait for dropped tasks that are being run, as nothing can stop them, nor their writing."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self._dropped and self.client.status == "running" and time.monotonic() < deadline:
+            time.sleep(0.1)
+            with suppress(CancelledError, OSError):
+                if not any(self.client.run(_runs_any, self._dropped, on_error="ignore").values()):
+                    self._dropped.clear()
+
     def _submit(
         self, stage: str, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> list["Future[Result]"]:
@@ -129,18 +138,9 @@ class DaskExecutor:
         try:
             yield
         finally:
+            self._dropped.update(str(future.key) for future in futures if future.status == "pending")
             for future in list(futures):
-                self._dropped |= {str(future.key)} if future.status == "pending" else set()
                 future.release()
-
-    def settle(self) -> None:
-        """Wait for dropped tasks that are being run, as nothing can stop them, nor their writing."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while self._dropped and self.client.status == "running" and time.monotonic() < deadline:
-            time.sleep(0.1)
-            with suppress(CancelledError, OSError):
-                if not any(self.client.run(_runs_any, self._dropped, on_error="ignore").values()):
-                    self._dropped.clear()
 
 
 def _runs_any(keys: set[str], dask_worker: Worker) -> bool:

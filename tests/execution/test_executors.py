@@ -148,6 +148,25 @@ def test_nothing_stays_on_the_scheduler(client: Client) -> None:
     assert not scheduler.tasks
 
 
+def fail_or_touch(path: Path | None) -> None:
+    if path is None:
+        raise InputError("Refused.")
+    time.sleep(0.5)
+    path.touch()
+
+
+def test_a_settled_executor_has_nothing_at_work(client: Client, tmp_path: Path) -> None:
+    executor = DaskExecutor(client, "settle")
+    with pytest.raises(InputError):
+        list(executor.map("stage", fail_or_touch, [tmp_path / "late", None]))
+    assert not (tmp_path / "late").exists()
+    executor.settle()
+    assert (tmp_path / "late").exists()
+    began = time.monotonic()
+    executor.settle()
+    assert time.monotonic() - began < 0.1
+
+
 def own_key(_item: int) -> str:
     return str(get_worker().get_current_task())
 

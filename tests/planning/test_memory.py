@@ -90,7 +90,8 @@ def test_what_fits_is_under_the_limit_and_what_does_not_is_refused(
     assert block_rows in {None, plan.block_rows}
     largest = plan_tiles(n_rows, block_rows or default_block_rows(n_rows))
     assert plan == largest or worker_bytes(budget, extents, largest) > budget.limit
-    assert plan.block_rows == largest.block_rows or plan.span_blocks == 1, "spans shrink before blocks do"
+    larger = plan_tiles(n_rows, 2 * plan.block_rows, 1)
+    assert plan.block_rows == largest.block_rows or worker_bytes(budget, extents, larger) > budget.limit
 
 
 def test_ample_memory_gives_the_default_blocks_and_less_gives_smaller_ones() -> None:
