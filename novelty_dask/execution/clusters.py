@@ -1,6 +1,7 @@
 """Where tasks run: in this process, on local worker processes, or on a scheduler elsewhere."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -35,6 +36,17 @@ CONFIGURATION = {
     # No endless waits.
     "distributed.scheduler.no-workers-timeout": "120s",
 }
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Whether a record is not the fault of Distributed that an interrupt at a bad moment brings up.
+
+    What cancels a call that was interrupted before it began (distributed.utils.sync) fails, harmlessly.
+    """
+    return "sync.<locals>.cancel" not in record.getMessage()
+
+
+logging.getLogger("tornado.application").addFilter(_is_worth_saying)
 
 
 class Resources(NamedTuple):

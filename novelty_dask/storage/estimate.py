@@ -1,6 +1,7 @@
 """How many lines some sources hold, judged by the beginning of each."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import NamedTuple
 
 import fsspec
@@ -9,7 +10,10 @@ from fsspec.compression import compr
 from novelty_dask.errors import InputError
 from novelty_dask.storage.sources import STDIN, UNREADABLE, Source
 
-SAMPLE_BYTES = 2**20
+SAMPLE_BYTES = 2**18
+LARGEST_TEXT = 2**24
+"""Text looked at of a file, however well it is compressed."""
+CHUNK_BYTES = 2**16
 SAMPLED_SOURCES = 32
 COMPRESSION_RATIO = 5
 """Bytes of text for a stored byte of a compressed file, before a look at it."""
@@ -48,12 +52,23 @@ def _estimate(source: Source) -> Estimate:
     """
     try:
         with fsspec.open(source.url, "rb") as stored:
-            file = compr[source.compression](stored, mode="rb") if source.compression else stored
-            text = file.read(SAMPLE_BYTES)
-            n_read = stored.tell()
+            head = stored.read(SAMPLE_BYTES)
+        n_lines, n_text = _count(head, source)
     except UNREADABLE as error:
         message = f"Can't read {source.url!r}: {getattr(error, 'strerror', None) or error}."
         raise InputError(message) from None
-    n_lines = text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
-    scale = 1 if len(text) < SAMPLE_BYTES else max(source.n_bytes / n_read, 1)
-    return Estimate(scale * n_lines, scale * len(text))
+    scale = max(source.n_bytes / max(len(head), 1), 1)
+    return Estimate(scale * n_lines, scale * n_text)
+
+
+def _count(head: bytes, source: Source) -> tuple[int, int]:
+    """Lines and bytes of text of a file that begins so; that it is cut there is no fault."""
+    file = compr[source.compression](BytesIO(head), mode="rb") if source.compression else BytesIO(head)
+    n_lines, n_text, end = 0, 0, b"\n"
+    try:
+        while n_text < LARGEST_TEXT and (chunk := file.read(CHUNK_BYTES)):
+            n_lines, n_text, end = n_lines + chunk.count(b"\n"), n_text + len(chunk), chunk[-1:]
+    except UNREADABLE:
+        if len(head) == source.n_bytes:
+            raise
+    return n_lines + (end != b"\n"), n_text
