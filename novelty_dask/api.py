@@ -169,7 +169,7 @@ def _run_folder(url: str, manifest: Manifest) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if "vectorize" not in read_manifest(open_group(url)).stages:
+        if not read_manifest(open_group(url)).has_rows:
             remove_run(url)
         raise
 

@@ -21,7 +21,7 @@ from novelty_dask.storage.blocks import array
 from novelty_dask.storage.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
 from novelty_dask.storage.ordering import KEYS, sorted_tables
 from novelty_dask.storage.results import Results
-from novelty_dask.storage.runs import open_group, read_manifest
+from novelty_dask.storage.runs import open_complete
 
 FORMATS = ("csv", "parquet", "jsonl", "npz")
 WITH_LISTS = ("parquet", "jsonl")
@@ -114,10 +114,7 @@ def open_results(run: AnyRun) -> Results:
         There is no run, or it is not complete.
     """
     url = fspath(run) if isinstance(run, str | PathLike) else run.url
-    group = open_group(url)
-    if not read_manifest(group).is_complete:
-        message = f"The run {url!r} is not complete; repeat the command that made it to go on."
-        raise StoreError(message)
+    group, _ = open_complete(url)
     return Results(group)
 
 

@@ -73,7 +73,7 @@ class Pipeline:
             The workers failed.
         """
         tables: list[Table] = []
-        if "vectorize" not in self.manifest.stages:
+        if not self.manifest.has_rows:
             tables = self._read(sources)
             extents = [Extent(table.n_rows, table.n_bytes) for table in tables]
             self.manifest.plan = asdict(fit(budget, extents, block_rows))

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from novelty_dask.errors import StoreError
 from novelty_dask.execution.frames import to_dataframe
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.results import Results
-from novelty_dask.storage.runs import Manifest, open_group, read_manifest
+from novelty_dask.storage.runs import open_complete
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -77,12 +76,8 @@ class Run:
     """
 
     def __init__(self, url: str) -> None:
-        group = open_group(url)
+        group, self.manifest = open_complete(url)
         self.url = url
-        self.manifest: Manifest = read_manifest(group)
-        if not self.manifest.is_complete:
-            message = f"The run {url!r} is not complete; repeat the command that made it to go on."
-            raise StoreError(message)
         self._results = Results(group)
         self.urls = array(group, "rows/url")
         self.counts = array(group, "rows/count")

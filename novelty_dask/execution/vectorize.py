@@ -47,17 +47,17 @@ def vectorize(run: str, rows: BlockRows) -> dict[str, float]:
     settings = read_manifest(group).settings
     table = pa.concat_tables(read_slice(*part) for part in rows.parts)
     urls = table["url"].to_pylist()
-    store_rows(group, rows.block, table)
+    store_rows(group, rows.block, table, urls)
     counts = hash_urls(urls, settings["ngram_range"], settings["n_features"])
     write_csr(group, "counts", rows.block, counts)
     array(group, "partial_frequency")[rows.block] = document_frequency(counts)
     return {"nonzeros": counts.nnz}
 
 
-def store_rows(group: "zarr.Group", block: int, table: pa.Table) -> None:
+def store_rows(group: "zarr.Group", block: int, table: pa.Table, urls: list[str]) -> None:
     """Store URLs, counts and first positions of a block."""
     columns = {
-        "url": np.array(table["url"].to_pylist(), np.dtypes.StringDType()),
+        "url": np.array(urls, np.dtypes.StringDType()),
         "count": table["count"].to_numpy(),
         "position": table["position"].to_numpy(),
     }

@@ -48,6 +48,11 @@ class Manifest:
     novelty_dask_version: str = field(default_factory=lambda: version("novelty-dask"))
 
     @property
+    def has_rows(self) -> bool:
+        """Whether the rows are stored, so that the sources are not needed any more."""
+        return "vectorize" in self.stages
+
+    @property
     def is_complete(self) -> bool:
         """Whether the last stage is complete."""
         return "merge" in self.stages
@@ -158,6 +163,22 @@ def open_group(url: str, mode: str = "r") -> zarr.Group:
         message = f"{url!r} is a Zarr group but no run; check the path."
         raise StoreError(message)
     return group
+
+
+def open_complete(url: str) -> tuple[zarr.Group, Manifest]:
+    """Open the group of a complete run, with its manifest.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or it is not complete.
+    """
+    group = open_group(url)
+    manifest = read_manifest(group)
+    if not manifest.is_complete:
+        message = f"The run {url!r} is not complete; repeat the command that made it to go on."
+        raise StoreError(message)
+    return group, manifest
 
 
 def read_manifest(group: zarr.Group) -> Manifest:

@@ -17,28 +17,9 @@ from distributed import Client, LocalCluster, get_worker
 
 from novelty_dask.errors import ClusterError, InputError
 from novelty_dask.execution import executors
-from novelty_dask.execution.clusters import client_executor
 from novelty_dask.execution.executors import DaskExecutor, Executor, SerialExecutor
 
 LOST = r"^The connection to the Dask scheduler was lost; start it again and repeat the command\.$"
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(params=["serial", "dask"])
-def executor(request: pytest.FixtureRequest) -> Executor:
-    if request.param == "serial":
-        return SerialExecutor()
-    return client_executor(request.getfixturevalue("client"))
 
 
 def square(number: int) -> int:

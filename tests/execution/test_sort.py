@@ -1,18 +1,15 @@
 import random
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from distributed import Client, LocalCluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.execution import ingest, sort
-from novelty_dask.execution.clusters import client_executor
 from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.execution.ingest import SAMPLE_BYTES, PieceRead, read_pieces
 from novelty_dask.execution.sort import key_ranges, sort_rows
@@ -39,24 +36,6 @@ def lines() -> list[str]:
     """Lines of two thousand URLs, repeated and in random order."""
     urls, _ = make_urls(2_000, seed=6)
     return random.Random(6).choices([*urls, *ODD], k=6_000) + ODD
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(params=["serial", "dask"])
-def executor(request: pytest.FixtureRequest) -> Executor:
-    if request.param == "serial":
-        return SerialExecutor()
-    return client_executor(request.getfixturevalue("client"))
 
 
 def expect(lines: list[str]) -> list[dict[str, Any]]:
