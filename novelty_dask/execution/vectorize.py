@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
-from dask_ml.feature_extraction.text import HashingVectorizer
 
 from novelty_dask.kernels.bounds import order_columns
+from novelty_dask.kernels.ngrams import count_ngrams
 from novelty_dask.kernels.tfidf import (
     document_frequency,
     inverse_document_frequency,
@@ -48,7 +47,7 @@ def vectorize(run: str, rows: BlockRows) -> dict[str, float]:
     table = pa.concat_tables(read_slice(*part) for part in rows.parts)
     urls = table["url"].to_pylist()
     store_rows(group, rows.block, table, urls)
-    counts = hash_urls(urls, settings["ngram_range"], settings["n_features"])
+    counts = count_ngrams(urls, settings["ngram_range"], settings["n_features"])
     write_csr(group, "counts", rows.block, counts)
     array(group, "partial_frequency")[rows.block] = document_frequency(counts)
     return {"nonzeros": counts.nnz}
@@ -65,26 +64,6 @@ def store_rows(group: "zarr.Group", block: int, table: pa.Table, urls: list[str]
         stored = array(group, f"rows/{name}")
         start = block * stored.chunks[0]
         stored[start : start + len(values)] = values
-
-
-def hash_urls(urls: list[str], ngram_range: Sequence[int], n_features: int) -> sp.csr_matrix:
-    """Counts of hashed character n-grams, float32, without sign alternation.
-
-    >>> hash_urls(["abcabc"], (3, 3), 2**20).data
-    array([1., 2., 1.], dtype=float32)
-    """
-    if not urls:
-        # The vectorizer raises StopIteration where there is nothing to hash.
-        return sp.csr_matrix(np.zeros((0, n_features), np.float32))
-    vectorizer = HashingVectorizer(
-        analyzer="char",
-        ngram_range=tuple(ngram_range),
-        n_features=n_features,
-        norm=None,
-        alternate_sign=False,
-        dtype=np.float32,
-    )
-    return sp.csr_matrix(vectorizer.transform(urls))
 
 
 def sum_frequency(run: str, part: int) -> dict[str, float]:

@@ -1,13 +1,15 @@
 """Counts to weights: scikit-learn's TF-IDF, with the document frequency given.
 
-scikit-learn fits its transformer on one matrix in memory.  Document frequencies are sums,
-so here they are counted block by block, and each block is weighed alone.
+scikit-learn fits its transformer on one matrix in memory.  Document frequencies are sums, so here they are
+counted block by block, and each block is weighed alone.  The weights are the same bits: each step is done in
+the precision and order in which ``TfidfTransformer(sublinear_tf=True)`` does it on single precision.
 """
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfTransformer
+
+from novelty_dask.kernels.accelerate import compiled_loop
 
 
 def document_frequency(X: sp.csr_matrix) -> NDArray[np.int64]:
@@ -41,16 +43,36 @@ def weigh(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_matrix:
     Parameters
     ----------
     counts : csr_matrix of float32, shape (n_rows, n_features)
-        Term frequencies; overwritten.
+        Term frequencies, at least 1; overwritten.
     idf : ndarray of float32, shape (n_features,)
 
     Returns
     -------
     csr_matrix of float32, shape (n_rows, n_features)
+
+    >>> weigh(sp.csr_matrix(np.array([[1, 0], [1, 1]], np.float32)), np.ones(2, np.float32)).data.round(4)
+    array([1.    , 0.7071, 0.7071], dtype=float32)
     """
-    transformer = TfidfTransformer(sublinear_tf=True)
-    transformer.idf_ = idf
-    return sp.csr_matrix(transformer.transform(counts, copy=False))
+    data = counts.data
+    np.log(data, out=data)
+    data += np.float32(1)
+    data *= idf[counts.indices]
+    _scale_rows(counts.indptr.astype(np.int64), data)
+    return counts
+
+
+@compiled_loop
+def _scale_rows(indptr: NDArray[np.int64], data: NDArray[np.float32]) -> None:
+    """Scale rows to unit length, squares in single and their sum in double precision."""
+    for i in range(indptr.size - 1):
+        row = data[indptr[i] : indptr[i + 1]]
+        squares = 0.0
+        for j in range(row.size):
+            squares += np.float64(np.float32(row[j] * row[j]))
+        if squares > 0:
+            norm = np.sqrt(squares)
+            for j in range(row.size):
+                row[j] = np.float32(np.float64(row[j]) / norm)
 
 
 def renumber_columns(X: sp.csr_matrix, rank: NDArray[np.int32], n_columns: int) -> sp.csr_matrix:

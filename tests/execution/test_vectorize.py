@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.execution import vectorize
-from novelty_dask.execution.vectorize import BlockRows, hash_urls
+from novelty_dask.execution.vectorize import BlockRows
 from novelty_dask.planning.tiles import plan_tiles
 from novelty_dask.storage import blocks
 from novelty_dask.storage.blocks import array, read_csr
@@ -30,40 +30,6 @@ def scikit_learn(urls: list[str], ngram_range: tuple[int, int], n_features: int)
         dtype=np.float32,
     )
     return vectorizer.transform(urls)
-
-
-URLS = [
-    *make_urls(100, seed=7)[0],
-    "",
-    "ab",
-    "abc",
-    "https://例え.example/é",
-    "HTTPS://UPPER.example",
-    "aaaaaaaaaaaa",
-    "a  b\tc",
-    "x" * 8_192,
-]
-
-
-@pytest.mark.parametrize("n_features", [1, 1_000, 2**20])
-@pytest.mark.parametrize("ngram_range", [(3, 3), (1, 1), (2, 5)])
-def test_counts_are_those_of_scikit_learn(ngram_range: tuple[int, int], n_features: int) -> None:
-    found, expected = hash_urls(URLS, ngram_range, n_features), scikit_learn(URLS, ngram_range, n_features)
-    assert found.dtype == np.float32
-    assert found.shape == expected.shape
-    for name in ("indptr", "indices", "data"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-
-
-def test_a_range_read_from_json_is_a_list() -> None:
-    assert (hash_urls(["abcd"], [3, 3], 2**20) != hash_urls(["abcd"], (3, 3), 2**20)).nnz == 0
-
-
-def test_no_urls_are_an_empty_matrix() -> None:
-    X = hash_urls([], (3, 3), 2**20)
-    assert X.shape == (0, 2**20)
-    assert X.dtype == np.float32
-    assert X.nnz == 0
 
 
 def stored(folder: Path, sizes: list[int], n_rows: int) -> list[Table]:
