@@ -21,7 +21,7 @@ from novelty_dask.storage.blocks import array
 from novelty_dask.storage.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
 from novelty_dask.storage.ordering import KEYS, sorted_tables
 from novelty_dask.storage.results import Results
-from novelty_dask.storage.runs import open_complete
+from novelty_dask.storage.runs import is_inside, open_complete
 
 FORMATS = ("csv", "parquet", "jsonl", "npz")
 WITH_LISTS = ("parquet", "jsonl")
@@ -84,14 +84,15 @@ def export(
     path = Path(fspath(out))
     chosen = format or path.suffix.removeprefix(".").lower()
     _check(path, chosen, order)
-    results = open_results(run)
-    if path.is_dir() or (path.exists() and not overwrite):
-        message = f"{fspath(out)!r} exists; nothing was written: name another file, or replace it (--force)."
-        raise StoreError(message)
+    url = _url(run)
+    results = open_results(url)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name[:64]}-", dir=path.parent) as folder:
+        _check_free(path, url, overwrite=overwrite)
+        with tempfile.TemporaryDirectory(prefix=".novelty-", dir=path.parent) as folder:
             _write(results, Path(folder, "out"), chosen, order, raw=raw)
             Path(folder, "out").replace(path)
+    except StoreError:
+        raise
     except OSError as error:
         message = f"Can't write {fspath(out)!r}: {error.strerror or error}."
         raise StoreError(message) from None
@@ -113,13 +114,30 @@ def open_results(run: AnyRun) -> Results:
     StoreError
         There is no run, or it is not complete.
     """
-    url = fspath(run) if isinstance(run, str | PathLike) else run.url
-    group, _ = open_complete(url)
+    group, _ = open_complete(_url(run))
     return Results(group)
+
+
+def _url(run: AnyRun) -> str:
+    """Path or URL of a run."""
+    return fspath(run) if isinstance(run, str | PathLike) else run.url
+
+
+def _check_free(path: Path, run: str, *, overwrite: bool) -> None:
+    """Refuse a path that holds something, and one inside the run, which is more than a file."""
+    if path.is_dir() or (path.exists() and not overwrite):
+        message = f"{str(path)!r} exists; nothing was written: name another file, or replace it (--force)."
+        raise StoreError(message)
+    if is_inside(str(path), run):
+        message = f"{str(path)!r} is inside the run; name a file elsewhere."
+        raise StoreError(message)
 
 
 def _check(path: Path, format: str, order: str) -> None:  # noqa: A002
     """Refuse an unknown format, an unknown order, and the two that do not go together."""
+    if "\0" in str(path):
+        message = f"Can't write {str(path)!r}: no file can be called so."
+        raise StoreError(message)
     if format not in FORMATS:
         message = (
             f"Can't tell the format of {path.name!r}; end it in .{', .'.join(FORMATS)} or give --format."

@@ -3,16 +3,27 @@
 import re
 import reprlib
 import tomllib
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from novelty_dask.errors import SettingsError
 
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
-SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([a-z]{0,3})")
+SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([a-z]{0,3})", re.ASCII)
+FILE_BYTES = 2**20
+"""Larger than any file of settings."""
 
 RESULT_SETTINGS = ("n_neighbors", "score", "ngram_range", "n_features", "normal_form")
 """Settings that change numbers; all others change only how the work is done."""
@@ -26,7 +37,7 @@ def parse_bytes(size: object) -> object:
     """
     if not isinstance(size, str):
         return size
-    match = SIZE.fullmatch(size.strip().lower())
+    match = SIZE.fullmatch(str.strip(size).lower())
     if match is None or match[2] not in UNITS:
         message = f"{_shown(size)} is no size; write for example '2 GB' or '512MiB'"
         raise ValueError(message)
@@ -35,8 +46,8 @@ def parse_bytes(size: object) -> object:
 
 def parse_range(value: object) -> object:
     """Two numbers from ``"3,5"``; anything else as it is."""
-    parts = value.split(",") if isinstance(value, str) else value
-    if isinstance(parts, list | tuple) and len(parts) != 2:
+    parts = str.split(value, ",") if isinstance(value, str) else value
+    if isinstance(parts, Set | Mapping) or (isinstance(parts, list | tuple) and len(parts) != 2):
         message = "must be two numbers, such as 3,3"
         raise ValueError(message)
     return parts
@@ -82,7 +93,15 @@ class Settings(BaseModel):
     memory_limit: Bytes | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=0, le=10_000)
     threads: int = Field(1, ge=1, le=1_024)
-    scheduler: str | None = None
+    scheduler: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object) -> object:
+        if isinstance(value, bool):
+            message = "must be no truth value"
+            raise ValueError(message)
+        return value
 
     @field_validator("ngram_range")
     @classmethod
@@ -115,17 +134,27 @@ class Settings(BaseModel):
     def read(cls, path: str | Path, /, **overrides: Any) -> Self:
         """Settings of a TOML file, with values given here taking precedence."""
         try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            values = tomllib.loads(_read(Path(path)))
         except OSError as error:
-            raise SettingsError(f"Can't read the settings file {path}: {error.strerror}.") from None
+            raise SettingsError(f"Can't read the settings file {str(path)!r}: {error.strerror}.") from None
         except (ValueError, RecursionError) as error:
-            raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
+            raise SettingsError(f"The settings file {str(path)!r} is not TOML: {error}.") from None
         return cls.make(**{**values, **overrides})
 
     @property
     def result(self) -> dict[str, Any]:
         """The settings that change numbers."""
         return self.model_dump(mode="json", include=set(RESULT_SETTINGS))
+
+
+def _read(path: Path) -> str:
+    """The text of a file, which may be a pipe and endless."""
+    with path.open("rb") as file:
+        content = file.read(FILE_BYTES + 1)
+    if len(content) > FILE_BYTES:
+        message = f"it has more than {FILE_BYTES:,} bytes"
+        raise ValueError(message)
+    return content.decode("utf-8-sig")
 
 
 def _sentence(error: ValidationError) -> str:

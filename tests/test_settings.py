@@ -1,3 +1,6 @@
+import json
+import os
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -46,7 +49,7 @@ def test_sizes(size: object, n_bytes: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", ["", "GB", "-1 GB", "1,5 GB", "1 PB", "1e9", "nan", "inf", "2 GB\n3", "1" * 99]
+    "size", ["", "GB", "-1 GB", "1,5 GB", "1 PB", "1e9", "nan", "inf", "2 GB\n3", "1" * 99, "\uff12 GB"]
 )
 def test_what_is_no_size_is_refused(size: str) -> None:
     assert refused(memory_limit=size).endswith(" is no size; write for example '2 GB' or '512MiB'.")
@@ -58,7 +61,8 @@ def test_ranges(ngram_range: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "ngram_range", ["4,2", (0, 1), (-1, 3), (1, 17), "3", "3,", "a,b", "1,2,3", 3, None, ""]
+    "ngram_range",
+    ["4,2", (0, 1), (-1, 3), (1, 17), "3", "3,", "a,b", "1,2,3", 3, None, "", {2, 4}, {2: 3, 4: 5}],
 )
 def test_impossible_ranges_are_refused(ngram_range: object) -> None:
     assert refused(ngram_range=ngram_range).startswith("Setting ngram_range=")
@@ -75,7 +79,7 @@ def test_impossible_ranges_are_refused(ngram_range: object) -> None:
         ("memory_limit", [None, 1, "1 GB"], [0, -1, "0.1", float("nan"), "0 GB"]),
         ("workers", [None, 0, 10_000], [-1, 10_001, "many"]),
         ("threads", [1, 1_024], [0, 1_025, None]),
-        ("scheduler", [None, "tcp://127.0.0.1:8786"], [8786, ["tcp://127.0.0.1:8786"]]),
+        ("scheduler", [None, "tcp://127.0.0.1:8786", " a "], ["", " ", 8786, ["tcp://127.0.0.1:8786"]]),
     ],
 )
 def test_each_setting_has_its_bounds(name: str, good: list[object], bad: list[object]) -> None:
@@ -85,6 +89,12 @@ def test_each_setting_has_its_bounds(name: str, good: list[object], bad: list[ob
         message = refused(**{name: value})
         assert message.startswith(f"Setting {name}=")
         assert message.endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+@pytest.mark.parametrize("value", [True, False])
+def test_no_setting_is_a_truth_value(name: str, value: bool) -> None:
+    assert refused(**{name: value}).startswith(f"Setting {name}={value}: ")
 
 
 def test_an_integer_that_python_does_not_print_is_refused() -> None:
@@ -134,13 +144,29 @@ def test_any_values_are_valid_or_refused_in_one_short_line(
     try:
         made = Settings.make(**{**known, **unknown})
     except SettingsError as error:
-        message = str(error)
+        assert_one_short_line(str(error), {**known, **unknown})
     else:
         assert Settings.make(**made.model_dump()) == made
-        message = "Valid."
+
+
+@hypothesis_settings(deadline=None, max_examples=200)
+@given(st.sampled_from(sorted(Settings.model_fields)), VALUES)
+def test_any_value_of_a_setting_is_valid_or_refused_by_its_name(name: str, value: Any) -> None:
+    message = f"Setting {name}="
+    try:
+        Settings.make(**{name: value})
+    except SettingsError as error:
+        message = str(error)
+    assert message.startswith(f"Setting {name}=")
+
+
+def assert_one_short_line(message: str, values: dict[str, Any]) -> None:
+    """The message names one of the values, or begins to."""
     assert message.isprintable()
     assert message[-1] == "."
     assert len(message) < 400
+    if not message.startswith("Unknown setting "):
+        assert any(message.startswith(f"Setting {name}=") for name in values)
 
 
 # Files.
@@ -192,7 +218,7 @@ def test_faults_of_a_file_are_those_of_settings(tmp_path: Path, content: str, me
     ids=["no value", "twice", "digits", "deep", "invalid", "utf-16", "nul"],
 )
 def test_what_is_no_toml_is_named(tmp_path: Path, content: str | bytes) -> None:
-    with pytest.raises(SettingsError, match=r"^The settings file .*settings\.toml is not TOML: .*\.$"):
+    with pytest.raises(SettingsError, match=r"^The settings file '.*settings\.toml' is not TOML: .*\.$"):
         Settings.read(file(tmp_path, content))
     with pytest.raises((ValueError, RecursionError)):
         tomllib.loads((tmp_path / "settings.toml").read_text(encoding="utf-8"))
@@ -202,5 +228,92 @@ def test_what_is_no_toml_is_named(tmp_path: Path, content: str | bytes) -> None:
     ("name", "reason"), [("missing.toml", "No such file or directory"), ("", "Is a directory")]
 )
 def test_what_is_no_file_is_named(tmp_path: Path, name: str, reason: str) -> None:
-    with pytest.raises(SettingsError, match=rf"^Can't read the settings file {tmp_path / name}: {reason}\.$"):
+    with pytest.raises(
+        SettingsError, match=rf"^Can't read the settings file '{tmp_path / name}': {reason}\.$"
+    ):
         Settings.read(tmp_path / name)
+
+
+TOML_VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF), max_size=20)
+    | st.sampled_from(["mean", "raw", "2 GB", "3,5", "tcp://127.0.0.1:8786"]),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def toml(value: Any) -> str:
+    """A value as TOML has it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value) if isinstance(value, str) else str(value).lower()
+
+
+@hypothesis_settings(deadline=None, max_examples=200)
+@given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), TOML_VALUES, max_size=4))
+def test_any_values_in_a_file_are_those_of_settings(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
+) -> None:
+    path = file(
+        folder(tmp_path_factory), "".join(f"{name} = {toml(each)}\n" for name, each in values.items())
+    )
+    try:
+        made = Settings.read(path)
+    except SettingsError as error:
+        assert_one_short_line(str(error), values)
+    else:
+        assert made == Settings.make(**values)
+
+
+@hypothesis_settings(deadline=None, max_examples=300)
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass"))
+    | st.lists(
+        st.sampled_from(["n_neighbors", "score", " = ", "3", "[", "]", '"', "\n", "#", ".", "{", "mean"])
+    )
+    .map("".join)
+    .map(str.encode)
+)
+def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    message = "Setting "
+    try:
+        Settings.read(file(folder(tmp_path_factory), content))
+    except SettingsError as error:
+        message = str(error)
+    assert message.startswith(("Setting ", "Unknown setting ", "The settings file "))
+
+
+def folder(factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples."""
+    path = factory.getbasetemp() / "settings"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def test_a_mark_of_utf8_is_no_part_of_a_file(tmp_path: Path) -> None:
+    assert Settings.read(file(tmp_path, b"\xef\xbb\xbfn_neighbors = 5\r\n")).n_neighbors == 5
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")
+def test_an_endless_file_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^The settings file '/dev/zero' is not TOML: it has more than "):
+        Settings.read("/dev/zero")
+
+
+def test_a_pipe_is_a_file_of_settings(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("n_neighbors = 5",))
+    writer.start()
+    assert Settings.read(tmp_path / "pipe").n_neighbors == 5
+    writer.join()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5_000, "\x1b[31m", "\udcff"])
+def test_what_no_file_can_be_called_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"settings file '") as refusal:
+        Settings.read(tmp_path / name)
+    assert str(refusal.value).isprintable()

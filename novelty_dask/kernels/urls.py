@@ -15,7 +15,7 @@ NormalForm = Literal["raw", "web"]
 # The authority of RFC 3986, appendix B, read also where a line has no scheme: "example.org/x".
 _AUTHORITY = re.compile(r"(?:(?:[^:/?#]*:)?//)?([^/?#]*)")
 # A scheme by RFC 3986, section 3.1, but "localhost:3000/x" is a host and its port.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))")
+_SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))")
 # What the URL standard removes before it parses: controls and spaces around, tabs and newlines anywhere.
 _AROUND = "".join(map(chr, range(0x21)))
 _ANYWHERE = str.maketrans("", "", "\t\n\r")

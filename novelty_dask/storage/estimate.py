@@ -1,14 +1,14 @@
 """How many lines some sources hold, judged by the beginning of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import NamedTuple
 
 import fsspec
-from fsspec.compression import compr
 
-from novelty_dask.errors import InputError
-from novelty_dask.storage.sources import STDIN, UNREADABLE, Source
+from novelty_dask.storage.decompress import DAMAGED, decompress
+from novelty_dask.storage.faults import told
+from novelty_dask.storage.sources import STDIN, Source
 
 SAMPLE_BYTES = 2**18
 LARGEST_TEXT = 2**24
@@ -50,25 +50,28 @@ def _estimate(source: Source) -> Estimate:
     InputError
         Not even that can be read.
     """
-    try:
+    with told(f"Can't read {source.url!r}"):
         with fsspec.open(source.url, "rb") as stored:
             head = stored.read(SAMPLE_BYTES)
         n_lines, n_text = _count(head, source)
-    except UNREADABLE as error:
-        message = f"Can't read {source.url!r}: {getattr(error, 'strerror', None) or error}."
-        raise InputError(message) from None
     scale = max(source.n_bytes / max(len(head), 1), 1)
     return Estimate(scale * n_lines, scale * n_text)
 
 
 def _count(head: bytes, source: Source) -> tuple[int, int]:
     """Lines and bytes of text of a file that begins so; that it is cut there is no fault."""
-    file = compr[source.compression](BytesIO(head), mode="rb") if source.compression else BytesIO(head)
     n_lines, n_text, end = 0, 0, b"\n"
     try:
-        while n_text < LARGEST_TEXT and (chunk := file.read(CHUNK_BYTES)):
+        for chunk in _text(head, source.compression):
             n_lines, n_text, end = n_lines + chunk.count(b"\n"), n_text + len(chunk), chunk[-1:]
-    except UNREADABLE:
+            if n_text >= LARGEST_TEXT:
+                break
+    except (OSError, *DAMAGED):
         if len(head) == source.n_bytes:
             raise
     return n_lines + (end != b"\n"), n_text
+
+
+def _text(head: bytes, compression: str | None) -> Iterable[bytes]:
+    """The text in the first bytes of a file."""
+    return decompress(BytesIO(head), compression, CHUNK_BYTES) if compression else filter(None, [head])

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.results import Results
 
-FORMULA = r"^[\s\x00]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
-"""How a cell begins that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters."""
+FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
+"""How a cell begins that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters,
+also behind spaces and characters that don't show."""
 BATCH_ROWS = 4_096
 ROW_GROUP_ROWS = 65_536
 STORED = {

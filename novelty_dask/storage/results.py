@@ -8,6 +8,7 @@ import pyarrow as pa
 import zarr
 from numpy.typing import NDArray
 
+from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.storage.blocks import array
 
 CACHED_BLOCKS = 16
@@ -39,7 +40,16 @@ class Results:
         return np.asarray(array(self.group, name)[block * self.block_rows : (block + 1) * self.block_rows])
 
     def urls(self, ids: NDArray[np.int64]) -> NDArray[Any]:
-        """URLs of rows, of the shape of `ids`; an id of -1 gives an empty string."""
+        """URLs of rows, of the shape of `ids`; an id of -1 gives an empty string.
+
+        Raises
+        ------
+        StoreError
+            There is no row of such a number.
+        """
+        if ids.size and not -1 <= ids.min() <= ids.max() < self.n_rows:
+            message = f"The run {self.group.store_path} names rows that it does not have; score again."
+            raise StoreError(message)
         found = np.full(ids.size, "", np.dtypes.StringDType())
         wanted = ids.ravel()
         blocks = np.where(wanted < 0, -1, wanted // self.block_rows)
@@ -102,7 +112,15 @@ class Results:
         """The n rows of highest novelty, ties by row, in the columns of `table`.
 
         Rows of undefined novelty are left out.
+
+        Raises
+        ------
+        SettingsError
+            `n` is negative.
         """
+        if n < 0:
+            message = f"Can't give {n} rows; ask for 0 or more."
+            raise SettingsError(message)
         best: list[tuple[float, int]] = []
         for block in range(self.n_blocks):
             novelty = self.read("novelty", block)

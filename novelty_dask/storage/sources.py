@@ -5,38 +5,34 @@ uncompressed file is cut into byte ranges; a compressed one is a single piece, b
 its middle can't be found without its beginning.
 """
 
-import lzma
+import os
 import re
-import shutil
 import stat
-import sys
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 import fsspec
 from fsspec.core import get_compression, url_to_fs
 from fsspec.spec import AbstractFileSystem
 
-from novelty_dask.errors import InputError
-from novelty_dask.kernels.lines import looks_like_utf16
-
-if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdError
-else:
-    from backports.zstd import ZstdError
+from novelty_dask.errors import InputError, without_secrets
+from novelty_dask.storage.decompress import FORMATS, decompress
+from novelty_dask.storage.faults import reason, told
+from novelty_dask.storage.folders import file_system
+from novelty_dask.storage.heads import HEAD_BYTES, check_head, check_name, check_text
+from novelty_dask.storage.ranges import read_all, read_lines_between
 
 CHUNK_BYTES = 2**18
 PIECE_BYTES = 16 * 2**20
 MAXIMUM_PIECES = 1_024
 STDIN = "-"
+STREAM_LINE_BYTES = 2**28
+"""Longest line of standard input; whoever sends more sends no list of URLs, and may never end."""
 HIDDEN = re.compile(r"/[._]")
-ARCHIVE = re.compile(r"\.(zip|tar(\.\w+)?|tgz|tbz2?|txz|tzst|7z|rar)$", re.IGNORECASE)
-HEAD_BYTES = 512
+WEB = re.compile(r"\A(\w*cache::)?https?://", re.IGNORECASE)
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")
 """What file systems tell of a file that changes with its content, best first."""
-UNREADABLE = (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, ZstdError)
-"""What a missing, cut or damaged file raises."""
 
 
 class Source(NamedTuple):
@@ -59,6 +55,10 @@ class Source(NamedTuple):
     compression: str | None
     version: str = ""
 
+    def __repr__(self) -> str:
+        """Without what a URL keeps secret, as Dask logs the arguments of a task that failed."""
+        return f"Source({without_secrets(self.url)!r}, {self.n_bytes}, {self.compression!r})"
+
 
 class Piece(NamedTuple):
     """The lines that begin in the bytes ``start`` to ``stop`` of a source; None is its end."""
@@ -76,11 +76,19 @@ def find_sources(names: Iterable[str]) -> list[Source]:
     InputError
         A name matches nothing, or something that can't be read.
     """
-    found = {source.url: source for name in names for source in expand(name)}
+    found: dict[str, Source] = {}
+    for source in chain.from_iterable(map(expand, names)):
+        found.setdefault(_identity(source.url), source)
     if not found:
         message = "No source is named; give a file, a glob, a folder, a URL, or - for standard input."
         raise InputError(message)
     return list(found.values())
+
+
+def _identity(url: str) -> str:
+    """What two names of one file have in common."""
+    path = url.removeprefix("file://")
+    return os.path.realpath(path) if path != url else url
 
 
 def expand(name: str) -> list[Source]:
@@ -91,11 +99,9 @@ def expand(name: str) -> list[Source]:
         sources = _find(name) if name else []
     except InputError:
         raise
-    except (ImportError, ValueError) as error:
-        message = f"Can't open {name!r}: {str(error).rstrip('.')}."
-        raise InputError(message) from None
-    except OSError as error:
-        message = f"Can't read {error.filename or name!r}: {error.strerror or error}."
+    except Exception as error:  # noqa: BLE001 - each file system has its own
+        named = getattr(error, "filename", None)
+        message = f"Can't read {(named if isinstance(named, str) else name)!r}: {reason(error)}."
         raise InputError(message) from None
     if not sources:
         message = f"Nothing matches {name!r}; check the path."
@@ -105,7 +111,10 @@ def expand(name: str) -> list[Source]:
 
 def _find(name: str) -> list[Source]:
     """The file of that name, or else the files of that folder or glob."""
-    fs, path = url_to_fs(name)
+    fs, path = file_system(name)
+    if WEB.match(name):
+        # A list of URLs may pass for a page, whose links nobody asked to follow.
+        return [_source(fs, path)]
     if fs.exists(f"{path}/zarr.json"):
         message = f"{name!r} is a run or another Zarr store; name files of URLs."
         raise InputError(message)
@@ -126,16 +135,17 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
     if info["type"] != "file" or not stat.S_ISREG(info.get("mode", stat.S_IFREG)):
         message = f"{path!r} is no regular file; pipe it in and name - as the source."
         raise InputError(message)
+    check_name(path)
+    compression = get_compression(path, "infer")
     with fs.open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
-    if ARCHIVE.search(path) or head.startswith(b"PK\x03\x04") or head[257:262] == b"ustar":
-        message = f"{path!r} is an archive; unpack it and name its files."
-        raise InputError(message)
-    if looks_like_utf16(head):
-        message = f"{path!r} is UTF-16 text; convert it to UTF-8."
+    if compression is None:
+        check_head(path, head)
+    elif compression not in FORMATS:
+        message = f"{path!r} is compressed in a format that is not read ({compression}); decompress it."
         raise InputError(message)
     n_bytes, version = _state(info)
-    return Source(fs.unstrip_protocol(path), n_bytes, get_compression(path, "infer"), version)
+    return Source(fs.unstrip_protocol(path), n_bytes, compression, version)
 
 
 def _state(info: dict[str, Any]) -> tuple[int, str]:
@@ -144,11 +154,23 @@ def _state(info: dict[str, Any]) -> tuple[int, str]:
 
 
 def spool(stream: BinaryIO, url: str) -> Source:
-    """Copy a stream to a file, so that workers can read it, and again."""
-    with fsspec.open(url, "wb", auto_mkdir=True) as file:
-        shutil.copyfileobj(stream, file, CHUNK_BYTES)
-        n_bytes = file.tell()
-    return Source(url, n_bytes, None)
+    """Copy a stream to a file, so that workers can read it, and again.
+
+    Raises
+    ------
+    InputError
+        It can't be read or stored, or has no newlines.
+    """
+    with told("Can't copy standard input into the run"), fsspec.open(url, "wb", auto_mkdir=True) as file:
+        line_bytes = 0
+        while chunk := stream.read(CHUNK_BYTES):
+            newline = chunk.rfind(b"\n")
+            line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
+            if line_bytes > STREAM_LINE_BYTES:
+                message = f"a line of it has more than {STREAM_LINE_BYTES:,} bytes"
+                raise ValueError(message)
+            file.write(chunk)
+        return Source(url, file.tell(), None)
 
 
 def cut(sources: Sequence[Source], piece_bytes: int = PIECE_BYTES) -> list[Piece]:
@@ -176,71 +198,46 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
     Raises
     ------
     InputError
-        The file can't be read or decompressed to its end, or it has changed since it was found.
+        The file can't be read or decompressed to its end, it holds no lines of text, or it has changed
+        since it was found.
     """
-    try:
-        _check_unchanged(source)
-        with fsspec.open(source.url, "rb", compression=source.compression) as file:
-            read = _whole if piece.start == 0 and piece.stop is None else _lines_between
-            yield from read(file, piece, chunk_bytes)
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        message = f"Can't read {source.url!r} to its end: {reason.rstrip('.')}."
-        raise InputError(message) from None
+    with told(f"Can't read {source.url!r} to its end"):
+        before = _unchanged(source, (source.n_bytes,))
+        with fsspec.open(source.url, "rb") as file:
+            chunks = _chunks(file, source.compression, piece, chunk_bytes)
+            yield from chunks if piece.start else _checked(source.url, chunks)
+        _unchanged(source, before)
 
 
-def _check_unchanged(source: Source) -> None:
-    """Refuse a file whose pieces are no longer those that were cut.
+def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
+    """The state of a file; refuse one whose pieces are no longer those that were cut.
 
-    Its version is not looked at, as that may differ for a while from machine to machine.
+    Its version when it was found is not known here, as that may differ for a while from machine to machine.
     """
     fs, path = url_to_fs(source.url)
-    if _state(fs.info(path))[0] != source.n_bytes:
+    state = _state(fs.info(path))
+    if state[: len(known)] != known:
         message = f"{source.url!r} has changed since it was found; start again when it rests."
         raise InputError(message)
+    return state
 
 
-def _whole(file: BinaryIO, _piece: Piece, chunk_bytes: int) -> Iterator[bytes]:
-    """All bytes of a file."""
-    while chunk := file.read(chunk_bytes):
-        yield chunk
+def _chunks(file: BinaryIO, compression: str | None, piece: Piece, chunk_bytes: int) -> Iterator[bytes]:
+    """The bytes of a piece's lines."""
+    if compression:
+        return decompress(file, compression, chunk_bytes)
+    if piece.start == 0 and piece.stop is None:
+        return read_all(file, chunk_bytes)
+    return read_lines_between(file, piece.start, piece.stop, chunk_bytes)
 
 
-def _lines_between(file: BinaryIO, piece: Piece, chunk_bytes: int) -> Iterator[bytes]:
-    """Bytes of the lines that begin in a range: the last may end after it."""
-    position = _first_line(file, piece.start, chunk_bytes)
-    stop = piece.stop
-    while stop is None or position < stop:
-        chunk = file.read(chunk_bytes if stop is None else min(chunk_bytes, stop - position))
-        if not chunk:
-            return
-        position += len(chunk)
-        yield chunk
-        if position == stop and not chunk.endswith(b"\n"):
-            yield from _rest_of_line(file, chunk_bytes)
-
-
-def _first_line(file: BinaryIO, start: int, chunk_bytes: int) -> int:
-    """Go to the first line that begins at or after ``start``; a line begins after a newline."""
-    if start == 0:
-        return 0
-    position = start - 1
-    file.seek(position)
-    while chunk := file.read(chunk_bytes):
-        newline = chunk.find(b"\n")
-        if newline >= 0:
-            file.seek(position + newline + 1)
-            return position + newline + 1
-        position += len(chunk)
-    return position
-
-
-def _rest_of_line(file: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
-    """Bytes up to and with the next newline."""
-    while chunk := file.read(chunk_bytes):
-        newline = chunk.find(b"\n") + 1
-        yield chunk[:newline] if newline else chunk
-        if newline:
-            return
+def _checked(url: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a file from its start, once that has shown that it is text."""
+    beginning, n_bytes = [], 0
+    for chunk in chunks:
+        beginning.append(chunk)
+        n_bytes += len(chunk)
+        if n_bytes >= CHUNK_BYTES:
+            break
+    check_text(url, b"".join(beginning))
+    yield from chain(beginning, chunks)

@@ -68,5 +68,5 @@ def test_standard_input_and_nothing_count_as_nothing() -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(b"not compressed")
-    with pytest.raises(InputError, match=r"^Can't read 'file://.*a\.gz': Not a gzipped file"):
+    with pytest.raises(InputError, match=r"^Can't read 'file://.*a\.gz': it is not compressed with gzip"):
         estimate_lines(find_sources([f"{tmp_path}/a.gz"]))

@@ -4,19 +4,25 @@ import io
 import lzma
 import os
 import sys
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.lines import read_lines
 from novelty_dask.storage import sources
+from novelty_dask.storage.decompress import FREE_BYTES
+from novelty_dask.storage.heads import check_text
+from novelty_dask.storage.ranges import read_lines_between
 from novelty_dask.storage.sources import Piece, Source, cut, expand, find_sources, read_chunks, spool
 
 if sys.version_info >= (3, 14):
@@ -152,7 +158,7 @@ def test_no_name_at_all_is_refused() -> None:
 
 
 def test_unknown_schemes_are_refused() -> None:
-    with pytest.raises(InputError, match=r"^Can't open 'nonsense://a': Protocol not known: nonsense\.$"):
+    with pytest.raises(InputError, match=r"^Can't read 'nonsense://a': Protocol not known: nonsense\.$"):
         find_sources(["nonsense://a"])
 
 
@@ -259,13 +265,24 @@ CONTENT = st.one_of(
 )
 
 
+def is_refused(content: bytes) -> bool:
+    """Whether a file is refused by how it begins."""
+    try:
+        check_text("a.txt", content)
+    except InputError:
+        return True
+    return False
+
+
 @settings(deadline=None, max_examples=300)
 @given(content=CONTENT, piece_bytes=st.integers(1, 70), chunk_bytes=st.integers(1, 70))
 @example(content=b"a\nb\n", piece_bytes=2, chunk_bytes=1)
 @example(content=b"a\r\nb", piece_bytes=2, chunk_bytes=70)
 @example(content=b"\n\n\n", piece_bytes=1, chunk_bytes=1)
 @example(content="例え\n例え".encode(), piece_bytes=1, chunk_bytes=5)
+@example(content=b"a" * 600 + b"\r\n\xff\n", piece_bytes=7, chunk_bytes=3)
 def test_every_line_is_in_one_piece(content: bytes, piece_bytes: int, chunk_bytes: int) -> None:
+    assume(not is_refused(content))
     fsspec.filesystem("memory").pipe("/cut/a.txt", content)
     source = Source("memory:///cut/a.txt", len(content), None)
     n_lines, texts, rejected = lines(source, Piece(0, 0, None), 2**20)
@@ -336,8 +353,10 @@ def test_garbage_behind_a_gzip_member_is_found(tmp_path: Path) -> None:
 
 def test_a_bomb_is_read_in_bounded_chunks(tmp_path: Path) -> None:
     packer = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(64)) + packer.flush()
+    n_chunks = FREE_BYTES // sources.CHUNK_BYTES
+    bomb = b"".join(packer.compress(bytes(sources.CHUNK_BYTES)) for _ in range(n_chunks)) + packer.flush()
     [source] = find_sources([str(write(tmp_path / "a.gz", bomb))])
+    assert len(bomb) < 10_000
     assert {len(chunk) for chunk in read_chunks(source, Piece(0, 0, None))} == {sources.CHUNK_BYTES}
 
 
@@ -366,6 +385,43 @@ def test_a_file_changed_since_it_was_found_is_named(tmp_path: Path, content: byt
         read(source)
 
 
+@pytest.mark.parametrize("suffix", ["txt", "gz"])
+@pytest.mark.parametrize("change", ["longer", "shorter", "other bytes"])
+def test_a_file_changed_while_it_is_read_is_named(tmp_path: Path, suffix: str, change: str) -> None:
+    content = COMPRESSORS["gz"](os.urandom(500_000)) if suffix == "gz" else TEXT
+    path = write(tmp_path / f"a.{suffix}", content)
+    os.utime(path, (1, 1))
+    [source] = find_sources([str(path)])
+    chunks = read_chunks(source, Piece(0, 0, None), 10_000)
+    next(chunks)
+    write(path, {"longer": content + b"x\n", "shorter": content[:-100], "other bytes": content}[change])
+    with pytest.raises(InputError, match=rf"a\.{suffix}' (to its end: |has changed since it was found; )"):
+        list(chunks)
+
+
+class Counted(io.BytesIO):
+    """Knows how many of its bytes were read."""
+
+    n_read = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.n_read += len(content)
+        return content
+
+
+@pytest.mark.parametrize(
+    "content", [b"x" * 10**6, b"a\n" + b"x" * 10**6 + b"\nb\n", b"x" * 10**6 + b"\n" * 100]
+)
+def test_a_line_across_all_pieces_is_read_a_few_times_only(content: bytes) -> None:
+    source, file = Source("memory://a", len(content), None), Counted(content)
+    pieces = cut([source], 10_000)
+    assert len(pieces) >= 100
+    read = [b"".join(read_lines_between(file, piece.start, piece.stop, 1_000)) for piece in pieces]
+    assert b"".join(read) == content
+    assert file.n_read < 3 * len(content)
+
+
 def test_the_version_of_a_file_changes_with_it(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", b"1")
     os.utime(path, (1, 1))
@@ -376,7 +432,70 @@ def test_the_version_of_a_file_changes_with_it(tmp_path: Path) -> None:
     assert after == before._replace(version=after.version) != before
 
 
+def test_a_stream_without_newlines_is_not_spooled_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "STREAM_LINE_BYTES", sources.CHUNK_BYTES)
+    lines = (b"x" * (sources.CHUNK_BYTES - 1) + b"\n") * 5
+    assert spool(io.BytesIO(lines), f"{tmp_path}/work/stdin").n_bytes == len(lines)
+    with pytest.raises(
+        InputError, match=r"^Can't copy standard input into the run: a line of it has more than "
+    ):
+        spool(io.BytesIO(lines + b"x" * (sources.CHUNK_BYTES + 1)), f"{tmp_path}/work/stdin")
+
+
+def test_a_stream_that_can_not_be_stored_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "work")
+    with pytest.raises(InputError, match=r"^Can't copy standard input into the run: "):
+        spool(io.BytesIO(TEXT), f"{tmp_path}/work/stdin")
+
+
 def test_a_stream_is_spooled_to_a_file(tmp_path: Path) -> None:
     source = spool(io.BytesIO(TEXT), f"{tmp_path}/work/stdin")
     assert source.n_bytes == len(TEXT)
     assert b"".join(b"".join(read_chunks(source, piece)) for piece in cut([source], 10_000)) == TEXT
+
+
+# The web.
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
+    """A folder on a server of this machine that calls everything a page, and what it was asked for."""
+    pytest.importorskip("aiohttp", reason="reading http needs aiohttp")
+    asked: list[str] = []
+
+    class Pages(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(tmp_path))
+
+        def guess_type(self, path: Any) -> str:
+            return "text/html"
+
+        def log_message(self, *_: Any) -> None:
+            asked.append(self.path)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}", asked
+        listening.shutdown()
+        thread.join()
+
+
+def test_no_url_of_a_list_on_the_web_is_visited(tmp_path: Path, server: tuple[str, list[str]]) -> None:
+    url, asked = server
+    text = f"{url}/other.txt\n{url}/urls.txt/inside\n<a href='urls.txt/link'>\n".encode()
+    write(tmp_path / "urls.txt", text)
+    write(tmp_path / "other.txt")
+    [source] = find_sources([f"{url}/urls.txt"])
+    assert read(source) == text
+    assert set(asked) == {"/urls.txt"}
+
+
+def test_what_is_not_on_the_web_is_named(server: tuple[str, list[str]]) -> None:
+    url, asked = server
+    for name in ("missing.txt", "*.txt"):
+        with pytest.raises(InputError, match=r"^Can't read 'http://127\.0\.0\.1:"):
+            find_sources([f"{url}/{name}"])
+    assert {path.strip("/") for path in asked} <= {"missing.txt", "*.txt"}

@@ -1,0 +1,175 @@
+"""Stored bytes to text, within bounds: every member of a compressed file, to its last byte.
+
+Python's own readers take what follows a member of a .bz2 or .xz file, if it is damaged, for the end of
+the file, and all that would follow is lost without a word.  Here it is an error, as is a file that expands
+beyond all measure.
+"""
+
+import bz2
+import lzma
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, NamedTuple, Protocol
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+READ_BYTES = 2**14
+DICTIONARY_BYTES = 2**27
+"""Most memory that a member may ask for; ``xz -9`` asks for half of it, ``zstd --long`` for all."""
+EXPANSION = 200
+"""Bytes of text for a stored byte beyond which a file is no list of URLs; lists have 3 to 20."""
+FREE_BYTES = 2**23
+"""Text that any file may expand to."""
+
+DAMAGED = (EOFError, ValueError, lzma.LZMAError, zlib.error, zstd.ZstdError)
+"""What a cut, damaged or excessive file raises, besides OSError."""
+
+
+class Decompressor(Protocol):
+    """Takes the bytes of one member; its output is bounded, what it has left is asked for with no bytes."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member has ended."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the member."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """The next bytes of text, at most so many; none if more data are needed."""
+        ...
+
+
+class _Gzip:
+    """zlib's reader of a member, in the manner of the others."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
+
+
+class _Format(NamedTuple):
+    """How a member is read, how it begins, and what may stand between and behind members."""
+
+    member: Callable[[], Decompressor]
+    marks: tuple[bytes, ...]
+    padding: bytes = b""
+
+
+SKIPPABLE = tuple(bytes([first, 0x2A, 0x4D, 0x18]) for first in range(0x50, 0x60))
+"""How a frame of zstd begins that holds no text (RFC 8878, section 3.1.2)."""
+
+FORMATS = {
+    "gzip": _Format(_Gzip, (b"\x1f\x8b",), padding=b"\0"),
+    "bz2": _Format(bz2.BZ2Decompressor, (b"BZh",)),
+    "xz": _Format(
+        lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DICTIONARY_BYTES),
+        (b"\xfd7zXZ\0",),
+        padding=b"\0",
+    ),
+    "zstd": _Format(zstd.ZstdDecompressor, (b"\x28\xb5\x2f\xfd", *SKIPPABLE)),
+}
+"""By fsspec's names."""
+
+
+def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[bytes]:
+    """The text of a compressed file, a chunk at a time.
+
+    Parameters
+    ----------
+    file : binary file
+        At its start.
+    compression : {"gzip", "bz2", "xz", "zstd"}
+        Its format.
+    chunk_bytes : int
+        Most bytes of a chunk.
+
+    Yields
+    ------
+    bytes
+        The next bytes of text, at least one.
+
+    Raises
+    ------
+    EOFError
+        The file ends in the middle of a member.
+    ValueError, OSError, LZMAError, zlib.error, ZstdError
+        It is damaged, holds something else behind a member, or expands beyond measure.
+    """
+    stored, form = _Counted(file), FORMATS[compression]
+    n_text, data = 0, stored.read()
+    _check_mark(data, form, f"it is not compressed with {compression}, as its name says")
+    while True:
+        member = form.member()
+        while not member.eof:
+            chunk = member.decompress(data, chunk_bytes)
+            data = b"" if chunk or member.eof else stored.read_more()
+            if chunk:
+                n_text += len(chunk)
+                _check_expansion(n_text, stored.n_bytes)
+                yield chunk
+        data = stored.read_behind(member.unused_data, form.padding)
+        if not data:
+            return
+        _check_mark(data, form, "something else follows its compressed data")
+
+
+class _Counted:
+    """A stored file, and how many of its bytes were read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.n_bytes = 0
+
+    def read(self) -> bytes:
+        """The next bytes, none at the end."""
+        data = self._file.read(READ_BYTES)
+        self.n_bytes += len(data)
+        return data
+
+    def read_more(self) -> bytes:
+        """The next bytes of a member that is not at its end."""
+        data = self.read()
+        if not data:
+            message = "it ends in the middle of its compressed data"
+            raise EOFError(message)
+        return data
+
+    def read_behind(self, data: bytes, padding: bytes) -> bytes:
+        """The first bytes of the next member, none if there is none."""
+        data = (data or self.read()).lstrip(padding)
+        while padding and not data and (data := self.read()):
+            data = data.lstrip(padding)
+        return data
+
+
+def _check_mark(data: bytes, form: _Format, fault: str) -> None:
+    """Refuse what does not begin as a member does."""
+    if not any(data.startswith(mark) or mark.startswith(data) for mark in form.marks):
+        raise ValueError(fault)
+
+
+def _check_expansion(n_text: int, n_stored: int) -> None:
+    """Stop a file that was made to exhaust who reads it."""
+    if n_text > max(FREE_BYTES, EXPANSION * n_stored):
+        message = (
+            f"it expands to more than {EXPANSION} times its size; if it is meant to, decompress it yourself"
+        )
+        raise ValueError(message)

@@ -1,0 +1,74 @@
+"""Folders of this machine, searched without leaving anything out silently.
+
+fsspec's own search neither goes through links to folders nor says that a folder can't be read.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractFileSystem
+
+MOST_FOLDERS = 100_000
+"""Folders entered in one search: links can make endlessly many of a few."""
+
+Listing = dict[str, dict[str, Any]]
+
+
+class _Folder(NamedTuple):
+    """A folder to enter: its path, how far below the first, and the folders around it."""
+
+    path: str
+    depth: int
+    around: tuple[tuple[int, int], ...]
+
+
+class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
+    """Searches also what links lead to, but not in circles, and raises where it may not look."""
+
+    def walk(
+        self, path: str, maxdepth: int | None = None, **options: Any
+    ) -> Iterator[tuple[str, Listing, Listing]]:
+        """Folders from the top, each with its folders and files by name, as the search of fsspec takes them.
+
+        Raises
+        ------
+        OSError
+            A folder can't be read, or links make too many of them.
+        """
+        root = self._strip_protocol(path)
+        waiting = [_Folder(root, 1, ())] if self.isdir(root) else []
+        n_entered = 0
+        while waiting:
+            folder = waiting.pop()
+            status = os.stat(folder.path)  # noqa: PTH116 - fsspec's paths are strings
+            identity = (status.st_dev, status.st_ino)
+            if identity in folder.around:
+                continue
+            n_entered += 1
+            if n_entered > MOST_FOLDERS:
+                raise OSError(errno.ELOOP, "Too many folders, or links to folders", root)
+            folders, files = self._listing(folder.path)
+            yield folder.path, folders, files
+            if maxdepth is None or folder.depth < maxdepth:
+                around = (*folder.around, identity)
+                waiting += [_Folder(each["name"], folder.depth + 1, around) for each in folders.values()]
+
+    def _listing(self, folder: str) -> tuple[Listing, Listing]:
+        """What a folder holds; a link to a folder is one."""
+        folders, files = Listing(), Listing()
+        for entry in self.ls(folder, detail=True):
+            if entry["islink"] and self.isdir(entry["name"]):
+                entry["type"] = "directory"
+            kind = folders if entry["type"] == "directory" else files
+            kind[entry["name"].rsplit("/", 1)[-1]] = entry
+        return folders, files
+
+
+def file_system(name: str) -> tuple[AbstractFileSystem, str]:
+    """The file system of a path or URL, and the path in it."""
+    fs, path = url_to_fs(name)
+    return (ThoroughFileSystem() if type(fs) is LocalFileSystem else fs), path

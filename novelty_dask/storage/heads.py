@@ -1,0 +1,92 @@
+"""What the first bytes of a file tell: whether it holds lines of UTF-8 at all."""
+
+import re
+
+from novelty_dask.errors import InputError
+from novelty_dask.kernels.lines import looks_like_utf16
+
+HEAD_BYTES = 512
+"""As many as are needed, up to the mark of a tar archive."""
+ARCHIVE = re.compile(r"\.(zip|tar(\.\w+)?|tgz|tbz2?|txz|tzst|7z|rar)$", re.IGNORECASE)
+TAR_MARK = slice(257, 262)
+
+KINDS = {
+    b"PK\x03\x04": "an archive; unpack it and name its files",
+    b"7z\xbc\xaf\x27\x1c": "an archive; unpack it and name its files",
+    b"Rar!\x1a\x07": "an archive; unpack it and name its files",
+    b"\x1f\x8b": "compressed with gzip; end its name in .gz, or decompress it",
+    b"BZh": "compressed with bzip2; end its name in .bz2, or decompress it",
+    b"\xfd7zXZ\0": "compressed with xz; end its name in .xz, or decompress it",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; end its name in .zst, or decompress it",
+    b"\x04\x22\x4d\x18": "compressed with lz4; decompress it",
+    b"\x1f\x9d": "compressed with compress; decompress it",
+    b"\xff\x06\0\0sNaPpY": "compressed with snappy; decompress it",
+    b"PAR1": "a Parquet file; write its URLs as text, one a line",
+    b"ARROW1": "an Arrow file; write its URLs as text, one a line",
+    b"SQLite format 3\0": "a database; write its URLs as text, one a line",
+    b"%PDF-": "a PDF file; write its URLs as text, one a line",
+}
+"""How files of other formats begin, and what to say of them."""
+
+
+def check_name(name: str) -> None:
+    """Refuse an archive by its name.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
+    if ARCHIVE.search(name):
+        message = f"{name!r} is an archive; unpack it and name its files."
+        raise InputError(message)
+
+
+def check_head(name: str, head: bytes) -> None:
+    """Refuse a file that begins as no text does.
+
+    Parameters
+    ----------
+    name : str
+        What to call it.
+    head : bytes
+        Its first bytes, decompressed; at least `HEAD_BYTES` unless it is shorter.
+
+    Raises
+    ------
+    InputError
+        It is an archive, compressed, of a binary format, or in UTF-16.
+    """
+    if kind := _kind(head):
+        message = f"{name!r} is {kind}."
+        raise InputError(message)
+
+
+def check_text(name: str, beginning: bytes) -> None:
+    """Refuse a file also if it has but the old newlines of the Macintosh.
+
+    Parameters
+    ----------
+    name : str
+        What to call it.
+    beginning : bytes
+        Its first bytes, decompressed, more than any line has; or all of them.
+
+    Raises
+    ------
+    InputError
+        As for `check_head`; or lines end in CR alone.
+    """
+    check_head(name, beginning)
+    if b"\n" not in beginning and b"\r" in beginning.strip(b"\r"):
+        message = f"{name!r} is text whose lines end in CR alone; convert it to LF or CRLF."
+        raise InputError(message)
+
+
+def _kind(head: bytes) -> str | None:
+    """What a file is that holds no lines of UTF-8, and what to do about it."""
+    if head[TAR_MARK] == b"ustar":
+        return KINDS[b"PK\x03\x04"]
+    if looks_like_utf16(head):
+        return "UTF-16 text; convert it to UTF-8"
+    return next((kind for mark, kind in KINDS.items() if head.startswith(mark)), None)

@@ -1,0 +1,71 @@
+"""Lines of a part of a file: those that begin in a range of its bytes."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+
+def read_all(file: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
+    """All bytes of a file, a chunk at a time."""
+    while chunk := file.read(chunk_bytes):
+        yield chunk
+
+
+def read_lines_between(file: BinaryIO, start: int, stop: int | None, chunk_bytes: int) -> Iterator[bytes]:
+    r"""Bytes of the lines that begin in a range: the last may end after it.
+
+    Parameters
+    ----------
+    file : binary file
+        It can seek.
+    start, stop : int, int or None
+        The range; None is the end of the file.
+    chunk_bytes : int
+        Most bytes of a chunk.
+
+    Yields
+    ------
+    bytes
+        The next bytes.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> [b"".join(read_lines_between(BytesIO(b"one\ntwo\n"), *ends, 9)) for ends in [(0, 2), (2, None)]]
+    [b'one\n', b'two\n']
+    """
+    position = _first_line(file, start, stop, chunk_bytes)
+    while stop is None or position < stop:
+        chunk = file.read(chunk_bytes if stop is None else min(chunk_bytes, stop - position))
+        if not chunk:
+            return
+        position += len(chunk)
+        yield chunk
+        if position == stop and not chunk.endswith(b"\n"):
+            yield from _rest_of_line(file, chunk_bytes)
+
+
+def _first_line(file: BinaryIO, start: int, stop: int | None, chunk_bytes: int) -> int:
+    """Go to the first line that begins in the range, or to its end; a line begins after a newline.
+
+    No byte behind the range is looked at, or a single long line would be read once for each range in it.
+    """
+    if start == 0:
+        return 0
+    position = start - 1
+    file.seek(position)
+    while (stop is None or position < stop) and (chunk := file.read(chunk_bytes)):
+        newline = chunk.find(b"\n")
+        if newline >= 0:
+            file.seek(position + newline + 1)
+            return position + newline + 1
+        position += len(chunk)
+    return position
+
+
+def _rest_of_line(file: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
+    """Bytes up to and with the next newline."""
+    while chunk := file.read(chunk_bytes):
+        newline = chunk.find(b"\n") + 1
+        yield chunk[:newline] if newline else chunk
+        if newline:
+            return

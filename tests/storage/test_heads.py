@@ -1,0 +1,174 @@
+"""A file that is no text is told by how it begins, and refused by name."""
+
+import bz2
+import gzip
+import io
+import lzma
+import sqlite3
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from novelty_dask.errors import InputError
+from novelty_dask.kernels.lines import read_lines
+from novelty_dask.storage.heads import HEAD_BYTES, check_head, check_name, check_text
+from novelty_dask.storage.sources import Piece, Source, find_sources, read_chunks, spool
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+TEXT = b"https://a.example/\n" * 50
+
+
+def make_zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", TEXT)
+
+
+def make_tar(path: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("a.txt"), io.BytesIO())
+
+
+def make_parquet(path: Path) -> None:
+    pq.write_table(pa.table({"url": ["https://a.example/"]}), path)
+
+
+def make_arrow(path: Path) -> None:
+    table = pa.table({"url": ["https://a.example/"]})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def make_database(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("create table urls (url text)")
+    connection.commit()
+    connection.close()
+
+
+def make(content: bytes) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
+
+
+OTHERS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "zip": (make_zip, "is an archive; unpack it"),
+    "tar": (make_tar, "is an archive; unpack it"),
+    "gzip": (make(gzip.compress(TEXT)), r"is compressed with gzip; end its name in \.gz"),
+    "bzip2": (make(bz2.compress(TEXT)), r"is compressed with bzip2; end its name in \.bz2"),
+    "xz": (make(lzma.compress(TEXT)), r"is compressed with xz; end its name in \.xz"),
+    "zstd": (make(zstd.compress(TEXT)), r"is compressed with zstd; end its name in \.zst"),
+    "lz4": (make(b"\x04\x22\x4d\x18" + bytes(9)), "is compressed with lz4; decompress it"),
+    "parquet": (make_parquet, "is a Parquet file; write its URLs as text"),
+    "arrow": (make_arrow, "is an Arrow file; write its URLs as text"),
+    "database": (make_database, "is a database; write its URLs as text"),
+    "pdf": (make(b"%PDF-1.7\n"), "is a PDF file; write its URLs as text"),
+    "utf-16": (make(TEXT.decode().encode("utf-16")), "is UTF-16 text; convert it"),
+    "utf-16-be": (make(b"\xfe\xff" + TEXT.decode().encode("utf-16-be")), "is UTF-16 text; convert it"),
+    "utf-32": (make(TEXT.decode().encode("utf-32")), "is UTF-16 text; convert it"),
+}
+others = pytest.mark.parametrize(("make", "fault"), OTHERS.values(), ids=OTHERS.keys())
+
+
+def read(source: Source) -> bytes:
+    return b"".join(read_chunks(source, Piece(0, 0, None)))
+
+
+@others
+def test_other_formats_are_refused_before_anything_runs(
+    tmp_path: Path, make: Callable[[Path], None], fault: str
+) -> None:
+    make(tmp_path / "urls.txt")
+    with pytest.raises(InputError, match=rf"urls\.txt' {fault}"):
+        find_sources([str(tmp_path)])
+
+
+@others
+def test_other_formats_are_refused_inside_compressed_files(
+    tmp_path: Path, make: Callable[[Path], None], fault: str
+) -> None:
+    make(tmp_path / "urls.txt")
+    (tmp_path / "urls.bz2").write_bytes(bz2.compress((tmp_path / "urls.txt").read_bytes()))
+    [source] = find_sources([str(tmp_path / "urls.bz2")])
+    with pytest.raises(InputError, match=rf"urls\.bz2' {fault}"):
+        read(source)
+
+
+@others
+def test_other_formats_are_refused_on_standard_input(
+    tmp_path: Path, make: Callable[[Path], None], fault: str
+) -> None:
+    make(tmp_path / "urls.txt")
+    with (tmp_path / "urls.txt").open("rb") as stream:
+        source = spool(stream, f"{tmp_path}/work/stdin")
+    with pytest.raises(InputError, match=rf"stdin' {fault}"):
+        read(source)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("content", [b"a.example\rb.example\r", b"a.example\r" * 100_000, b"\ra\rb"])
+def test_lines_that_end_in_cr_alone_are_refused(
+    tmp_path: Path, content: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    name = "a.txt" if pack is bytes else "a.gz"
+    (tmp_path / name).write_bytes(pack(content))
+    with pytest.raises(InputError, match=rf"{name}' is text whose lines end in CR alone; convert it"):
+        read(find_sources([str(tmp_path)])[0])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\r",
+        b"a.example\r",
+        b"a.example\r\n",
+        b"a\rb\nc\n",
+        b"x" * 100_000 + b"\r" + b"x" * 100_000 + b"\n",
+        b"\r\n\r\n",
+        b"\xef\xbb\xbfhttps://a.example/",
+        b"PK.example/",
+        b"BZ.example/",
+        b"\x1f\n",
+        "﻿https://例え.example/\n".encode(),
+    ],
+)
+def test_text_is_not_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    assert read(find_sources([str(tmp_path)])[0]) == content
+
+
+def test_each_line_of_an_unmarked_utf16_file_is_rejected() -> None:
+    batches = list(read_lines([TEXT.decode().encode("utf-16-le")]))
+    assert [batch.texts for batch in batches] == [[]] * len(batches)
+    assert {str(each.reason) for batch in batches for each in batch.rejected} == {"nul"}
+
+
+@pytest.mark.parametrize(
+    "name", ["a.zip", "A.ZIP", "a.tar", "a.tar.gz", "a.tgz", "a.tbz", "a.tbz2", "a.txz", "a.tzst", "a.7z"]
+)
+def test_archives_are_refused_by_their_names(name: str) -> None:
+    with pytest.raises(InputError, match="is an archive"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "zip", "a.zip.txt", "tar/a.gz", "a.tar.d/b"])
+def test_other_names_are_not(name: str) -> None:
+    check_name(name)
+
+
+def test_a_head_of_any_length_is_looked_at() -> None:
+    for n_bytes in range(HEAD_BYTES + 1):
+        check_head("a.txt", b"h" * n_bytes)
+        check_text("a.txt", b"h" * n_bytes)
