@@ -21,14 +21,17 @@ from novelty_dask.kernels.finish import (
     load,
     unload,
 )
-from novelty_dask.kernels.lanes import LANES, add_lanes, lowest_bit, reaching
+from novelty_dask.kernels.lanes import LANES, add_lanes, lowest_bit, prefetch, reaching_both
 from novelty_dask.kernels.tiles import STEPS, UNITS, Tile
 
 DEPTH = np.float32(0.8)
 """The prefix ends where the suffix bound is below this share of the limit: longer lists, fewer survivors."""
 
 GROUP_COST = 1000
-"""List entries that can be added in the time in which the rows of one group are finished."""
+"""Steps of adding to sums in the time in which the rows of one group are finished."""
+
+AHEAD = 16
+"""Entries of a list whose lanes are asked for two lists ahead; further on the processor does so itself."""
 
 
 def scratch_for(rows: Rows, tile: Tile) -> Scratch:
@@ -40,6 +43,7 @@ def scratch_for(rows: Rows, tile: Tile) -> Scratch:
         last=np.zeros(longest + 1, np.int32),
         weights=np.zeros(longest + 1, np.uint16),
         group_sums=np.zeros(n_groups, np.uint32),
+        dense_sums=np.zeros(n_groups, np.uint16),
         sums=np.zeros(n_groups * LANES, np.uint16),
         found=np.zeros(n_groups, np.int32),
     )
@@ -68,19 +72,19 @@ def compare(task: Task, span: tuple[int, int], tile: Tile, scratch: Scratch) -> 
         query, lists = _open(task, i, tile, scratch)
         if lists == 0:
             continue
-        entries = _add_maxima(lists, tile, scratch)
-        multiply_adds += entries
+        steps = _add_maxima(lists, tile, scratch)
+        multiply_adds += steps
         slots += scratch.group_sums.size
         found = scratch.found[: _find(query, tile, scratch)]
         scratch.group_sums[:] = 0
+        scratch.dense_sums[:] = 0
         if found.size == 0:
             continue
         load(scratch.x, task.rows, i)
-        if found.size * GROUP_COST <= entries:
-            finished += finish_groups(task, i, found, tile.first, scratch.x)
+        if found.size * GROUP_COST <= steps:
+            finished += finish_groups(task, i, found, tile, scratch.x)
         else:
-            _add_rows(lists, tile, scratch)
-            multiply_adds += entries
+            multiply_adds += _add_rows(lists, tile, scratch)
             slots += found.size * LANES
             finished += finish_rows(task, query, found, tile, scratch)
             scratch.sums[:] = 0
@@ -119,6 +123,8 @@ def _lists(rows: Rows, i: int, prefix: int, lightest: np.uint16, tile: Tile, scr
     for p in range(start, start + np.uint64(prefix)):
         column = np.uint64(rows.indices[p])
         first, last = tile.indptr[column], tile.indptr[column + np.uint64(1)]
+        prefetch(tile.groups, np.uint64(first))
+        prefetch(tile.maxima, np.uint64(first))
         scratch.first[lists], scratch.last[lists] = first, last
         weight = np.uint16(rows.data[p] * tile.scales[column] * UNITS) + np.uint16(1)
         scratch.weights[lists] = max(np.uint16(weight), lightest)
@@ -128,24 +134,41 @@ def _lists(rows: Rows, i: int, prefix: int, lightest: np.uint16, tile: Tile, scr
 
 @compiled_loop
 def _add_maxima(lists: int, tile: Tile, scratch: Scratch) -> int:
-    """Add the largest weights of the groups to their sums; return the number of entries."""
-    groups, maxima, sums, entries = tile.groups, tile.maxima, scratch.group_sums, 0
+    """Add the largest weights of the groups to their sums; return the number of steps."""
+    groups, maxima, sums, steps = tile.groups, tile.maxima, scratch.group_sums, 0
     for number in range(lists):
         first, last, weight = scratch.first[number], scratch.last[number], np.uint32(scratch.weights[number])
+        if last - first >> tile.shift:
+            steps += _add_dense(tile.dense_numbers[first >> tile.shift], np.uint16(weight), tile, scratch)
+            continue
         for entry in range(np.uint64(first), np.uint64(last)):
             sums[groups[entry]] += np.uint32(maxima[entry]) * weight >> np.uint32(8)
-        entries += last - first
-    return entries
+        steps += last - first
+    return steps
 
 
 @compiled_loop
-def _add_rows(lists: int, tile: Tile, scratch: Scratch) -> None:
-    """Add the weights of all rows to their sums."""
-    groups, lanes, sums, width = tile.groups, tile.lanes, scratch.sums, np.uint64(LANES)
+def _add_dense(number: int, weight: np.uint16, tile: Tile, scratch: Scratch) -> int:
+    """Add the largest weights of all groups in a dense list to their sums; return the number of steps."""
+    sums = scratch.dense_sums
+    start = np.uint64(number) * np.uint64(sums.size)
+    for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
+        add_lanes(sums, at, tile.dense, start + at, weight)
+    return sums.size // LANES
+
+
+@compiled_loop
+def _add_rows(lists: int, tile: Tile, scratch: Scratch) -> int:
+    """Add the weights of all rows to their sums; return the number of steps."""
+    groups, lanes, sums, width, steps = tile.groups, tile.lanes, scratch.sums, np.uint64(LANES), 0
     for number in range(lists):
-        weight = scratch.weights[number]
+        weight, soon = scratch.weights[number], min(number + 2, lists - 1)
+        for entry in range(0, AHEAD, 64 // LANES):
+            prefetch(lanes, (np.uint64(scratch.first[soon]) + np.uint64(entry)) * width)
         for entry in range(np.uint64(scratch.first[number]), np.uint64(scratch.last[number])):
             add_lanes(sums, np.uint64(groups[entry]) * width, lanes, entry * width, weight)
+        steps += scratch.last[number] - scratch.first[number]
+    return steps
 
 
 @compiled_loop
@@ -153,7 +176,7 @@ def _find(query: Query, tile: Tile, scratch: Scratch) -> int:
     """Put the groups whose sum and bound reach the least into scratch; return how many."""
     sums, bounds, found, count = scratch.group_sums, tile.group_norms[query.level], scratch.found, 0
     for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
-        bits = reaching(sums, bounds, at, query.norm, query.least)
+        bits = reaching_both(sums, scratch.dense_sums, bounds, at, query.norm, query.least)
         while bits != 0:
             found[count] = at + lowest_bit(bits)
             count += 1

@@ -73,7 +73,8 @@ class Scratch(NamedTuple):
         Where the lists of a row's prefix start and end.
     weights : ndarray of shape (longest row,), uint16
         Units of a step of each list, times 256.
-    group_sums : ndarray of shape (groups,), uint32
+    group_sums, dense_sums : ndarray of shape (groups,), uint32 and uint16
+        Of the lists that aren't dense, and of those that are.
     sums : ndarray of shape (groups * LANES,), uint16
     found : ndarray of shape (groups,), int32
         Groups that may hold a neighbor.
@@ -84,6 +85,7 @@ class Scratch(NamedTuple):
     last: NDArray[np.int32]
     weights: NDArray[np.uint16]
     group_sums: NDArray[np.uint32]
+    dense_sums: NDArray[np.uint16]
     sums: NDArray[np.uint16]
     found: NDArray[np.int32]
 
@@ -165,21 +167,41 @@ def _sum_of_products(
 
 
 @compiled_loop
-def finish_groups(task: Task, i: int, found: NDArray[np.int32], first: int, x: NDArray[np.float32]) -> int:
-    """Insert the rows of some groups that are similar enough to row i; return how many were looked at."""
-    candidates, finished = task.candidates, 0
+def _is_seeded(task: Task, i: int, j: int) -> bool:
+    """Whether candidate j is row i, or has been compared with it by `seed`."""
+    return abs(task.candidate_start + j - task.row_start - i) <= task.seeded
+
+
+@compiled_loop
+def _insert_with_copies(task: Task, i: int, j: int, value: np.float32, tile: Tile) -> None:
+    """Insert candidate j and its copies, which are as similar, into the neighbors of row i.
+
+    Ids ascend along the copies, so that none is better than one before it.
+    """
     ids, similarities = task.neighbors.ids[i], task.neighbors.similarities[i]
+    while j >= 0:
+        row = task.candidate_start + j
+        if value < similarities[-1] or (value == similarities[-1] and ids[-1] < row):
+            return
+        if not _is_seeded(task, i, j):
+            insert(ids, similarities, row, value)
+        j = int(tile.copies[j - tile.first])
+
+
+@compiled_loop
+def finish_groups(task: Task, i: int, found: NDArray[np.int32], tile: Tile, x: NDArray[np.float32]) -> int:
+    """Insert the rows of some groups that are similar enough to row i; return how many were looked at."""
+    candidates, similarities, finished = task.candidates, task.neighbors.similarities[i], 0
     nonzeros = task.rows.indptr[i + 1] - task.rows.indptr[i]
     for group in found:
-        start = first + group * LANES
-        for j in range(start, min(start + LANES, candidates.indptr.size - 1)):
-            if abs(task.candidate_start + j - task.row_start - i) <= task.seeded:
+        for j in tile.distinct[group * LANES : (group + 1) * LANES]:
+            if _is_seeded(task, i, j) and tile.copies[j - tile.first] < 0:
                 continue
             a, b = candidates.indptr[j], candidates.indptr[j + 1]
             estimate = _sum_of_products(x, candidates.indices, candidates.data, a, b)
             if estimate >= lowest_estimate(similarities[-1], nonzeros):
                 value = similarity(x, candidates.indices[a:b], candidates.data[a:b])
-                insert(ids, similarities, task.candidate_start + j, value)
+                _insert_with_copies(task, i, j, value, tile)
             finished += 1
     return finished
 
@@ -188,25 +210,25 @@ def finish_groups(task: Task, i: int, found: NDArray[np.int32], first: int, x: N
 def finish_rows(task: Task, query: Query, found: NDArray[np.int32], tile: Tile, scratch: Scratch) -> int:
     """Insert the rows of some groups that are similar enough to a row; return how many had sums for it."""
     candidates, x, i, finished = task.candidates, scratch.x, query.row, 0
-    ids, similarities = task.neighbors.ids[i], task.neighbors.similarities[i]
+    similarities = task.neighbors.similarities[i]
     nonzeros = task.rows.indptr[i + 1] - task.rows.indptr[i]
     bounds, least = tile.norms[query.level], query.least
     for group in found:
         at = np.uint64(group) * np.uint64(LANES)
         bits = reaching(scratch.sums, bounds, at, query.norm, least)
         while bits != 0:
-            row = at + lowest_bit(bits)
+            slot = at + lowest_bit(bits)
             bits &= bits - np.uint64(1)
-            j = tile.first + int(np.int64(row))
-            if abs(task.candidate_start + j - task.row_start - i) <= task.seeded:
+            j = int(tile.distinct[slot])
+            if _is_seeded(task, i, j) and tile.copies[j - tile.first] < 0:
                 continue
             a, b = candidates.indptr[j], candidates.indptr[j + 1]
             middle = a + candidates.starts[j, query.level]
             estimate = _sum_of_products(x, candidates.indices, candidates.data, middle, b)
-            estimate += np.float32(np.int64(scratch.sums[row]) + query.prefix + 1) * np.float32(1 / ONE)
+            estimate += np.float32(np.int64(scratch.sums[slot]) + query.prefix + 1) * np.float32(1 / ONE)
             if estimate >= lowest_estimate(similarities[-1], nonzeros):
                 value = similarity(x, candidates.indices[a:b], candidates.data[a:b])
-                insert(ids, similarities, task.candidate_start + j, value)
+                _insert_with_copies(task, i, j, value, tile)
                 least = least_sum(similarities[-1], query.prefix)
             finished += 1
     return finished

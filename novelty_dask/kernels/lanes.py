@@ -1,7 +1,7 @@
-"""Sixteen rows at once: the three vector operations that numba does not find by itself.
+"""Sixteen rows at once: the operations that numba does not find by itself.
 
-Each is a few lines of LLVM's vector types on integers, which LLVM turns into what the CPU has.  They read and
-write without checking bounds.
+Most are a few lines of LLVM's vector types on integers, which LLVM turns into what the CPU has.  They read
+and write without checking bounds.
 """
 
 from collections.abc import Callable
@@ -39,25 +39,29 @@ def _broadcast(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES))
 
 
+def _call(builder: Any, name: str, returned: Any, *arguments: Any) -> Any:
+    """Call a function of LLVM that returns so typed a value."""
+    function = builder.module.globals.get(name)
+    if function is None:
+        signature = ir.FunctionType(returned, [argument.type for argument in arguments])
+        function = ir.Function(builder.module, signature, name)
+    return builder.call(function, arguments)
+
+
 def _products(builder: Any, steps: Any, weight: Any) -> Any:
-    """The 16-bit numbers (steps * weight) >> 8, as the high halves of (steps << 8) * weight."""
-    zeros = ir.Constant(_vector(8), [0] * LANES)
-    above_zeros = [n for lane in range(LANES) for n in (LANES, lane)]
-    order = ir.Constant(ir.VectorType(_INDEX, 2 * LANES), above_zeros)
-    shifted = builder.bitcast(builder.shuffle_vector(steps, zeros, order), _vector(16))
-    product = builder.mul(
-        builder.zext(shifted, _vector(32)), builder.zext(_broadcast(builder, weight), _vector(32))
-    )
-    return builder.trunc(builder.lshr(product, ir.Constant(_vector(32), [16] * LANES)), _vector(16))
+    """The 16-bit numbers (steps * weight) >> 8, as the high halves of (steps << 8) * weight.
+
+    Written as a multiplication in fixed point, it stays in 16 bits: one instruction of most CPUs.
+    """
+    shifted = builder.shl(builder.zext(steps, _vector(16)), ir.Constant(_vector(16), [8] * LANES))
+    bits = ir.Constant(_INDEX, 16)
+    weights = _broadcast(builder, weight)
+    return _call(builder, f"llvm.umul.fix.v{LANES}i16", shifted.type, shifted, weights, bits)
 
 
 def _saturating_add(builder: Any, a: Any, b: Any) -> Any:
     """The sums of 16-bit numbers, or the largest 16-bit number."""
-    name = f"llvm.uadd.sat.v{LANES}i16"
-    function = builder.module.globals.get(name)
-    if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(a.type, [a.type, b.type]), name)
-    return builder.call(function, [a, b])
+    return _call(builder, f"llvm.uadd.sat.v{LANES}i16", a.type, a, b)
 
 
 def _add_lanes(_typing: Any, sums: Any, at: Any, lanes: Any, start: Any, weight: Any) -> Any:
@@ -77,15 +81,45 @@ def _reaching(_typing: Any, sums: Any, bounds: Any, at: Any, weight: Any, least:
     """Numba's view of `reaching`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        old, _ = _load(context, builder, signature.args[0], arguments[0], arguments[2])
+        total, _ = _load(context, builder, signature.args[0], arguments[0], arguments[2])
         steps, _ = _load(context, builder, signature.args[1], arguments[1], arguments[2])
-        wide = old if signature.args[0].dtype.bitwidth == 32 else builder.zext(old, _vector(32))
-        total = builder.add(wide, builder.zext(_products(builder, steps, arguments[3]), _vector(32)))
-        limit = builder.zext(_broadcast(builder, arguments[4]), _vector(32))
-        reached = builder.icmp_unsigned(">=", total, limit)
-        return builder.zext(builder.bitcast(reached, ir.IntType(LANES)), ir.IntType(64))
+        total = _saturating_add(builder, total, _products(builder, steps, arguments[3]))
+        return _at_least(builder, total, _broadcast(builder, arguments[4]))
 
     return types.uint64(sums, bounds, at, weight, least), generate
+
+
+def _reaching_both(_typing: Any, sums: Any, more: Any, bounds: Any, at: Any, weight: Any, least: Any) -> Any:
+    """Numba's view of `reaching_both`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide, _ = _load(context, builder, signature.args[0], arguments[0], arguments[3])
+        total, _ = _load(context, builder, signature.args[1], arguments[1], arguments[3])
+        steps, _ = _load(context, builder, signature.args[2], arguments[2], arguments[3])
+        total = _saturating_add(builder, total, _products(builder, steps, arguments[4]))
+        total = builder.add(wide, builder.zext(total, _vector(32)))
+        return _at_least(builder, total, builder.zext(_broadcast(builder, arguments[5]), _vector(32)))
+
+    return types.uint64(sums, more, bounds, at, weight, least), generate
+
+
+def _at_least(builder: Any, totals: Any, limits: Any) -> Any:
+    """Bit l of 64 is set where total l is at least its limit."""
+    reached = builder.icmp_unsigned(">=", totals, limits)
+    return builder.zext(builder.bitcast(reached, ir.IntType(LANES)), ir.IntType(64))
+
+
+def _prefetch(_typing: Any, array: Any, at: Any) -> Any:
+    """Numba's view of `prefetch`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        read, keep, as_data = (ir.Constant(_INDEX, flag) for flag in (0, 3, 1))
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), place, read, keep, as_data)
+        return context.get_dummy_value()
+
+    return types.void(array, at), generate
 
 
 def _lowest_bit(_typing: Any, bits: Any) -> Any:
@@ -101,7 +135,13 @@ add_lanes = cast("Callable[..., None]", intrinsic(_add_lanes))
 """``sums[at : at + 16] += lanes[start : start + 16] * weight >> 8``, saturating; uint16, uint8, uint16."""
 
 reaching = cast("Callable[..., np.uint64]", intrinsic(_reaching))
-"""Bit l is set where ``sums[at + l] + (bounds[at + l] * weight >> 8) >= least``; uint16 or uint32, uint8."""
+"""Bit l is set where ``sums[at + l] + (bounds[at + l] * weight >> 8) >= least``; uint16, uint8, uint16."""
+
+reaching_both = cast("Callable[..., np.uint64]", intrinsic(_reaching_both))
+"""As `reaching`, of ``sums[at + l] + more[at + l]``; uint32, uint16."""
+
+prefetch = cast("Callable[..., None]", intrinsic(_prefetch))
+"""Bring the element at `at` of an array towards the processor; `at` need not be inside."""
 
 lowest_bit = cast("Callable[[np.uint64], np.uint64]", intrinsic(_lowest_bit))
 """Number of the lowest bit that is set, of bits that are not all 0."""

@@ -6,6 +6,10 @@ column's largest weight in the tile, rounded up, and the largest of the sixteen.
 vector instructions add them to the sums of sixteen rows.  The suffix norms of the rows and of the groups are
 kept in 8-bit steps as well.
 
+The lists in which at least every eighth group occurs are few, but hold most entries that a search meets.
+Their largest weights are kept once more with a place for each group: sixteen groups at a time are
+added up in the time of two entries.
+
 Sums are integers in units of ``1 / ONE``.  Weights are rounded up, products down: a sum over m columns is
 less than m units below the exact one, whatever the weights.
 """
@@ -17,6 +21,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled
 from novelty_dask.kernels.bounds import Rows
+from novelty_dask.kernels.copies import find_copies
 from novelty_dask.kernels.lanes import LANES
 
 ONE = 1 << 15
@@ -25,17 +30,24 @@ ONE = 1 << 15
 STEPS = 255
 """Steps of a rounded weight or norm."""
 
+DENSE = 8
+"""A list in which at least one of so many groups occurs is dense; rounded to a power of 2."""
+
 UNITS = np.float32(256 * ONE)
 """Units in a product of two weights, times the 256 that integer products are divided by."""
 
 
 class Tile(NamedTuple):
-    """Inverted lists of some consecutive rows of a block, in groups of `LANES`.
+    """Inverted lists of the distinct among some consecutive rows of a block, in groups of `LANES`.
 
     Parameters
     ----------
     first : int
         Number of the first row in its block.
+    distinct : ndarray of shape (distinct rows,), int32
+        Ascending numbers of the rows that have lanes.
+    copies : ndarray of shape (rows,), int32
+        Number of the next row that equals each row, -1 if there is none; only the first of them has lanes.
     indptr : ndarray of shape (n_columns + 1,), int32
         Where the list of each column starts.
     groups : ndarray of shape (entries,), uint16
@@ -52,9 +64,17 @@ class Tile(NamedTuple):
         The largest of each group; groups are filled up to a multiple of LANES, with 0.
     highest : ndarray of shape (levels,), float32
         The largest suffix norm of all rows.
+    shift : int
+        A list of at least ``1 << shift`` entries is dense.
+    dense_numbers : ndarray of shape (entries >> shift + 1,), int32
+        At ``start >> shift``, the number of the dense list that starts there.
+    dense : ndarray of shape (dense lists * groups,), uint8
+        The maxima of the dense lists, 0 where a group does not occur.
     """
 
     first: int
+    distinct: NDArray[np.int32]
+    copies: NDArray[np.int32]
     indptr: NDArray[np.int32]
     groups: NDArray[np.uint16]
     maxima: NDArray[np.uint8]
@@ -63,6 +83,9 @@ class Tile(NamedTuple):
     norms: NDArray[np.uint8]
     group_norms: NDArray[np.uint8]
     highest: NDArray[np.float32]
+    shift: int
+    dense_numbers: NDArray[np.int32]
+    dense: NDArray[np.uint8]
 
 
 def invert(rows: Rows, first: int, last: int, n_columns: int) -> Tile:
@@ -91,23 +114,28 @@ def invert(rows: Rows, first: int, last: int, n_columns: int) -> Tile:
         raise ValueError(
             f"A tile has {nonzeros:,} non-zeros, which is too many; prepare with smaller tile_rows."
         )
-    largest, indptr = _count(rows, first, last, n_columns)
+    distinct, copies = find_copies(rows, first, last)
+    largest, indptr = _count(rows, distinct, n_columns)
     scales = np.maximum(largest / np.float32(STEPS), np.finfo(np.float32).tiny)
-    groups, maxima, lanes = _fill(rows, first, last, indptr, scales)
-    norms, group_norms, highest = _round_norms(rows.norms[first:last])
-    return Tile(first, indptr, groups, maxima, lanes, scales, norms, group_norms, highest)
+    scales[np.diff(indptr) == 0] = 0  # times a weight, the smallest number would be subnormal, which is slow
+    groups, maxima, lanes = _fill(rows, distinct, indptr, scales)
+    norms, group_norms, highest = _round_norms(rows.norms[distinct])
+    shift = (max(group_norms.shape[1] // DENSE, 1) - 1).bit_length()
+    dense = _spread(indptr, groups, maxima, shift, group_norms.shape[1])
+    forward = (first, distinct, copies)
+    return Tile(*forward, indptr, groups, maxima, lanes, scales, norms, group_norms, highest, shift, *dense)
 
 
 @compiled
 def _count(
-    rows: Rows, first: int, last: int, n_columns: int
+    rows: Rows, distinct: NDArray[np.int32], n_columns: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Largest weight of each column, and where its list starts."""
     largest = np.zeros(n_columns, np.float32)
     latest = np.full(n_columns, -1, np.int32)
     indptr = np.zeros(n_columns + 1, np.int32)
-    for i in range(first, last):
-        group = (i - first) // LANES
+    for slot, i in enumerate(distinct):
+        group = slot // LANES
         for p in range(rows.indptr[i], rows.indptr[i + 1]):
             column = rows.indices[p]
             largest[column] = max(largest[column], rows.data[p])
@@ -121,7 +149,7 @@ def _count(
 
 @compiled
 def _fill(
-    rows: Rows, first: int, last: int, indptr: NDArray[np.int32], scales: NDArray[np.float32]
+    rows: Rows, distinct: NDArray[np.int32], indptr: NDArray[np.int32], scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
     """Groups, maxima and lanes of all lists."""
     latest = np.full(scales.size, -1, np.int32)
@@ -129,8 +157,8 @@ def _fill(
     groups = np.empty(indptr[-1], np.uint16)
     maxima = np.zeros(indptr[-1], np.uint8)
     lanes = np.zeros(np.int64(indptr[-1]) * LANES, np.uint8)
-    for i in range(first, last):
-        group, lane = (i - first) // LANES, (i - first) % LANES
+    for slot, i in enumerate(distinct):
+        group, lane = slot // LANES, slot % LANES
         for p in range(rows.indptr[i], rows.indptr[i + 1]):
             column = rows.indices[p]
             if latest[column] != group:
@@ -142,6 +170,29 @@ def _fill(
             lanes[entry * LANES + lane] = step
             maxima[entry] = max(maxima[entry], step)
     return groups, maxima, lanes
+
+
+@compiled
+def _spread(
+    indptr: NDArray[np.int32],
+    groups: NDArray[np.uint16],
+    maxima: NDArray[np.uint8],
+    shift: int,
+    n_groups: int,
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Numbers of the dense lists, and their maxima with a place for each group."""
+    numbers, lists = np.zeros((indptr[-1] >> shift) + 1, np.int32), 0
+    for column in range(indptr.size - 1):
+        lists += (indptr[column + 1] - indptr[column]) >> shift > 0
+    dense, number = np.zeros(lists * n_groups, np.uint8), 0
+    for column in range(indptr.size - 1):
+        first, last = indptr[column], indptr[column + 1]
+        if (last - first) >> shift > 0:
+            numbers[first >> shift] = number
+            for entry in range(first, last):
+                dense[number * n_groups + groups[entry]] = maxima[entry]
+            number += 1
+    return numbers, dense
 
 
 def _round_norms(

@@ -21,6 +21,8 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
    where the prefix ends; or the prefix is the whole row, and they share no column.
 5. The last filter is the same sum with the suffix multiplied out in float32, against t less its rounding
    error (`lowest_estimate`).  Comparisons are ``>=``: a candidate that ties with the k-th best is shown.
+6. Of equal rows in a tile only the first is compared (`copies`).  The others have its similarity and higher
+   ids: they are shown after it, in order, until one is not kept, as then none that follows would be.
 """
 
 from collections.abc import Iterator
@@ -43,7 +45,7 @@ class Work(NamedTuple):
     Parameters
     ----------
     multiply_adds : int
-        Entries of inverted lists added to sums; an entry stands for up to sixteen rows.
+        Steps of adding to sums: an entry of a list, for up to sixteen rows, or 16 groups of a dense list.
     slots : int
         Sums compared with the threshold, of groups and of rows.
     finished : int

@@ -59,6 +59,50 @@ def test_norms_are_rounded_up_by_at_most_a_step_and_filled_up_with_nothing() -> 
     assert not tile.group_norms[:, 3:].any()
 
 
+@pytest.mark.parametrize(("n_rows", "least"), [(50, 2), (600, 8), (1100, 16)])
+def test_dense_lists_have_the_same_maxima_with_a_place_for_each_group(n_rows: int, least: int) -> None:
+    rng = np.random.default_rng(1)
+    dense = rng.random((n_rows, 30)) * (rng.random((n_rows, 30)) < np.repeat([0.002, 0.3], 15))
+    dense[: n_rows // 2, 29] = 0
+    X = sp.csr_matrix(
+        dense / np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), 1e-9), dtype=np.float32
+    )
+    tile = invert(prepare(X, LEVELS).rows, 0, n_rows, 30)
+    n_groups = tile.group_norms.shape[1]
+    lengths, expected = np.diff(tile.indptr), []
+    assert 1 << tile.shift == least
+    for column in np.flatnonzero(lengths >= least):
+        entries = slice(*tile.indptr[column : column + 2])
+        expected.append(np.zeros(n_groups))
+        expected[-1][tile.groups[entries]] = tile.maxima[entries]
+        assert tile.dense_numbers[tile.indptr[column] >> tile.shift] == len(expected) - 1
+    assert 10 < len(expected) < 30
+    assert np.array_equal(tile.dense.reshape(-1, n_groups), expected)
+
+
+def test_only_the_first_of_equal_rows_has_lanes() -> None:
+    X = unit_rows(30)
+    repeated = sp.vstack([X, X[[3, 3, 5]], X]).tocsr()
+    tile, expected = (
+        invert(prepare(matrix, LEVELS).rows, 0, matrix.shape[0], 30) for matrix in (repeated, X)
+    )
+    assert tile.distinct.tolist() == list(range(30))
+    assert np.array_equal(unpacked(tile, 30), unpacked(expected, 30))
+    assert np.array_equal(tile.norms, expected.norms)
+    assert [tile.copies[row] for row in (0, 3, 30, 31, 5, 36)] == [33, 30, 31, 36, 32, -1]
+
+
+def test_a_column_without_entries_has_no_scale() -> None:
+    X = sp.csr_matrix(np.array([[1, 0, 0], [0, 0, 1]], np.float32))
+    assert invert(prepare(X, np.array([3], np.int32)).rows, 0, 2, 3).scales[1] == 0
+
+
+def test_a_column_of_stored_zeros_counts_as_a_step() -> None:
+    X = sp.csr_matrix((np.array([0, 1], np.float32), np.array([0, 1]), np.array([0, 2])), shape=(1, 2))
+    tile = invert(prepare(X, np.array([2], np.int32)).rows, 0, 1, 2)
+    assert tile.maxima.tolist() == [1, 255]
+
+
 def test_weights_too_small_to_be_divided_count_a_step() -> None:
     X = sp.csr_matrix(np.array([[1e-44, 1], [0, 1]], np.float32))
     tile = invert(prepare(X, np.array([2], np.int32)).rows, 0, 2, 2)
