@@ -1,91 +1,169 @@
-"""A whole run, from text to scores on disk: seconds per stage, and peak memory of every process.
+"""A whole run, from text to novelty on disk: seconds and memory of every stage, and where the time goes.
 
     python benchmarks/whole_run.py --rows 300000 --rows 994345 --output whole_run.json
 
-Each size runs `novelty score` in a fresh process, with the same settings.  Peaks are those the
-system keeps (VmHWM), read of the command and all its children while they live.  The kernel's
-share is what the compare tasks spent inside the search.
+Each size runs `novelty score` in a fresh process, with the same settings.  Two parts of a run are its
+purpose: what the comparison spends inside the search, and hashing (the stage `vectorize`).  The *ratio* is
+what the run takes over what these two would take on all workers without a gap:
+
+    elapsed seconds / ((seconds inside the search + core-seconds of vectorize) / workers)
+
+What is above 1 is listed: work outside the two, stage by stage, workers that had nothing to do, and starting
+and stopping.  On a machine that does other things too, elapsed seconds hold what workers waited for a core.
+Linux counts this for each thread (schedstat), and the undisturbed ratio is without what the busiest thread of
+a worker waited, on average.  It is a guess: a worker also waits for one that waits for a core.
+
+Peaks are those the system keeps (VmHWM), read of the command and all its children while they live.
 """
 
-import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import psutil
-from corpora import write_corpus
+from corpora import corpus_option, name_of, write_corpus
+from results import Entry, add_entries
 
 import novelty_dask
 
+KEY = ("rows", "workers")
+POLL_SECONDS = 0.1
+TARGET_RATIO = 1.35
+COLUMNS = {
+    "elapsed s": "seconds",
+    "core-s": "core_seconds",
+    "useful": "useful_seconds",
+    "overhead": "overhead_seconds",
+    "idle": "idle_seconds",
+}
+"""What is printed of each stage: `overhead` is CPU time that is not useful, `idle` is of all workers."""
+
 
 @click.command(help=__doc__)
-@click.option(
-    "--rows", multiple=True, default=[20_000, 60_000], help="Lines to score; repeat for several sizes."
-)
+@click.option("--rows", multiple=True, default=[20_000, 60_000], help="Lines to score; repeat for more.")
 @click.option("--workers", default=2, help="Worker processes.")
 @click.option("--memory-limit", default="2 GB", help="What each may use.")
 @click.option("--block-rows", type=int, help="Rows of a block, for all sizes; chosen if not given.")
-@click.option("--output", type=click.Path(path_type=Path), help="JSON file to write.")
-def main(
-    rows: tuple[int, ...], workers: int, memory_limit: str, block_rows: int | None, output: Path | None
-) -> None:
+@corpus_option
+@click.option("--output", type=click.Path(path_type=Path), help="JSON file to add results to.")
+def main(**options: Any) -> None:
     """Run every size and compare them."""
-    flags = ["--workers", str(workers), "--memory-limit", memory_limit, "--quiet"]
-    flags += ["--block-rows", str(block_rows)] if block_rows else []
-    results = [measure(size, flags) for size in rows]
-    for result in results:
-        show(result)
+    results = []
+    for rows in options["rows"]:
+        results.append(measure(rows, options))
+        show(results[-1])
+        add_entries(options["output"], name_of(options["corpus"]), results[-1:], KEY)
     if len(results) > 1:
         ratio = results[-1]["largest_peak_bytes"] / results[0]["largest_peak_bytes"]
-        print(f"peak of the largest process, last size over first: {ratio:.2f}")
-    if output:
-        output.write_text(json.dumps(results, indent=2) + "\n")
+        click.echo(f"peak of the largest process, last size over first: {ratio:.2f}")
 
 
-def measure(rows: int, flags: list[str]) -> dict[str, Any]:
+class Observed(NamedTuple):
+    """What was seen of a command.
+
+    Parameters
+    ----------
+    seconds : float
+        Elapsed.
+    core_seconds : float
+        CPU time of all its processes.
+    waited_seconds : list of float
+        For each process, in which order they worked most: how long the thread that did most could
+        have run, but others had the cores.
+    peak_bytes : dict
+        Peak resident bytes of each process.
+    """
+
+    seconds: float
+    core_seconds: float
+    waited_seconds: list[float]
+    peak_bytes: dict[str, int]
+
+
+def measure(rows: int, options: Entry) -> Entry:
     """Score so many lines in fresh processes."""
+    workers, limit = options["workers"], options["memory_limit"]
+    flags = ["--workers", str(workers), "--memory-limit", limit, "--quiet"]
+    flags += ["--block-rows", str(options["block_rows"])] if options["block_rows"] else []
     with tempfile.TemporaryDirectory() as folder:
         source, run = Path(folder, "urls.txt"), Path(folder, "run.zarr")
-        write_corpus(source, rows)
-        plan = novelty_dask.plan(source, workers=2, memory_limit=flags[3])
-        command = [sys.executable, "-m", "novelty_dask", "score", str(source), "-o", str(run), *flags]
-        began = time.monotonic()
-        peaks = peak_bytes(command)
-        seconds = time.monotonic() - began
+        write_corpus(source, rows, options["corpus"])
+        text = source.stat().st_size
+        plan = novelty_dask.plan(source, workers=workers, memory_limit=limit)
+        observed = observe(
+            [sys.executable, "-m", "novelty_dask", "score", str(source), "-o", str(run), *flags]
+        )
         stages = novelty_dask.open(run).manifest.stages
         disk = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
-    core_seconds = sum(stage["core_seconds"] for stage in stages.values())
     return {
         "rows": rows,
-        "seconds": seconds,
-        "stages": stages,
-        "core_seconds": core_seconds,
-        "kernel_share": stages["compare"]["kernel_seconds"] / core_seconds,
-        "peak_bytes": peaks,
-        "largest_peak_bytes": max(peaks.values()),
-        "projected_bytes": plan.worker_bytes,
+        "workers": workers,
+        "memory_limit": limit,
+        "text_bytes": text,
         "run_bytes": disk,
+        "projected_bytes": plan.worker_bytes,
+        "largest_peak_bytes": max(observed.peak_bytes.values()),
+        **observed._asdict(),
+        **account(stages, observed, workers),
     }
 
 
-def peak_bytes(command: list[str]) -> dict[str, int]:
-    """Run a command; return the peak resident bytes of each of its processes."""
+def account(stages: dict[str, Any], observed: Observed, workers: int) -> Entry:
+    """Where the seconds of all workers went."""
+    useful = dict.fromkeys(stages, 0.0)
+    useful["compare"] = stages["compare"]["kernel_seconds"]
+    useful["vectorize"] = stages["vectorize"]["core_seconds"]
+    waited = sum(observed.waited_seconds[:workers]) / workers
+    least = sum(useful.values()) / workers
+    in_stages = sum(stage["seconds"] for stage in stages.values())
+    cpu = sum(stage["core_seconds"] for stage in stages.values())
+    parts = {
+        name: {
+            **stage,
+            "useful_seconds": useful[name],
+            "overhead_seconds": stage["core_seconds"] - useful[name],
+            "idle_seconds": workers * stage["seconds"] - stage["core_seconds"],
+        }
+        for name, stage in stages.items()
+    }
+    return {
+        "stages": parts,
+        "useful_seconds": sum(useful.values()),
+        "outside_stages": {
+            "seconds": observed.seconds - in_stages,
+            "core_seconds": observed.core_seconds - cpu,
+            "idle_seconds": workers * (observed.seconds - in_stages) - (observed.core_seconds - cpu),
+        },
+        "ratio": observed.seconds / least,
+        "undisturbed_ratio": (observed.seconds - waited) / least,
+        "waited_seconds": waited,
+    }
+
+
+def observe(command: list[str]) -> Observed:
+    """Run a command to its end."""
     peaks: dict[str, int] = {}
+    threads: dict[tuple[int, str], tuple[int, int]] = {}
+    began = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         root = psutil.Process(process.pid)
-        while process.poll() is None:
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             for each in family(root):
-                peak = high_water_mark(each.pid)
                 name = "client and scheduler" if each == root else f"process {each.pid}"
-                peaks[name] = max(peak, peaks.get(name, 0))
-            time.sleep(0.2)
+                peaks[name] = max(high_water_mark(each.pid), peaks.get(name, 0))
+                threads.update(scheduled(each.pid))
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - began
+        _, status, used = ended
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(process.returncode)
-    return peaks
+    return Observed(seconds, used.ru_utime + used.ru_stime, waits_of_busiest(threads), peaks)
 
 
 def family(root: psutil.Process) -> list[psutil.Process]:
@@ -105,21 +183,49 @@ def high_water_mark(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def show(result: dict[str, Any]) -> None:
+def scheduled(pid: int) -> dict[tuple[int, str], tuple[int, int]]:
+    """Nanoseconds that each thread of a process has run, and has waited for a core; none if it is gone."""
+    found = {}
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            ran, waited, _ = map(int, (thread / "schedstat").read_text().split())
+            found[pid, thread.name] = ran, waited
+    except OSError:
+        pass
+    return found
+
+
+def waits_of_busiest(threads: dict[tuple[int, str], tuple[int, int]]) -> list[float]:
+    """Seconds that the busiest thread of each process waited, busiest process first."""
+    busiest: dict[int, tuple[int, int]] = {}
+    for (pid, _), used in threads.items():
+        busiest[pid] = max(used, busiest.get(pid, (0, 0)))
+    return [waited / 1e9 for _, waited in sorted(busiest.values(), reverse=True)]
+
+
+def show(result: Entry) -> None:
     """Print a table of one size."""
-    print(
-        f"\n{result['rows']:,} lines: {result['seconds']:.0f} s, {result['core_seconds']:.0f} core-s, "
-        f"kernel {result['kernel_share']:.0%}, run {result['run_bytes'] / 1e6:.0f} MB on disk"
+    click.echo(
+        f"\n{result['rows']:,} lines, {result['workers']} workers: {result['seconds']:.1f} s, "
+        f"{result['core_seconds']:.1f} core-s, a worker waited {result['waited_seconds']:.1f} s, "
+        f"run {result['run_bytes'] / 1e6:.0f} MB on disk"
     )
-    print(f"{'stage':20}{'tasks':>7}{'seconds':>10}{'core-s':>10}{'peak MB':>10}")
+    click.echo(
+        f"ratio {result['ratio']:.2f}, undisturbed {result['undisturbed_ratio']:.2f}, target {TARGET_RATIO}: "
+        f"{result['useful_seconds']:.1f} core-s are search and hashing"
+    )
+    click.echo(f"{'stage':20}{'tasks':>6}" + "".join(f"{name:>10}" for name in COLUMNS) + f"{'peak MB':>9}")
     for name, stage in result["stages"].items():
-        print(
-            f"{name:20}{stage['tasks']:7}{stage['seconds']:10.1f}{stage['core_seconds']:10.1f}"
-            f"{stage['peak_bytes'] / 1e6:10.0f}"
-        )
+        cells = "".join(f"{stage[column]:10.1f}" for column in COLUMNS.values())
+        click.echo(f"{name:20}{stage['tasks']:6}{cells}{stage['peak_bytes'] / 1e6:9.0f}")
+    outside = result["outside_stages"]
+    click.echo(
+        f"{'start and end':26}{outside['seconds']:10.1f}{outside['core_seconds']:10.1f}{0:10.1f}"
+        f"{outside['core_seconds']:10.1f}{outside['idle_seconds']:10.1f}"
+    )
     for name, peak in result["peak_bytes"].items():
-        print(f"peak of {name}: {peak / 1e6:.0f} MB")
-    print(f"projected for a worker: {result['projected_bytes'] / 1e6:.0f} MB")
+        click.echo(f"peak of {name}: {peak / 1e6:.0f} MB")
+    click.echo(f"projected for a worker: {result['projected_bytes'] / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

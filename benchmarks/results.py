@@ -1,0 +1,95 @@
+"""What benchmarks leave: a JSON file with the machine, the versions, and an entry for each thing measured."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+Entry = dict[str, Any]
+
+PACKAGES = ("novelty-dask", "numpy", "scipy", "numba", "dask", "zarr", "sp_matmul_rs", "sparse-dot-topn")
+CPU_INFO = Path("/proc/cpuinfo")
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def describe_machine() -> dict[str, Any]:
+    """What figures depend on besides the code."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "caches": _caches(),
+        "system": platform.system(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that matter, those that are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def add_entries(output: Path | None, corpus: str, entries: Sequence[Entry], key: Sequence[str]) -> None:
+    """Write entries to a JSON file; those of the same key that it has already are replaced.
+
+    So a long benchmark can write after each measurement, and be done in pieces.
+
+    Raises
+    ------
+    SystemExit
+        What the file holds was measured on another machine or corpus.
+    """
+    if output is None:
+        return
+    about = {"corpus": corpus, "machine": describe_machine()}
+    kept = _read(output, about)
+    new = [_key(entry, key) for entry in entries]
+    merged: list[Entry] = [*(entry for entry in kept if _key(entry, key) not in new), *entries]
+    content = {**about, "versions": versions(), "entries": sorted(merged, key=partial(_key, key=key))}
+    aside = output.with_name(f"{output.name}.part")
+    aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    aside.replace(output)
+
+
+def _read(output: Path, about: Entry) -> list[Entry]:
+    """Entries of a file that is of the same machine and corpus."""
+    if not output.exists():
+        return []
+    content = json.loads(output.read_text(encoding="utf-8"))
+    for name, value in about.items():
+        if content[name] != value:
+            raise SystemExit(f"{output} holds results of another {name}; name another file as --output.")
+    entries: list[Entry] = content["entries"]
+    return entries
+
+
+def _key(entry: Entry, key: Sequence[str]) -> tuple[Any, ...]:
+    """What tells entries apart."""
+    return tuple(entry[name] for name in key)
+
+
+def _processor() -> str:
+    """Name of the processor."""
+    if CPU_INFO.exists():
+        for line in CPU_INFO.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _caches() -> dict[str, str]:
+    """Sizes of the caches that hold data, as the system names them."""
+    found = {}
+    for cache in sorted(CACHES.glob("index*")):
+        level, kind, size = ((cache / name).read_text().strip() for name in ("level", "type", "size"))
+        if kind != "Instruction":
+            found[f"L{level}"] = size
+    return found

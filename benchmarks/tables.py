@@ -1,0 +1,369 @@
+"""The tables of docs/performance.md, made from the results of the other benchmarks.
+
+    python benchmarks/tables.py
+
+Each table stands between two comments, ``<!-- table NAME -->`` and ``<!-- end -->``, and is made from the
+JSON files in benchmarks/results/.  A test holds that the document says what they say.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from kernel import OURS, PEERS, growth
+from results import Entry
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs" / "performance.md"
+RESULTS = ROOT / "benchmarks" / "results"
+NAMES = (OURS, *PEERS)
+TIMES = "\N{MULTIPLICATION SIGN}"
+DEFAULT_FEATURES, DEFAULT_K = "char:3-3", 10
+FEATURES = {"char": "characters", "word": "words"}
+COUNTS = {
+    "multiply_adds": "steps of adding",
+    "slots": "sums compared",
+    "finished": "candidates finished",
+    "seeded": "neighbors in sort order",
+    "lists": "lists looked up",
+    "maxima": "entries added, largest of 16 rows",
+    "dense": "steps of 16 groups added, in dense lists",
+    "vectors": "entries added, 16 rows",
+}
+"""What counts are called; others go by their names."""
+ACCESSES = {
+    "read_L1": "read from L1, one after the other",
+    "read_L2": "read from L2",
+    "read_L3": "read from L3",
+    "read_memory": "read from memory",
+    "find_list": "look up a list",
+    "add_to_group_8": "add an entry to the sum of a group, lists of 8",
+    "add_to_group_64": "the same, lists of 64",
+    "add_to_group_512": "the same, lists of 512",
+    "add_to_rows_8": "add an entry to the sums of 16 rows, lists of 8",
+    "add_to_rows_64": "the same, lists of 64",
+    "add_to_rows_512": "the same, lists of 512",
+    "add_dense": "add 16 groups of a dense list to their sums",
+    "compare_sum": "compare a sum with its bound",
+    "multiply_gathered": "multiply a non-zero of a candidate",
+}
+SIZES_IN_FULL = (300_000, 994_345)
+
+Table = Callable[[Path], str]
+
+
+def entries_of(results: Path, benchmark: str) -> list[Entry]:
+    """What a benchmark measured."""
+    found: list[Entry] = json.loads((results / f"{benchmark}.json").read_text(encoding="utf-8"))["entries"]
+    return found
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table.
+
+    >>> print(markdown(["rows", "k"], [["10", "1"]]))
+    | rows | k |
+    |---|---|
+    | 10 | 1 |
+    """
+    lines = [header, *rows]
+    drawn = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([drawn[0], f"|{'---|' * len(header)}", *drawn[1:]])
+
+
+def seconds(value: float) -> str:
+    """Seconds with three digits or so.
+
+    >>> [seconds(value) for value in (0.1234, 5.678, 34.56, 3456.7)]
+    ['0.12', '5.68', '34.6', '3,457']
+    """
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def share(value: float) -> str:
+    """A share as a percentage, with a decimal below ten.
+
+    >>> share(0.0512), share(0.512)
+    ('5.1 %', '51 %')
+    """
+    return f"{value * 100:.1f} %" if value < 0.1 else f"{value * 100:.0f} %"
+
+
+def by_case(entries: list[Entry]) -> dict[tuple[str, int, int], dict[str, Entry]]:
+    """Entries of the kernel's benchmark: features, k and rows, then who was measured."""
+    cases: dict[tuple[str, int, int], dict[str, Entry]] = {}
+    for entry in entries:
+        cases.setdefault((entry["features"], entry["k"], entry["rows"]), {})[entry["name"]] = entry
+    return cases
+
+
+def search_table(results: Path, features: str | None = DEFAULT_FEATURES) -> str:
+    """Core-seconds of all, and how far ahead we are; other features if None."""
+    rows = []
+    for (each, k, n_rows), found in sorted(by_case(entries_of(results, "kernel")).items()):
+        if (each == features) if features else (each != DEFAULT_FEATURES):
+            ours = found[OURS]["core_seconds"]
+            others = [found[name]["core_seconds"] if name in found else None for name in PEERS]
+            ahead = ", ".join(f"{other / ours:.1f}{TIMES}" for other in others if other)
+            cells = [seconds(value) if value else "" for value in (ours, *others)]
+            named = [] if features else [describe(each)]
+            rows.append([*named, f"{n_rows:,}", str(k), *cells, ahead])
+    header = ["rows", "k", *(f"{name}: core-s" for name in NAMES), "ahead by"]
+    return markdown(header if features else ["features", *header], rows)
+
+
+def describe(features: str) -> str:
+    """Features in words.
+
+    >>> describe("char:3-5"), describe("word:1-2")
+    ('characters, 3 to 5', 'words, 1 to 2')
+    """
+    analyzer, _, lengths = features.partition(":")
+    return f"{FEATURES[analyzer]}, {lengths.replace('-', ' to ')}"
+
+
+def memory_table(results: Path) -> str:
+    """Peak memory of all."""
+    cases = by_case(entries_of(results, "kernel")).items()
+    rows = [
+        [
+            f"{n_rows:,}",
+            *(f"{found[name]['peak_bytes'] / 1e9:.2f}" if name in found else "" for name in NAMES),
+        ]
+        for (features, k, n_rows), found in sorted(cases)
+        if (features, k) == (DEFAULT_FEATURES, DEFAULT_K)
+    ]
+    return markdown(["rows", *(f"{name}: GB" for name in NAMES)], rows)
+
+
+def counts_table(results: Path) -> str:
+    """What the search counted for each row."""
+    ours = [
+        entry
+        for entry in entries_of(results, "kernel")
+        if (entry["name"], entry["features"], entry["k"]) == (OURS, DEFAULT_FEATURES, DEFAULT_K)
+    ]
+    names = list(ours[0]["work"])
+    rows = [
+        [
+            f"{entry['rows']:,}",
+            *(f"{entry['work'][name] / entry['rows']:,.0f}" for name in names),
+            f"{entry['core_seconds'] / entry['rows'] * 1e6:.0f}",
+        ]
+        for entry in ours
+    ]
+    return markdown(["rows", *(COUNTS.get(name, name.replace("_", " ")) for name in names), "µs"], rows)
+
+
+def growth_table(results: Path) -> str:
+    """With which power of the rows the cost grows."""
+    found: dict[tuple[int, int], dict[str, float]] = {}
+    for smaller, larger, exponent in growth(entries_of(results, "kernel")):
+        if (smaller["features"], smaller["k"]) == (DEFAULT_FEATURES, DEFAULT_K):
+            found.setdefault((smaller["rows"], larger["rows"]), {})[smaller["name"]] = exponent
+    rows = [
+        [f"{first:,} to {last:,}", *(f"{powers[name]:.2f}" if name in powers else "" for name in NAMES)]
+        for (first, last), powers in sorted(found.items())
+    ]
+    return markdown(["rows", *NAMES], rows)
+
+
+def hard_rows_table(results: Path) -> str:
+    """Percentiles of the cost, shares of the costliest, and the sums of model and clock."""
+    percentiles, shares = ("50", "90", "99", "99.9"), ("0.01", "0.1", "0.25")
+    header = ["rows", "mean µs", *(f"p{name}" for name in percentiles)]
+    header += [f"costliest {float(each) * 100:.0f} %" for each in shares]
+    rows = [
+        [
+            f"{entry['rows']:,}",
+            f"{entry['mean_us']:.0f}",
+            *(f"{entry['percentiles_us'][name]:.0f}" for name in percentiles),
+            *(share(entry["share_of_costliest"][name]) for name in shares),
+            seconds(entry["mean_us"] * entry["rows"] / 1e6),
+            seconds(entry["core_seconds"]),
+        ]
+        for entry in entries_of(results, "hard_rows")
+    ]
+    return markdown([*header, "all, modeled: core-s", "all, by the clock"], rows)
+
+
+def by_similarity_table(results: Path) -> str:
+    """Cost by k-th similarity, of the largest corpus."""
+    entry = entries_of(results, "hard_rows")[-1]
+    rows = [
+        [
+            f"{part['from']:.1f} to {part['to']:.1f}",
+            share(part["share_of_rows"]),
+            share(part["share_of_time"]),
+            f"{part['mean_us']:.0f}",
+            f"{part['p99_us']:.0f}",
+        ]
+        for part in entry["by_kth_similarity"]
+    ]
+    header = [f"{entry['k']}th similarity", "of the rows", "of the time", "mean µs", "p99 µs"]
+    return markdown(header, rows)
+
+
+def limit_table(results: Path) -> str:
+    """What it takes, with known thresholds, and the floors."""
+    entries = entries_of(results, "limit")
+    lines = {
+        "as it is": "as_it_is",
+        "final thresholds known from the start": "thresholds_known",
+        "floor of the operations": "floor_of_operations",
+        "floor of memory traffic": "floor_of_traffic",
+    }
+    rows = [
+        [label, *(cell for entry in entries for cell in limit_cells(entry, name))]
+        for label, name in lines.items()
+    ]
+    return markdown(["", *(cell for e in entries for cell in (f"{e['rows']:,} rows: core-s", "share"))], rows)
+
+
+def limit_cells(entry: Entry, name: str) -> list[str]:
+    """Core-seconds, and as a share of what it takes."""
+    value = entry["core_seconds"][name]
+    return [seconds(value), share(value / entry["core_seconds"]["as_it_is"])]
+
+
+def limit_counts_table(results: Path) -> str:
+    """Counts of a row with known thresholds, and their floors, of the largest corpus."""
+    rows = [
+        [
+            COUNTS.get(name, name),
+            f"{part['count']:,.0f}",
+            f"{part['bytes'] / 1000:,.1f}",
+            f"{part['traffic_us']:.1f}",
+            f"{part['operations_us']:.1f}",
+        ]
+        for name, part in entries_of(results, "limit")[-1]["floor_per_row"].items()
+        if part["count"]
+    ]
+    return markdown(["of a row", "count", "kB", "reading: µs", "operations: µs"], rows)
+
+
+def rates_table(results: Path) -> str:
+    """How fast the machine is."""
+    rates = entries_of(results, "limit")[-1]["rates"]
+    rows = [
+        [access, f"{rates[name] / 1e9:.1f} {'GB' if name.startswith('read') else 'billion'}"]
+        for name, access in ACCESSES.items()
+    ]
+    return markdown(["access", "in a second"], rows)
+
+
+def whole_run_table(results: Path) -> str:
+    """Stage by stage: seconds, core-seconds, what is useful, and peaks."""
+    entries = [entry for entry in entries_of(results, "whole_run") if entry["rows"] in SIZES_IN_FULL]
+    entries = entries or entries_of(results, "whole_run")
+    header = ["stage"]
+    for entry in entries:
+        header += [f"{entry['rows']:,} lines: s", "core-s", "idle", "peak MB"]
+    rows = [
+        [name, *(cell for entry in entries for cell in stage_cells(entry["stages"][name]))]
+        for name in entries[0]["stages"]
+    ]
+    rows.append(["start and end", *(c for e in entries for c in (*outside_cells(e["outside_stages"]), ""))])
+    rows.append(["**all**", *(cell for entry in entries for cell in total_cells(entry))])
+    return markdown(header, rows)
+
+
+def stage_cells(stage: Entry) -> list[str]:
+    """Cells of one stage of one size."""
+    return [*outside_cells(stage), f"{stage['peak_bytes'] / 1e6:.0f}"]
+
+
+def outside_cells(stage: Entry) -> list[str]:
+    """Elapsed, core- and idle seconds."""
+    return [f"{stage[name]:.1f}" for name in ("seconds", "core_seconds", "idle_seconds")]
+
+
+def total_cells(entry: Entry) -> list[str]:
+    """Cells of a whole run."""
+    idle = entry["workers"] * entry["seconds"] - entry["core_seconds"]
+    return [
+        f"{entry['seconds']:.0f}",
+        f"{entry['core_seconds']:.0f}",
+        f"{idle:.0f}",
+        f"{entry['largest_peak_bytes'] / 1e6:.0f}",
+    ]
+
+
+def ratio_table(results: Path) -> str:
+    """What a run takes over what search and hashing alone would."""
+    rows = [
+        [
+            f"{entry['rows']:,}",
+            f"{entry['seconds']:.1f}",
+            f"{entry['useful_seconds']:.1f}",
+            f"{entry['core_seconds'] - entry['useful_seconds']:.1f}",
+            f"{entry['waited_seconds']:.1f}",
+            f"{entry['ratio']:.2f}",
+            f"{entry['undisturbed_ratio']:.2f}",
+        ]
+        for entry in entries_of(results, "whole_run")
+    ]
+    header = ["lines", "s", "search and hashing: core-s", "all else: core-s", "a worker waited: s"]
+    return markdown([*header, "ratio", "undisturbed"], rows)
+
+
+def machine_line(results: Path) -> str:
+    """The machine and versions of the kernel's results."""
+    content: dict[str, Any] = json.loads((results / "kernel.json").read_text(encoding="utf-8"))
+    machine, versions = content["machine"], content["versions"]
+    caches = ", ".join(f"{cache_size(size)} of {level}" for level, size in machine["caches"].items())
+    named = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "novelty-dask")
+    return f"{machine['processor']}, {machine['cores']} cores, {caches}; {named}."
+
+
+def cache_size(size: str) -> str:
+    """A size as the system names it, in words.
+
+    >>> cache_size("48K"), cache_size("2048K")
+    ('48 KB', '2 MB')
+    """
+    kilobytes = int(size.removesuffix("K"))
+    return f"{kilobytes} KB" if kilobytes < 1024 else f"{kilobytes // 1024} MB"
+
+
+TABLES: dict[str, Table] = {
+    "machine": machine_line,
+    "search": search_table,
+    "features": lambda results: search_table(results, None),
+    "memory": memory_table,
+    "counts": counts_table,
+    "growth": growth_table,
+    "hard-rows": hard_rows_table,
+    "by-similarity": by_similarity_table,
+    "limit": limit_table,
+    "limit-counts": limit_counts_table,
+    "rates": rates_table,
+    "whole-run": whole_run_table,
+    "ratio": ratio_table,
+}
+
+
+def fill(text: str, results: Path = RESULTS) -> str:
+    """A document with its tables made anew."""
+
+    def made(found: re.Match[str]) -> str:
+        return f"<!-- table {found[1]} -->\n\n{TABLES[found[1]](results)}\n\n<!-- end -->"
+
+    return re.sub(r"<!-- table ([\w-]+) -->\n.*?<!-- end -->", made, text, flags=re.DOTALL)
+
+
+@click.command(help=__doc__)
+@click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Folder of the JSON files.")
+@click.option(
+    "--document", default=DOCUMENT, type=click.Path(path_type=Path), help="What to write them into."
+)
+def main(results: Path, document: Path) -> None:
+    """Write the tables into the document."""
+    document.write_text(fill(document.read_text(encoding="utf-8"), results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Each benchmark runs, at a tiny size on a made corpus, and leaves the figures that documents name."""
+
+import doctest
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from click.testing import CliRunner
+
+from novelty_dask.kernels.topk import Work
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "benchmarks"
+RESULTS = FOLDER / "results"
+COUNTS = set(Work._fields)
+
+
+@pytest.fixture(autouse=True)
+def made_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks can be imported, and know no real corpus."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.delenv("NOVELTY_CORPORA", raising=False)
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def run(name: str, output: Path, *arguments: str) -> list[dict[str, Any]]:
+    """Entries that a benchmark leaves, run in this process."""
+    done = CliRunner().invoke(load(name).main, [*arguments, "--output", str(output)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return entries(output)
+
+
+def entries(output: Path) -> list[dict[str, Any]]:
+    content = json.loads(output.read_text(encoding="utf-8"))
+    assert content["corpus"] == "made"
+    assert content["machine"]["cores"] == os.cpu_count()
+    assert content["versions"]["numpy"] == np.__version__
+    found: list[dict[str, Any]] = content["entries"]
+    return found
+
+
+def test_the_kernel_is_measured_beside_what_is_installed_and_results_add_up(tmp_path: Path) -> None:
+    output = tmp_path / "kernel.json"
+    command = [sys.executable, str(FOLDER / "kernel.py"), "--features", "word:1-2", "--output", str(output)]
+    for arguments in (["--rows", "1500"], ["--rows", "3000", "--alone"]):
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    found = entries(output)
+    assert [entry["rows"] for entry in found if entry["name"] == "novelty_dask"] == [1500, 3000]
+    assert {entry["name"] for entry in found} <= {"novelty_dask", "sp_matmul_rs", "sparse_dot_topn"}
+    for entry in found:
+        assert (entry["features"], entry["k"]) == ("word:1-2", 10)
+        assert entry["core_seconds"] > 0
+        assert entry["peak_bytes"] > 10**7
+        assert set(entry.get("work", COUNTS)) == COUNTS
+    assert "novelty_dask" in done.stdout
+
+
+def test_what_disagrees_is_not_timed(tmp_path: Path) -> None:
+    kernel = load("kernel")
+    np.savez(tmp_path / "novelty_dask.npz", rows=np.arange(3), kth=np.float32([0.1, 0.2, 0.3]))
+    np.savez(tmp_path / "other.npz", rows=np.array([0, 2]), kth=np.float32([0.1, 0.30001]))
+    with pytest.raises(SystemExit, match="differ"):
+        kernel.check(tmp_path / "matrix.npz", ["novelty_dask", "other"])
+
+
+def test_large_corpora_are_sampled_by_enough_queries_for_cache_tiles() -> None:
+    kernel = load("kernel")
+    X = sp.csr_matrix((400_000, 50_000), dtype=np.float32)
+    X.data, X.indices = np.ones(800_000, np.float32), np.zeros(800_000, np.int32)
+    X.indptr = np.arange(0, 800_001, 2, dtype=np.int32)
+    queries = kernel.choose_queries("sp_matmul_rs", X)
+    assert 2 * queries >= 2 * 50_000
+    assert kernel.choose_queries("sparse_dot_topn", X) == kernel.LEAST_QUERIES
+    assert kernel.choose_queries("novelty_dask", X) is None
+    assert kernel.choose_queries("sp_matmul_rs", X[:1000]) is None
+
+
+def test_growth_is_the_power_of_the_rows() -> None:
+    kernel = load("kernel")
+    same = {"name": "novelty_dask", "features": "char:3-3", "k": 10}
+    sizes = [{**same, "rows": rows, "core_seconds": 1e-9 * rows**1.5} for rows in (1000, 8000)]
+    [(_, _, exponent)] = kernel.growth([*sizes, {**sizes[0], "k": 1}])
+    assert exponent == pytest.approx(1.5)
+
+
+def test_single_rows_add_up_to_the_whole(tmp_path: Path) -> None:
+    sizes = ["--rows", "3000", "--chunks", "12", "--chunk-rows", "128", "--every", "2"]
+    [entry] = run("hard_rows", tmp_path / "hard_rows.json", *sizes)
+    assert (entry["rows"], entry["timed_rows"], entry["single_rows"]) == (3000, 1536, 768)
+    assert 0.3 < entry["modeled_over_measured"] < 3
+    of_counts = entry["counts_of_single_over_timed"]
+    assert of_counts["visits"] == 1
+    assert all(0.8 < of_counts[name] < 1.25 for name in COUNTS - {"seeded"})
+    shares = list(entry["share_of_costliest"].values())
+    assert shares == sorted(shares)
+    assert entry["curve"][-1] == pytest.approx(1)
+    for name in ("by_kth_similarity", "by_novelty"):
+        assert sum(part["share_of_rows"] for part in entry[name]) == pytest.approx(1)
+        assert sum(part["share_of_time"] for part in entry[name]) == pytest.approx(1)
+
+
+def test_known_thresholds_need_no_more_than_found_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates, touches = load("rates"), load("limit").TOUCHES
+    monkeypatch.setattr(rates, "LEAST_SECONDS", 1e-4)
+    monkeypatch.setattr(rates, "REPEATS", 1)
+    monkeypatch.setattr(rates, "STREAMS", dict.fromkeys(rates.STREAMS, 2**16))
+    assert set(touches) == COUNTS - {"multiply_adds"} | {"lists", "maxima", "dense", "vectors"}
+    [entry] = run("limit", tmp_path / "limit.json", "--rows", "2000", "--chunks", "4", "--chunk-rows", "100")
+    found, known = (entry["counts_per_row"][name] for name in ("as_it_is", "thresholds_known"))
+    assert set(found) == set(known) == COUNTS
+    floors = entry["floor_per_row"]
+    assert set(floors) == set(touches)
+    steps = sum(floors[name]["count"] for name in ("maxima", "dense", "vectors"))
+    assert steps == pytest.approx(known["multiply_adds"])
+    assert min(floors[name]["count"] for name in ("lists", "maxima", "vectors")) > 0
+    assert 0 < sum(known.values()) < sum(found.values())
+    assert entry["core_seconds"]["floor_of_operations"] > 0
+
+
+def test_all_seconds_of_all_workers_are_accounted_for(tmp_path: Path) -> None:
+    [entry] = run("whole_run", tmp_path / "whole_run.json", "--rows", "2000", "--workers", "1")
+    parts = [*entry["stages"].values(), entry["outside_stages"]]
+    spent = sum(part["core_seconds"] + part["idle_seconds"] for part in parts)
+    assert spent == pytest.approx(entry["seconds"], rel=1e-6)
+    assert sum(part["core_seconds"] for part in parts) == pytest.approx(entry["core_seconds"], rel=1e-6)
+    assert entry["useful_seconds"] < entry["core_seconds"]
+    assert entry["ratio"] == pytest.approx(entry["seconds"] / entry["useful_seconds"])
+    assert 0 < entry["undisturbed_ratio"] <= entry["ratio"]
+    assert entry["largest_peak_bytes"] > 10**8
+
+
+def test_results_of_another_machine_are_not_mixed(tmp_path: Path) -> None:
+    results = load("results")
+    output = tmp_path / "results.json"
+    results.add_entries(output, "made", [{"rows": 1}], ["rows"])
+    results.add_entries(output, "made", [{"rows": 1, "again": True}], ["rows"])
+    assert entries(output) == [{"rows": 1, "again": True}]
+    with pytest.raises(SystemExit, match="another corpus"):
+        results.add_entries(output, "real.txt", [{"rows": 1}], ["rows"])
+
+
+def test_the_tables_of_the_document_are_those_of_the_results() -> None:
+    tables = load("tables")
+    document = tables.DOCUMENT.read_text(encoding="utf-8")
+    assert tables.fill(document) == document, "run python benchmarks/tables.py"
+    assert set(re.findall(r"<!-- table ([\w-]+) -->", document)) == set(tables.TABLES)
+
+
+@pytest.mark.parametrize("name", ["matrices", "tables"])
+def test_examples_are_right(name: str) -> None:
+    assert doctest.testmod(load(name)).failed == 0
+
+
+def test_plots_are_small_and_the_same_every_time(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    plots = load("plots")
+    drawn = []
+    for folder in (tmp_path / "once", tmp_path / "again"):
+        done = CliRunner().invoke(plots.main, ["--images", str(folder)], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        drawn.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert drawn[0] == drawn[1]
+    assert {name.removesuffix(".svg") for name in drawn[0]} == set(plots.PLOTS)
+    assert max(map(len, drawn[0].values())) < 60_000
+    document = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert all(f"](images/{name})" in document for name in drawn[0])
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    commands = {
+        path.name for path in FOLDER.glob("*.py") if "@click.command" in path.read_text(encoding="utf-8")
+    }
+    assert {name for name in commands if f"python benchmarks/{name}" not in readme} == set()
