@@ -107,7 +107,7 @@ class Stages:
         """What else there is to hear."""
         return getattr(self.listener, name)
 
-    def stage_started(self, stage: str, total: int | None) -> None:
+    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
         """Begin."""
         self.began = self.account.begin()
 

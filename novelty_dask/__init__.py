@@ -10,18 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from novelty_dask import datasets, errors
-    from novelty_dask.api import plan, score
+    from novelty_dask.api import plan, resume, score
     from novelty_dask.exports import export
     from novelty_dask.kernels.dense import cosine_similarity
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
+    from novelty_dask.upkeep import clean, status, verify
 
-__all__ = ["Run", "Settings", "cosine_similarity", "datasets", "errors", "export", "open", "plan", "score"]
+__all__ = [
+    "Run",
+    "Settings",
+    "clean",
+    "cosine_similarity",
+    "datasets",
+    "errors",
+    "export",
+    "open",
+    "plan",
+    "resume",
+    "score",
+    "status",
+    "verify",
+]
 
 _HOMES = {
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
+    "clean": "novelty_dask.upkeep:clean",
     "cosine_similarity": "novelty_dask.kernels.dense:cosine_similarity",
     "datasets": "novelty_dask.datasets:",
     "errors": "novelty_dask.errors:",
@@ -29,7 +45,10 @@ _HOMES = {
     "exports": "novelty_dask.exports:",
     "open": "novelty_dask.run:open_run",
     "plan": "novelty_dask.api:plan",
+    "resume": "novelty_dask.api:resume",
     "score": "novelty_dask.api:score",
+    "status": "novelty_dask.upkeep:status",
+    "verify": "novelty_dask.upkeep:verify",
 }
 
 

@@ -1,37 +1,32 @@
 """What Python users call: score sources into a run, open a run, plan without running."""
 
 import shutil
-import sys
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import InputError
+from novelty_dask.errors import InputError, without_secrets
 from novelty_dask.events import Listener, Silence
-from novelty_dask.execution import clusters
-from novelty_dask.execution.executors import Executor
-from novelty_dask.pipeline import Pipeline
-from novelty_dask.planning.memory import Budget, Extent, fit
+from novelty_dask.planning.memory import Extent
 from novelty_dask.planning.summary import RunPlan, make_run_plan
 from novelty_dask.run import Run
+from novelty_dask.runner import local_resources, make_budget, work
 from novelty_dask.settings import Settings
-from novelty_dask.storage.estimate import COMPRESSION_RATIO, estimate_lines
+from novelty_dask.storage.estimate import estimate_lines
+from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import (
-    Manifest,
+    StoredRun,
     absolute_url,
     check_same,
     create_run,
     find_run,
     is_inside,
-    open_group,
-    read_manifest,
-    remove_run,
-    work_url,
+    open_stored,
 )
-from novelty_dask.storage.sources import STDIN, Source, find_sources, spool
+from novelty_dask.storage.sources import STDIN, Source, find_sources
+from novelty_dask.storage.spool import identify, standard_input
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -87,6 +82,8 @@ def score(
     """
     checked = Settings.make(**settings)
     if client is None and checked.scheduler:
+        from novelty_dask.execution import clusters  # noqa: PLC0415 - Distributed takes long to import
+
         with clusters.connect(checked.scheduler) as client:
             return score(sources, out, client=client, listener=listener, **settings)
     if out is not None:
@@ -124,9 +121,9 @@ def plan(sources: Sources, **settings: Any) -> RunPlan:
     if any(source.url == STDIN for source in found):
         message = "Standard input can't be planned for, as it can be read only once; name files."
         raise InputError(message)
-    resources = _local_resources(found, checked)
+    resources = local_resources(found, checked)
     return make_run_plan(
-        _budget(checked, resources), Extent(*estimate_lines(found)), checked.block_rows, resources.workers
+        make_budget(checked, resources), Extent(*estimate_lines(found)), checked.block_rows, resources.workers
     )
 
 
@@ -135,77 +132,72 @@ def _score(
 ) -> Run:
     """Make, go on with, or just open the run of some sources."""
     found = [source for source in find_sources(names) if not is_inside(source.url, url)]
-    manifest = Manifest(settings.result, [source._asdict() for source in found])
-    if find_run(url):
-        stored = read_manifest(open_group(url))
-        check_same(url, stored, manifest)
-        if stored.is_complete:
-            return Run(url)
-    with _run_folder(url, manifest):
-        files = [_spooled(source, url) for source in found]
-        if client is None:
-            resources = _local_resources(files, settings)
-        else:
-            resources = clusters.client_resources(client, settings.memory_limit)
-        budget = _budget(settings, resources)
-        fit(budget, [Extent(*estimate_lines(files))], settings.block_rows)
-        with _executor(client, resources) as (executor, dashboard):
-            if dashboard:
-                listener.note(f"Dashboard: {dashboard}")
-            Pipeline(url, executor, listener).run(files, budget, settings.block_rows)
+    stored = find_run(url)
+    found = [_identified(source, stored) for source in found]
+    wanted = Manifest(settings.result, [_shown(source) for source in found])
+    if stored is None:
+        stored = create_run(url, wanted)
+    else:
+        check_same(stored, wanted)
+    if not stored.manifest.is_complete:
+        work(stored, settings, client, listener, found)
     return Run(url)
 
 
-def _spooled(source: Source, url: str) -> Source:
-    """The source as a file, also where it is standard input."""
-    return spool(sys.stdin.buffer, work_url(url, "stdin")) if source.url == STDIN else source
+def _shown(source: Source) -> dict[str, Any]:
+    """A source as its run keeps it: what its URL may hold of passwords and tokens is left out."""
+    return {**source._asdict(), "url": without_secrets(source.url)}
 
 
-@contextmanager
-def _run_folder(url: str, manifest: Manifest) -> Iterator[None]:
-    """Make the run if need be; remove it again if it fails before anything in it is worth keeping."""
-    if not find_run(url):
-        create_run(url, manifest)
-    try:
-        yield
-    except BaseException:
-        if not read_manifest(open_group(url)).has_rows:
-            remove_run(url)
-        raise
+def _identified(source: Source, stored: StoredRun | None) -> Source:
+    """The source, with a hash of standard input where there is one of an earlier."""
+    earlier = stored and any(each["url"] == STDIN and each["version"] for each in stored.manifest.sources)
+    return identify(standard_input()) if earlier and source.url == STDIN else source
 
 
-@contextmanager
-def _executor(
-    client: "Client | None", resources: clusters.Resources
-) -> Iterator[tuple[Executor, str | None]]:
-    """What runs the tasks: the client's scheduler, or what this machine gives."""
-    if client is not None:
-        executor = clusters.client_executor(client)
-        try:
-            yield executor, client.dashboard_link
-        finally:
-            executor.settle()
+def resume(
+    run: str | PathLike[str],
+    *,
+    client: "Client | None" = None,
+    listener: Listener | None = None,
+    take_over: bool = False,
+    **settings: Any,
+) -> Run:
+    """Do what is missing of a run, or damaged.
+
+    Parameters
+    ----------
+    run : str or path
+        Path or URL of the run.
+    client : distributed.Client, optional
+        Works on its scheduler.
+    listener : Listener, optional
+        Hears of the progress.
+    take_over : bool
+        Whether to succeed a client on another host that is known to be dead, after a minute of silence.
+    **settings
+        Fields of `Settings` that do not change numbers; those that do are the run's.
+
+    Returns
+    -------
+    Run
+        The complete run.
+
+    Raises
+    ------
+    SettingsError, InputError, BudgetError, StoreError, ClusterError
+        As their names say.
+    """
+    stored = open_stored(fspath(run))
+    checked = Settings.make(**{**settings, **stored.manifest.settings})
+    if client is None and checked.scheduler:
+        from novelty_dask.execution import clusters  # noqa: PLC0415 - Distributed takes long to import
+
+        with clusters.connect(checked.scheduler) as client:
+            work(stored, checked, client, listener or Silence(), take_over=take_over)
     else:
-        with clusters.open_executor(resources) as opened:
-            yield opened
-
-
-def _local_resources(found: list[Source], settings: Settings) -> clusters.Resources:
-    """What this machine gives to some sources."""
-    n_bytes = sum(source.n_bytes * (COMPRESSION_RATIO if source.compression else 1) for source in found)
-    return clusters.local_resources(n_bytes, settings.workers, settings.threads, settings.memory_limit)
-
-
-def _budget(settings: Settings, resources: clusters.Resources) -> Budget:
-    """What a worker may use, and what its memory depends on."""
-    shortest, longest = settings.ngram_range
-    return Budget(
-        n_neighbors=settings.n_neighbors,
-        n_features=settings.n_features,
-        ngram_sizes=longest - shortest + 1,
-        threads=resources.threads,
-        limit=resources.memory_limit,
-    )
+        work(stored, checked, client, listener or Silence(), take_over=take_over)
+    return Run(stored.url)
 
 
 def _names(sources: Sources) -> list[str]:

@@ -6,7 +6,8 @@
     ├── SettingsError   (also ValueError)    a setting is unknown or impossible
     ├── BudgetError     (also ValueError)    projected memory is over the limit
     ├── InputError      (also ValueError)    a source is missing, unreadable or holds no URL
-    ├── StoreError      (also OSError)       a run on disk is absent, foreign, unfinished or damaged
+    ├── StoreError      (also OSError)       a run on disk is absent, foreign, unfinished or not writable
+    │   └── DamageError                      data of a run are not what was written
     └── ClusterError    (also RuntimeError)  the scheduler or its workers failed or can't be reached
 
 Each message is one sentence that says what is wrong and what to do, and tells no secret: messages end up
@@ -14,6 +15,7 @@ in logs, and URLs may hold passwords, tokens and signatures.
 """
 
 import re
+from typing import Self
 
 _USER = re.compile(r"://[^/?#\s]*@")
 _SECRET = re.compile(
@@ -23,13 +25,17 @@ _SECRET = re.compile(
 )
 
 
+HIDDEN = "***"
+"""What stands where a secret was."""
+
+
 def without_secrets(text: str) -> str:
     """The text with the user names, passwords, tokens and signatures of its URLs left out.
 
     >>> without_secrets("Can't read 'https://me:pw@a.example/x?X-Amz-Signature=1f&page=2'.")
     "Can't read 'https://***@a.example/x?X-Amz-Signature=***&page=2'."
     """
-    return _SECRET.sub(r"\1***", _USER.sub("://***@", text))
+    return _SECRET.sub(rf"\1{HIDDEN}", _USER.sub(f"://{HIDDEN}@", text))
 
 
 class NoveltyError(Exception):
@@ -59,6 +65,30 @@ class InputError(NoveltyError, ValueError):
 
 class StoreError(NoveltyError, OSError):
     """A path holds no run, an unfinished run, another run, or damaged data."""
+
+
+class DamageError(StoreError):
+    """Data of a run are missing, or are not what was written.
+
+    Attributes
+    ----------
+    stage, item : str
+        The task that made them.
+    """
+
+    def __init__(self, message: str, stage: str = "", item: str = "") -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.item = item
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        """As a task's error travels from a worker."""
+        return type(self), (str(self), self.stage, self.item)
+
+    @classmethod
+    def of(cls, task: tuple[str, str], key: str, what: str) -> Self:
+        """What is wrong with an object of a task."""
+        return cls(f"{key!r} {what}; `novelty resume` makes it again.", *task)
 
 
 class ClusterError(NoveltyError, RuntimeError):

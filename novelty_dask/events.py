@@ -6,8 +6,8 @@ from typing import Protocol
 class Listener(Protocol):
     """Hears how far a run is."""
 
-    def stage_started(self, stage: str, total: int | None) -> None:
-        """A stage of so many tasks begins; None where their number is not known."""
+    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
+        """A stage of so many tasks begins, some done before; None where their number is not known."""
         ...
 
     def stage_advanced(self, stage: str) -> None:
@@ -26,7 +26,7 @@ class Listener(Protocol):
 class Silence:
     """A listener that does nothing."""
 
-    def stage_started(self, stage: str, total: int | None) -> None:
+    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
         """Do nothing."""
 
     def stage_advanced(self, stage: str) -> None:

@@ -114,8 +114,7 @@ def open_results(run: AnyRun) -> Results:
     StoreError
         There is no run, or it is not complete.
     """
-    group, _ = open_complete(_url(run))
-    return Results(group)
+    return Results(open_complete(_url(run)).group())
 
 
 def _url(run: AnyRun) -> str:

@@ -64,9 +64,9 @@ class Bars:
         """Stop; what was drawn remains."""
         self._progress.stop()
 
-    def stage_started(self, stage: str, total: int | None) -> None:
+    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
         """Add a bar."""
-        self._bars[stage] = self._progress.add_task(stage, total=total)
+        self._bars[stage] = self._progress.add_task(stage, total=total, completed=done)
 
     def stage_advanced(self, stage: str) -> None:
         """Move a bar."""
@@ -111,11 +111,12 @@ class Lines:
         self._done = 0
         self._total: int | None = None
 
-    def stage_started(self, stage: str, total: int | None) -> None:
+    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
         """Write that a stage starts."""
         self._started = self._last_line = self._clock()
-        self._done, self._total = 0, total
-        self._write(f"{stage}: started" if total is None else f"{stage}: started, {_tasks(total)}")
+        self._done, self._total = 0, None if total is None else total - done
+        tasks = "" if total is None else f", {_tasks(total)}"
+        self._write(f"{stage}: started{tasks}" + (f", {done:,} done before" if done else ""))
 
     def stage_advanced(self, stage: str) -> None:
         """Write how far a stage is, unless that was written a moment ago."""

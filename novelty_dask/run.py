@@ -4,15 +4,13 @@ import html
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
-
-from novelty_dask.execution.frames import to_dataframe
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.results import Results
 from novelty_dask.storage.runs import open_complete
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
+    import pandas as pd
 
 
 class NeighborArrays(NamedTuple):
@@ -76,7 +74,9 @@ class Run:
     """
 
     def __init__(self, url: str) -> None:
-        group, self.manifest = open_complete(url)
+        stored = open_complete(url)
+        self.manifest = stored.manifest
+        group = stored.group()
         self.url = url
         self._results = Results(group)
         self.urls = array(group, "rows/url")
@@ -89,7 +89,7 @@ class Run:
         """Number of rows."""
         return self._results.n_rows
 
-    def top(self, n: int = 20) -> pd.DataFrame:
+    def top(self, n: int = 20) -> "pd.DataFrame":
         """The most novel rows, ties by row.
 
         Returns
@@ -108,6 +108,8 @@ class Run:
         lists : bool
             Whether to add the columns neighbor_urls and neighbor_similarities.
         """
+        from novelty_dask.execution.frames import to_dataframe  # noqa: PLC0415 - takes long to import
+
         return to_dataframe(self.url, lists=lists)
 
     def __repr__(self) -> str:

@@ -1,16 +1,15 @@
-"""The stages as data: what each creates, which tasks it has, and what it makes superfluous."""
+"""The stages that follow the sorting, as data: tasks, what each needs, and what they make superfluous."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from novelty_dask.execution import compare, vectorize
-from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage import blocks
+from novelty_dask.execution.tasks import Job, Work
+from novelty_dask.planning.needs import StageItems
+from novelty_dask.planning.tiles import Tile, TilePlan
+from novelty_dask.storage.layout import WHOLE, tile_item
 from novelty_dask.storage.tables import Table
-
-Task = Callable[[str, Any], dict[str, float]]
-"""A task takes the URL of its run and an item of ids, and returns figures to add up."""
 
 
 @dataclass(frozen=True)
@@ -21,74 +20,100 @@ class Stage:
     ----------
     name : str
         As people see it, here and on the dashboard.
-    creates : sequence of ArraySpec
-        Arrays to create before its tasks start.
-    phases : sequence of (Task, items)
-        Tasks to call, each for its items; a phase starts when the one before has ended.
-    removes : sequence of str
-        Arrays that nobody needs after it.
+    work : callable
+        What each task does.
+    jobs : sequence of Job
+        Its tasks, in the order in which they should be begun.
+    inputs : callable
+        What an item needs: pairs of an earlier stage, or this one, and an item.
+    removes : mapping
+        Stages whose results nobody needs after it, and the arrays that hold them.
+    may_fail : bool
+        Whether the rest is worth having without some of its tasks.
     """
 
     name: str
-    creates: Sequence[blocks.ArraySpec]
-    phases: Sequence[tuple[Task, Sequence[Any]]]
-    removes: Sequence[str] = ()
+    work: Work
+    jobs: Sequence[Job]
+    inputs: Callable[[str], Iterable[tuple[str, str]]]
+    removes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    may_fail: bool = False
 
     @property
-    def n_tasks(self) -> int:
-        """Number of tasks."""
-        return sum(len(items) for _, items in self.phases)
+    def items(self) -> StageItems:
+        """Its items and what they need."""
+        return StageItems(self.name, [job.item for job in self.jobs], self.inputs)
 
 
-def make_stages(plan: TilePlan, settings: dict[str, Any], tables: Sequence[Table]) -> list[Stage]:
+def make_stages(plan: TilePlan, tables: Sequence[Table] = ()) -> list[Stage]:
     """The stages that follow the sorting.
 
     Parameters
     ----------
     plan : TilePlan
         How the rows are cut into blocks and tiles.
-    settings : dict
-        The settings that change numbers.
     tables : sequence of Table
-        The sorted rows; empty when they are stored in blocks already.
+        The sorted rows; not needed where they are stored in blocks already.
     """
-    n_blocks, rows, n_rows = plan.n_blocks, plan.block_rows, plan.n_rows
-    n_features, k = settings["n_features"], settings["n_neighbors"]
-    column_parts = range(-(-n_features // blocks.COLUMNS_CHUNK))
+    blocks = [Job(str(block), block) for block in range(plan.n_blocks)]
+    rows = list(vectorize.block_rows(tables, plan)) if tables else [None] * plan.n_blocks
     return [
         Stage(
             name="vectorize",
-            creates=[
-                *blocks.row_specs(n_rows, rows),
-                *blocks.sparse_specs("counts", n_blocks, rows, "uint32"),
-                *blocks.frequency_specs(n_features, n_blocks),
-            ],
-            phases=[(vectorize.vectorize, list(vectorize.block_rows(tables, plan)) if tables else [])],
+            work=vectorize.vectorize,
+            jobs=[Job(str(block), part) for block, part in enumerate(rows)],
+            inputs=lambda _item: [],
+            removes={"sort": ["work"], "ingest": []},
         ),
         Stage(
-            name="document-frequency",
-            creates=blocks.column_specs(n_features),
-            phases=[(vectorize.sum_frequency, column_parts), (vectorize.order, [None])],
-            removes=["partial_frequency"],
+            name="columns",
+            work=vectorize.order,
+            jobs=[Job(WHOLE)],
+            inputs=lambda _item: [("vectorize", block.item) for block in blocks],
         ),
         Stage(
             name="weigh",
-            creates=blocks.sparse_specs("weights", n_blocks, rows, "float32"),
-            phases=[(vectorize.weigh_block, range(n_blocks))],
-            removes=["counts"],
+            work=vectorize.weigh_block,
+            jobs=blocks,
+            inputs=lambda item: [("vectorize", item), ("columns", WHOLE)],
         ),
         Stage(
             name="compare",
-            creates=blocks.neighbor_specs("strips", (plan.n_groups, n_rows, k), rows),
-            phases=[(compare.compare, plan.first_tiles()), (compare.compare, plan.later_tiles())],
+            work=compare.compare,
+            jobs=[Job(tile_item(tile), tile) for tile in [*plan.first_tiles(), *plan.later_tiles()]],
+            inputs=_tile_inputs,
+            may_fail=True,
         ),
         Stage(
             name="merge",
-            creates=[
-                *blocks.neighbor_specs("neighbors", (n_rows, k), rows),
-                *blocks.novelty_specs(n_rows, rows),
-            ],
-            phases=[(compare.merge_block, range(n_blocks))],
-            removes=["strips"],
+            work=compare.merge_block,
+            jobs=blocks,
+            inputs=lambda item: _merge_inputs(plan, int(item)),
+            removes={"compare": ["strips"]},
         ),
     ]
+
+
+def lasting(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages of which the results are kept."""
+    removed = {name for stage in stages for name in stage.removes}
+    return [stage for stage in stages if stage.name not in removed]
+
+
+def _tile_inputs(item: str) -> list[tuple[str, str]]:
+    """What a tile needs: the first tile of its span.
+
+    The weights of its blocks are kept, hence wanted anyway and there by then; to name those of each tile
+    would take the longest of all planning.
+    """
+    span, _, group = item.partition("-")
+    return [("compare", f"{span}-0")] if group != "0" else []
+
+
+def _merge_inputs(plan: TilePlan, block: int) -> list[tuple[str, str]]:
+    """What the neighbors of a block need: all tiles of its span, and which of its rows are zero."""
+    span = block // plan.span_blocks
+    tiles: list[tuple[str, Any]] = [
+        ("compare", tile_item(Tile(span, group))) for group in range(plan.n_groups)
+    ]
+    return [*tiles, ("weigh", str(block))]

@@ -1,6 +1,7 @@
 import gc
 import gzip
 import io
+import json
 import os
 import shutil
 import sys
@@ -19,10 +20,10 @@ from novelty_dask.events import Silence
 from novelty_dask.planning import tiles
 from novelty_dask.storage import estimate
 from novelty_dask.storage.blocks import array
-from novelty_dask.storage.runs import open_group, read_manifest
+from novelty_dask.storage.runs import open_stored
 from tests.test_exact import content, write
 
-STAGES = ["ingest", "sort", "vectorize", "document-frequency", "weigh", "compare", "merge"]
+STAGES = ["ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"]
 URLS, _ = novelty_dask.datasets.make_urls(600, seed=9)
 
 
@@ -31,12 +32,14 @@ class Recorder(Silence):
 
     def __init__(self, advanced: Callable[[str, int], None] = lambda stage, count: None) -> None:
         self.stages: list[str] = []
+        self.totals: dict[str, tuple[int | None, int]] = {}
         self.notes: list[str] = []
         self.advanced = advanced
         self.count = 0
 
-    def stage_started(self, stage: str, total: int | None) -> None:
+    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
         self.stages.append(stage)
+        self.totals[stage] = (total, done)
         self.count = 0
 
     def stage_advanced(self, stage: str) -> None:
@@ -60,7 +63,12 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 @pytest.fixture
 def many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several groups of several blocks, also for few rows."""
-    monkeypatch.setattr(tiles, "TARGET_TILE_PAIRS", 1)
+    monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
+    """Let lines be standard input."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
 
 
 def snapshot(path: Path) -> dict[str, bytes]:
@@ -94,13 +102,42 @@ def test_sources_may_be_named_in_any_way(
 def test_standard_input_is_a_source(
     tmp_path: Path, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    piped = io.TextIOWrapper(io.BytesIO("\n".join(URLS).encode()))
-    monkeypatch.setattr(sys, "stdin", piped)
-    run = novelty_dask.score("-", tmp_path / "run.zarr")
-    assert content(run) == expected
-    assert not (tmp_path / "run.zarr" / "work").exists()
-    with pytest.raises(StoreError, match="its standard input can't be compared"):
-        novelty_dask.score("-", tmp_path / "run.zarr")
+    for _ in range(2):
+        pipe(monkeypatch, URLS)
+        listener = Recorder()
+        run = novelty_dask.score("-", tmp_path / "run.zarr", listener=listener)
+        assert content(run) == expected
+        assert not (tmp_path / "run.zarr" / "work").exists()
+    assert listener.stages == []
+    before = snapshot(tmp_path)
+    for others in (URLS[1:], [*URLS, "b.example"], [], ["X" + URLS[0][1:], *URLS[1:]]):
+        pipe(monkeypatch, others)
+        with pytest.raises(
+            StoreError, match=r"holds another run \(the sources are others, or have changed\)"
+        ):
+            novelty_dask.score("-", tmp_path / "run.zarr")
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("stage", ["ingest", "vectorize", "merge"])
+def test_a_stopped_run_of_standard_input_goes_on_without_it_or_with_the_same(
+    tmp_path: Path, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    for number, resumes in enumerate((True, False)):
+        out = tmp_path / f"{number}.zarr"
+        pipe(monkeypatch, URLS)
+        with pytest.raises(KeyboardInterrupt):
+            novelty_dask.score("-", out, listener=stop_at(stage, 1), block_rows=64)
+        pipe(monkeypatch, ["b.example"])
+        with pytest.raises(StoreError, match="the sources are others, or have changed"):
+            novelty_dask.score("-", out, block_rows=64)
+        if resumes:
+            monkeypatch.setattr(sys, "stdin", None)
+            assert content(novelty_dask.resume(out)) == expected
+        else:
+            pipe(monkeypatch, URLS)
+            assert content(novelty_dask.score("-", out)) == expected
+        assert not (out / "work").exists()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +160,7 @@ def test_counts_are_in_the_manifest(tmp_path: Path) -> None:
     run = novelty_dask.score(tmp_path / "a.txt")
     rejected = {"blank": 1, "invalid-utf8": 1}
     assert run.manifest.counts == {"lines": 5, "rows": 2, "duplicates": 1, "rejected": rejected}
-    assert array(open_group(run.url), "rejected/line")[:].tolist() == [1, 3]
+    assert array(open_stored(run.url).group(), "rejected/line")[:].tolist() == [1, 3]
 
 
 def test_stages_are_followed_and_measured(source: str, tmp_path: Path, many_tiles: None) -> None:
@@ -135,9 +172,17 @@ def test_stages_are_followed_and_measured(source: str, tmp_path: Path, many_tile
     tasks = {stage: measured["tasks"] for stage, measured in run.manifest.stages.items()}
     assert tasks["compare"] == plan.n_spans * plan.n_groups
     assert tasks["vectorize"] == tasks["weigh"] == tasks["merge"] == plan.n_blocks == 10
+    assert listener.totals == {stage: (None if stage == "sort" else tasks[stage], 0) for stage in STAGES}
     assert all(measured["peak_bytes"] > 10**7 for measured in run.manifest.stages.values())
-    arrays = {"neighbors", "novelty", "rows", "columns", "weights", "rejected", "zarr.json"}
-    assert {path.name for path in (tmp_path / "run.zarr").iterdir()} == arrays
+    arrays = {"neighbors", "novelty", "rows", "partial_frequency", "columns", "weights", "rejected"}
+    assert {path.name for path in (tmp_path / "run.zarr").iterdir()} == {
+        *arrays,
+        "zarr.json",
+        "commits",
+        "owners",
+    }
+    kept = {"rejected", "vectorize", "columns", "weigh", "merge"}
+    assert {path.name for path in (tmp_path / "run.zarr" / "commits").iterdir()} == kept
 
 
 # What is refused, and what that leaves.
@@ -317,24 +362,70 @@ def stop_at(stage: str, count: int) -> Recorder:
     return Recorder(stop)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stopped_run_goes_on_after_its_last_complete_stage(
-    source: str, tmp_path: Path, expected: dict[str, list[Any]], many_tiles: None, stage: str
+def figures(path: Path) -> dict[Path, tuple[int, int]]:
+    """Chunks and commits of a run: when each was written, and as which file."""
+    kept = [
+        file for file in path.rglob("*") if file.is_file() and file.parent.name not in ("owners", path.name)
+    ]
+    return {file: (file.stat().st_mtime_ns, file.stat().st_ino) for file in kept}
+
+
+LAST = {"ingest": 1, "sort": 1, "vectorize": 5, "columns": 1, "weigh": 5, "compare": 25, "merge": 5}
+
+
+@pytest.mark.parametrize(
+    ("stage", "count"),
+    sorted({(stage, count) for stage in STAGES for count in (1, 3, LAST[stage]) if count <= LAST[stage]}),
+)
+def test_a_stopped_run_goes_on_after_its_last_commit(
+    source: str,
+    tmp_path: Path,
+    expected: dict[str, list[Any]],
+    many_tiles: None,
+    stage: str,
+    count: int,
 ) -> None:
-    out, settings = tmp_path / "run.zarr", {"block_rows": 64}
-    n_tasks = 1 if stage in {"ingest", "sort"} else 2
+    out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, out, listener=stop_at(stage, n_tasks), **settings)
-    started_again = stage in STAGES[:3]
-    assert out.exists() != started_again
-    if not started_again:
-        with pytest.raises(StoreError, match="is not complete; repeat the command"):
-            novelty_dask.open(out)
-    listener = Recorder()
-    run = novelty_dask.score(source, out, listener=listener, **settings)
-    assert listener.stages == (STAGES if started_again else STAGES[STAGES.index(stage) :])
+        novelty_dask.score(source, out, listener=stop_at(stage, count), block_rows=128)
+    with pytest.raises(StoreError, match=r"is not complete; `novelty resume .*/run\.zarr` goes on\.$"):
+        novelty_dask.open(out)
+    before, listener = figures(out), Recorder()
+    if count == 1:
+        run = novelty_dask.score(source, out, listener=listener)
+    else:
+        run = novelty_dask.resume(out, listener=listener)
     assert content(run) == expected
-    assert list(run.manifest.stages) == STAGES
+    # What was done is not done again.
+    is_over = stage == "ingest" or (stage == "compare" and count == LAST[stage])
+    heard = STAGES[STAGES.index(stage) + is_over :]
+    assert listener.stages == heard
+    if not is_over and stage != "sort":
+        assert listener.totals.pop(stage) == (LAST[stage], count)
+    assert set(listener.totals.values()) <= {(LAST[each], 0) for each in heard} | {(None, 0)}
+    after = figures(out)
+    assert all(after[file] == before[file] for file in before.keys() & after.keys())
+    gone = {file.relative_to(out).parts[:2] for file in before.keys() - after.keys()}
+    assert {first if first != "commits" else second for first, second in gone} <= {
+        "work",
+        "strips",
+        "ingest",
+        "sort",
+        "compare",
+    }
+    assert not (out / "work").exists()
+    assert not (out / "strips").exists()
+    # A complete run is opened.
+    listener = Recorder()
+    assert content(novelty_dask.score(source, out, listener=listener)) == expected
+    assert content(novelty_dask.resume(out, listener=listener)) == expected
+    assert listener.stages == []
+
+
+def abandon(out: Path) -> None:
+    """Let the owner of a run be a process that is no more."""
+    for record in (out / "owners").glob("*.json"):
+        record.write_text(json.dumps({**json.loads(record.read_text()), "started": 0}))
 
 
 @pytest.fixture(scope="module")
@@ -347,42 +438,77 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
         half_done = folder / f"{stage}.zarr"
         if not half_done.exists():
             shutil.copytree(folder / "run.zarr", half_done)
+            abandon(half_done)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "TARGET_TILE_PAIRS", 1)
-        novelty_dask.score(source, folder / "run.zarr", listener=Recorder(copy), block_rows=64)
+        patch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
+        novelty_dask.score(source, folder / "run.zarr", listener=Recorder(copy), block_rows=128)
     return source, folder
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_a_killed_process_left_is_gone_on_with(
-    killed: tuple[str, Path], expected: dict[str, list[Any]], stage: str, many_tiles: None
+    killed: tuple[str, Path], expected: dict[str, list[Any]], stage: str
 ) -> None:
     source, folder = killed
     out = folder / f"{stage}.zarr"
-    done = list(read_manifest(open_group(str(out))).stages)
-    assert done == STAGES[: STAGES.index(stage)]
-    listener = Recorder()
-    run = novelty_dask.score(source, out, listener=listener, block_rows=64)
-    assert listener.stages == (STAGES[len(done) :] if "vectorize" in done else STAGES)
+    assert list(open_stored(str(out)).manifest.stages) == STAGES[: STAGES.index(stage)]
+    run = novelty_dask.score(source, out)
     assert content(run) == expected
     assert not (out / "work").exists()
     assert {path.name for path in out.iterdir()} == {path.name for path in (folder / "run.zarr").iterdir()}
 
 
-def test_what_a_stage_no_longer_needs_is_removed_also_after_a_kill(
-    source: str, tmp_path: Path, many_tiles: None
+def test_what_a_stage_no_longer_needs_is_removed_also_after_a_kill(source: str, tmp_path: Path) -> None:
+    out, kept = tmp_path / "run.zarr", tmp_path / "kept"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(source, out, listener=stop_at("vectorize", 5), block_rows=128)
+    shutil.copytree(out / "work", kept)
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.resume(out, listener=stop_at("weigh", 1))
+    assert not (out / "work").exists()
+    shutil.copytree(kept, out / "work")
+    novelty_dask.resume(out)
+    assert not (out / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "keeps"), [("ingest", False), ("sort", False), ("vectorize", False), ("weigh", True)]
+)
+def test_a_run_whose_sources_changed_before_its_rows_were_stored_does_not_go_on(
+    source: str, tmp_path: Path, stage: str, keeps: bool
 ) -> None:
     out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, out, listener=stop_at("weigh", 3), block_rows=64)
-    counts = tmp_path / "counts"
-    shutil.copytree(out / "counts", counts)
+        novelty_dask.score(source, out, listener=stop_at(stage, 1), block_rows=128)
+    edit(Path(source))
+    with pytest.raises(StoreError, match="the sources are others, or have changed"):
+        novelty_dask.score(source, out)
+    if keeps:
+        assert len(novelty_dask.resume(out)) == len(set(URLS))
+    else:
+        with pytest.raises(InputError, match=r"urls\.txt' has changed since its run was begun; "):
+            novelty_dask.resume(out)
+
+
+def test_settings_of_a_stopped_run_are_its_own(source: str, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, out, listener=stop_at("compare", 1), block_rows=64)
-    shutil.copytree(counts, out / "counts")
-    novelty_dask.score(source, out, block_rows=64)
-    assert not (out / "counts").exists()
+        novelty_dask.score(
+            source, out, listener=stop_at("weigh", 1), n_neighbors=3, score="kth", block_rows=128
+        )
+    with pytest.raises(StoreError, match="n_neighbors is 3 there and 10 here"):
+        novelty_dask.score(source, out, score="kth")
+    run = novelty_dask.resume(out, n_neighbors=5, block_rows=7)
+    assert (run.manifest.settings["n_neighbors"], run.manifest.settings["score"]) == (3, "kth")
+    assert run.manifest.plan["block_rows"] == 128
+    assert content(run) == content(novelty_dask.score(source, n_neighbors=3, score="kth"))
+
+
+def test_a_run_that_is_no_run_is_not_resumed(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"holds no run; check the path\.$"):
+        novelty_dask.resume(tmp_path / "missing.zarr")
+    assert list(tmp_path.iterdir()) == []
 
 
 # A client.

@@ -22,7 +22,7 @@ from novelty_dask.errors import InputError
 from novelty_dask.kernels.lines import MAX_BYTES, Reason, read_lines
 from novelty_dask.kernels.urls import NormalForm, normalize
 from novelty_dask.storage.blocks import array
-from novelty_dask.storage.runs import open_group
+from novelty_dask.storage.runs import open_stored
 
 BOM = b"\xef\xbb\xbf"
 N_FEATURES = 4_096
@@ -174,7 +174,7 @@ def assert_accounted(run: novelty_dask.Run, expected: Account) -> None:
     assert counts["lines"] == counts["rows"] + counts["duplicates"] + sum(reasons.values())
     found = zip(run.urls[:].tolist(), run.counts[:].tolist(), run.positions[:].tolist(), strict=True)
     assert {url: (count, position) for url, count, position in found} == expected.rows
-    group = open_group(run.url)
+    group = open_stored(run.url).group()
     lines, words = array(group, "rejected/line")[:].tolist(), array(group, "rejected/reason")[:].tolist()
     assert list(zip(lines, words, strict=True)) == expected.rejected
     novelty = np.asarray(run.novelty[:])

@@ -174,6 +174,8 @@ def test_the_layers_are_those_that_are_checked() -> None:
     assert [set(layer.split(" | ")) for layer in stated] == [set(layer.split(" | ")) for layer in checked]
 
 
+# What a run has besides arrays: commits and owners.
+@pytest.mark.filterwarnings("ignore:Object at .* is not recognized as a component:UserWarning")
 def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     source = tmp_path / "urls.txt"
     source.write_text("https://a.example/1\nhttps://a.example/2\n\n", encoding="utf-8")

@@ -2,7 +2,8 @@
 
 import lzma
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Generator, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ from distributed import Client, LocalCluster
 
 import novelty_dask
 from novelty_dask.events import Silence
-from novelty_dask.execution.executors import SerialExecutor
+from novelty_dask.execution.executors import Outcome, Perform, SerialExecutor
+from novelty_dask.execution.tasks import Job
 from novelty_dask.pipeline import Pipeline
 from novelty_dask.planning import tiles
 from novelty_dask.planning.memory import Budget
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.blocks import array, read_csr
-from novelty_dask.storage.runs import Manifest, create_run, open_group
+from novelty_dask.storage.manifest import Manifest
+from novelty_dask.storage.owners import claim
+from novelty_dask.storage.runs import create_run, open_stored
 from novelty_dask.storage.sources import find_sources
 from tests.reference import assert_exact, tfidf
 
@@ -33,7 +37,7 @@ def write(path: Path, lines: Iterable[str]) -> str:
 
 def content(run: novelty_dask.Run) -> dict[str, list[Any]]:
     """All that a run says of its rows; floats as their bytes."""
-    group = open_group(run.url)
+    group = open_stored(run.url).group()
     values = {name: np.asarray(array(group, name)[:]) for name in ARRAYS}
     return {name: value.tolist() if name == "rows/url" else value.tobytes() for name, value in values.items()}
 
@@ -64,7 +68,7 @@ def test_weights_are_those_of_scikit_learn_bit_for_bit(tmp_path: Path, ngram_ran
     run = novelty_dask.score(
         write(tmp_path / "urls.txt", urls), tmp_path / "run.zarr", ngram_range=ngram_range, block_rows=256
     )
-    group = open_group(run.url)
+    group = open_stored(run.url).group()
     rank = np.asarray(array(group, "columns/rank")[:])
     expected = tfidf(run.urls[:].tolist(), ngram_range)
     for block in range(3):
@@ -130,7 +134,7 @@ def test_block_size_does_not_show(source: str, expected: dict[str, list[Any]], b
 def test_number_of_groups_does_not_show(
     source: str, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiles, "TARGET_TILE_PAIRS", 1)
+    monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
     run = novelty_dask.score(source, workers=0, block_rows=200)
     assert TilePlan(**run.manifest.plan).n_groups == tiles.MAXIMUM_GROUPS - 1
     assert content(run) == expected
@@ -157,18 +161,23 @@ def test_who_works_does_not_show(
 class ShufflingExecutor(SerialExecutor):
     """Runs the tasks of each phase in random order."""
 
-    def map(self, stage: str, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        shuffled = list(items)
-        random.Random(7).shuffle(shuffled)
-        return super().map(stage, function, shuffled)
+    def map(self, stage: str, perform: Perform, ready: deque[Job]) -> Generator[Outcome, None, None]:
+        rng = random.Random(7)
+        while ready:
+            ready.rotate(rng.randrange(len(ready)))
+            yield self._perform(perform, ready.popleft())
 
 
 def test_order_of_tasks_does_not_show(source: str, expected: dict[str, list[Any]], tmp_path: Path) -> None:
-    url = str(tmp_path / "run.zarr")
-    create_run(url, Manifest(novelty_dask.Settings().result, []))
+    sources = find_sources([source])
+    stored = create_run(
+        str(tmp_path / "run.zarr"),
+        Manifest(novelty_dask.Settings().result, [each._asdict() for each in sources]),
+    )
     budget = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**10)
-    Pipeline(url, ShufflingExecutor(), Silence()).run(find_sources([source]), budget, 300)
-    assert content(novelty_dask.open(url)) == expected
+    with claim(stored.objects, stored.url) as owner:
+        Pipeline(stored, owner.epoch, ShufflingExecutor(), Silence(), budget).run(sources, 300)
+    assert content(novelty_dask.open(stored.url)) == expected
 
 
 def test_files_and_their_order_show_only_in_positions(

@@ -14,7 +14,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.datasets import make_urls
-from novelty_dask.errors import NoveltyError, SettingsError, StoreError
+from novelty_dask.errors import DamageError, NoveltyError, SettingsError, StoreError
 from novelty_dask.exports import export, most_novel_first, open_results
 from novelty_dask.run import Run
 from novelty_dask.storage import ordering
@@ -202,7 +202,7 @@ def test_a_failed_export_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
     chunk = damaged / "neighbors" / "ids" / "c" / "3" / "0"
     chunk.write_bytes(chunk.read_bytes()[::-1])
     out.write_text("old")
-    with pytest.raises((NoveltyError, ValueError)):
+    with pytest.raises(DamageError, match=r"^'neighbors/ids/c/3/0' has another checksum"):
         export(damaged, out, overwrite=True)
     assert out.read_text() == "old"
     assert sorted(tmp_path.iterdir()) == [out, damaged]

@@ -29,6 +29,32 @@ def stage(listener: Listener, total: int | None, done: int, wait: Callable[[], N
     listener.stage_finished("compare", 75.0)
 
 
+def test_a_stage_that_goes_on_tells_what_was_done_before() -> None:
+    stream, clock = io.StringIO(), Clock()
+    listener = Lines(stream, clock)
+    listener.stage_started("compare", 10, 7)
+    for _ in range(3):
+        clock.now += 20.0
+        listener.stage_advanced("compare")
+    listener.stage_finished("compare", 60.0)
+    assert stream.getvalue().splitlines() == [
+        "compare: started, 10 tasks, 7 done before",
+        "compare: 1/3 tasks, 20.0 s elapsed, about 40.0 s remaining",
+        "compare: 2/3 tasks, 40.0 s elapsed, about 20.0 s remaining",
+        "compare: done, 3 tasks in 1 min 0 s",
+    ]
+
+
+def test_bars_start_where_a_stage_goes_on() -> None:
+    stream = io.StringIO()
+    with Bars(Console(file=stream, force_terminal=True, width=100, color_system=None)) as bars:
+        bars.stage_started("compare", 10, 7)
+        for _ in range(3):
+            bars.stage_advanced("compare")
+        bars.stage_finished("compare", 60.0)
+    assert "10/10" in stream.getvalue()
+
+
 def lines(total: int | None, done: int, seconds: float) -> list[str]:
     """What a log shows of a stage whose tasks take some seconds each."""
     stream, clock = io.StringIO(), Clock()

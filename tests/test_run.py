@@ -8,7 +8,7 @@ import pytest
 import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.run import Run
-from novelty_dask.storage.runs import open_group, read_manifest, write_manifest
+from novelty_dask.storage.runs import open_stored
 from tests.test_exact import write
 
 HOSTILE = [
@@ -130,11 +130,10 @@ def test_no_url_gets_out_of_its_cell_of_html(tmp_path: Path, url: str) -> None:
 
 def test_an_incomplete_run_is_refused(tmp_path: Path) -> None:
     copy = novelty_dask.score(write(tmp_path / "urls.txt", URLS), tmp_path / "run.zarr")
-    group = open_group(copy.url, "r+")
-    manifest = read_manifest(group)
-    del manifest.stages["merge"]
-    write_manifest(group, manifest)
-    with pytest.raises(StoreError, match=r"is not complete; repeat the command that made it to go on\.$"):
+    stored = open_stored(copy.url)
+    del stored.manifest.stages["merge"]
+    stored.save()
+    with pytest.raises(StoreError, match=r"is not complete; `novelty resume .*/run\.zarr` goes on\.$"):
         novelty_dask.open(copy.url)
 
 

@@ -149,7 +149,7 @@ class Vandal(Silence):
     def __init__(self, run: Path, stage: str, pattern: str) -> None:
         self.run, self.stage, self.pattern = run, stage, pattern
 
-    def stage_started(self, stage: str, total: int | None) -> None:
+    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
         if stage == self.stage:
             files = [path for path in self.run.glob(self.pattern) if path.is_file()]
             assert files

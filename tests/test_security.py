@@ -25,7 +25,8 @@ from click.testing import CliRunner
 import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
-from novelty_dask.execution.clusters import Resources, open_executor
+from novelty_dask.execution.clusters import open_executor
+from novelty_dask.execution.resources import Resources
 from novelty_dask.kernels.lines import decode_line, sample_of
 from novelty_dask.kernels.urls import normalize, sort_key
 from novelty_dask.terminal import escape, shorten
@@ -269,7 +270,14 @@ def test_a_run_holds_no_pickle(run: novelty_dask.Run) -> None:
         assert not is_pickle(path.read_bytes())
         if path.name == "zarr.json":
             metadata = json.loads(path.read_text())
-            assert metadata.get("data_type", "int64") in {"int32", "int64", "float32", "float64", "string"}
+            assert metadata.get("data_type", "int64") in {
+                "int32",
+                "int64",
+                "uint32",
+                "float32",
+                "float64",
+                "string",
+            }
             names = {codec["name"] for codec in metadata.get("codecs", [])}
             assert names <= {"bytes", "vlen-utf8", "blosc", "zstd", "crc32c"}
 

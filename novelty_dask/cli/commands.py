@@ -8,8 +8,8 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.faults import EXIT_CODES, RESUMABLE, Commands
-from novelty_dask.cli.texts import count_line, novelty_table, plan_lines
+from novelty_dask.cli.faults import EXIT_CODES, RESUMABLE, UNWHOLE, Commands
+from novelty_dask.cli.texts import count_line, failure_line, novelty_table, plan_lines
 from novelty_dask.errors import StoreError
 from novelty_dask.progress import progress
 from novelty_dask.terminal import emit, escape, number
@@ -59,7 +59,8 @@ def score(
         emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in rows)
     elif not quiet:
         emit(novelty_table(run.top(TOP_ROWS)))
-        _say(f"Run   {out}\nMore  novelty export {out} -o rows.csv")
+        say(f"Run   {out}\nMore  novelty export {out} -o rows.csv")
+    finish(run, quiet=True)
 
 
 @main.command()
@@ -135,17 +136,26 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
     emit(novelty_table(run.top(TOP_ROWS)))
     emit([f"{found} of the {len(planted)} planted URLs are among the {len(planted)} most novel."])
     if not quiet:
-        _say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {out} -n 50")
+        say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {out} -n 50")
 
 
 def _score(sources: Sequence[str], out: str | None, *, quiet: bool, **settings: Any) -> "Run":
     """Score sources, showing the progress and what became of their lines."""
-    click.get_current_context().meta[RESUMABLE] = out is not None
+    click.get_current_context().meta[RESUMABLE] = out
     with progress(quiet=quiet) as listener:
         run = novelty_dask.score(sources, out, listener=listener, **settings)
     if not quiet:
-        _say(count_line(run.manifest.counts))
+        say(count_line(run.manifest.counts))
     return run
+
+
+def finish(run: "Run", *, quiet: bool) -> None:
+    """Say what became of a run; leave with an exit code of its own where tasks were given up."""
+    if not quiet:
+        say(count_line(run.manifest.counts))
+    if run.manifest.is_partial:
+        say(failure_line(run.manifest.failures, run.url))
+        click.get_current_context().exit(UNWHOLE)
 
 
 def _write_corpus(path: Path, text: str) -> None:
@@ -167,7 +177,7 @@ def _write_corpus(path: Path, text: str) -> None:
         raise StoreError(message) from None
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
     """Print lines to standard error."""
     for line in message.split("\n"):
         click.echo(escape(line), err=True)

@@ -18,10 +18,13 @@ Exit codes:
   1    something else failed; --debug shows where
   2    wrong usage, settings, sources or paths, or too little memory;
        nothing was overwritten
-  3    the Dask scheduler or its workers failed; repeat the command to go on
+  3    the Dask scheduler or its workers failed; `novelty resume RUN` goes on
+  4    not whole: tasks were given up, so that some scores are missing, or
+       data are damaged; `novelty resume RUN` tries them again
   130  stopped by Ctrl-C
   143  stopped by SIGTERM
 """
+UNWHOLE = 4
 DEBUG, RESUMABLE = f"{__name__}.debug", f"{__name__}.resumable"
 
 
@@ -42,26 +45,27 @@ class Commands(click.Group):
         except BaseException as error:  # noqa: BLE001 - it ends the program
             if ctx.meta.get(DEBUG):
                 traceback.print_exception(error)
-            message, code = verdict(error, resumable=ctx.meta.get(RESUMABLE, False))
+            message, code = verdict(error, ctx.meta.get(RESUMABLE))
         click.echo(escape(message), err=True)
         return ctx.exit(code)
 
 
-def verdict(error: BaseException, *, resumable: bool) -> tuple[str, int]:
+def verdict(error: BaseException, run: str | None = None) -> tuple[str, int]:
     """What to say of an error, and the exit code.
 
     Parameters
     ----------
     error : BaseException
         What ended a command.
-    resumable : bool
-        Whether the command goes on where it was stopped.
+    run : str, optional
+        The run that it was at work on.
     """
     if isinstance(error, KeyboardInterrupt | Terminated):
-        hint = "repeat the command to go on" if resumable else "nothing was stored"
+        hint = f"`novelty resume {run}` goes on" if run else "nothing was stored"
         return f"Stopped; {hint}.", 143 if isinstance(error, Terminated) else 130
     if isinstance(error, NoveltyError):
-        return f"Error: {error}", 3 if isinstance(error, ClusterError) else 2
+        hint = f" `novelty resume {run}` goes on." if run and isinstance(error, ClusterError) else ""
+        return f"Error: {error}{hint}", 3 if isinstance(error, ClusterError) else 2
     reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
     return f"Error: {reason}; --debug shows where.", 1
 

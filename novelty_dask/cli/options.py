@@ -39,6 +39,8 @@ SETTINGS = (
         type=click.Choice(["raw", "web"]),
         help="Compare lines as they stand, or as browsers rewrite their URLs. " + _default("normal_form"),
     ),
+)
+WORK = (
     click.option("--block-rows", type=int, help="Rows of a block. [default: as memory allows]"),
     click.option(
         "--memory-limit",
@@ -52,13 +54,22 @@ SETTINGS = (
     ),
     click.option("--threads", type=int, help=f"Threads of a worker. {_default('threads')}"),
     click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to work on instead."),
-    click.option("--config", metavar="FILE", help="TOML file of settings; the options above override it."),
+)
+CONFIG = click.option(
+    "--config", metavar="FILE", help="TOML file of settings; the options above override it."
 )
 
 
 def settings_options(command: Command) -> Command:
     """Add a flag for each field of `Settings`, and one for a file of them."""
-    for option in reversed(SETTINGS):
+    for option in reversed([*SETTINGS, *WORK, CONFIG]):
+        command = option(command)
+    return command
+
+
+def work_options(command: Command) -> Command:
+    """Add a flag for each field of `Settings` that does not change numbers."""
+    for option in reversed(WORK):
         command = option(command)
     return command
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from novelty_dask.planning.memory import megabytes
 from novelty_dask.terminal import Column, number, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.upkeep import RunStatus
 
 COLUMNS = (
     Column("novelty"),
@@ -42,6 +44,28 @@ def count_line(counts: dict[str, Any]) -> str:
     )
 
 
+def failure_line(failures: list[dict[str, str]], run: str) -> str:
+    """What of a run was given up, and what to do."""
+    first = failures[0]
+    more = f" and {len(failures) - 1:,} more" if len(failures) > 1 else ""
+    return (
+        f"Partial: task {first['item']} of {first['stage']}{more} given up ({first['reason']}); the "
+        f"scores of their rows are missing. `novelty resume {run}` tries again."
+    )
+
+
+def status_lines(status: "RunStatus") -> Iterator[str]:
+    """How far a run is."""
+    yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
+    if "lines" in status.counts:
+        yield f"input    {count_line(status.counts)}"
+    for stage, (done, total) in status.stages.items():
+        left = "" if total is None else f" of {total:,}, {total - done:,} left"
+        yield f"{stage:<10} {done:,} done{left}"
+    for failure in status.failures:
+        yield f"given up {failure['stage']} {failure['item']}: {failure['reason']}"
+
+
 def plan_lines(plan: "RunPlan") -> Iterator[str]:
     """What a run would take."""
     tasks = ", ".join(f"{count:,} {stage}" for stage, count in plan.tasks.items())
@@ -54,12 +78,3 @@ def plan_lines(plan: "RunPlan") -> Iterator[str]:
     memory = f"{megabytes(plan.worker_bytes)} of {megabytes(plan.memory_limit)}"
     yield f"memory   {memory} a worker, most in {most}"
     yield f"disk     up to {megabytes(plan.disk_bytes)}"
-
-
-def megabytes(size: int) -> str:
-    """Bytes in megabytes, rounded up.
-
-    >>> megabytes(1_234_500_000)
-    '1,235 MB'
-    """
-    return f"{-(-size // 10**6):,} MB"

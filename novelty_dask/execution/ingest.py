@@ -13,7 +13,7 @@ Lines that can't be scored are kept aside with their reason.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 
 import dask.bag as db
 import numpy as np
@@ -21,10 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from novelty_dask.execution.tasks import Figures, reach
 from novelty_dask.kernels.lines import LineBatch, Reason, Rejected, read_lines, sample_of
 from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
+from novelty_dask.storage.commits import Draft, TaskId
+from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.sources import Piece, Source, read_chunks
-from novelty_dask.storage.tables import Table, create_folder, write_table
+from novelty_dask.storage.tables import Table, write_table
 
 TABLE_BYTES = 16 * 2**20
 """What is gathered before it is made distinct and written."""
@@ -48,29 +51,39 @@ class PieceRead(NamedTuple):
     rejected: list[Table]
     keys: list[str]
 
+    @classmethod
+    def of(cls, figures: Figures) -> Self:
+        """As it is in the figures of a commit."""
+        read = cls(**figures)
+        tables, rejected = ([Table(*table) for table in part] for part in (read.tables, read.rejected))
+        return read._replace(tables=tables, rejected=rejected)
 
-def read_pieces(sources: Sequence[Source], pieces: Sequence[Piece], folder: str, form: NormalForm) -> db.Bag:
+
+def read_pieces(
+    sources: Sequence[Source], numbered: Sequence[tuple[int, Piece]], run: str, epoch: int, form: NormalForm
+) -> db.Bag:
     """Read pieces into tables of distinct lines.
 
     Parameters
     ----------
     sources : sequence of Source
-    pieces : sequence of Piece
-    folder : str
-        URL of a folder that all workers see.
+    numbered : sequence of (int, Piece)
+        Pieces with their numbers.
+    run : str
+        URL of the run, which all workers see.
+    epoch : int
+        Of its owner.
     form : {"raw", "web"}
         Normal form of the URLs.
 
     Returns
     -------
-    dask.bag.Bag of PieceRead
-        One element and one partition a piece.
+    dask.bag.Bag of dict
+        The figures of each piece, for `PieceRead.of`; one partition a piece.
     """
-    for name in ("lines", "rejected"):
-        create_folder(f"{folder}/{name}")
-    numbered = [(number, piece, sources[piece.source]) for number, piece in enumerate(pieces)]
-    bag = db.from_sequence(numbered, partition_size=1)
-    return cast("db.Bag", bag.map_partitions(ingest, folder, form))
+    parts = [(number, piece, sources[piece.source]) for number, piece in numbered]
+    bag = db.from_sequence(parts, partition_size=1)
+    return cast("db.Bag", bag.map_partitions(ingest, run, epoch, form))
 
 
 def _normalized(batch: LineBatch, form: NormalForm) -> LineBatch:
@@ -86,10 +99,18 @@ def _normalized(batch: LineBatch, form: NormalForm) -> LineBatch:
     return LineBatch(batch.numbers[keep], kept, sorted([*batch.rejected, *refused]))
 
 
-def ingest(numbered: Iterable[tuple[int, Piece, Source]], folder: str, form: NormalForm) -> list[PieceRead]:
-    """Write the lines of pieces as tables of distinct lines, each of bounded size."""
+def ingest(
+    numbered: Iterable[tuple[int, Piece, Source]], run: str, epoch: int, form: NormalForm
+) -> list[Figures]:
+    """Write the lines of pieces as tables of distinct lines, each of bounded size, and commit each piece."""
+    stored = reach(run)
     return [
-        _ingest_piece(number, read_batches(piece, source, form), folder) for number, piece, source in numbered
+        stored.once(
+            TaskId("ingest", str(number)),
+            epoch,
+            lambda draft, piece=piece, source=source: _ingest_piece(draft, read_batches(piece, source, form)),  # type: ignore[misc]
+        )
+        for number, piece, source in numbered
     ]
 
 
@@ -99,9 +120,9 @@ def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[Lin
     return batches if form == "raw" else (_normalized(batch, form) for batch in batches)
 
 
-def _ingest_piece(number: int, batches: Iterable[LineBatch], folder: str) -> PieceRead:
+def _ingest_piece(draft: Draft, batches: Iterable[LineBatch]) -> Figures:
     """Write the lines of one piece."""
-    read = PieceRead(number, 0, [], [], [])
+    read = PieceRead(int(draft.task.item), 0, [], [], [])
     gathered: list[LineBatch] = []
     n_bytes = 0
     for batch in batches:
@@ -109,25 +130,25 @@ def _ingest_piece(number: int, batches: Iterable[LineBatch], folder: str) -> Pie
         gathered.append(batch)
         n_bytes += sum(map(len, batch.texts)) + LINE_BYTES * batch.n_lines
         if n_bytes >= TABLE_BYTES:
-            _flush(gathered, read, folder)
+            _flush(gathered, read, draft)
             gathered, n_bytes = [], 0
     if gathered:
-        _flush(gathered, read, folder)
-    return read
+        _flush(gathered, read, draft)
+    return read._asdict()
 
 
-def _flush(batches: list[LineBatch], read: PieceRead, folder: str) -> None:
+def _flush(batches: list[LineBatch], read: PieceRead, draft: Draft) -> None:
     """Write what was gathered of a piece."""
     lines = distinct(_line_table(batches))
     if lines.num_rows:
-        url = f"{folder}/lines/{read.number:06d}-{len(read.tables):06d}.parquet"
-        read.tables.append(write_table(url, lines))
+        key = f"{WORK_FOLDER}lines/{read.number:06d}-{len(read.tables):06d}.parquet"
+        read.tables.append(write_table(draft, key, lines))
         read.keys.extend(_sample_keys(lines))
     rejected = [reject for batch in batches for reject in batch.rejected]
     if rejected:
-        url = f"{folder}/rejected/{read.number:06d}-{len(read.rejected):06d}.parquet"
+        key = f"{WORK_FOLDER}rejected/{read.number:06d}-{len(read.rejected):06d}.parquet"
         table = pa.table(list(map(list, zip(*rejected, strict=True))), schema=REJECTED)
-        read.rejected.append(write_table(url, table, text="sample"))
+        read.rejected.append(write_table(draft, key, table, text="sample"))
 
 
 def _line_table(batches: list[LineBatch]) -> pa.Table:

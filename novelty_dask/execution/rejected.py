@@ -1,7 +1,7 @@
 """Rejected lines, from the tables of the pieces to arrays of the run."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,32 +9,49 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from novelty_dask.execution.ingest import PieceRead
-from novelty_dask.storage.blocks import array, create_arrays, rejected_specs
-from novelty_dask.storage.runs import open_group
+from novelty_dask.execution.tasks import Figures
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.commits import Draft, TaskId
+from novelty_dask.storage.layout import WHOLE
+from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.sources import Piece
 from novelty_dask.storage.tables import read_table
 
 
-def store_rejected(run: str, pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> dict[str, int]:
-    """Store rejected lines in the order of the input; return how many there are for each reason.
+def count_rejected(run: StoredRun, reads: Sequence[PieceRead]) -> dict[str, int]:
+    """How many lines were rejected for each reason."""
+    reasons: Counter[str] = Counter()
+    for table in _tables(run, reads):
+        reasons.update(table["reason"].to_pylist())
+    return dict(sorted(reasons.items()))
+
+
+def store_rejected(run: StoredRun, epoch: int, pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> None:
+    """Store rejected lines in the order of the input.
 
     One process writes them all, a table at a time.
     """
-    group = open_group(run, "r+")
-    create_arrays(group, rejected_specs(sum(table.n_rows for read in reads for table in read.rejected)))
-    reasons: Counter[str] = Counter()
-    start = 0
+    run.create_arrays("rejected")
+    run.once(TaskId("rejected", WHOLE), epoch, lambda draft: _store(run, draft, pieces, reads))
+
+
+def _store(run: StoredRun, draft: Draft, pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> Figures:
+    """Store rejected lines."""
+    group, start = run.group(draft), 0
     for read, first_line in zip(reads, _first_lines(pieces, reads), strict=True):
-        for stored in read.rejected:
-            table = read_table(stored.url)
-            reasons.update(table["reason"].to_pylist())
+        for table in _tables(run, [read]):
             rows = slice(start, start + table.num_rows)
             array(group, "rejected/source")[rows] = pieces[read.number].source
             array(group, "rejected/line")[rows] = table["line"].to_numpy() + first_line
             for name in ("reason", "sample"):
                 array(group, f"rejected/{name}")[rows] = _text(table[name])
             start = rows.stop
-    return dict(sorted(reasons.items()))
+    return {}
+
+
+def _tables(run: StoredRun, reads: Sequence[PieceRead]) -> Iterator[pa.Table]:
+    """The tables of rejected lines."""
+    return (read_table(run.commits, "ingest", table) for read in reads for table in read.rejected)
 
 
 def _first_lines(pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> list[int]:

@@ -10,9 +10,11 @@ import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
 
-from novelty_dask.storage.tables import Table
+from novelty_dask.storage.tables import SortedTable
 
-TABLE_TYPES = {"url": "str", "n_rows": "int64", "n_bytes": "int64"}
+TABLE_TYPES = {"item": "str", "key": "str"} | dict.fromkeys(
+    ["n_rows", "n_bytes", "length", "checksum"], "int64"
+)
 
 
 def shuffled(
@@ -20,7 +22,7 @@ def shuffled(
     items: Sequence[Any],
     schema: pa.Schema,
     ranges: Sequence[str],
-    write: Callable[[pa.Table, int], Table],
+    write: Callable[[pa.Table, int], SortedTable],
 ) -> dd.DataFrame:
     """Tables of which each is written with the rows of one range, computed when Dask is asked to.
 
@@ -40,7 +42,7 @@ def shuffled(
     Returns
     -------
     dask.dataframe.DataFrame
-        A partition for each range, with the fields of `Table` as its columns.
+        A partition for each range, with the fields of `SortedTable` as its columns.
     """
     lines = dd.from_map(load, items, read=read, meta=_frame(schema.empty_table()))
     moved = lines.set_index("key", divisions=["", *ranges, "\U0010ffff"])
@@ -54,7 +56,7 @@ def load(item: Any, read: Callable[[Any], pa.Table]) -> pd.DataFrame:
 
 def sort(
     lines: pd.DataFrame,
-    write: Callable[[pa.Table, int], Table],
+    write: Callable[[pa.Table, int], SortedTable],
     partition_info: dict[str, int] | None = None,
 ) -> pd.DataFrame:
     """Write the rows of one range."""
@@ -68,6 +70,6 @@ def _frame(lines: pa.Table) -> pd.DataFrame:
     return cast("pd.DataFrame", lines.to_pandas(types_mapper=types.get))
 
 
-def _described(tables: list[Table]) -> pd.DataFrame:
+def _described(tables: list[SortedTable]) -> pd.DataFrame:
     """Tables as rows of a frame."""
-    return pd.DataFrame(tables, columns=list(Table._fields)).astype(TABLE_TYPES)
+    return pd.DataFrame(tables, columns=list(SortedTable._fields)).astype(TABLE_TYPES)

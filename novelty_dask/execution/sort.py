@@ -8,8 +8,14 @@ import pyarrow.compute as pc
 
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.ingest import LINES, SAMPLE_BYTES, PieceRead, distinct, line_offsets
-from novelty_dask.storage.tables import Table, create_folder, read_table, write_table
+from novelty_dask.execution.tasks import Figures, reach
+from novelty_dask.storage.commits import Commit, Draft, TaskId
+from novelty_dask.storage.layout import WHOLE
+from novelty_dask.storage.owners import check_epoch
+from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
+from novelty_dask.storage.tables import SortedTable, Table, read_table, write_table
 
+SORTED = TaskId("sort", WHOLE)
 PARTITION_BYTES = 8 * 2**20
 """Text aimed at in one range of the sort key."""
 
@@ -24,44 +30,66 @@ def key_ranges(keys: Sequence[str], partition_bytes: int) -> list[str]:
     return sorted(set(sorted(keys)[step - 1 :: step]))
 
 
-def sort_rows(executor: Executor, reads: Sequence[PieceRead], folder: str) -> Generator[Table, None, None]:
-    """Sort the distinct lines of all pieces into tables of distinct rows.
+def sort_rows(
+    executor: Executor, run: StoredRun, epoch: int, reads: Sequence[PieceRead]
+) -> Generator[None, None, list[Table]]:
+    """Sort the distinct lines of all pieces into tables of distinct rows, and commit them together.
 
     Yields
     ------
-    Table
-        As they come; the order of their URLs is that of their rows.
+    None
+        Whenever a table is done.
+
+    Returns
+    -------
+    list of Table
+        The order of their URLs is that of their rows.
     """
+    found = []
+    for table in _sorted(executor, run.url, reads):
+        found.append(table)
+        yield
+    figures = {"tables": sorted((each.table for each in found), key=lambda table: table.key)}
+    check_epoch(run.objects, epoch)
+    stamps = {each.key: each.stamp for each in found}
+    run.commits.add(SORTED, Commit(run.manifest.fingerprint, epoch, stamps, figures))
+    return sorted_tables(figures)
+
+
+def sorted_tables(figures: Figures) -> list[Table]:
+    """The tables in the figures of the sort's commit."""
+    return [Table(*table) for table in figures["tables"]]
+
+
+def _sorted(executor: Executor, url: str, reads: Sequence[PieceRead]) -> Generator[SortedTable, None, None]:
+    """The sorted tables, as they come."""
     numbered = [
-        (table.url, int(offset))
+        (table, int(offset))
         for read, offset in zip(reads, line_offsets(reads), strict=True)
         for table in read.tables
     ]
-    create_folder(f"{folder}/rows")
+    load, write = partial(_load, url), partial(_sort, url)
     ranges = key_ranges([key for read in reads for key in read.keys], PARTITION_BYTES)
     if not ranges:
         # What fits in one range needs no shuffle, nor what is imported for it.
-        yield from executor.map("sort", partial(_sort_few, folder), [numbered])
+        yield write(pa.concat_tables(map(load, numbered)), 0)
         return
     from novelty_dask.execution.shuffle import shuffled  # noqa: PLC0415
 
-    for frame in executor.compute(shuffled(_load, numbered, LINES, ranges, partial(_sort, folder))):
-        yield from (Table(*row) for row in frame.itertuples(index=False))
+    for frame in executor.compute(shuffled(load, numbered, LINES, ranges, write)):
+        yield from (SortedTable(*row) for row in frame.itertuples(index=False))
 
 
-def _sort_few(folder: str, numbered: list[tuple[str, int]]) -> Table:
-    """Write the rows of a few tables of lines."""
-    return _sort(folder, pa.concat_tables(map(_load, numbered)), 0)
-
-
-def _sort(folder: str, lines: pa.Table, number: int) -> Table:
+def _sort(url: str, lines: pa.Table, number: int) -> SortedTable:
     """Write the rows of one range, distinct and in order."""
-    return write_table(f"{folder}/rows/{number:06d}.parquet", distinct(lines))
+    draft = Draft(SORTED, reach(url).objects)
+    table = write_table(draft, f"{WORK_FOLDER}rows/{number:06d}.parquet", distinct(lines))
+    return SortedTable(*table, *draft.stamps[table.key])
 
 
-def _load(table: tuple[str, int]) -> pa.Table:
+def _load(url: str, numbered: tuple[Table, int]) -> pa.Table:
     """A table of lines, with positions counted from the first line of the corpus."""
-    url, offset = table
-    lines = read_table(url)
+    table, offset = numbered
+    lines = read_table(reach(url).commits, "ingest", table)
     column = lines.schema.get_field_index("position")
     return lines.set_column(column, "position", pc.add(lines["position"], offset))

@@ -1,7 +1,7 @@
 """Rows to weighted sparse blocks: hash, count in how many rows each column occurs, weigh.
 
-Each task reads one block and writes one block.  Document frequencies are stored for each
-block and summed by ranges of columns, so that no task sees more than a strip of them.
+Each task reads one block and writes one block; document frequencies are stored for each block and summed
+by one task.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 
+from novelty_dask.execution.tasks import Figures, Workspace
 from novelty_dask.kernels.bounds import order_columns
 from novelty_dask.kernels.ngrams import count_ngrams
 from novelty_dask.kernels.tfidf import (
@@ -19,8 +21,7 @@ from novelty_dask.kernels.tfidf import (
     weigh,
 )
 from novelty_dask.planning.tiles import TilePlan, block_slices
-from novelty_dask.storage.blocks import array, read_csr, write_csr
-from novelty_dask.storage.runs import open_group, read_manifest
+from novelty_dask.storage.blocks import array, write_csr
 from novelty_dask.storage.tables import Table, read_slice
 
 if TYPE_CHECKING:
@@ -31,25 +32,23 @@ class BlockRows(NamedTuple):
     """A block, and the tables in which its rows lie, each with first row and the one after the last."""
 
     block: int
-    parts: tuple[tuple[str, int, int], ...]
+    parts: tuple[tuple[Table, int, int], ...]
 
 
 def block_rows(tables: Sequence[Table], plan: TilePlan) -> Iterator[BlockRows]:
     """The blocks of a plan, from sorted tables that follow one another."""
     for block, slices in enumerate(block_slices([table.n_rows for table in tables], plan)):
-        yield BlockRows(block, tuple((tables[number].url, start, stop) for number, start, stop in slices))
+        yield BlockRows(block, tuple((tables[number], start, stop) for number, start, stop in slices))
 
 
-def vectorize(run: str, rows: BlockRows) -> dict[str, float]:
-    """Store the rows of a block and their hashed n-gram counts."""
-    group = open_group(run, "r+")
-    settings = read_manifest(group).settings
-    table = pa.concat_tables(read_slice(*part) for part in rows.parts)
+def vectorize(workspace: Workspace, rows: BlockRows) -> Figures:
+    """Store the rows of a block, and in how many of them each column occurs."""
+    commits = workspace.run.commits
+    table = pa.concat_tables(read_slice(commits, "sort", *part) for part in rows.parts)
     urls = table["url"].to_pylist()
-    store_rows(group, rows.block, table, urls)
-    counts = count_ngrams(urls, settings["ngram_range"], settings["n_features"])
-    write_csr(group, "counts", rows.block, counts)
-    array(group, "partial_frequency")[rows.block] = document_frequency(counts)
+    store_rows(workspace.group, rows.block, table, urls)
+    counts = _hash(workspace, urls)
+    array(workspace.group, "partial_frequency")[rows.block] = document_frequency(counts)
     return {"nonzeros": counts.nnz}
 
 
@@ -66,38 +65,35 @@ def store_rows(group: "zarr.Group", block: int, table: pa.Table, urls: list[str]
         stored[start : start + len(values)] = values
 
 
-def sum_frequency(run: str, part: int) -> dict[str, float]:
-    """Sum the document frequencies of one range of columns over all blocks."""
-    group = open_group(run, "r+")
-    partial, total = array(group, "partial_frequency"), array(group, "columns/document_frequency")
-    columns = slice(part * total.chunks[0], (part + 1) * total.chunks[0])
-    frequency = np.zeros_like(total[columns])
+def _hash(workspace: Workspace, urls: list[str]) -> sp.csr_matrix:
+    """Counts of some URLs with the settings of a run."""
+    return count_ngrams(urls, workspace.settings["ngram_range"], workspace.settings["n_features"])
+
+
+def order(workspace: Workspace, _argument: None) -> Figures:
+    """Sum the document frequencies, and fix weight and order of the columns, rare ones first."""
+    group = workspace.group
+    partial = array(group, "partial_frequency")
+    frequency = np.zeros(partial.shape[1], np.int64)
     for block in range(partial.shape[0]):
-        frequency += np.asarray(partial[block, columns])
-    total[columns] = frequency
-    return {}
-
-
-def order(run: str, _item: None) -> dict[str, float]:
-    """Fix weight and order of the columns, rare ones first."""
-    group = open_group(run, "r+")
-    frequency = np.asarray(array(group, "columns/document_frequency")[:])
+        frequency += np.asarray(partial[block])
     columns = order_columns(frequency)
-    array(group, "columns/idf")[:] = inverse_document_frequency(
-        frequency, read_manifest(group).plan["n_rows"]
-    )
+    array(group, "columns/document_frequency")[:] = frequency
+    array(group, "columns/idf")[:] = inverse_document_frequency(frequency, workspace.plan.n_rows)
     array(group, "columns/rank")[:] = columns.rank
     array(group, "columns/cuts")[: columns.cuts.size] = columns.cuts
     return {"columns": columns.document_frequency.size}
 
 
-def weigh_block(run: str, block: int) -> dict[str, float]:
-    """Turn the counts of a block into weights, with columns in their final order."""
-    group = open_group(run, "r+")
-    plan = TilePlan(**read_manifest(group).plan)
-    start, stop = plan.bounds(block)
+def weigh_block(workspace: Workspace, block: int) -> Figures:
+    """Weigh the counts of a block, with columns in their final order.
+
+    The rows are hashed anew: that takes less than to store and read their counts.
+    """
+    group = workspace.group
+    start, stop = workspace.plan.bounds(block)
     idf = np.asarray(array(group, "columns/idf")[:])
     rank = np.asarray(array(group, "columns/rank")[:])
-    counts = read_csr(group, "counts", block, (stop - start, idf.size)).astype(np.float32)
+    counts = _hash(workspace, np.asarray(array(group, "rows/url")[start:stop]).tolist())
     write_csr(group, "weights", block, renumber_columns(weigh(counts, idf), rank, int(rank.max()) + 1))
     return {}

@@ -4,7 +4,7 @@ A worker holds Python with its libraries, and one task for each thread.  The byt
 task are a function of the plan alone: so much for each row, each non-zero, each column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,6 +47,8 @@ class Budget:
         Tasks that a worker runs at once.
     limit : int
         Bytes that a worker may use.
+    workers : int
+        Worker processes: the more, the more tiles.
     """
 
     n_neighbors: int
@@ -54,6 +56,7 @@ class Budget:
     ngram_sizes: int
     threads: int
     limit: int
+    workers: int = 1
 
 
 def task_bytes(budget: Budget, rows: int, text: int, span_blocks: int = 1) -> dict[str, int]:
@@ -75,7 +78,7 @@ def task_bytes(budget: Budget, rows: int, text: int, span_blocks: int = 1) -> di
         "ingest": TEXT_BYTES,
         "sort": TEXT_BYTES,
         "vectorize": 4 * text + 300 * rows + 24 * nonzeros + 12 * budget.n_features,
-        "document-frequency": 40 * budget.n_features,
+        "columns": 40 * budget.n_features,
         "weigh": 36 * nonzeros + 12 * budget.n_features,
         "compare": (span_blocks + 1) * (16 * nonzeros + 300 * rows + 2 * strip)
         + 12 * nonzeros
@@ -96,11 +99,51 @@ def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
     return round(max(texts, default=0))
 
 
-def worker_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> int:
-    """Most bytes that a worker holds: its process, and the largest task on each thread."""
+def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dict[str, int]:
+    """Most bytes that a task of each stage holds under a plan."""
     rows = min(plan.block_rows, plan.n_rows)
-    tasks = task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
-    return PROCESS_BYTES + budget.threads * max(tasks.values())
+    return task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
+
+
+def worker_bytes(task: int, threads: int) -> int:
+    """Most bytes that a worker holds: its process, and a task of so many bytes on each thread."""
+    return PROCESS_BYTES + threads * task
+
+
+def check_limit(stages: Mapping[str, int], budget: Budget, rows: int) -> None:
+    """Refuse tasks that don't fit in a worker.
+
+    Parameters
+    ----------
+    stages : mapping
+        Most bytes that a task of each stage holds.
+    budget : Budget
+    rows : int
+        Rows of a block.
+
+    Raises
+    ------
+    BudgetError
+        It names the stage, and what would be needed.
+    """
+    stage = max(stages, key=stages.__getitem__)
+    projected = worker_bytes(stages[stage], budget.threads)
+    if projected > budget.limit:
+        message = (
+            f"A worker is projected to need {megabytes(projected)} in stage {stage} with blocks of {rows:,} "
+            f"rows and {budget.threads} thread{'s' * (budget.threads > 1)}, over its limit of "
+            f"{megabytes(budget.limit)}; raise --memory-limit to that, or lower --threads or --block-rows."
+        )
+        raise BudgetError(message)
+
+
+def megabytes(size: int) -> str:
+    """Bytes in megabytes, rounded up.
+
+    >>> megabytes(1_234_500_000)
+    '1,235 MB'
+    """
+    return f"{-(-size // 10**6):,} MB"
 
 
 def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:
@@ -114,20 +157,15 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
     n_rows = sum(extent.n_rows for extent in extents)
     rows, span_rows = block_rows or default_block_rows(n_rows), MAXIMUM_SPAN_ROWS
     smallest = block_rows or MINIMUM_BLOCK_ROWS
-    plan = plan_tiles(n_rows, rows, span_rows)
-    while (projected := worker_bytes(budget, extents, plan)) > budget.limit:
+    while True:
+        plan = plan_tiles(n_rows, rows, span_rows, budget.workers * budget.threads)
+        stages = plan_bytes(budget, extents, plan)
+        fits = worker_bytes(max(stages.values()), budget.threads) <= budget.limit
+        if fits or (plan.span_blocks == 1 and rows <= smallest):
+            break
         if plan.span_blocks > 1:
             span_rows //= 2
-        elif rows > smallest:
-            rows //= 2
         else:
-            break
-        plan = plan_tiles(n_rows, rows, span_rows)
-    if projected > budget.limit:
-        message = (
-            f"A worker is projected to need {projected / 1e6:,.0f} MB with blocks of {plan.block_rows:,} "
-            f"rows and {budget.threads} thread{'s' * (budget.threads > 1)}, over its limit of "
-            f"{budget.limit / 1e6:,.0f} MB; raise --memory-limit, or lower --threads or --block-rows."
-        )
-        raise BudgetError(message)
+            rows //= 2
+    check_limit(stages, budget, plan.block_rows)
     return plan

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from novelty_dask.planning.memory import Budget, Extent, fit, task_bytes, worker_bytes
+from novelty_dask.planning.memory import Budget, Extent, fit, plan_bytes, worker_bytes
 from novelty_dask.planning.tiles import TilePlan
 
 
@@ -48,7 +48,7 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
         It does not fit in memory.
     """
     tiles = fit(budget, [extent], block_rows)
-    block_text = extent.n_bytes * min(tiles.block_rows, extent.n_rows) // max(extent.n_rows, 1)
+    stages = plan_bytes(budget, [extent], tiles)
     return RunPlan(
         n_rows=extent.n_rows,
         tiles=tiles,
@@ -58,8 +58,8 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
             "compare": tiles.n_spans * tiles.n_groups,
             "merge": tiles.n_blocks,
         },
-        stage_bytes=task_bytes(budget, min(tiles.block_rows, extent.n_rows), block_text, tiles.span_blocks),
-        worker_bytes=worker_bytes(budget, [extent], tiles),
+        stage_bytes=stages,
+        worker_bytes=worker_bytes(max(stages.values()), budget.threads),
         memory_limit=budget.limit,
         disk_bytes=disk_bytes(budget, extent, tiles),
         workers=workers,

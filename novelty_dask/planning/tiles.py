@@ -21,13 +21,18 @@ from itertools import accumulate
 from typing import NamedTuple
 
 MINIMUM_BLOCK_ROWS = 1_024
+SMALLEST_DEFAULT_ROWS = 16_384
 MAXIMUM_BLOCK_ROWS = 65_536
 TARGET_SPANS = 8
-"""Spans that a small corpus is cut into, so that several workers have work."""
+"""Spans that a corpus is cut into, so that several workers have work."""
+TILES_PER_SLOT = 8
+"""Tiles for each task that is done at once: the last ones end at about the same time."""
 MAXIMUM_SPAN_ROWS = 131_072
 """Rows that a task holds while others pass by."""
-TARGET_TILE_PAIRS = 131_072 * 524_288
-"""Row pairs that one tile compares: seconds of work, not minutes."""
+SMALLEST_TILE_PAIRS = 65_536 * 131_072
+"""Row pairs of a tile below which reading and preparing its span would weigh."""
+LARGEST_TILE_PAIRS = 131_072 * 524_288
+"""Row pairs of a tile that is done in seconds, not minutes."""
 MAXIMUM_GROUPS = 8
 """Strips kept of a span: they are what the comparison costs on disk."""
 
@@ -118,27 +123,42 @@ def default_block_rows(n_rows: int) -> int:
     A power of two, so that runs of similar size agree, large enough for few tasks and
     small enough for several workers.
 
-    >>> [default_block_rows(n) for n in (1, 10_000, 100_000, 1_000_000)]
-    [1024, 2048, 16384, 65536]
+    >>> [default_block_rows(n) for n in (1, 100_000, 300_000, 1_000_000)]
+    [16384, 16384, 65536, 65536]
     """
-    rows = MINIMUM_BLOCK_ROWS
+    rows = SMALLEST_DEFAULT_ROWS
     while rows < MAXIMUM_BLOCK_ROWS and rows * TARGET_SPANS < n_rows:
         rows *= 2
     return rows
 
 
-def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS) -> TilePlan:
-    """Cut a corpus into tiles of bounded work, and into spans of so many rows at most.
+def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS, slots: int = 1) -> TilePlan:
+    """Cut a corpus into tiles of bounded work.
 
-    >>> plan = plan_tiles(1_000_000, 65_536)
+    Parameters
+    ----------
+    n_rows, block_rows : int
+        Rows of the corpus and of a block.
+    span_rows : int
+        Most rows of a span that has several blocks.
+    slots : int
+        Tasks that are done at once.
+
+    Examples
+    --------
+    >>> plan = plan_tiles(1_000_000, 65_536, slots=2)
     >>> plan.n_blocks, plan.span_blocks, plan.group_blocks, plan.n_spans, plan.n_groups
     (16, 2, 8, 8, 2)
     """
     n_blocks = -(-n_rows // block_rows)
-    span_blocks = max(1, min(span_rows // block_rows, n_blocks // TARGET_SPANS))
+    span_blocks = max(1, min(span_rows // block_rows, n_blocks // max(TARGET_SPANS, slots)))
     pairs = span_blocks * block_rows**2
-    group_blocks = max(span_blocks, TARGET_TILE_PAIRS // pairs, -(-n_blocks // MAXIMUM_GROUPS))
-    return TilePlan(n_rows, block_rows, span_blocks, group_blocks)
+    wanted_groups = -(-TILES_PER_SLOT * slots // max(-(-n_blocks // span_blocks), 1))
+    group_blocks = max(-(-n_blocks // wanted_groups), SMALLEST_TILE_PAIRS // pairs)
+    group_blocks = min(group_blocks, LARGEST_TILE_PAIRS // pairs)
+    return TilePlan(
+        n_rows, block_rows, span_blocks, max(group_blocks, span_blocks, -(-n_blocks // MAXIMUM_GROUPS))
+    )
 
 
 class Slice(NamedTuple):

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from novelty_dask.errors import InputError
+from novelty_dask.errors import InputError, StoreError
 
 
 @contextmanager
@@ -26,3 +28,25 @@ def reason(error: Exception) -> str:
         return os.strerror(errno.ENOENT)
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(said).split()).rstrip(".")
+
+
+@contextmanager
+def writable(root: Path, needed: int) -> Iterator[None]:
+    """Say in the user's terms that a disk is full or not writable; what may pass is raised as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            message = (
+                f"Can't write in {str(root)!r}: {error.strerror}; make it writable, or name another path."
+            )
+            raise StoreError(message) from None
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        there = next(folder for folder in [root, *root.parents] if folder.exists())
+        free = shutil.disk_usage(there).free
+        message = (
+            f"The disk of {str(root)!r} is full: {needed:,} bytes are needed and {free:,} are free; what is "
+            "finished is kept, so free some space and go on."
+        )
+        raise StoreError(message) from None

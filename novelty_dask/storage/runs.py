@@ -1,64 +1,97 @@
-"""A run on disk: one Zarr v3 group whose attributes hold its manifest.
+"""A run on disk: one Zarr v3 group, its manifest, its commits, and the ways to them."""
 
-The manifest says what the run is: the format's version, the settings that change
-numbers, the sources, the plan, what was counted, and which stages are complete.  It is
-replaced as a whole, by one write of the group's metadata, after the data it speaks of.
-"""
-
-from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import version
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import zarr
-from fsspec.core import url_to_fs
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.sources import STDIN
+from novelty_dask.storage.checked import CheckedStore, find_array
+from novelty_dask.storage.commits import Commit, Commits, Draft, TaskId
+from novelty_dask.storage.faults import reason
+from novelty_dask.storage.layout import Layout
+from novelty_dask.storage.manifest import Manifest, read_manifest, this_version, write_manifest
+from novelty_dask.storage.objects import Objects, open_objects
+from novelty_dask.storage.owners import check_epoch
 
-FORMAT_VERSION = 1
-ATTRIBUTE = "novelty_dask"
-WORK_FOLDER = "work"
+METADATA = "zarr.json"
+WORK_FOLDER = "work/"
+SPOOLED = f"{WORK_FOLDER}stdin"
+"""Where standard input is kept as long as it is needed."""
 
 
 @dataclass
-class Manifest:
-    """What a run says of itself.
+class StoredRun:
+    """A run and the ways to it.
 
     Parameters
     ----------
-    settings : dict
-        The settings that change numbers.
-    sources : list of dict
-        URL, bytes and compression of each source.
-    plan : dict
-        Rows, rows of a block, blocks of a group.
-    counts : dict
-        Lines read, distinct rows, duplicates, and rejected lines by reason.
-    stages : dict
-        Complete stages, each with its tasks, wall seconds and core seconds.
+    url : str
+        Path or URL.
+    objects : Objects
+        Its bytes.
+    manifest : Manifest
+        As it was when the run was opened.
     """
 
-    settings: dict[str, Any]
-    sources: list[dict[str, Any]]
-    plan: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, Any] = field(default_factory=dict)
-    stages: dict[str, dict[str, float]] = field(default_factory=dict)
-    format_version: int = FORMAT_VERSION
-    novelty_dask_version: str = field(default_factory=lambda: version("novelty-dask"))
+    url: str
+    objects: Objects
+    manifest: Manifest
 
     @property
-    def has_rows(self) -> bool:
-        """Whether the rows are stored, so that the sources are not needed any more."""
-        return "vectorize" in self.stages
+    def commits(self) -> Commits:
+        """What is done."""
+        return Commits(self.objects, self.manifest.fingerprint)
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the last stage is complete."""
-        return "merge" in self.stages
+    def layout(self) -> Layout:
+        """Its arrays, as far as they are known."""
+        return Layout(self.manifest.settings, self.manifest.plan, self.manifest.counts)
+
+    def group(self, draft: Draft | None = None) -> zarr.Group:
+        """Zarr's view of it, every chunk checked; chunks are written with a draft alone."""
+        absent = self.manifest.absent if self.manifest.is_partial else ()
+        store = CheckedStore(self.objects, self.commits, self.layout, draft, absent)
+        return zarr.open_group(store, mode="r+", zarr_format=3)
+
+    def create_arrays(self, stage: str) -> None:
+        """Create the arrays of a stage that are not there as they should be."""
+        group = self.group()
+        for spec in self.layout.of(stage):
+            if find_array(group, spec) is None:
+                self.objects.remove(f"{spec.name}/{METADATA}")
+                spec.create(group)
+
+    def once(self, task: TaskId, epoch: int, work: Callable[[Draft], dict[str, Any]]) -> dict[str, Any]:
+        """Do a task and commit it, unless it is done; return its figures.
+
+        Raises
+        ------
+        StoreError
+            A newer client has taken over, or another did the task with another result.
+        """
+        done = self.commits.find(task)
+        if done is None:
+            draft = Draft(task, self.objects)
+            figures = work(draft)
+            check_epoch(self.objects, epoch)
+            done = self.commits.add(task, Commit(self.manifest.fingerprint, epoch, draft.stamps, figures))
+        return done.figures
+
+    def save(self) -> None:
+        """Store the manifest."""
+        self.objects.write(METADATA, write_manifest(self.manifest))
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove arrays, groups of arrays, or folders."""
+        for name in names:
+            self.objects.remove(f"{name.rstrip('/')}/")
 
 
-def create_run(url: str, manifest: Manifest) -> zarr.Group:
+def create_run(url: str, manifest: Manifest) -> StoredRun:
     """Make an empty run where nothing is yet.
 
     Raises
@@ -66,19 +99,22 @@ def create_run(url: str, manifest: Manifest) -> zarr.Group:
     StoreError
         It can't be made there.
     """
+    run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
-        group = zarr.open_group(absolute_url(url), mode="w-", zarr_format=3)
+        made = not run.objects.exists() and run.objects.create(METADATA, write_manifest(manifest))
     except (OSError, ValueError) as error:
-        message = f"Can't create {url!r}: {_reason(error)}."
+        message = f"Can't create {url!r}: {reason(error)}."
         raise StoreError(message) from None
-    write_manifest(group, manifest)
-    return group
+    if not made:
+        message = f"Can't create {url!r}: there is something already; name another output path."
+        raise StoreError(message)
+    return run
 
 
 def absolute_url(path: str) -> str:
     """The path as workers that were started elsewhere find it, too; a URL as it is."""
     local = path.removeprefix("file://")
-    return path if "://" in local else str(Path(local).absolute())
+    return path if "://" in local else str(Path(local).expanduser().absolute())
 
 
 def is_inside(url: str, run: str) -> bool:
@@ -86,131 +122,91 @@ def is_inside(url: str, run: str) -> bool:
     return absolute_url(url).startswith(f"{absolute_url(run).rstrip('/')}/")
 
 
-def find_run(url: str) -> bool:
-    """Whether there is a run.
+def find_run(url: str) -> StoredRun | None:
+    """The run at a path, or None if there is nothing.
 
     Raises
     ------
     StoreError
         There is something else, which is not overwritten.
     """
-    fs, path = _file_system(url)
-    if not fs.exists(path):
-        return False
     try:
-        open_group(url)
+        return open_stored(url)
     except StoreError:
+        if not open_objects(absolute_url(url)).exists():
+            return None
         message = f"{url!r} exists and is no run; nothing was written: name another output path."
         raise StoreError(message) from None
-    return True
 
 
-def check_same(url: str, stored: Manifest, wanted: Manifest) -> None:
-    """Refuse to go on with a run of other settings or sources.
+def check_same(stored: StoredRun, wanted: Manifest) -> None:
+    """Refuse to go on with a run of other settings, sources or version.
 
     Raises
     ------
     StoreError
         It names what differs.
     """
+    there = stored.manifest
     differing = [
-        f"{name} is {stored.settings.get(name)!r} there and {value!r} here"
+        f"{name} is {there.settings.get(name)!r} there and {value!r} here"
         for name, value in wanted.settings.items()
-        if stored.settings.get(name) != value
+        if there.settings.get(name) != value
     ]
-    if stored.sources != wanted.sources:
+    if there.sources != wanted.sources:
         differing.append("the sources are others, or have changed")
-    elif stored.is_complete and any(source["url"] == STDIN for source in stored.sources):
-        differing.append("its standard input can't be compared with this one")
+    if not there.is_complete and there.novelty_dask_version != wanted.novelty_dask_version:
+        versions = f"version is {there.novelty_dask_version} there and {wanted.novelty_dask_version} here"
+        differing.append(versions)
     if differing:
-        message = f"{url!r} holds another run ({'; '.join(differing)}); name another output path."
+        message = f"{stored.url!r} holds another run ({'; '.join(differing)}); name another output path."
         raise StoreError(message)
 
 
-def _file_system(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it."""
-    try:
-        fs, path = url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        message = f"Can't use {url!r}: {_reason(error)}."
-        raise StoreError(message) from None
-    return fs, path
+def check_version(stored: StoredRun) -> None:
+    """Refuse to work on a run of another version, whose numbers may be others.
+
+    Raises
+    ------
+    StoreError
+        It is.
+    """
+    there, here = stored.manifest.novelty_dask_version, this_version()
+    if there != here:
+        message = f"Can't go on with {stored.url!r}: version is {there} there and {here} here; use that one."
+        raise StoreError(message)
 
 
-def _reason(error: Exception) -> str:
-    """What an error says, as the end of a sentence."""
-    return " ".join(str(getattr(error, "strerror", None) or error).split()).rstrip(".")
-
-
-def open_group(url: str, mode: str = "r") -> zarr.Group:
-    """Open the group of an existing run.
+def open_stored(url: str) -> StoredRun:
+    """Open an existing run, complete or not.
 
     Raises
     ------
     StoreError
         There is none, or it is no run of this format.
     """
+    objects = open_objects(absolute_url(url))
     try:
-        group = zarr.open_group(absolute_url(url), mode=mode, zarr_format=3)  # type: ignore[arg-type]
-    except (FileNotFoundError, NotADirectoryError):
+        values = json.loads(objects.read(METADATA))
+    except KeyError:
         message = f"{url!r} holds no run; check the path."
         raise StoreError(message) from None
-    except (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError) as error:
-        # Zarr raises any of them for metadata that are none.
-        message = f"{url!r} can't be opened as a run: {_reason(error)}; check the path."
+    except (OSError, ValueError) as error:
+        message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
         raise StoreError(message) from None
-    if ATTRIBUTE not in group.attrs:
-        message = f"{url!r} is a Zarr group but no run; check the path."
-        raise StoreError(message)
-    return group
+    return StoredRun(absolute_url(url), objects, read_manifest(url, values))
 
 
-def open_complete(url: str) -> tuple[zarr.Group, Manifest]:
-    """Open the group of a complete run, with its manifest.
+def open_complete(url: str) -> StoredRun:
+    """Open a run that can be read: complete, or all but the tasks that were given up.
 
     Raises
     ------
     StoreError
         There is no run, or it is not complete.
     """
-    group = open_group(url)
-    manifest = read_manifest(group)
-    if not manifest.is_complete:
-        message = f"The run {url!r} is not complete; repeat the command that made it to go on."
+    run = open_stored(url)
+    if not (run.manifest.is_complete or run.manifest.is_partial):
+        message = f"The run {url!r} is not complete; `novelty resume {url}` goes on."
         raise StoreError(message)
-    return group, manifest
-
-
-def read_manifest(group: zarr.Group) -> Manifest:
-    """The manifest of a run.
-
-    Raises
-    ------
-    StoreError
-        It was written in another format.
-    """
-    values: Any = group.attrs[ATTRIBUTE]
-    found = values.get("format_version") if isinstance(values, dict) else None
-    if found != FORMAT_VERSION or set(values) != {each.name for each in fields(Manifest)}:
-        message = (
-            f"The run {group.store_path} has format {found}, and this version reads "
-            f"format {FORMAT_VERSION}; use the version that wrote it or score again."
-        )
-        raise StoreError(message)
-    return Manifest(**values)
-
-
-def write_manifest(group: zarr.Group, manifest: Manifest) -> None:
-    """Replace the manifest of a run."""
-    group.attrs[ATTRIBUTE] = asdict(manifest)
-
-
-def remove_run(url: str) -> None:
-    """Remove a run, with all that is in it."""
-    fs, path = _file_system(url)
-    fs.rm(path, recursive=True)
-
-
-def work_url(url: str, *parts: str) -> str:
-    """Where a run keeps the tables that it needs for a while."""
-    return "/".join([url.rstrip("/"), WORK_FOLDER, *parts])
+    return run

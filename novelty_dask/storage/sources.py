@@ -27,7 +27,8 @@ CHUNK_BYTES = 2**18
 PIECE_BYTES = 16 * 2**20
 MAXIMUM_PIECES = 1_024
 STDIN = "-"
-STREAM_LINE_BYTES = 2**28
+METADATA = "zarr.json"
+"""What tells a Zarr store, such as a run."""
 """Longest line of standard input; whoever sends more sends no list of URLs, and may never end."""
 HIDDEN = re.compile(r"/[._]")
 WEB = re.compile(r"\A(\w*cache::)?https?://", re.IGNORECASE)
@@ -115,7 +116,7 @@ def _find(name: str) -> list[Source]:
     if WEB.match(name):
         # A list of URLs may pass for a page, whose links nobody asked to follow.
         return [_source(fs, path)]
-    if fs.exists(f"{path}/zarr.json"):
+    if fs.exists(f"{path}/{METADATA}"):
         message = f"{name!r} is a run or another Zarr store; name files of URLs."
         raise InputError(message)
     named = [path] if fs.exists(path) else sorted(fs.glob(path))
@@ -124,9 +125,11 @@ def _find(name: str) -> list[Source]:
 
 
 def _folder(fs: AbstractFileSystem, path: str) -> list[str]:
-    """Files under a folder, without hidden ones and markers such as _SUCCESS."""
+    """Files under a folder, without hidden ones, markers such as _SUCCESS, and those of runs."""
     depth = len(path.rstrip("/"))
-    return [file for file in sorted(fs.find(path)) if not HIDDEN.search(file, depth)]
+    files = [file for file in sorted(fs.find(path)) if not HIDDEN.search(file, depth)]
+    stores = tuple(file.removesuffix(METADATA) for file in files if file.endswith(f"/{METADATA}"))
+    return [file for file in files if not file.startswith(stores)]
 
 
 def _source(fs: AbstractFileSystem, path: str) -> Source:
@@ -153,24 +156,12 @@ def _state(info: dict[str, Any]) -> tuple[int, str]:
     return int(info["size"] or 0), next((str(info[key]) for key in VERSIONS if info.get(key)), "")
 
 
-def spool(stream: BinaryIO, url: str) -> Source:
-    """Copy a stream to a file, so that workers can read it, and again.
-
-    Raises
-    ------
-    InputError
-        It can't be read or stored, or has no newlines.
-    """
-    with told("Can't copy standard input into the run"), fsspec.open(url, "wb", auto_mkdir=True) as file:
-        line_bytes = 0
-        while chunk := stream.read(CHUNK_BYTES):
-            newline = chunk.rfind(b"\n")
-            line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
-            if line_bytes > STREAM_LINE_BYTES:
-                message = f"a line of it has more than {STREAM_LINE_BYTES:,} bytes"
-                raise ValueError(message)
-            file.write(chunk)
-        return Source(url, file.tell(), None)
+def check_unchanged(source: Source) -> None:
+    """Refuse, by InputError, a source that is not as it was when its run was begun."""
+    [found, *others] = expand(source.url)
+    if others or found[1:] != (*source[1:3], source.version or found.version):
+        message = f"{source.url!r} has changed since its run was begun; score it into another path."
+        raise InputError(message)
 
 
 def cut(sources: Sequence[Source], piece_bytes: int = PIECE_BYTES) -> list[Piece]:

@@ -1,57 +1,75 @@
 """Parquet tables of the ingest stage: what a shuffle reads and leaves, removed when the rows are stored."""
 
+import io
 from typing import NamedTuple
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
+
+from novelty_dask.storage.commits import Commits, Draft, Stamp, TaskId
 
 ROW_GROUP_ROWS = 16_384
 
 
 class Table(NamedTuple):
-    """A stored table of URLs: where it is, its rows, and the bytes of their text."""
+    """A stored table of URLs: the item that wrote it, its key, its rows, and the bytes of their text."""
 
-    url: str
+    item: str
+    key: str
     n_rows: int
     n_bytes: int
 
 
-def create_folder(url: str) -> None:
-    """Make a folder for tables, if not there."""
-    fs, path = url_to_fs(url)
-    fs.makedirs(path, exist_ok=True)
+class SortedTable(NamedTuple):
+    """A table that is not committed yet: the fields of `Table` and of its stamp."""
+
+    item: str
+    key: str
+    n_rows: int
+    n_bytes: int
+    length: int
+    checksum: int
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return Table(*self[:4])
+
+    @property
+    def stamp(self) -> Stamp:
+        """What its bytes are known by."""
+        return Stamp(self.length, self.checksum)
 
 
-def write_table(url: str, table: pa.Table, text: str = "url") -> Table:
-    """Write a table in small row groups, so that a part can be read.
+def write_table(draft: Draft, key: str, table: pa.Table, text: str = "url") -> Table:
+    """Write a table in small row groups, so that a part can be read."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, row_group_size=ROW_GROUP_ROWS, compression="lz4")
+    draft.write(key, buffer.getbuffer())
+    return Table(draft.task.item, key, table.num_rows, pc.sum(pc.binary_length(table[text])).as_py() or 0)
 
-    Its folder is not made here: a task that is late finds that of a removed run no more.
+
+def read_table(commits: Commits, stage: str, table: Table) -> pa.Table:
+    """Read a whole table of a stage.
+
+    Raises
+    ------
+    DamageError
+        It is not what was written.
     """
-    with fsspec.open(url, "wb", auto_mkdir=False) as file:
-        pq.write_table(table, file, row_group_size=ROW_GROUP_ROWS, compression="lz4")
-    return Table(url, table.num_rows, pc.sum(pc.binary_length(table[text])).as_py() or 0)
+    return _open(commits, stage, table).read(use_threads=False)
 
 
-def read_table(url: str) -> pa.Table:
-    """Read a whole table."""
-    with fsspec.open(url, "rb") as file:
-        return pq.ParquetFile(file).read(use_threads=False)
-
-
-def read_slice(url: str, start: int, stop: int) -> pa.Table:
+def read_slice(commits: Commits, stage: str, table: Table, start: int, stop: int) -> pa.Table:
     """Read the rows ``start`` to ``stop`` of a table, from the row groups that hold them."""
-    with fsspec.open(url, "rb") as file:
-        parquet = pq.ParquetFile(file)
-        first, last = start // ROW_GROUP_ROWS, -(-stop // ROW_GROUP_ROWS)
-        groups = parquet.read_row_groups(list(range(first, last)), use_threads=False)
+    parquet = _open(commits, stage, table)
+    first, last = start // ROW_GROUP_ROWS, -(-stop // ROW_GROUP_ROWS)
+    groups = parquet.read_row_groups(list(range(first, last)), use_threads=False)
     return groups.slice(start - first * ROW_GROUP_ROWS, stop - start)
 
 
-def remove_tables(url: str) -> None:
-    """Remove a folder of tables, if there."""
-    fs, path = url_to_fs(url)
-    if fs.exists(path):
-        fs.rm(path, recursive=True)
+def _open(commits: Commits, stage: str, table: Table) -> pq.ParquetFile:
+    """A table whose bytes are as they were written."""
+    data = commits.read(TaskId(stage, table.item), table.key)
+    return pq.ParquetFile(pa.BufferReader(data))

@@ -131,6 +131,7 @@ def test_bad_settings_files(folder: Path, novelty: Novelty, text: str | None, wo
 
 @pytest.mark.parametrize("name", ["good.txt", "notes"])
 def test_output_that_is_no_run_stays(folder: Path, novelty: Novelty, name: str) -> None:
+    (folder / "notes" / "note").write_text("precious")
     before = tree(folder)
     assert_refused(novelty("score", folder / "good.txt", "-o", folder / name), "no run")
     assert tree(folder) == before
@@ -144,15 +145,21 @@ def test_run_of_other_settings_stays(run: Path, corpus: Path, novelty: Novelty) 
 
 def test_complete_run_of_standard_input_is_not_taken_for_another(tmp_path: Path, novelty: Novelty) -> None:
     out = tmp_path / "run.zarr"
-    assert novelty("score", "-", "-o", out, stdin=URLS.encode()).exit_code == 0
-    assert_refused(novelty("score", "-", "-o", out, stdin=b"http://c.example/"), "standard input")
+    first = novelty("score", "-", "-o", out, stdin=URLS.encode())
+    assert first.exit_code == 0
+    before = tree(out)
+    assert_refused(novelty("score", "-", "-o", out, stdin=b"http://c.example/"), "the sources are others")
+    assert novelty("score", "-", "-o", out, stdin=URLS.encode()).stdout == first.stdout
+    assert tree(out) == before
 
 
 def test_standard_input_has_no_plan(novelty: Novelty) -> None:
     assert_refused(novelty("plan", "-", stdin=b"http://a.example/"), "Standard input")
 
 
-@pytest.mark.parametrize("command", [["top"], ["export", "-o", "rows.csv"]])
+@pytest.mark.parametrize(
+    "command", [["top"], ["export", "-o", "rows.csv"], ["status"], ["resume"], ["verify"], ["clean"]]
+)
 @pytest.mark.parametrize("name", ["missing.zarr", "notes", "good.txt"])
 def test_what_is_no_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, novelty: Novelty, command: list[str], name: str
@@ -208,13 +215,15 @@ def test_debug_shows_the_traceback(tmp_path: Path, novelty: Novelty) -> None:
     ],
 )
 def test_errors_raised_on_purpose(error: Exception, code: int) -> None:
-    assert verdict(error, resumable=False) == ("Error: It is wrong.", code)
+    assert verdict(error) == ("Error: It is wrong.", code)
+    hint = " `novelty resume run.zarr` goes on." if code == 3 else ""
+    assert verdict(error, "run.zarr") == (f"Error: It is wrong.{hint}", code)
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
 def test_a_stop_says_whether_the_command_goes_on(error: BaseException, code: int) -> None:
-    assert verdict(error, resumable=True) == ("Stopped; repeat the command to go on.", code)
-    assert verdict(error, resumable=False) == ("Stopped; nothing was stored.", code)
+    assert verdict(error, "run.zarr") == ("Stopped; `novelty resume run.zarr` goes on.", code)
+    assert verdict(error) == ("Stopped; nothing was stored.", code)
 
 
 def test_other_faults_are_a_sentence_too() -> None:

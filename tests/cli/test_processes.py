@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,15 +116,20 @@ def test_a_stopped_run_goes_on(
 ) -> None:
     out = tmp_path / "run.zarr"
     with started("score", long, "-o", out, *MANY_TASKS) as process:
-        wait_for(process.stderr, "document-frequency: done")
+        wait_for(process.stderr, "columns: done")
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code
     assert stdout == ""
-    assert stderr.splitlines()[-1] == "Stopped; repeat the command to go on."
+    assert stderr.splitlines()[-1] == f"Stopped; `novelty resume {out}` goes on."
     assert "Traceback" not in stderr
     assert novelty("top", out).exit_code == 2
-    resumed = novelty("score", long, "-o", out, *MANY_TASKS)
+    assert novelty("status", out).stdout.startswith("state    stopped\n")
+    shutil.copytree(out, tmp_path / "copy.zarr")
+    resumed = novelty("resume", out)
+    again = novelty("score", long, "-o", tmp_path / "copy.zarr", *MANY_TASKS)
+    assert again.exit_code == 0
+    assert novelty("top", out).stdout == novelty("top", tmp_path / "copy.zarr").stdout
     assert resumed.exit_code == 0
     assert "vectorize" not in resumed.stderr
     assert "merge: done" in resumed.stderr
@@ -152,7 +158,7 @@ def test_ctrl_c_ends_the_workers_quietly(long: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert gone
     assert not alive
-    assert stderr.splitlines()[-1] == "Stopped; repeat the command to go on."
+    assert stderr.splitlines()[-1] == f"Stopped; `novelty resume {tmp_path / 'run.zarr'}` goes on."
     assert "Traceback" not in stderr
 
 

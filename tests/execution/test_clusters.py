@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,47 +14,24 @@ from distributed import Client, LocalCluster
 from novelty_dask.errors import ClusterError
 from novelty_dask.execution import clusters
 from novelty_dask.execution.clusters import (
-    SMALL_BYTES,
-    Resources,
-    available_cores,
     client_executor,
     client_resources,
     connect,
-    local_resources,
     open_executor,
 )
-from novelty_dask.execution.executors import DaskExecutor, SerialExecutor
+from novelty_dask.execution.dask_executor import DaskExecutor
+from novelty_dask.execution.executors import Executor
+from novelty_dask.execution.resources import Resources
+from novelty_dask.execution.tasks import Figures, Job
 
 
-@pytest.mark.parametrize("n_bytes", [0, SMALL_BYTES])
-def test_small_corpora_are_done_here(n_bytes: int) -> None:
-    resources = local_resources(n_bytes)
-    assert resources[:2] == (0, 1)
-    assert 0 < resources.memory_limit < psutil.virtual_memory().total
-    assert local_resources(n_bytes, threads=4).threads == 1
+def own_pid(_job: Job) -> Figures:
+    return {"pid": os.getpid()}
 
 
-def test_large_corpora_get_all_cores_and_share_the_memory() -> None:
-    one, all_cores = local_resources(10**9, workers=1), local_resources(10**9)
-    assert all_cores.workers == available_cores()
-    assert all_cores.memory_limit * all_cores.workers == pytest.approx(one.memory_limit, rel=0.2)
-    assert local_resources(10**9, threads=10_000)[:2] == (1, 10_000)
-
-
-def test_what_was_asked_for_is_given() -> None:
-    assert local_resources(0, 3, 2, 10**9) == Resources(3, 2, 10**9)
-    assert local_resources(10**12, 0, 2, 10**9) == Resources(0, 1, 10**9)
-
-
-def test_without_workers_tasks_run_here() -> None:
-    with open_executor(Resources(0, 1, 10**9)) as (executor, dashboard):
-        assert isinstance(executor, SerialExecutor)
-        assert dashboard is None
-        assert list(executor.map("stage", lambda _: os.getpid(), [1])) == [os.getpid()]
-
-
-def own_pid(_item: int) -> int:
-    return os.getpid()
+def works(executor: Executor) -> bool:
+    """Whether an executor performs a job."""
+    return [outcome.item for outcome in executor.map("stage", own_pid, deque([Job("1")]))] == ["1"]
 
 
 def listening() -> set[str]:
@@ -69,8 +47,9 @@ def test_local_workers_are_processes_that_only_this_machine_reaches(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with open_executor(Resources(1, 2, 10**9)) as (executor, dashboard):
         assert isinstance(executor, DaskExecutor)
-        [pid] = executor.map("stage", own_pid, [1])
-        assert pid != os.getpid()
+        [outcome] = executor.map("stage", own_pid, deque([Job("1")]))
+        assert outcome.error is None
+        assert outcome.figures["pid"] != os.getpid()
         assert client_resources(executor.client) == Resources(1, 2, 10**9)
         assert dashboard is not None
         assert dashboard.startswith("http://127.0.0.1:")
@@ -109,7 +88,7 @@ def cluster(n_workers: int) -> Iterator[Client]:
 def test_the_resources_of_a_client_are_those_of_its_workers(memory_limit: int | None, expected: int) -> None:
     with cluster(2) as client:
         assert client_resources(client, memory_limit) == Resources(2, 3, expected)
-        assert list(client_executor(client).map("stage", abs, [-1])) == [1]
+        assert works(client_executor(client))
 
 
 def test_a_cluster_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,4 +171,4 @@ def test_a_running_scheduler_is_connected_to_and_left_running() -> None:
     ) as made:
         for _ in range(2):
             with connect(made.scheduler_address) as client:
-                assert list(client_executor(client).map("stage", abs, [-1])) == [1]
+                assert works(client_executor(client))

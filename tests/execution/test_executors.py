@@ -3,7 +3,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,40 +17,80 @@ import pytest
 from distributed import Client, LocalCluster, get_worker
 
 from novelty_dask.errors import ClusterError, InputError
-from novelty_dask.execution import executors
-from novelty_dask.execution.executors import DaskExecutor, Executor, SerialExecutor
+from novelty_dask.execution import dask_executor, window
+from novelty_dask.execution.dask_executor import DaskExecutor
+from novelty_dask.execution.executors import ATTEMPTS, Executor, Outcome, SerialExecutor
+from novelty_dask.execution.tasks import Job
 
-LOST = r"^The connection to the Dask scheduler was lost; start it again and repeat the command\.$"
-
-
-def square(number: int) -> int:
-    return number * number
+LOST = r"^The connection to the Dask scheduler was lost; start it again and go on\.$"
 
 
-def fail(number: int) -> int:
+def jobs(arguments: Iterable[Any]) -> deque[Job]:
+    """Jobs of numbered items."""
+    return deque(Job(str(number), argument) for number, argument in enumerate(arguments))
+
+
+def results(executor: Executor, perform: Callable[[Job], Any], arguments: Iterable[Any]) -> list[Any]:
+    """What jobs return that all go well."""
+    outcomes = list(executor.map("stage", perform, jobs(arguments)))
+    assert [outcome.error for outcome in outcomes if outcome.error] == []
+    assert len({outcome.item for outcome in outcomes}) == len(outcomes)
+    return [outcome.figures for outcome in outcomes]
+
+
+def square(job: Job) -> int:
+    return int(job.argument**2)
+
+
+def fail(job: Job) -> int:
+    return refuse_seven(job.argument)
+
+
+def refuse_seven(number: int) -> int:
     if number == 7:
         raise InputError("Seven is refused.")
     return number
 
 
-def lack(number: int) -> int:
-    raise FileNotFoundError(2, "No such file or directory", "here")
+def lack(job: Job) -> int:
+    with (job.argument / job.item).open("a") as file:
+        file.write("tried\n")
+    if job.item == "1":
+        raise FileNotFoundError(2, "No such file or directory", "here")
+    return 0
+
+
+def try_thrice(job: Job) -> int:
+    lack(Job("0", job.argument))
+    n_tried = len((job.argument / "0").read_text().split())
+    if n_tried < ATTEMPTS:
+        raise ZeroDivisionError
+    return n_tried
 
 
 # What holds for both.
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 3, 300])
-def test_each_item_gives_one_result(executor: Executor, n_items: int) -> None:
-    assert sorted(executor.map("stage", square, range(n_items))) == [i * i for i in range(n_items)]
+def test_each_job_gives_one_result(executor: Executor, n_items: int) -> None:
+    assert sorted(results(executor, square, range(n_items))) == [i * i for i in range(n_items)]
 
 
-def test_items_may_come_from_an_iterator_and_be_equal(executor: Executor) -> None:
-    assert sorted(executor.map("stage", square, iter([2, 2, 2, 3]))) == [4, 4, 4, 9]
+def test_arguments_may_be_equal(executor: Executor) -> None:
+    assert sorted(results(executor, square, [2, 2, 2, 3])) == [4, 4, 4, 9]
+
+
+def test_jobs_may_be_added_while_others_run(executor: Executor) -> None:
+    ready, seen = jobs(range(3)), []
+    for outcome in executor.map("stage", square, ready):
+        seen.append(outcome.item)
+        if not outcome.item.startswith("after"):
+            ready.append(Job(f"after-{outcome.item}", 9))
+    assert sorted(seen) == ["0", "1", "2", "after-0", "after-1", "after-2"]
 
 
 def test_a_bag_gives_its_partitions(executor: Executor) -> None:
-    bag = db.from_sequence(range(10), partition_size=3).map(square)
+    bag = db.from_sequence(range(10), partition_size=3).map(lambda number: number**2)
     assert sorted(executor.compute(bag)) == [[0, 1, 4], [9, 16, 25], [36, 49, 64], [81]]
 
 
@@ -60,23 +101,32 @@ def test_a_frame_is_shuffled(executor: Executor) -> None:
     assert parts == [[0, 3, 5], [1, 2, 4]]
 
 
-def test_errors_of_tasks_are_raised_as_they_are(executor: Executor) -> None:
+def test_errors_raised_on_purpose_end_the_whole(executor: Executor) -> None:
     with pytest.raises(InputError, match=r"^Seven is refused\.$"):
-        list(executor.map("stage", fail, range(100)))
+        list(executor.map("stage", fail, jobs(range(100))))
     with pytest.raises(InputError, match=r"^Seven is refused\.$"):
-        list(executor.compute(db.from_sequence(range(10), partition_size=1).map(fail)))
+        list(executor.compute(db.from_sequence(range(10), partition_size=1).map(refuse_seven)))
 
 
-def test_an_error_of_the_system_in_a_task_is_not_taken_for_a_lost_scheduler(executor: Executor) -> None:
-    with pytest.raises(FileNotFoundError) as error:
-        list(executor.map("stage", lack, range(3)))
-    assert error.value.filename == "here"
+def test_another_error_ends_its_job_after_some_attempts(executor: Executor, tmp_path: Path) -> None:
+    outcomes = {outcome.item: outcome for outcome in executor.map("stage", lack, jobs([tmp_path] * 3))}
+    error = outcomes.pop("1").error
+    # Also one of the system is not taken for a lost scheduler.
+    assert isinstance(error, FileNotFoundError)
+    assert error.filename == "here"
+    assert list(outcomes.values()) == [Outcome("0", 0), Outcome("2", 0)]
+    tried = {path.name: len(path.read_text().split()) for path in tmp_path.iterdir()}
+    assert tried == {"0": 1, "1": ATTEMPTS, "2": 1}
+
+
+def test_a_job_may_succeed_at_the_last_attempt(executor: Executor, tmp_path: Path) -> None:
+    assert results(executor, try_thrice, [tmp_path]) == [ATTEMPTS]
 
 
 def test_an_executor_goes_on_after_an_error(executor: Executor) -> None:
     with pytest.raises(InputError):
-        list(executor.map("stage", fail, range(100)))
-    assert sorted(executor.map("stage", fail, range(7))) == list(range(7))
+        list(executor.map("stage", fail, jobs(range(100))))
+    assert sorted(results(executor, fail, range(7))) == list(range(7))
 
 
 def test_usage_is_of_each_process_and_grows(executor: Executor) -> None:
@@ -96,32 +146,32 @@ UNDONE = ("waiting", "queued", "no-worker", "processing")
 SCHEDULERS: list[Any] = []
 
 
-def count_undone(_item: int) -> int:
+def count_undone(_job: Job) -> int:
     """How many tasks the scheduler, which is in this process, has yet to do."""
     [scheduler] = SCHEDULERS
     return sum(task.state in UNDONE for task in list(scheduler.tasks.values()))
 
 
 def test_the_window_bounds_the_tasks_in_flight(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "MINIMUM_WINDOW", 9)
+    monkeypatch.setattr(dask_executor, "MINIMUM_WINDOW", 9)
     SCHEDULERS[:] = [client.cluster.scheduler]
-    counts = list(DaskExecutor(client, "window").map("stage", count_undone, range(200)))
+    counts = results(DaskExecutor(client, "window"), count_undone, range(200))
     assert len(counts) == 200
     assert 2 <= max(counts) <= 9
 
 
 def test_the_window_grows_with_the_threads(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "MINIMUM_WINDOW", 1)
+    monkeypatch.setattr(dask_executor, "MINIMUM_WINDOW", 1)
     SCHEDULERS[:] = [client.cluster.scheduler]
-    counts = list(DaskExecutor(client, "threads").map("stage", count_undone, range(50)))
+    counts = results(DaskExecutor(client, "threads"), count_undone, range(50))
     assert max(counts) <= 2 * 2
 
 
 def test_nothing_stays_on_the_scheduler(client: Client) -> None:
     executor = DaskExecutor(client, "rest")
-    list(executor.map("stage", square, range(100)))
+    results(executor, square, range(100))
     with pytest.raises(InputError):
-        list(executor.map("stage", fail, range(100)))
+        list(executor.map("stage", fail, jobs(range(100))))
     scheduler = client.cluster.scheduler
     deadline = time.monotonic() + 20
     while scheduler.tasks and time.monotonic() < deadline:
@@ -129,17 +179,17 @@ def test_nothing_stays_on_the_scheduler(client: Client) -> None:
     assert not scheduler.tasks
 
 
-def fail_or_touch(path: Path | None) -> None:
-    if path is None:
+def fail_or_touch(job: Job) -> None:
+    if job.argument is None:
         raise InputError("Refused.")
     time.sleep(0.5)
-    path.touch()
+    job.argument.touch()
 
 
 def test_a_settled_executor_has_nothing_at_work(client: Client, tmp_path: Path) -> None:
     executor = DaskExecutor(client, "settle")
     with pytest.raises(InputError):
-        list(executor.map("stage", fail_or_touch, [tmp_path / "late", None]))
+        list(executor.map("stage", fail_or_touch, jobs([tmp_path / "late", None])))
     assert not (tmp_path / "late").exists()
     executor.settle()
     assert (tmp_path / "late").exists()
@@ -148,61 +198,84 @@ def test_a_settled_executor_has_nothing_at_work(client: Client, tmp_path: Path) 
     assert time.monotonic() - began < 0.1
 
 
-def own_key(_item: int) -> str:
+def own_key(_job: Job) -> str:
     return str(get_worker().get_current_task())
 
 
-def test_keys_name_their_stage_and_differ_between_runs(client: Client) -> None:
+def test_keys_name_stage_and_item_and_differ_between_runs(client: Client) -> None:
     keys = [
-        key for token in ("a", "b") for key in DaskExecutor(client, token).map("weigh", own_key, range(5))
+        outcome.figures
+        for token in ("a", "b")
+        for outcome in DaskExecutor(client, token).map("weigh", own_key, jobs(range(5)))
     ]
-    assert len(set(keys)) == 10
-    assert all(re.fullmatch(r"weigh-[ab]-\d+", key) for key in keys)
+    assert sorted(keys) == [f"weigh-{token}-{item}-1" for token in ("a", "b") for item in range(5)]
 
 
 def test_runs_on_one_scheduler_do_not_meet(client: Client) -> None:
-    first = DaskExecutor(client, "a").map("stage", square, range(100))
-    second = DaskExecutor(client, "b").map("stage", str, range(100))
-    pairs = list(zip(first, second, strict=True))
+    first = DaskExecutor(client, "a").map("stage", square, jobs(range(100)))
+    second = DaskExecutor(client, "b").map("stage", fail, jobs(range(8, 108)))
+    pairs = [(one.figures, other.figures) for one, other in zip(first, second, strict=True)]
     assert sorted(one for one, _ in pairs) == [i * i for i in range(100)]
-    assert sorted(int(other) for _, other in pairs) == list(range(100))
+    assert sorted(other for _, other in pairs) == list(range(8, 108))
 
 
-def die(number: int) -> int:
-    if number == 3:
+def die(job: Job) -> int:
+    with Path(job.argument, job.item).open("a") as file:
+        file.write("tried\n")
+    if job.item == "3":
         os._exit(1)
-    return number
+    return 0
 
 
-def test_a_task_that_kills_its_workers_is_named(tmp_path: Path) -> None:
+@contextmanager
+def one_worker(folder: Path) -> Iterator[Client]:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(
             n_workers=1,
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",
-            local_directory=tmp_path,
+            local_directory=folder,
             silence_logs="CRITICAL",
         ) as cluster,
         Client(cluster) as client,
     ):
+        yield client
+
+
+def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(tmp_path: Path) -> None:
+    (tmp_path / "tried").mkdir()
+    with one_worker(tmp_path) as client:
         executor = DaskExecutor(client, "token")
-        with pytest.raises(
-            ClusterError, match=r"^Task 'stage-token-\d' was given up after 2 workers died in it, "
-        ):
-            list(executor.map("stage", die, range(6)))
+        outcomes = list(executor.map("stage", die, jobs([tmp_path / "tried"] * 6)))
+    assert sorted(outcome.item for outcome in outcomes if outcome.error is None) == list("01245")
+    [given_up] = [outcome for outcome in outcomes if outcome.error]
+    assert given_up.item == "3"
+    assert isinstance(given_up.error, ClusterError)
+    assert str(given_up.error).startswith("2 workers died in it, most likely for lack of memory")
+    # Two workers with the others in flight, and two alone.
+    assert len((tmp_path / "tried" / "3").read_text().split()) == 4
 
 
-def test_a_wait_without_workers_ends() -> None:
+def test_a_wait_without_workers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(window, "WORKERLESS_SECONDS", 1.0)
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+        pytest.raises(ClusterError, match=r"^There has been no worker for 1 s; start some and go on\.$"),
+    ):
+        list(DaskExecutor(client, "token").map("stage", square, jobs(range(3))))
+
+
+def test_a_collection_without_workers_ends() -> None:
     with (
         dask.config.set({"distributed.scheduler.no-workers-timeout": "1s"}),
         LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
-        pytest.raises(
-            ClusterError, match=r"^There has been no worker for 1 s; start some and repeat the command"
-        ),
+        pytest.raises(ClusterError, match=r"^There has been no worker for 1 s; start some and go on\.$"),
     ):
-        list(DaskExecutor(client, "token").map("stage", square, range(3)))
+        list(DaskExecutor(client, "token").compute(db.from_sequence(range(3))))
 
 
 @contextmanager
@@ -228,13 +301,13 @@ def scheduler() -> Iterator[tuple[subprocess.Popen[str], str]]:
             yield started, address
 
 
-def slow(number: int) -> int:
+def slow(_: object) -> int:
     time.sleep(0.01)
-    return number
+    return 0
 
 
 def lose_in_map(executor: DaskExecutor, kill: Callable[[], None]) -> None:
-    for count, _ in enumerate(executor.map("stage", slow, range(1_000))):
+    for count, _ in enumerate(executor.map("stage", slow, jobs(range(1_000)))):
         if count == 5:
             kill()
 
@@ -252,7 +325,7 @@ def lose_before_usage(executor: DaskExecutor, kill: Callable[[], None]) -> None:
 
 def lose_before_map(executor: DaskExecutor, kill: Callable[[], None]) -> None:
     kill()
-    list(executor.map("stage", slow, range(10)))
+    list(executor.map("stage", slow, jobs(range(10))))
 
 
 @pytest.mark.parametrize("lose", [lose_in_map, lose_in_compute, lose_before_usage, lose_before_map])

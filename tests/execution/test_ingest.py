@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 from novelty_dask.execution import ingest
 from novelty_dask.execution.executors import SerialExecutor
 from novelty_dask.execution.ingest import PieceRead, distinct, line_offsets, read_pieces
-from novelty_dask.execution.rejected import store_rejected
+from novelty_dask.execution.rejected import count_rejected, store_rejected
 from novelty_dask.kernels.lines import Reason, decode_line, sample_of
 from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
 from novelty_dask.storage.blocks import array
-from novelty_dask.storage.runs import Manifest, create_run, open_group
-from novelty_dask.storage.sources import Source, cut, find_sources
+from novelty_dask.storage.manifest import Manifest
+from novelty_dask.storage.runs import StoredRun, create_run
+from novelty_dask.storage.sources import Piece, Source, cut, find_sources
 from novelty_dask.storage.tables import read_table
+from tests.storage.storing import NOBODY
 
 BOM = b"\xef\xbb\xbf"
 
@@ -37,26 +39,36 @@ class Books(NamedTuple):
 
 def read(sources: list[Source], folder: Path, piece_bytes: int, form: NormalForm = "raw") -> Books:
     """Read sources as a run does, and gather what was written."""
-    url, pieces = str(folder / "run.zarr"), cut(sources, piece_bytes)
-    create_run(url, Manifest({}, []))
-    bag = read_pieces(sources, pieces, f"{url}/work", form)
-    reads = sorted(read for part in SerialExecutor().compute(bag) for read in part)
-    reasons = store_rejected(url, pieces, reads)
-    group = open_group(url)
+    run, pieces = create_run(str(folder / "run.zarr"), Manifest({}, [])), cut(sources, piece_bytes)
+    reads = read_all(run, sources, pieces, form)
+    reasons = count_rejected(run, reads)
+    run.manifest.counts = {"rejected": reasons}
+    run.save()
+    store_rejected(run, NOBODY, pieces, reads)
+    group = run.group()
     columns = [
         array(group, f"rejected/{name}")[:].tolist() for name in ("source", "line", "reason", "sample")
     ]
     rejected = list(zip(*columns, strict=True))
     assert reasons == dict(sorted(Counter(reason for _, _, reason, _ in rejected).items()))
-    return Books(sum(read.n_lines for read in reads), gather(reads), rejected)
+    return Books(sum(read.n_lines for read in reads), gather(run, reads), rejected)
 
 
-def gather(reads: list[PieceRead]) -> dict[str, tuple[int, int]]:
+def read_all(run: StoredRun, sources: list[Source], pieces: list[Piece], form: NormalForm) -> list[PieceRead]:
+    """Read all pieces, and tell what that left as their commits do."""
+    bag = read_pieces(sources, list(enumerate(pieces)), run.url, NOBODY, form)
+    figures = [each for part in SerialExecutor().compute(bag) for each in part]
+    committed = [commit.figures for _, commit in run.commits.items("ingest")]
+    assert sorted(committed, key=lambda each: each["number"]) == json.loads(json.dumps(figures))
+    return sorted(map(PieceRead.of, committed))
+
+
+def gather(run: StoredRun, reads: list[PieceRead]) -> dict[str, tuple[int, int]]:
     """Rows of the tables that pieces left."""
     rows: dict[str, tuple[int, int]] = {}
     for piece, offset in zip(reads, line_offsets(reads).tolist(), strict=True):
         for stored in piece.tables:
-            table = read_table(stored.url)
+            table = read_table(run.commits, "ingest", stored)
             assert stored.n_rows == table.num_rows == len(set(table["url"].to_pylist()))
             for row in table.to_pylist():
                 assert row["key"] == sort_key(row["url"])
@@ -206,8 +218,7 @@ def test_sampled_keys_are_as_many_as_the_bytes_however_they_are_cut(tmp_path: Pa
         folder = tmp_path / str(number)
         folder.mkdir()
         sources = write(folder, [b"".join(lines[i::n_files]) for i in range(n_files)])
-        bag = read_pieces(sources, cut(sources), str(folder / "work"), "raw")
-        reads = [read for part in SerialExecutor().compute(bag) for read in part]
+        reads = read_all(create_run(f"{folder}/run.zarr", Manifest({}, [])), sources, cut(sources), "raw")
         assert sum(len(read.keys) for read in reads) == pytest.approx(n_expected, rel=0.25)
 
 
@@ -222,14 +233,17 @@ def test_line_offsets_count_the_lines_of_the_pieces_before() -> None:
 MEASURE = """
 import sys
 from novelty_dask.execution.executors import SerialExecutor
-from novelty_dask.execution.ingest import read_pieces
+from novelty_dask.execution.ingest import PieceRead, read_pieces
 from novelty_dask.execution.usage import forget_peak, usage
+from novelty_dask.storage.manifest import Manifest
+from novelty_dask.storage.runs import create_run
 from novelty_dask.storage.sources import cut, find_sources
 
 def read(name):
     sources = find_sources([f"{sys.argv[1]}/{name}"])
-    bag = read_pieces(sources, cut(sources), f"{sys.argv[1]}/work-{name}", "raw")
-    return [read for part in SerialExecutor().compute(bag) for read in part]
+    run = create_run(f"{sys.argv[1]}/{name}.zarr", Manifest({}, []))
+    bag = read_pieces(sources, list(enumerate(cut(sources))), run.url, 0, "raw")
+    return [PieceRead.of(read) for part in SerialExecutor().compute(bag) for read in part]
 
 read("small")
 before = forget_peak()

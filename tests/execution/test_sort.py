@@ -1,7 +1,7 @@
 import random
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -12,10 +12,13 @@ from novelty_dask.datasets import make_urls
 from novelty_dask.execution import ingest, sort
 from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.execution.ingest import SAMPLE_BYTES, PieceRead, read_pieces
-from novelty_dask.execution.sort import key_ranges, sort_rows
+from novelty_dask.execution.sort import SORTED, key_ranges, sort_rows, sorted_tables
 from novelty_dask.kernels.urls import sort_key
+from novelty_dask.storage.manifest import Manifest
+from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.sources import cut, find_sources
 from novelty_dask.storage.tables import Table, read_table
+from tests.storage.storing import NOBODY
 
 ODD = [
     "https://例え.example/é",
@@ -29,6 +32,13 @@ ODD = [
     "zzz",
 ]
 """Keys at the ends of the alphabet, without a host, and in other scripts."""
+
+
+class Reading(NamedTuple):
+    """A run, and what its pieces left."""
+
+    run: StoredRun
+    reads: list[PieceRead]
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +59,24 @@ def expect(lines: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def read(executor: Executor, folder: Path, lines: list[str], piece_bytes: int) -> list[PieceRead]:
-    """Read lines from two files."""
+def read(executor: Executor, folder: Path, lines: list[str], piece_bytes: int) -> Reading:
+    """Read lines from two files, into a run."""
     (folder / "1.txt").write_text("\n".join(lines[: len(lines) // 3]), encoding="utf-8")
     (folder / "2.txt").write_text("\n".join(lines[len(lines) // 3 :]), encoding="utf-8")
     sources = find_sources([f"{folder}/*.txt"])
-    bag = read_pieces(sources, cut(sources, piece_bytes), str(folder / "work"), "raw")
-    return sorted(read for part in executor.compute(bag) for read in part)
+    run = create_run(str(folder / "run.zarr"), Manifest({}, []))
+    bag = read_pieces(sources, list(enumerate(cut(sources, piece_bytes))), run.url, NOBODY, "raw")
+    return Reading(run, sorted(PieceRead.of(each) for part in executor.compute(bag) for each in part))
 
 
-def sorted_tables(executor: Executor, reads: list[PieceRead], folder: Path) -> list[Table]:
-    tables = sorted(sort_rows(executor, reads, str(folder / "work")))
-    stored = [read_table(table.url) for table in tables]
+def sort_all(executor: Executor, reading: Reading) -> list[Table]:
+    n_done = sum(1 for _ in sort_rows(executor, reading.run, NOBODY, reading.reads))
+    commit = reading.run.commits.find(SORTED)
+    assert commit is not None
+    tables = sorted_tables(commit.figures)
+    assert commit.objects.keys() == {table.key for table in tables}
+    assert n_done == len(tables)
+    stored = [read_table(reading.run.commits, "sort", table) for table in tables]
     assert [table.n_rows for table in tables] == [table.num_rows for table in stored]
     assert [table.n_bytes for table in tables] == [
         sum(len(url.encode()) for url in table["url"].to_pylist()) for table in stored
@@ -68,8 +84,8 @@ def sorted_tables(executor: Executor, reads: list[PieceRead], folder: Path) -> l
     return tables
 
 
-def rows(tables: list[Table]) -> list[dict[str, Any]]:
-    table: pa.Table = pa.concat_tables(read_table(table.url) for table in tables)
+def rows(run: StoredRun, tables: list[Table]) -> list[dict[str, Any]]:
+    table: pa.Table = pa.concat_tables(read_table(run.commits, "sort", table) for table in tables)
     return table.to_pylist()
 
 
@@ -77,10 +93,10 @@ def rows(tables: list[Table]) -> list[dict[str, Any]]:
 def test_what_fits_in_one_range_is_sorted_as_python_would(
     executor: Executor, tmp_path: Path, lines: list[str], piece_bytes: int
 ) -> None:
-    reads = read(executor, tmp_path, lines, piece_bytes)
-    tables = sorted_tables(executor, reads, tmp_path)
+    reading = read(executor, tmp_path, lines, piece_bytes)
+    tables = sort_all(executor, reading)
     assert len(tables) == 1
-    assert rows(tables) == expect(lines)
+    assert rows(reading.run, tables) == expect(lines)
 
 
 @pytest.mark.parametrize("piece_bytes", [30_000, 2**24])
@@ -88,22 +104,22 @@ def test_many_ranges_are_shuffled_and_sorted_as_python_would(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], piece_bytes: int
 ) -> None:
     monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
-    reads = read(executor, tmp_path, lines, piece_bytes)
-    tables = sorted_tables(executor, reads, tmp_path)
+    reading = read(executor, tmp_path, lines, piece_bytes)
+    tables = sort_all(executor, reading)
     assert len(tables) > 8
-    assert rows(tables) == expect(lines)
+    assert rows(reading.run, tables) == expect(lines)
 
 
 def test_ranges_without_rows_leave_empty_tables(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
     monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
-    reads = read(executor, tmp_path, lines, 2**24)
-    between = [f"{key}{end}" for key in reads[0].keys for end in ("\0", "\0\0")]
-    reads[0].keys.extend(between)
-    tables = sorted_tables(executor, reads, tmp_path)
+    reading = read(executor, tmp_path, lines, 2**24)
+    between = [f"{key}{end}" for key in reading.reads[0].keys for end in ("\0", "\0\0")]
+    reading.reads[0].keys.extend(between)
+    tables = sort_all(executor, reading)
     assert 0 in {table.n_rows for table in tables}
-    assert rows(tables) == expect(lines)
+    assert rows(reading.run, tables) == expect(lines)
 
 
 def test_ranges_are_of_about_equal_bytes(
@@ -113,9 +129,9 @@ def test_ranges_are_of_about_equal_bytes(
     monkeypatch.setattr(sort, "SAMPLE_BYTES", 2**9)
     monkeypatch.setattr(sort, "PARTITION_BYTES", 2**13)
     executor = SerialExecutor()
-    reads = read(executor, tmp_path, lines, 5_000)
-    tables = sorted_tables(executor, reads, tmp_path)
-    before = sum(table.n_bytes for read in reads for table in read.tables)
+    reading = read(executor, tmp_path, lines, 5_000)
+    tables = sort_all(executor, reading)
+    before = sum(table.n_bytes for read in reading.reads for table in read.tables)
     assert len(tables) == pytest.approx(before / 2**13, rel=0.2)
     assert max(table.n_bytes for table in tables) < 2 * 2**13
 

@@ -1,23 +1,35 @@
 from pathlib import Path
 from typing import Any
 
+import dask
+import dask.bag as db
 import numpy as np
 import pyarrow as pa
 import pytest
+import scipy.sparse as sp
 import zarr
+from dask_ml.feature_extraction.text import HashingVectorizer as DaskVectorizer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.execution import vectorize
+from novelty_dask.execution.sort import SORTED
+from novelty_dask.execution.tasks import Job, perform
 from novelty_dask.execution.vectorize import BlockRows
+from novelty_dask.kernels.ngrams import count_ngrams
 from novelty_dask.planning.tiles import plan_tiles
-from novelty_dask.storage import blocks
 from novelty_dask.storage.blocks import array, read_csr
-from novelty_dask.storage.runs import Manifest, create_run
+from novelty_dask.storage.commits import Commit, Draft
+from novelty_dask.storage.layout import WHOLE
+from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, write_table
+from tests.storage.storing import NOBODY, make_run
 
 N_FEATURES = 150_000
 """More columns than a chunk has, and no multiple of them."""
+
+
+PLAN = plan_tiles(50, 16)
 
 
 def scikit_learn(urls: list[str], ngram_range: tuple[int, int], n_features: int) -> Any:
@@ -32,9 +44,10 @@ def scikit_learn(urls: list[str], ngram_range: tuple[int, int], n_features: int)
     return vectorizer.transform(urls)
 
 
-def stored(folder: Path, sizes: list[int], n_rows: int) -> list[Table]:
-    """Rows cut into tables of some sizes."""
+def stored(run: StoredRun, sizes: list[int], n_rows: int) -> list[Table]:
+    """Rows cut into tables of some sizes, as a sort leaves them."""
     urls, tables, start = make_urls(n_rows, seed=8)[0], [], 0
+    draft = Draft(SORTED, run.objects)
     for number, size in enumerate(sizes):
         numbers = np.arange(start, start + size)
         columns = {
@@ -42,45 +55,36 @@ def stored(folder: Path, sizes: list[int], n_rows: int) -> list[Table]:
             "count": numbers + 1,
             "position": -numbers,
         }
-        tables.append(write_table(f"{folder}/{number}.parquet", pa.table(columns)))
+        tables.append(write_table(draft, f"work/rows/{number}.parquet", pa.table(columns)))
         start += size
+    run.commits.add(SORTED, Commit(run.manifest.fingerprint, NOBODY, draft.stamps, {}))
     return tables
 
 
 @pytest.fixture
 def group(tmp_path: Path) -> zarr.Group:
     """A run of 50 rows in blocks of 16, vectorized and weighed task by task."""
-    plan, url = plan_tiles(50, 16), str(tmp_path / "run.zarr")
-    manifest = Manifest({"ngram_range": [3, 3], "n_features": N_FEATURES}, [], plan=dict(vars(plan)))
-    group = create_run(url, manifest)
-    specs = [
-        *blocks.row_specs(50, 16),
-        *blocks.sparse_specs("counts", plan.n_blocks, 16, "uint32"),
-        *blocks.frequency_specs(N_FEATURES, plan.n_blocks),
-        *blocks.column_specs(N_FEATURES),
-        *blocks.sparse_specs("weights", plan.n_blocks, 16, "float32"),
-    ]
-    blocks.create_arrays(group, specs)
-    tables = stored(tmp_path, [20, 0, 7, 23], 50)
-    rows = list(vectorize.block_rows(tables, plan))
-    figures = [vectorize.vectorize(url, each) for each in reversed(rows)]
-    assert (
-        sum(each["nonzeros"] for each in figures)
-        == scikit_learn(make_urls(50, seed=8)[0], (3, 3), N_FEATURES).nnz
-    )
-    for part in range(3):
-        vectorize.sum_frequency(url, part)
-    vectorize.order(url, None)
-    for block in range(plan.n_blocks):
-        vectorize.weigh_block(url, block)
-    return group
+    run = make_run(tmp_path, PLAN, n_features=N_FEATURES)
+    rows = list(vectorize.block_rows(stored(run, [20, 0, 7, 23], 50), PLAN))
+    n_nonzeros = 0
+    run.create_arrays("vectorize")
+    for each in reversed(rows):
+        figures = perform(run.url, NOBODY, "vectorize", vectorize.vectorize, Job(str(each.block), each))
+        n_nonzeros += figures["nonzeros"]
+    assert n_nonzeros == scikit_learn(make_urls(50, seed=8)[0], (3, 3), N_FEATURES).nnz
+    run.create_arrays("columns")
+    perform(run.url, NOBODY, "columns", vectorize.order, Job(WHOLE))
+    run.create_arrays("weigh")
+    for block in range(PLAN.n_blocks):
+        perform(run.url, NOBODY, "weigh", vectorize.weigh_block, Job(str(block), block))
+    return run.group()
 
 
 def test_blocks_know_the_tables_of_their_rows() -> None:
-    tables = [Table("a", 5, 0), Table("b", 0, 0), Table("c", 2, 0)]
+    a, b, c = tables = [Table("all", "a", 5, 0), Table("all", "b", 0, 0), Table("all", "c", 2, 0)]
     assert list(vectorize.block_rows(tables, plan_tiles(7, 4))) == [
-        BlockRows(0, (("a", 0, 4),)),
-        BlockRows(1, (("a", 4, 5), ("b", 0, 0), ("c", 0, 2))),
+        BlockRows(0, ((a, 0, 4),)),
+        BlockRows(1, ((a, 4, 5), (b, 0, 0), (c, 0, 2))),
     ]
 
 
@@ -117,3 +121,14 @@ def test_blocks_are_weighed_as_scikit_learn_weighs_the_whole(group: zarr.Group) 
         assert found.data.tobytes() == wanted.data.tobytes()
         np.testing.assert_array_equal(found.indices, wanted.indices)
         np.testing.assert_array_equal(found.indptr, wanted.indptr)
+
+
+def test_the_counts_are_those_of_dask_ml_on_a_bag() -> None:
+    urls = make_urls(500, seed=4)[0]
+    vectorizer = DaskVectorizer(
+        analyzer="char", ngram_range=(3, 3), norm=None, alternate_sign=False, dtype=np.float32
+    )
+    theirs = sp.vstack(
+        dask.compute(*vectorizer.transform(db.from_sequence(urls, npartitions=3)).to_delayed().ravel())
+    )
+    assert (theirs != count_ngrams(urls, (3, 3), 2**20)).nnz == 0

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,12 +10,20 @@ from novelty_dask.planning.memory import (
     PROCESS_BYTES,
     Budget,
     Extent,
+    check_limit,
     densest_block,
     fit,
+    plan_bytes,
     task_bytes,
     worker_bytes,
 )
-from novelty_dask.planning.tiles import MINIMUM_BLOCK_ROWS, block_slices, default_block_rows, plan_tiles
+from novelty_dask.planning.tiles import (
+    MINIMUM_BLOCK_ROWS,
+    TilePlan,
+    block_slices,
+    default_block_rows,
+    plan_tiles,
+)
 
 BUDGETS = st.builds(
     Budget,
@@ -23,6 +32,7 @@ BUDGETS = st.builds(
     ngram_sizes=st.integers(1, 16),
     threads=st.integers(1, 64),
     limit=st.integers(1, 2**40),
+    workers=st.integers(1, 64),
 )
 EXTENTS = st.lists(
     st.integers(0, 10**6).flatmap(lambda rows: st.builds(Extent, st.just(rows), st.integers(0, rows * 200))),
@@ -31,6 +41,11 @@ EXTENTS = st.lists(
 )
 DEFAULT = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=2 * 10**9)
 MILLION = Extent(1_000_000, 76_000_000)
+
+
+def projected_bytes(budget: Budget, extents: list[Extent], plan: TilePlan) -> int:
+    """Most bytes that a worker holds under a plan."""
+    return worker_bytes(max(plan_bytes(budget, extents, plan).values()), budget.threads)
 
 
 @settings(deadline=None, max_examples=200)
@@ -77,21 +92,22 @@ def test_what_fits_is_under_the_limit_and_what_does_not_is_refused(
     budget: Budget, extents: list[Extent], block_rows: int | None
 ) -> None:
     n_rows = sum(extent.n_rows for extent in extents)
-    smallest = plan_tiles(n_rows, block_rows or min(MINIMUM_BLOCK_ROWS, default_block_rows(n_rows)), 1)
-    if (projected := worker_bytes(budget, extents, smallest)) > budget.limit:
+    slots = budget.workers * budget.threads
+    smallest = plan_tiles(n_rows, block_rows or MINIMUM_BLOCK_ROWS, 1, slots)
+    if (projected := projected_bytes(budget, extents, smallest)) > budget.limit:
         with pytest.raises(BudgetError) as refusal:
             fit(budget, extents, block_rows)
         stated = [int(number.replace(",", "")) for number in re.findall(r"([\d,]+) MB", str(refusal.value))]
-        assert stated == [round(projected / 1e6), round(budget.limit / 1e6)]
+        assert stated == [-(-projected // 10**6), -(-budget.limit // 10**6)]
         assert "\n" not in str(refusal.value)
         return
     plan = fit(budget, extents, block_rows)
-    assert worker_bytes(budget, extents, plan) <= budget.limit
+    assert projected_bytes(budget, extents, plan) <= budget.limit
     assert block_rows in {None, plan.block_rows}
-    largest = plan_tiles(n_rows, block_rows or default_block_rows(n_rows))
-    assert plan == largest or worker_bytes(budget, extents, largest) > budget.limit
-    larger = plan_tiles(n_rows, 2 * plan.block_rows, 1)
-    assert plan.block_rows == largest.block_rows or worker_bytes(budget, extents, larger) > budget.limit
+    largest = plan_tiles(n_rows, block_rows or default_block_rows(n_rows), slots=slots)
+    assert plan == largest or projected_bytes(budget, extents, largest) > budget.limit
+    larger = plan_tiles(n_rows, 2 * plan.block_rows, 1, slots)
+    assert plan.block_rows == largest.block_rows or projected_bytes(budget, extents, larger) > budget.limit
 
 
 def test_ample_memory_gives_the_default_blocks_and_less_gives_smaller_ones() -> None:
@@ -108,21 +124,41 @@ def test_the_block_rows_that_were_asked_for_are_kept(block_rows: int) -> None:
 
 def test_each_thread_counts() -> None:
     plan = fit(DEFAULT, [MILLION])
-    one, four = (worker_bytes(Budget(10, 2**20, 1, threads, 10**10), [MILLION], plan) for threads in (1, 4))
+    one, four = (
+        projected_bytes(Budget(10, 2**20, 1, threads, 10**10), [MILLION], plan) for threads in (1, 4)
+    )
     assert four - PROCESS_BYTES == 4 * (one - PROCESS_BYTES)
 
 
 def test_no_rows_take_what_a_process_and_its_columns_take() -> None:
     plan = fit(DEFAULT, [Extent(0, 0)])
     assert plan.n_blocks == 0
-    assert worker_bytes(DEFAULT, [Extent(0, 0)], plan) > PROCESS_BYTES
+    assert projected_bytes(DEFAULT, [Extent(0, 0)], plan) > PROCESS_BYTES
 
 
 @pytest.mark.parametrize(("threads", "words"), [(1, "and 1 thread,"), (2, "and 2 threads,")])
 def test_the_refusal_says_what_to_do(threads: int, words: str) -> None:
     with pytest.raises(
-        BudgetError, match=r"raise --memory-limit, or lower --threads or --block-rows\.$"
+        BudgetError, match=r"raise --memory-limit to that, or lower --threads or --block-rows\.$"
     ) as refusal:
         fit(Budget(10, 2**20, 1, threads, 10**6), [MILLION])
     assert words in str(refusal.value)
     assert "blocks of 1,024 rows" in str(refusal.value)
+
+
+def test_what_the_refusal_asks_for_is_enough() -> None:
+    with pytest.raises(BudgetError) as refusal:
+        fit(replace(DEFAULT, limit=10**8), [MILLION])
+    [asked, had] = re.findall(r"([\d,]+) MB", str(refusal.value))
+    assert had == "100"
+    limit = int(asked.replace(",", "")) * 10**6
+    fit(replace(DEFAULT, limit=limit), [MILLION])
+    with pytest.raises(BudgetError):
+        fit(replace(DEFAULT, limit=limit - 10**6), [MILLION])
+
+
+def test_a_run_that_goes_on_is_checked_against_its_plan() -> None:
+    stages = plan_bytes(DEFAULT, [MILLION], fit(DEFAULT, [MILLION]))
+    check_limit(stages, DEFAULT, 65_536)
+    with pytest.raises(BudgetError, match=r" in stage compare with blocks of 65,536 rows and 1 thread, over"):
+        check_limit(stages, replace(DEFAULT, limit=500 * 10**6), 65_536)

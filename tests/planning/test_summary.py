@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from novelty_dask.errors import BudgetError
-from novelty_dask.planning.memory import Budget, Extent, fit, worker_bytes
+from novelty_dask.planning.memory import PROCESS_BYTES, Budget, Extent, fit, plan_bytes, worker_bytes
 from novelty_dask.planning.summary import disk_bytes, make_run_plan
 from novelty_dask.planning.tiles import plan_tiles
 
@@ -22,17 +22,16 @@ def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
         "compare": len(tiles),
         "merge": plan.tiles.n_blocks,
     }
-    assert plan.worker_bytes == worker_bytes(BUDGET, [MILLION], plan.tiles) <= plan.memory_limit
+    assert plan.stage_bytes == plan_bytes(BUDGET, [MILLION], plan.tiles)
+    assert plan.worker_bytes == worker_bytes(max(plan.stage_bytes.values()), 2) <= plan.memory_limit
     assert (plan.n_rows, plan.workers, plan.threads) == (1_000_000, 3, 2)
     assert plan.memory_limit == BUDGET.limit
 
 
 def test_the_bytes_of_stages_are_those_the_worker_is_planned_with() -> None:
     plan = make_run_plan(BUDGET, MILLION, None, workers=0)
-    threads = worker_bytes(BUDGET, [MILLION], plan.tiles) - worker_bytes(
-        Budget(10, 2**20, 1, 1, BUDGET.limit), [MILLION], plan.tiles
-    )
-    assert max(plan.stage_bytes.values()) == pytest.approx(threads, rel=1e-3)
+    assert plan.worker_bytes == PROCESS_BYTES + 2 * max(plan.stage_bytes.values())
+    assert plan.stage_bytes.keys() == {"ingest", "sort", *list(plan.tasks), "columns"}
 
 
 @pytest.mark.parametrize("extent", [Extent(0, 0), Extent(1, 0), Extent(1, 20), Extent(5, 10**6)])

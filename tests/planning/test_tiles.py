@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.planning.tiles import (
+    LARGEST_TILE_PAIRS,
     MAXIMUM_BLOCK_ROWS,
     MAXIMUM_GROUPS,
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
-    TARGET_TILE_PAIRS,
     Tile,
     TilePlan,
     block_slices,
@@ -91,7 +91,7 @@ def test_plans_have_few_groups_of_bounded_work(n_rows: int, block_rows: int) -> 
     assert plan.span_blocks <= plan.group_blocks
     least = max(plan.span_blocks, -(-plan.n_blocks // MAXIMUM_GROUPS))
     pairs = plan.span_blocks * plan.group_blocks * block_rows**2
-    assert plan.group_blocks == least or pairs <= TARGET_TILE_PAIRS
+    assert plan.group_blocks == least or pairs <= LARGEST_TILE_PAIRS
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 1_023, 1_024, 8_192, 8_193, 500_000, 10**6, 10**9])

@@ -8,15 +8,22 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.storage import blocks
-from novelty_dask.storage.blocks import array, create_arrays, read_csr, remove_arrays, write_csr
+from novelty_dask.errors import StoreError
+from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.storage import layout
+from novelty_dask.storage.blocks import array, read_csr, write_csr
+from novelty_dask.storage.commits import Draft, TaskId
+from novelty_dask.storage.layout import ArraySpec
+from novelty_dask.storage.runs import StoredRun
+from tests.storage.storing import NOBODY, make_arrays, make_run, writable
 
 N_COLUMNS = 5_000
+PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
 
 
 @pytest.fixture
-def group(tmp_path: Path) -> zarr.Group:
-    return zarr.open_group(str(tmp_path / "run.zarr"), mode="w", zarr_format=3)
+def run(tmp_path: Path) -> StoredRun:
+    return make_arrays(make_run(tmp_path, PLAN))
 
 
 def matrix(row_lengths: list[int], dtype: str = "float32") -> sp.csr_matrix:
@@ -33,6 +40,18 @@ def assert_same(found: sp.csr_matrix, expected: sp.csr_matrix) -> None:
     for name in ("indptr", "indices", "data"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert found.indices.dtype == found.indptr.dtype == np.int32
+    assert found.data.dtype == expected.data.dtype
+
+
+def put(run: StoredRun, block: int, X: sp.csr_matrix) -> None:
+    """Store a sparse block as its task."""
+    run.create_arrays("weigh")
+
+    def work(draft: Draft) -> dict[str, Any]:
+        write_csr(run.group(draft), "weights", block, X)
+        return {}
+
+    run.once(TaskId("weigh", str(block)), NOBODY, work)
 
 
 BLOCKS = {
@@ -45,17 +64,13 @@ BLOCKS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["uint32", "float32"])
 @pytest.mark.parametrize("row_lengths", BLOCKS.values(), ids=BLOCKS.keys())
-def test_sparse_blocks_come_back(group: zarr.Group, row_lengths: list[int], dtype: str) -> None:
-    create_arrays(group, blocks.sparse_specs("X", n_blocks=3, block_rows=4, dtype=dtype))
-    before, X, after = matrix([4] * 4, dtype), matrix(row_lengths, dtype), matrix([2] * 4, dtype)
-    for block, each in enumerate([before, X, after]):
-        write_csr(group, "X", block, each)
-    for block, each in enumerate([before, X, after]):
-        found = read_csr(group, "X", block, each.shape)
-        assert_same(found, each)
-        assert found.dtype == dtype
+def test_sparse_blocks_come_back(run: StoredRun, row_lengths: list[int]) -> None:
+    blocks = [matrix([4] * 4), matrix(row_lengths), matrix([2] * 4)]
+    for block, each in enumerate(blocks):
+        put(run, block, each)
+    for block, each in enumerate(blocks):
+        assert_same(read_csr(run.group(), "weights", block, each.shape), each)
 
 
 @settings(deadline=None, max_examples=30)
@@ -65,113 +80,76 @@ def test_sparse_blocks_come_back(group: zarr.Group, row_lengths: list[int], dtyp
 def test_sparse_blocks_come_back_from_any_number_of_chunks(
     row_lengths: list[int], chunk: int, n_blocks: int
 ) -> None:
-    group = zarr.open_group(zarr.storage.MemoryStore(), mode="w", zarr_format=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "NONZEROS_CHUNK", chunk)
-        create_arrays(group, blocks.sparse_specs("X", n_blocks, 12, "float32"))
-    for block in range(n_blocks):
-        write_csr(group, "X", block, matrix(row_lengths[block:]))
-    for block in range(n_blocks):
-        expected = matrix(row_lengths[block:])
-        assert_same(read_csr(group, "X", block, expected.shape), expected)
+        patch.setattr(layout, "LARGEST_CHUNK", chunk)
+        run = make_run(None, TilePlan(12 * n_blocks, 12, 1, 1))
+        for block in range(n_blocks):
+            put(run, block, matrix(row_lengths[block:]))
+        for block in range(n_blocks):
+            expected = matrix(row_lengths[block:])
+            assert_same(read_csr(run.group(), "weights", block, expected.shape), expected)
 
 
-def test_a_block_of_more_non_zeros_than_a_chunk_comes_back(group: zarr.Group, tmp_path: Path) -> None:
+def test_a_block_of_more_non_zeros_than_a_chunk_comes_back(tmp_path: Path) -> None:
+    run = make_run(tmp_path, TilePlan(300, 150, 1, 2))
     X = matrix([4_000] * 150)
-    assert X.nnz > 2 * blocks.NONZEROS_CHUNK
-    create_arrays(group, blocks.sparse_specs("X", 2, 150, "float32"))
-    write_csr(group, "X", 1, X)
-    assert_same(read_csr(group, "X", 1, X.shape), X)
+    run.create_arrays("weigh")
+    chunk = array(run.group(), "weights/data").chunks[1]
+    n_chunks = -(-X.nnz // chunk)
+    assert n_chunks > 2
+    put(run, 1, X)
+    assert_same(read_csr(run.group(), "weights", 1, X.shape), X)
     # However wide the array is, only the chunks in use are on disk.
-    assert len(list((tmp_path / "run.zarr/X/data/c").rglob("*"))) == 1 + 3
+    assert len(run.objects.sizes("weights/data/c/")) == n_chunks
 
 
-def test_a_block_written_again_is_the_last_one_written(group: zarr.Group) -> None:
-    create_arrays(group, blocks.sparse_specs("X", 1, 4, "float32"))
-    write_csr(group, "X", 0, matrix([9, 9, 9, 9]))
-    write_csr(group, "X", 0, matrix([1, 0, 2]))
-    assert_same(read_csr(group, "X", 0, (3, N_COLUMNS)), matrix([1, 0, 2]))
+def test_a_block_written_again_is_the_last_one_written(run: StoredRun) -> None:
+    group, draft = writable(run, "weigh", "0")
+    write_csr(group, "weights", 0, matrix([9, 9, 9, 9]))
+    write_csr(group, "weights", 0, matrix([1, 0, 2]))
+    assert_same(read_csr(group, "weights", 0, (3, N_COLUMNS)), matrix([1, 0, 2]))
+    assert draft.stamps.keys() == run.objects.sizes("weights/").keys() - {
+        key for key in run.objects.sizes() if key.endswith("zarr.json")
+    }
 
 
-SPECS: dict[str, list[blocks.ArraySpec]] = {
-    "rows": blocks.row_specs(10, 4),
-    "no rows": blocks.row_specs(0, 4),
-    "neighbors": blocks.neighbor_specs("neighbors", (10, 3), 4),
-    "strips": blocks.neighbor_specs("strips", (2, 10, 3), 4),
-    "novelty": blocks.novelty_specs(10, 4),
-    "columns": [*blocks.frequency_specs(100_000, 3), *blocks.column_specs(100_000)],
-    "one column": [*blocks.frequency_specs(1, 3), *blocks.column_specs(1)],
-    "rejected": blocks.rejected_specs(70_000),
-    "nothing rejected": blocks.rejected_specs(0),
-}
+# What is no array of the run.
 
 
-@pytest.mark.parametrize("specs", SPECS.values(), ids=SPECS.keys())
-def test_arrays_are_as_specified_and_checked(group: zarr.Group, specs: list[blocks.ArraySpec]) -> None:
-    create_arrays(group, specs)
-    for spec in specs:
-        made = array(group, spec.name)
-        assert made.shape == spec.shape
-        assert "crc32c" in [codec.to_dict()["name"] for codec in made.compressors]
-        if spec.dtype != "str":
-            assert made.dtype == spec.dtype
-        missing = np.asarray(made[...])
-        expected = np.full(spec.shape, spec.fill_value, missing.dtype)
-        np.testing.assert_array_equal(missing, expected)
+def test_a_group_is_no_array(run: StoredRun) -> None:
+    with pytest.raises(StoreError, match=r"^Array 'neighbors' of the run is not as its settings and plan"):
+        array(run.group(), "neighbors")
 
 
-def test_what_is_missing_can_be_told_from_what_was_stored(group: zarr.Group) -> None:
-    create_arrays(group, [*SPECS["neighbors"], *SPECS["novelty"], *SPECS["rows"]])
-    assert (np.asarray(array(group, "neighbors/ids")[:]) == -1).all()
-    assert np.isnan(array(group, "neighbors/similarities")[:]).all()
-    assert np.isnan(array(group, "novelty")[:]).all()
-    assert (np.asarray(array(group, "rows/position")[:]) == -1).all()
+@pytest.mark.parametrize("name", ["surprise", "rows/surprise", "novelty/surprise", ""])
+def test_an_array_that_no_run_has_is_refused(run: StoredRun, name: str) -> None:
+    made = zarr.open_group(run.url)
+    if name.startswith("surprise"):
+        made.create_array(name, shape=(3,), dtype="int32")
+    with pytest.raises(StoreError, match=r"is not as its settings and plan say; `novelty resume`"):
+        array(run.group(), name)
 
 
-def test_arrays_are_created_in_place_of_old_ones(group: zarr.Group) -> None:
-    create_arrays(group, blocks.novelty_specs(10, 4))
-    array(group, "novelty")[:] = 1
-    create_arrays(group, blocks.novelty_specs(6, 3))
-    assert array(group, "novelty").shape == (6,)
-    assert np.isnan(array(group, "novelty")[:]).all()
+def test_an_array_of_which_nothing_is_stored_is_refused(run: StoredRun) -> None:
+    run.remove(["novelty"])
+    with pytest.raises(StoreError, match=r"^Array 'novelty' of the run is not as its settings and plan"):
+        array(run.group(), "novelty")
 
 
-def test_arrays_are_removed_where_they_are(group: zarr.Group) -> None:
-    create_arrays(group, [*SPECS["novelty"], *SPECS["neighbors"]])
-    remove_arrays(group, ["neighbors", "nothing"])
-    assert sorted(group) == ["novelty"]
-    with pytest.raises(KeyError):
-        array(group, "neighbors/ids")
+ALTERED = [
+    ArraySpec("novelty", "merge", (11,), (4,), "float64", np.nan),
+    ArraySpec("novelty", "merge", (10,), (5,), "float64", np.nan),
+    ArraySpec("novelty", "merge", (10, 1), (4, 1), "float64", np.nan),
+    ArraySpec("novelty", "merge", (10,), (4,), "float32", np.nan),
+    ArraySpec("novelty", "merge", (10,), (4,), "int64", 0),
+    ArraySpec("novelty", "merge", (10,), (4,), "float64", 0.0),
+    ArraySpec("novelty", "merge", (10,), (4,), "str", ""),
+]
 
 
-def test_a_group_is_no_array(group: zarr.Group) -> None:
-    create_arrays(group, SPECS["neighbors"])
-    with pytest.raises(TypeError):
-        array(group, "neighbors")
-
-
-DAMAGE = {
-    "flipped bit": lambda content: (
-        bytes([*content[: len(content) // 2], content[len(content) // 2] ^ 1])
-        + content[len(content) // 2 + 1 :]
-    ),
-    "cut": lambda content: content[: len(content) // 2],
-    "empty": lambda content: b"",
-    "zeros": lambda content: bytes(len(content)),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-@pytest.mark.parametrize("spec", [*SPECS["rows"], *SPECS["novelty"]], ids=lambda spec: spec.name)
-def test_a_damaged_chunk_is_found(
-    group: zarr.Group, tmp_path: Path, spec: blocks.ArraySpec, damage: Any
-) -> None:
-    create_arrays(group, [spec])
-    values = np.arange(10).astype(np.dtypes.StringDType() if spec.dtype == "str" else spec.dtype)
-    array(group, spec.name)[:] = values
-    np.testing.assert_array_equal(np.asarray(array(group, spec.name)[:]), values)
-    chunk = tmp_path / "run.zarr" / spec.name / "c" / "1"
-    chunk.write_bytes(damage(chunk.read_bytes()))
-    np.testing.assert_array_equal(np.asarray(array(group, spec.name)[:4]), values[:4])
-    with pytest.raises((ValueError, RuntimeError)):
-        array(group, spec.name)[4:8]
+@pytest.mark.parametrize("spec", ALTERED, ids=str)
+def test_an_array_of_another_form_is_refused(run: StoredRun, spec: ArraySpec) -> None:
+    run.remove(["novelty"])
+    spec.create(zarr.open_group(run.url))
+    with pytest.raises(StoreError, match=r"^Array 'novelty' of the run is not as its settings and plan"):
+        array(run.group(), "novelty")

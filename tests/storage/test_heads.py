@@ -18,7 +18,8 @@ import pytest
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.lines import read_lines
 from novelty_dask.storage.heads import HEAD_BYTES, check_head, check_name, check_text
-from novelty_dask.storage.sources import Piece, Source, find_sources, read_chunks, spool
+from novelty_dask.storage.sources import Piece, Source, find_sources, read_chunks
+from novelty_dask.storage.spool import spool
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -111,7 +112,7 @@ def test_other_formats_are_refused_on_standard_input(
 ) -> None:
     make(tmp_path / "urls.txt")
     with (tmp_path / "urls.txt").open("rb") as stream:
-        source = spool(stream, f"{tmp_path}/work/stdin")
+        source = spool(stream, url := f"{tmp_path}/work/stdin")._replace(url=url)
     with pytest.raises(InputError, match=rf"stdin' {fault}"):
         read(source)
 

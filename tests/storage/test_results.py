@@ -3,12 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.storage import blocks, results
+from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.storage import results
 from novelty_dask.storage.results import Results
+from tests.storage.storing import make_run, store
 
 NAN = math.nan
 
@@ -16,15 +17,7 @@ NAN = math.nan
 def stored(novelty: list[float], block_rows: int = 2, k: int = 3) -> Results:
     """A run of which row i has the neighbors i + 1, i + 2, ... as far as there are rows."""
     n_rows = len(novelty)
-    group = zarr.open_group(zarr.storage.MemoryStore(), mode="w", zarr_format=3)
-    blocks.create_arrays(
-        group,
-        [
-            *blocks.row_specs(n_rows, block_rows),
-            *blocks.neighbor_specs("neighbors", (n_rows, k), block_rows),
-            *blocks.novelty_specs(n_rows, block_rows),
-        ],
-    )
+    run = make_run(None, TilePlan(n_rows, block_rows, 1, 1), n_neighbors=k, n_features=1)
     ids = np.arange(n_rows)[:, None] + np.arange(1, k + 1)
     ids[ids >= n_rows] = -1
     similarities = np.where(ids < 0, 0, 1 / np.arange(2, k + 2)).astype(np.float32)
@@ -36,9 +29,8 @@ def stored(novelty: list[float], block_rows: int = 2, k: int = 3) -> Results:
         "neighbors/similarities": similarities,
         "novelty": np.array(novelty),
     }
-    for name, value in values.items():
-        blocks.array(group, name)[...] = value
-    return Results(group)
+    store(run, values)
+    return Results(run.group())
 
 
 def url(row: int) -> str:

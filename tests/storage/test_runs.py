@@ -1,30 +1,36 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 import zarr
 
 from novelty_dask.errors import StoreError
+from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.commits import Commit, Draft, TaskId
+from novelty_dask.storage.manifest import ATTRIBUTE, FORMAT_VERSION, Manifest
+from novelty_dask.storage.objects import PARTIAL, LocalObjects
+from novelty_dask.storage.owners import claim
 from novelty_dask.storage.runs import (
-    ATTRIBUTE,
-    FORMAT_VERSION,
-    Manifest,
+    StoredRun,
     absolute_url,
     check_same,
     create_run,
     find_run,
-    open_group,
-    read_manifest,
-    remove_run,
-    work_url,
-    write_manifest,
+    is_inside,
+    open_complete,
+    open_stored,
 )
+from tests.storage.storing import NOBODY, make_arrays, make_run, writable
 
 SETTINGS = {"n_neighbors": 10, "score": "mean", "ngram_range": [3, 3]}
 SOURCE = {"url": "file:///a.txt", "n_bytes": 5, "compression": None, "version": "1"}
+PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
 
 
 def manifest() -> Manifest:
@@ -42,40 +48,42 @@ def snapshot(path: Path) -> dict[str, bytes]:
 )
 def test_a_run_is_found_with_the_manifest_it_was_created_with(tmp_path: Path, form: str) -> None:
     url = form.format(tmp_path)
-    assert not find_run(url)
+    assert find_run(url) is None
     create_run(url, manifest())
-    assert find_run(url)
-    assert read_manifest(open_group(url)) == manifest()
+    found = find_run(url)
+    assert found is not None
+    assert found.manifest == open_stored(url).manifest == manifest()
     assert not manifest().is_complete
 
 
 def test_a_run_may_be_on_any_file_system() -> None:
     url = "memory://runs/made.zarr"
     create_run(url, manifest())
-    assert find_run(url)
-    assert read_manifest(open_group(url)) == manifest()
-    remove_run(url)
-    assert not find_run(url)
+    found = find_run(url)
+    assert found is not None
+    assert found.manifest == manifest()
+    found.objects.remove("")
+    assert find_run(url) is None
     assert fsspec.filesystem("memory").find("/runs") == []
 
 
 def test_a_manifest_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    url = str(tmp_path / "run.zarr")
-    group = create_run(url, manifest())
-    stored = read_manifest(group)
-    stored.stages["merge"] = {"tasks": 1, "seconds": 0.5}
-    stored.counts = {"lines": 3, "rejected": {"blank": 1}}
-    write_manifest(group, stored)
-    again = read_manifest(open_group(url))
-    assert again == stored
+    run = create_run(str(tmp_path / "run.zarr"), manifest())
+    run.manifest.stages["merge"] = {"tasks": 1, "seconds": 0.5}
+    run.manifest.counts = {"lines": 3, "rejected": {"blank": 1}}
+    run.save()
+    again = open_stored(run.url).manifest
+    assert again == run.manifest
     assert again.is_complete
-    assert json.loads((tmp_path / "run.zarr" / "zarr.json").read_text())["attributes"].keys() == {ATTRIBUTE}
+    metadata = json.loads((tmp_path / "run.zarr" / "zarr.json").read_text())
+    assert metadata["attributes"].keys() == {ATTRIBUTE}
+    assert zarr.open_group(run.url, mode="r").attrs[ATTRIBUTE]["format_version"] == FORMAT_VERSION == 2
 
 
 def test_sources_of_undecodable_names_are_kept(tmp_path: Path) -> None:
     url, name = str(tmp_path / "run.zarr"), os.fsdecode(b"file:///a\xff.txt")
     create_run(url, Manifest({}, [{**SOURCE, "url": name}]))
-    assert read_manifest(open_group(url)).sources[0]["url"] == name
+    assert open_stored(url).manifest.sources[0]["url"] == name
 
 
 def test_relative_paths_become_absolute_and_urls_stay(
@@ -87,8 +95,165 @@ def test_relative_paths_become_absolute_and_urls_stay(
     assert absolute_url("s3://bucket/run.zarr") == "s3://bucket/run.zarr"
 
 
-def test_work_is_inside_the_run() -> None:
-    assert work_url("/run.zarr/", "lines", "1") == "/run.zarr/work/lines/1"
+def test_what_is_inside_a_run_is_told_by_its_name() -> None:
+    for run in ("/data/run.zarr", "/data/run.zarr/", "file:///data/run.zarr"):
+        assert is_inside("file:///data/run.zarr/work/stdin", run)
+        assert not is_inside("file:///data/run.zarr.txt", run)
+        assert not is_inside("file:///data/run.zarr", run)
+
+
+# Arrays and tasks.
+
+
+def write_novelty(run: StoredRun, value: float) -> Callable[[Draft], dict[str, Any]]:
+    """The work of block 1 of the merge."""
+
+    def work(draft: Draft) -> dict[str, Any]:
+        array(run.group(draft), "novelty")[4:8] = value
+        return {"value": value}
+
+    return work
+
+
+def test_a_task_is_done_once(tmp_path: Path) -> None:
+    run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
+    run.create_arrays("merge")
+    assert run.once(task, NOBODY, write_novelty(run, 0.5)) == {"value": 0.5}
+    before = snapshot(tmp_path)
+    assert run.once(task, NOBODY, write_novelty(run, 0.75)) == {"value": 0.5}
+    assert snapshot(tmp_path) == before
+    assert array(run.group(), "novelty")[4:8].tolist() == [0.5] * 4
+
+
+def test_a_task_of_an_older_client_does_not_commit(tmp_path: Path) -> None:
+    run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
+    run.create_arrays("merge")
+    with claim(run.objects, run.url) as first:
+        pass
+    with claim(run.objects, run.url) as second:
+        with pytest.raises(StoreError, match=r"^Another client, of epoch 2, has taken over from epoch 1; "):
+            run.once(task, first.epoch, write_novelty(run, 0.5))
+        assert run.commits.find(task) is None
+        run.once(task, second.epoch, write_novelty(run, 0.25))
+    assert array(run.group(), "novelty")[4:8].tolist() == [0.25] * 4
+
+
+def test_another_task_that_was_first_is_believed_if_it_wrote_the_same(tmp_path: Path) -> None:
+    run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
+    run.create_arrays("merge")
+
+    def overtaken(value: float) -> Callable[[Draft], dict[str, Any]]:
+        def work(draft: Draft) -> dict[str, Any]:
+            run.once(task, NOBODY, write_novelty(run, 0.5))
+            write_novelty(run, value)(draft)
+            return {"value": "later"}
+
+        return work
+
+    assert run.once(task, NOBODY, overtaken(0.5)) == {"value": 0.5}
+    run.commits.forget(task)
+    with pytest.raises(StoreError, match=r"^Task '1' of stage 'merge' left other bytes than before; "):
+        run.once(task, NOBODY, overtaken(0.75))
+
+
+def test_a_task_that_fails_commits_nothing(tmp_path: Path) -> None:
+    run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
+    run.create_arrays("merge")
+
+    def fail(draft: Draft) -> dict[str, Any]:
+        write_novelty(run, 0.5)(draft)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run.once(task, NOBODY, fail)
+    assert run.commits.find(task) is None
+    assert run.objects.sizes("novelty/c/").keys() == {"novelty/c/1"}
+
+
+def test_arrays_that_are_there_stay(tmp_path: Path) -> None:
+    run = make_arrays(make_run(tmp_path, PLAN))
+    run.once(TaskId("merge", "1"), NOBODY, write_novelty(run, 0.5))
+    before = snapshot(tmp_path)
+    make_arrays(run)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "damage", [None, "", "[]", "7", "{}", "\0", '{"zarr_format": 3, "node_type": "group"}']
+)
+def test_an_array_of_which_the_metadata_are_damaged_gets_them_back_and_keeps_its_chunks(
+    tmp_path: Path, damage: str | None
+) -> None:
+    run = make_arrays(make_run(tmp_path, PLAN))
+    run.once(TaskId("merge", "1"), NOBODY, write_novelty(run, 0.5))
+    before, metadata = snapshot(tmp_path), tmp_path / "run.zarr" / "novelty" / "zarr.json"
+    if damage is None:
+        metadata.unlink()
+    else:
+        metadata.write_text(damage)
+    with pytest.raises(StoreError, match=r"^Array 'novelty' of the run is not as its settings and plan"):
+        array(run.group(), "novelty")
+    run.create_arrays("merge")
+    assert snapshot(tmp_path) == before
+
+
+def test_groups_and_folders_are_removed_with_all_that_is_in_them(tmp_path: Path) -> None:
+    run = make_arrays(make_run(tmp_path, PLAN))
+    run.objects.write("work/lines/1", b"1")
+    run.commits.add(TaskId("ingest", "0"), Commit("f", 1, {}, {}))
+    run.remove(["work", "commits/ingest", "strips", "nothing"])
+    left = {key.split("/")[0] for key in run.objects.sizes()}
+    assert left == {
+        "zarr.json",
+        "rows",
+        "partial_frequency",
+        "columns",
+        "weights",
+        "neighbors",
+        "novelty",
+        "rejected",
+    }
+
+
+def test_a_complete_run_and_a_partial_one_can_be_read_others_not(tmp_path: Path) -> None:
+    run = make_run(tmp_path, PLAN)
+    refusal = r"^The run '.*' is not complete; `novelty resume .*/run\.zarr` goes on\.$"
+    with pytest.raises(StoreError, match=refusal):
+        open_complete(run.url)
+    run.manifest.stages["merge"] = {}
+    run.save()
+    assert open_complete(run.url).manifest.is_complete
+    run.manifest.failures.append({"stage": "merge", "item": "1", "reason": "why"})
+    run.save()
+    opened = open_complete(run.url)
+    assert opened.manifest.is_partial
+    assert not opened.manifest.is_complete
+    run.manifest.stages.clear()
+    run.save()
+    with pytest.raises(StoreError, match=refusal):
+        open_complete(run.url)
+
+
+def test_where_a_task_was_given_up_there_are_fill_values_and_only_there(tmp_path: Path) -> None:
+    run = make_arrays(make_run(tmp_path, PLAN))
+    run.once(TaskId("merge", "1"), NOBODY, write_novelty(run, 0.5))
+    run.manifest.failures = [{"stage": "merge", "item": "2", "reason": "why"}]
+    run.manifest.stages["merge"] = {}
+    novelty = array(run.group(), "novelty")
+    assert novelty[8:10].tolist() == pytest.approx([float("nan")] * 2, nan_ok=True)
+    assert novelty[4:8].tolist() == [0.5] * 4
+    with pytest.raises(StoreError, match=r"^'novelty/c/0' is not committed; "):
+        novelty[0:4]
+
+
+def test_a_task_writes_nothing_but_its_own_chunks(tmp_path: Path) -> None:
+    run = make_arrays(make_run(tmp_path, PLAN))
+    group, draft = writable(run, "merge", "1")
+    with pytest.raises(PermissionError):
+        array(group, "novelty")[0:4] = 1.0
+    assert draft.stamps == {}
+    assert run.objects.sizes("novelty/c/") == {}
+    assert isinstance(run.objects, LocalObjects)
 
 
 # What is no run.
@@ -142,7 +307,7 @@ def test_what_is_no_run_is_refused_and_untouched(tmp_path: Path, make: Callable[
     make(path)
     before = snapshot(path)
     with pytest.raises(StoreError, match=r"^'.*/out' .*; check the path\.$"):
-        open_group(str(path))
+        open_stored(str(path))
     with pytest.raises(StoreError, match=r"^'.*/out' exists and is no run; nothing was written: "):
         find_run(str(path))
     with pytest.raises(StoreError, match=r"^Can't create '.*/out': "):
@@ -151,18 +316,28 @@ def test_what_is_no_run_is_refused_and_untouched(tmp_path: Path, make: Callable[
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_empty_folder_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"exists and is no run; nothing was written: "):
-        find_run(str(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+def test_an_empty_folder_is_free_also_with_what_a_killed_writer_left(tmp_path: Path) -> None:
+    assert find_run(str(tmp_path)) is None
+    (tmp_path / f"zarr.json.1{PARTIAL}").write_bytes(b"{")
+    assert find_run(str(tmp_path)) is None
+    assert create_run(str(tmp_path), manifest()).objects.sweep() == 1
+    assert open_stored(str(tmp_path)).manifest == manifest()
+
+
+def test_of_two_that_create_a_run_one_does(tmp_path: Path) -> None:
+    create_run(str(tmp_path / "run.zarr"), manifest())
+    before = snapshot(tmp_path)
+    with pytest.raises(StoreError, match=r"^Can't create '.*': there is something already; name another"):
+        create_run(str(tmp_path / "run.zarr"), Manifest({}, []))
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["missing", "file/run", "a\0b"])
 def test_nothing_is_no_run(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    assert not find_run(str(tmp_path / name))
-    with pytest.raises(StoreError, match=r" holds no run; check the path\.$"):
-        open_group(str(tmp_path / name))
+    assert find_run(str(tmp_path / name)) is None
+    with pytest.raises(StoreError, match=r"( holds no run|: embedded null byte); check the path\.$"):
+        open_stored(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", ["file/run", "a\0b"])
@@ -173,7 +348,7 @@ def test_where_no_run_can_be_created_is_said(tmp_path: Path, name: str) -> None:
 
 
 def test_unknown_schemes_are_refused() -> None:
-    for function in (find_run, open_group):
+    for function in (find_run, open_stored):
         with pytest.raises(StoreError, match=r"Protocol not known: nonsense"):
             function("nonsense://run.zarr")
 
@@ -193,6 +368,8 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     "attribute",
     [
         {"format_version": FORMAT_VERSION + 1},
+        {**vars(manifest()), "format_version": 1},
+        {**vars(manifest()), "surprise": 1},
         {"format_version": FORMAT_VERSION},
         {"format_version": FORMAT_VERSION, "surprise": 1},
         {},
@@ -208,38 +385,62 @@ def test_other_formats_are_refused(tmp_path: Path, attribute: object) -> None:
     group = zarr.open_group(url, mode="w", zarr_format=3)
     group.attrs[ATTRIBUTE] = attribute  # type: ignore[assignment]
     with pytest.raises(StoreError, match=r"use the version that wrote it or score again\.$"):
-        read_manifest(open_group(url))
+        open_stored(url)
+
+
+def stored(there: Manifest) -> StoredRun:
+    return StoredRun("run.zarr", LocalObjects(Path("run.zarr")), there)
 
 
 def test_the_same_settings_and_sources_are_the_same() -> None:
-    check_same("run.zarr", manifest(), manifest())
+    check_same(stored(manifest()), manifest())
+    assert manifest().fingerprint == manifest().fingerprint
 
 
-@pytest.mark.parametrize(
-    ("wanted", "names"),
-    [
-        (Manifest({**SETTINGS, "n_neighbors": 5}, [SOURCE]), ["n_neighbors is 10 there and 5 here"]),
-        (
-            Manifest({**SETTINGS, "score": "kth", "ngram_range": [2, 3]}, [SOURCE]),
-            ["score is 'mean' there and 'kth' here", "ngram_range is [3, 3] there and [2, 3] here"],
-        ),
-        (Manifest({**SETTINGS, "new": 1}, [SOURCE]), ["new is None there and 1 here"]),
-        (Manifest(SETTINGS, [{**SOURCE, "n_bytes": 6}]), ["the sources are others, or have changed"]),
-        (Manifest(SETTINGS, [{**SOURCE, "version": "2"}]), ["the sources are others, or have changed"]),
-        (Manifest(SETTINGS, [SOURCE, SOURCE]), ["the sources are others, or have changed"]),
-    ],
-)
-def test_what_differs_is_named(wanted: Manifest, names: list[str]) -> None:
+OTHERS: list[tuple[Manifest, list[str]]] = [
+    (Manifest({**SETTINGS, "n_neighbors": 5}, [SOURCE]), ["n_neighbors is 10 there and 5 here"]),
+    (
+        Manifest({**SETTINGS, "score": "kth", "ngram_range": [2, 3]}, [SOURCE]),
+        ["score is 'mean' there and 'kth' here", "ngram_range is [3, 3] there and [2, 3] here"],
+    ),
+    (Manifest({**SETTINGS, "new": 1}, [SOURCE]), ["new is None there and 1 here"]),
+    (Manifest(SETTINGS, [{**SOURCE, "url": "file:///b.txt"}]), ["the sources are others, or have changed"]),
+    (Manifest(SETTINGS, [{**SOURCE, "n_bytes": 6}]), ["the sources are others, or have changed"]),
+    (Manifest(SETTINGS, [{**SOURCE, "compression": "gzip"}]), ["the sources are others, or have changed"]),
+    (Manifest(SETTINGS, [{**SOURCE, "version": "2"}]), ["the sources are others, or have changed"]),
+    (Manifest(SETTINGS, [SOURCE, SOURCE]), ["the sources are others, or have changed"]),
+    (Manifest(SETTINGS, []), ["the sources are others, or have changed"]),
+    (
+        Manifest(SETTINGS, [SOURCE], novelty_dask_version="9.9"),
+        [f"version is {manifest().novelty_dask_version} there and 9.9 here"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "names"), OTHERS)
+def test_what_differs_is_named_and_shows_in_the_fingerprint(wanted: Manifest, names: list[str]) -> None:
     with pytest.raises(StoreError) as refusal:
-        check_same("run.zarr", manifest(), wanted)
+        check_same(stored(manifest()), wanted)
     assert (
         str(refusal.value) == f"'run.zarr' holds another run ({'; '.join(names)}); name another output path."
     )
+    assert wanted.fingerprint != manifest().fingerprint
 
 
-def test_a_complete_run_of_standard_input_is_never_the_same() -> None:
-    piped = Manifest(SETTINGS, [{**SOURCE, "url": "-"}])
-    check_same("run.zarr", piped, piped)
-    piped.stages["merge"] = {}
-    with pytest.raises(StoreError, match=r"its standard input can't be compared with this one"):
-        check_same("run.zarr", piped, piped)
+def test_a_complete_run_of_another_version_can_be_opened() -> None:
+    there = replace(manifest(), novelty_dask_version="0.0.1", stages={"merge": {}})
+    check_same(stored(there), manifest())
+
+
+def test_what_a_run_has_done_does_not_show_in_its_fingerprint() -> None:
+    of_the_result = {"settings", "sources", "format_version", "novelty_dask_version"}
+    values: dict[str, Any] = {
+        "plan": {"n_rows": 1},
+        "memory": {"merge": 1},
+        "counts": {"lines": 1},
+        "stages": {"merge": {}},
+        "failures": [{"stage": "merge", "item": "1", "reason": "why"}],
+    }
+    assert values.keys() == {each.name for each in fields(Manifest)} - of_the_result
+    assert replace(manifest(), **values).fingerprint == manifest().fingerprint
+    assert replace(manifest(), format_version=3).fingerprint != manifest().fingerprint

@@ -23,7 +23,15 @@ from novelty_dask.storage import sources
 from novelty_dask.storage.decompress import FREE_BYTES
 from novelty_dask.storage.heads import check_text
 from novelty_dask.storage.ranges import read_lines_between
-from novelty_dask.storage.sources import Piece, Source, cut, expand, find_sources, read_chunks, spool
+from novelty_dask.storage.sources import (
+    Piece,
+    Source,
+    check_unchanged,
+    cut,
+    expand,
+    find_sources,
+    read_chunks,
+)
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -432,28 +440,22 @@ def test_the_version_of_a_file_changes_with_it(tmp_path: Path) -> None:
     assert after == before._replace(version=after.version) != before
 
 
-def test_a_stream_without_newlines_is_not_spooled_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "STREAM_LINE_BYTES", sources.CHUNK_BYTES)
-    lines = (b"x" * (sources.CHUNK_BYTES - 1) + b"\n") * 5
-    assert spool(io.BytesIO(lines), f"{tmp_path}/work/stdin").n_bytes == len(lines)
-    with pytest.raises(
-        InputError, match=r"^Can't copy standard input into the run: a line of it has more than "
-    ):
-        spool(io.BytesIO(lines + b"x" * (sources.CHUNK_BYTES + 1)), f"{tmp_path}/work/stdin")
-
-
-def test_a_stream_that_can_not_be_stored_is_named(tmp_path: Path) -> None:
-    write(tmp_path / "work")
-    with pytest.raises(InputError, match=r"^Can't copy standard input into the run: "):
-        spool(io.BytesIO(TEXT), f"{tmp_path}/work/stdin")
-
-
-def test_a_stream_is_spooled_to_a_file(tmp_path: Path) -> None:
-    source = spool(io.BytesIO(TEXT), f"{tmp_path}/work/stdin")
-    assert source.n_bytes == len(TEXT)
-    assert b"".join(b"".join(read_chunks(source, piece)) for piece in cut([source], 10_000)) == TEXT
+def test_a_source_that_rests_is_unchanged(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", b"1")
+    os.utime(path, (1, 1))
+    [source] = find_sources([str(path)])
+    check_unchanged(source)
+    check_unchanged(source._replace(version=""))
+    os.utime(path, (2, 2))
+    check_unchanged(source._replace(version=""))
+    with pytest.raises(InputError, match=r"a\.txt' has changed since its run was begun; "):
+        check_unchanged(source)
+    write(path, b"12")
+    with pytest.raises(InputError, match=r"a\.txt' has changed since its run was begun; "):
+        check_unchanged(source._replace(version=""))
+    path.unlink()
+    with pytest.raises(InputError, match=r"^Nothing matches 'file://.*/a\.txt'; "):
+        check_unchanged(source)
 
 
 # The web.

@@ -5,17 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novelty_dask.errors import DamageError
 from novelty_dask.storage import tables
-from novelty_dask.storage.tables import (
-    Table,
-    create_folder,
-    read_slice,
-    read_table,
-    remove_tables,
-    write_table,
-)
+from novelty_dask.storage.commits import Commit, Commits, Draft, TaskId
+from novelty_dask.storage.objects import open_objects
+from novelty_dask.storage.tables import Table, read_slice, read_table, write_table
 
 URLS = [f"https://例え.example/{i}" for i in range(100)]
+TASK = TaskId("ingest", "7")
+KEY = "work/lines/a.parquet"
 
 
 def table(n_rows: int) -> pa.Table:
@@ -24,21 +22,27 @@ def table(n_rows: int) -> pa.Table:
     )
 
 
-@pytest.mark.parametrize(
-    "form", ["{}/lines/1.parquet", "file://{}/lines/1.parquet", "memory://{}/lines/1.parquet"]
-)
+def store(url: str, content: pa.Table, text: str = "url") -> tuple[Commits, Table]:
+    """Write a table as a task of its own, and commit it."""
+    commits = Commits(open_objects(url), "fingerprint")
+    draft = Draft(TASK, commits.objects)
+    made = write_table(draft, KEY, content, text)
+    commits.forget(TASK)
+    commits.add(TASK, Commit("fingerprint", 1, draft.stamps, {}))
+    return commits, made
+
+
+@pytest.mark.parametrize("form", ["{}/run.zarr", "file://{}/run.zarr", "memory://{}/run.zarr"])
 @pytest.mark.parametrize("n_rows", [0, 1, 100])
 def test_a_table_comes_back(tmp_path: Path, form: str, n_rows: int) -> None:
-    url = form.format(tmp_path)
-    create_folder(url.rpartition("/")[0])
-    n_bytes = sum(len(url.encode()) for url in URLS[:n_rows])
-    assert write_table(url, table(n_rows)) == Table(url, n_rows, n_bytes)
-    assert read_table(url).equals(table(n_rows))
+    commits, made = store(form.format(tmp_path), table(n_rows))
+    assert made == Table("7", KEY, n_rows, sum(len(url.encode()) for url in URLS[:n_rows]))
+    assert read_table(commits, "ingest", made).equals(table(n_rows))
 
 
 def test_the_text_that_is_counted_may_be_another(tmp_path: Path) -> None:
-    url = f"{tmp_path}/a.parquet"
-    assert write_table(url, pa.table({"sample": ["ab", "", "c"]}), text="sample") == Table(url, 3, 3)
+    _, made = store(str(tmp_path), pa.table({"sample": ["ab", "", "c"]}), text="sample")
+    assert made == Table("7", KEY, 3, 3)
 
 
 @settings(deadline=None, max_examples=100)
@@ -51,20 +55,27 @@ def test_slices_are_those_of_the_whole(n_rows: int, group_rows: int, bounds: tup
     start, stop = sorted(min(bound, n_rows) for bound in bounds)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "ROW_GROUP_ROWS", group_rows)
-        write_table("memory://slices/a.parquet", table(n_rows))
-        found = read_slice("memory://slices/a.parquet", start, stop)
+        commits, made = store("memory://slices", table(n_rows))
+        found = read_slice(commits, "ingest", made, start, stop)
     assert found.equals(table(n_rows).slice(start, stop - start))
 
 
-def test_a_table_does_not_bring_back_a_removed_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        write_table(f"{tmp_path}/work/rows/1.parquet", table(3))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_of_tables_is_removed_if_there(tmp_path: Path) -> None:
-    create_folder(f"{tmp_path}/work/rows")
-    write_table(f"{tmp_path}/work/rows/1.parquet", table(3))
-    for _ in range(2):
-        remove_tables(f"{tmp_path}/work")
-    assert list(tmp_path.iterdir()) == []
+def test_a_table_is_read_as_it_was_committed_or_not_at_all(tmp_path: Path) -> None:
+    commits, made = store(str(tmp_path), table(100))
+    path = tmp_path / KEY
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for content in (b"", whole[:-1], whole + b"x", whole[:middle] + b"?" + whole[middle + 1 :], bytes(9)):
+        path.write_bytes(content)
+        for read in (read_table, lambda *arguments: read_slice(*arguments, 3, 5)):
+            with pytest.raises(DamageError) as damage:
+                read(commits, "ingest", made)
+            assert (damage.value.stage, damage.value.item) == TASK
+    path.unlink()
+    with pytest.raises(DamageError, match=r"^'work/lines/a\.parquet' is missing; "):
+        read_table(commits, "ingest", made)
+    path.write_bytes(whole)
+    assert read_table(commits, "ingest", made).num_rows == 100
+    commits.forget(TASK)
+    with pytest.raises(DamageError, match=r"is not committed"):
+        read_table(commits, "ingest", made)

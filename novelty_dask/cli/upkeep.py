@@ -1,0 +1,72 @@
+"""The commands that look after a run, one function each."""
+
+from typing import Any
+
+import click
+
+import novelty_dask
+from novelty_dask.cli import options
+from novelty_dask.cli.commands import finish, main, say
+from novelty_dask.cli.faults import RESUMABLE, UNWHOLE
+from novelty_dask.cli.texts import status_lines
+from novelty_dask.progress import progress
+from novelty_dask.terminal import emit
+
+
+@main.command()
+@click.argument("run")
+@options.debug
+def status(run: str) -> None:
+    """Say how far a run is: stages, tasks done and left, and what was given up.
+
+    It also answers while another process is at work on the run, and says which.
+    """
+    emit(status_lines(novelty_dask.status(run)))
+
+
+@main.command()
+@click.argument("run")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Go on although a client on another host, silent for a minute, has not released the run.",
+)
+@options.work_options
+@options.quiet
+@options.debug
+def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
+    """Do what is missing of a run, or damaged.
+
+    What is done is not done again. Of a complete run every byte is read first, and what is not as it
+    was written is made again.
+    """
+    click.get_current_context().meta[RESUMABLE] = run
+    given = {name: value for name, value in flags.items() if value is not None}
+    with progress(quiet=quiet) as listener:
+        resumed = novelty_dask.resume(run, listener=listener, take_over=take_over, **given)
+    finish(resumed, quiet=quiet)
+
+
+@main.command()
+@click.argument("run")
+@click.option(
+    "--recompute", type=click.IntRange(min=0), default=0, help="Also compute so many random tiles again."
+)
+@options.debug
+def verify(run: str, *, recompute: int) -> None:
+    """Read every byte of a run, and compare it with what was written."""
+    found = novelty_dask.verify(run, recompute_tiles=recompute)
+    for damage in found.damages:
+        say(f"Damage: {damage}")
+    again = f", {found.recomputed:,} tiles computed again" if recompute else ""
+    emit([f"{found.tasks:,} tasks read{again}, {len(found.damages):,} damages found."])
+    if found.damages:
+        click.get_current_context().exit(UNWHOLE)
+
+
+@main.command()
+@click.argument("run")
+@options.debug
+def clean(run: str) -> None:
+    """Remove what killed processes left behind in a run."""
+    emit([f"{novelty_dask.clean(run):,} files removed."])

@@ -1,0 +1,83 @@
+"""What is asked of each worker before it gets a task: the same packages, and the same view of the run."""
+
+import platform
+import uuid
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from distributed import Client
+
+from novelty_dask.errors import ClusterError, StoreError
+from novelty_dask.storage.objects import open_objects
+from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
+
+PACKAGES = ("novelty-dask", "numba", "numpy", "scipy", "zarr")
+"""Packages of which another version may give other bytes."""
+
+
+def check_workers(client: Client, run: StoredRun) -> None:
+    """Refuse workers that would fail, or give other bytes.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected, with workers.
+    run : StoredRun
+        The run that they are to work on.
+
+    Raises
+    ------
+    ClusterError
+        A worker has other versions, or does not see the run; it is named.
+    """
+    token = uuid.uuid4().hex
+    probe = f"{WORK_FOLDER}probe-{token}"
+    run.objects.write(probe, token.encode())
+    try:
+        for worker, found in client.run(versions, on_error="return").items():
+            _check_versions(worker, found)
+        for worker, seen in client.run(sees, run.url, probe, on_error="return").items():
+            if seen != token:
+                message = (
+                    f"Worker {worker} does not see {run.url!r}; put the run where all workers have it under "
+                    "this name, and name it with --out."
+                )
+                raise ClusterError(message)
+    finally:
+        run.objects.remove(probe)
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of what the results depend on; missing packages are left out."""
+    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def sees(url: str, key: str) -> str:
+    """What a worker finds where the client wrote a probe."""
+    try:
+        return open_objects(url).read(key).decode()
+    except (KeyError, OSError, StoreError, UnicodeDecodeError):
+        return ""
+
+
+def _check_versions(worker: str, found: Any) -> None:
+    """Refuse a worker of other versions, or without novelty_dask."""
+    if not isinstance(found, dict):
+        message = (
+            f"Worker {worker} can't import this version of novelty_dask; install the same on all workers."
+        )
+        raise ClusterError(message)
+    here = versions()
+    differing = [
+        f"{name} {found.get(name, 'is missing')} and not {here[name]}"
+        for name in here
+        if found.get(name) != here[name]
+    ]
+    if differing:
+        message = f"Worker {worker} has {', '.join(differing)}; install the same versions as here."
+        raise ClusterError(message)

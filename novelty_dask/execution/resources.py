@@ -1,0 +1,43 @@
+"""Who does the work on this machine, where the user does not say."""
+
+import os
+from typing import NamedTuple
+
+import psutil
+
+SMALL_BYTES = 4 * 10**6
+"""Sources up to this size are done before worker processes would have started."""
+
+
+class Resources(NamedTuple):
+    """Who does the work.
+
+    Parameters
+    ----------
+    workers : int
+        Worker processes; 0 means this process itself.
+    threads : int
+        Tasks that each runs at once.
+    memory_limit : int
+        Bytes that each may use.
+    """
+
+    workers: int
+    threads: int
+    memory_limit: int
+
+
+def local_resources(
+    n_bytes: int, workers: int | None = None, threads: int = 1, memory_limit: int | None = None
+) -> Resources:
+    """What this machine gives to a corpus of so many bytes, where the user does not say."""
+    if workers is None:
+        workers = 0 if n_bytes <= SMALL_BYTES else max(1, available_cores() // threads)
+    if memory_limit is None:
+        memory_limit = int(0.8 * psutil.virtual_memory().available) // max(workers, 1)
+    return Resources(workers, threads if workers else 1, memory_limit)
+
+
+def available_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,174 @@
+"""A Zarr store that believes nothing: every chunk is checked against the commit of the task that wrote it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable
+from typing import Any
+
+import zarr
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
+
+from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.storage.commits import Commits, Draft, Stamp, TaskId, read_stamped
+from novelty_dask.storage.layout import ArraySpec, Layout
+from novelty_dask.storage.objects import Objects
+
+METADATA = "zarr.json"
+
+
+class CheckedStore(Store):
+    """Zarr's view of a run.
+
+    Chunks are read as they were committed or not at all: what is missing, cut or altered raises
+    DamageError, where Zarr itself would give fill values.  A task that writes sees its own chunks.
+
+    Parameters
+    ----------
+    objects : Objects
+        Of the run.
+    commits : Commits
+        Of the run.
+    layout : Layout
+        Says which task writes which chunk.
+    draft : Draft, optional
+        Takes note of what is written; chunks can't be written without it.
+    absent : collection of TaskId
+        Tasks that failed: what they should have written reads as fill values.
+    """
+
+    supports_writes = True
+    supports_deletes = True
+    supports_listing = True
+
+    def __init__(
+        self,
+        objects: Objects,
+        commits: Commits,
+        layout: Layout,
+        draft: Draft | None = None,
+        absent: Collection[TaskId] = (),
+    ) -> None:
+        super().__init__(read_only=False)
+        self.objects = objects
+        self.commits = commits
+        self.layout = layout
+        self.draft = draft
+        self.absent = absent
+        self._stamps: dict[TaskId, dict[str, Stamp]] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CheckedStore) and (self.objects, self.draft) == (other.objects, other.draft)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The bytes under a key, checked if it is a chunk's; None for what is not there yet."""
+        data = await asyncio.to_thread(self._read, key)
+        return None if data is None else prototype.buffer.from_bytes(_part(data, byte_range))
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Parts of the bytes under keys."""
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Store bytes durably, and take note of a chunk's."""
+        await asyncio.to_thread(self._write, key, value.to_bytes())
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is something under a key."""
+        return await asyncio.to_thread(self._read, key) is not None
+
+    async def delete(self, key: str) -> None:
+        """Remove what is under a key."""
+        await asyncio.to_thread(self.objects.remove, key)
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Remove all that is under a prefix."""
+        await asyncio.to_thread(self.objects.remove, f"{prefix.rstrip('/')}/")
+
+    async def list(self) -> AsyncIterator[str]:
+        """All keys."""
+        for key in self.objects.sizes():
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """All keys that begin with a prefix."""
+        for key in self.objects.sizes(prefix):
+            yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """The names that follow a prefix."""
+        folder = f"{prefix.rstrip('/')}/".lstrip("/")
+        for name in {key.removeprefix(folder).split("/")[0] for key in self.objects.sizes(folder)}:
+            yield name
+
+    def _read(self, key: str) -> bytes | None:
+        """The bytes under a key."""
+        if key.rpartition("/")[2] == METADATA:
+            return self._read_or_none(key)
+        task = self._writer(key)
+        if self.draft and task == self.draft.task:
+            return self._read_or_none(key) if key in self.draft.stamps else None
+        if task in self.absent:
+            return None
+        return read_stamped(self.objects, task, key, self._stamps_of(task, key).get(key))
+
+    def _stamps_of(self, task: TaskId, key: str) -> dict[str, Stamp]:
+        """The stamps of what a task wrote, looked up once."""
+        if task not in self._stamps:
+            commit = self.commits.find(task)
+            if commit is None:
+                raise DamageError.of(task, key, "is not committed")
+            self._stamps[task] = commit.objects
+        return self._stamps[task]
+
+    def _read_or_none(self, key: str) -> bytes | None:
+        """The bytes under a key, if there are any."""
+        try:
+            return self.objects.read(key)
+        except KeyError:
+            return None
+
+    def _write(self, key: str, data: bytes) -> None:
+        """Store bytes."""
+        if key.rpartition("/")[2] == METADATA:
+            self.objects.write(key, data)
+        elif self.draft is None or self._writer(key) != self.draft.task:
+            raise PermissionError(key)
+        else:
+            self.draft.write(key, data)
+
+    def _writer(self, key: str) -> TaskId:
+        """The task that writes a chunk."""
+        task = self.layout.writer(key)
+        if task is None:
+            message = f"{key!r} belongs to no array of a run."
+            raise StoreError(message)
+        return task
+
+
+def _part(data: bytes, part: ByteRequest | None) -> bytes:
+    """The requested part of some bytes."""
+    if isinstance(part, RangeByteRequest):
+        return data[part.start : part.end]
+    if isinstance(part, OffsetByteRequest):
+        return data[part.offset :]
+    if isinstance(part, SuffixByteRequest):
+        return data[-part.suffix :]
+    return data
+
+
+def find_array(group: zarr.Group, spec: ArraySpec) -> "zarr.Array[Any] | None":
+    """An array as specified, of which nothing is decoded yet; None if it is absent or altered."""
+    try:
+        found = group.get(spec.name)
+    except OSError:
+        raise
+    except Exception:  # noqa: BLE001 - Zarr has many ways to say that metadata make no sense
+        return None
+    return found if isinstance(found, zarr.Array) and spec.describes(found) else None

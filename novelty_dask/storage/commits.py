@@ -1,0 +1,199 @@
+"""What is done: one record a task, created once, after the objects of which it tells.
+
+See docs/reliability.md for the protocol.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.storage.objects import Data, Objects
+
+FOLDER = "commits/"
+SUFFIX = ".json"
+
+
+class Stamp(NamedTuple):
+    """What the bytes of an object are known by."""
+
+    length: int
+    checksum: int
+
+
+class TaskId(NamedTuple):
+    """A stage, and the name of one of its items."""
+
+    stage: str
+    item: str
+
+    @property
+    def key(self) -> str:
+        """Where its commit is."""
+        return f"{FOLDER}{self.stage}/{self.item}{SUFFIX}"
+
+
+class Commit(NamedTuple):
+    """What a task left.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of the run.
+    epoch : int
+        Of the client that ordered the task.
+    objects : dict
+        The stamp of each object, by key.
+    figures : dict
+        What the task returned.
+    """
+
+    fingerprint: str
+    epoch: int
+    objects: dict[str, Stamp]
+    figures: dict[str, Any]
+
+
+class Draft:
+    """What a task has written so far.
+
+    Parameters
+    ----------
+    task : TaskId
+        The task; it alone writes these objects.
+    objects : Objects
+        Of the run.
+    """
+
+    def __init__(self, task: TaskId, objects: Objects) -> None:
+        self.task = task
+        self.stamps: dict[str, Stamp] = {}
+        self._objects = objects
+
+    def write(self, key: str, data: Data) -> None:
+        """Store an object, and take note of it."""
+        self._objects.write(key, data)
+        self.stamps[key] = stamp(data)
+
+
+def stamp(data: Data) -> Stamp:
+    """Length and CRC-32 of some bytes.
+
+    Chunks end in a CRC-32C of their own, so that the CRC-32C of all of them would be the same.
+
+    >>> stamp(b"123456789")
+    Stamp(length=9, checksum=3421780262)
+    """
+    return Stamp(len(data), zlib.crc32(data))
+
+
+class Commits:
+    """The commits of one run.
+
+    Parameters
+    ----------
+    objects : Objects
+        Of the run.
+    fingerprint : str
+        Of the run; a commit with another one does not count.
+    """
+
+    def __init__(self, objects: Objects, fingerprint: str) -> None:
+        self.objects = objects
+        self.fingerprint = fingerprint
+
+    def find(self, task: TaskId) -> Commit | None:
+        """The commit of a task; None if there is none, or none that is whole and of this run."""
+        try:
+            commit = _decode(self.objects.read(task.key))
+        except (KeyError, ValueError):
+            return None
+        return commit if commit.fingerprint == self.fingerprint else None
+
+    def items(self, stage: str) -> Iterator[tuple[str, Commit]]:
+        """Items of a stage that have a commit, and the commits."""
+        folder = f"{FOLDER}{stage}/"
+        for key in sorted(self.objects.sizes(folder)):
+            item = key.removeprefix(folder).removesuffix(SUFFIX)
+            commit = self.find(TaskId(stage, item))
+            if commit:
+                yield item, commit
+
+    def add(self, task: TaskId, commit: Commit) -> Commit:
+        """Commit a task; return the first commit of it, which may be another's.
+
+        Raises
+        ------
+        StoreError
+            The first committer wrote other bytes.
+        """
+        data = _encode(commit)
+        if self.objects.create(task.key, data):
+            return commit
+        first = self.find(task)
+        if first is None:
+            # It does not count, so it is in the way.
+            self.objects.write(task.key, data)
+            return commit
+        if first.objects != commit.objects:
+            message = (
+                f"Task {task.item!r} of stage {task.stage!r} left other bytes than before; the workers "
+                "differ in processor or packages: use alike ones, and go on."
+            )
+            raise StoreError(message)
+        return first
+
+    def forget(self, task: TaskId) -> None:
+        """Take a commit back."""
+        self.objects.remove(task.key)
+
+    def read(self, task: TaskId, key: str) -> bytes:
+        """The bytes of an object of a task, as they were when it was committed.
+
+        Raises
+        ------
+        DamageError
+            They are not.
+        """
+        commit = self.find(task)
+        if commit is None:
+            raise DamageError.of(task, key, "is not committed")
+        return read_stamped(self.objects, task, key, commit.objects.get(key))
+
+
+def read_stamped(objects: Objects, task: TaskId, key: str, expected: Stamp | None) -> bytes:
+    """The bytes of an object if they have the stamp that they should have.
+
+    Raises
+    ------
+    DamageError
+        They have not, or there is no such object, or there should be none.
+    """
+    if expected is None:
+        raise DamageError.of(task, key, "was not written by its task")
+    try:
+        data = objects.read(key)
+    except KeyError:
+        raise DamageError.of(task, key, "is missing") from None
+    if len(data) != expected.length:
+        raise DamageError.of(task, key, f"has {len(data):,} bytes instead of {expected.length:,}")
+    if stamp(data) != expected:
+        raise DamageError.of(task, key, "has another checksum than when it was written")
+    return data
+
+
+def _encode(commit: Commit) -> bytes:
+    """A commit as a line of JSON and one with its checksum."""
+    line = json.dumps(commit._asdict(), separators=(",", ":")).encode()
+    return b"%s\n%08x\n" % (line, stamp(line).checksum)
+
+
+def _decode(data: bytes) -> Commit:
+    """The commit that was encoded; ValueError if it is not as it was."""
+    line, _, checksum = data.partition(b"\n")
+    if checksum != b"%08x\n" % stamp(line).checksum:
+        raise ValueError
+    values = json.loads(line)
+    objects = {key: Stamp(*pair) for key, pair in values.pop("objects").items()}
+    return Commit(objects=objects, **values)

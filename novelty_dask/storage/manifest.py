@@ -1,0 +1,114 @@
+"""What a run says of itself, in the attributes of its Zarr group.
+
+The manifest says what the run is: the format's version, the settings that change numbers, the sources,
+the plan, what was counted, and what each stage took.  Its owner alone replaces it, as a whole.  What is
+done is not told by it but by commits.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from novelty_dask.errors import StoreError
+from novelty_dask.storage.commits import TaskId
+
+FORMAT_VERSION = 2
+ATTRIBUTE = "novelty_dask"
+
+
+@cache
+def this_version() -> str:
+    """The version that is installed here."""
+    return version("novelty-dask")
+
+
+@dataclass
+class Manifest:
+    """What a run says of itself.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings that change numbers.
+    sources : list of dict
+        URL, bytes, compression and version of each source.
+    plan : dict
+        Rows, rows of a block, blocks of a span, blocks of a group.
+    memory : dict
+        Most bytes that a task of each stage holds, as projected from the plan.
+    counts : dict
+        Lines read, distinct rows, duplicates, and rejected lines by reason.
+    stages : dict
+        Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes.
+    failures : list of dict
+        Tasks that were given up: stage, item and reason.
+    """
+
+    settings: dict[str, Any]
+    sources: list[dict[str, Any]]
+    plan: dict[str, int] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    format_version: int = FORMAT_VERSION
+    novelty_dask_version: str = field(default_factory=this_version)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows are stored, so that the sources are not needed any more."""
+        return "vectorize" in self.stages
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row has its novelty."""
+        return "merge" in self.stages and not self.failures
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether every row has its novelty but those of tasks that were given up."""
+        return "merge" in self.stages and bool(self.failures)
+
+    @property
+    def fingerprint(self) -> str:
+        """What all numbers of the run follow from, as 32 hexadecimal digits."""
+        known = [self.settings, self.sources, self.format_version, self.novelty_dask_version]
+        return hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    @property
+    def absent(self) -> list[TaskId]:
+        """Tasks whose results are missing for good in a partial run."""
+        return [TaskId(failure["stage"], failure["item"]) for failure in self.failures]
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """The metadata of a Zarr group with a manifest."""
+    attributes = {ATTRIBUTE: asdict(manifest)}
+    values = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    return json.dumps(values, indent=2).encode()
+
+
+def read_manifest(url: str, values: Any) -> Manifest:
+    """The manifest in the metadata of a group.
+
+    Raises
+    ------
+    StoreError
+        There is none, or it was written in another format.
+    """
+    attributes = values.get("attributes") if isinstance(values, dict) else None
+    if not isinstance(attributes, dict) or ATTRIBUTE not in attributes:
+        message = f"{url!r} is no run; check the path."
+        raise StoreError(message)
+    manifest = attributes[ATTRIBUTE]
+    found = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if found != FORMAT_VERSION or set(manifest) != {each.name for each in fields(Manifest)}:
+        message = (
+            f"The run {url!r} has format {found}, and this version reads format {FORMAT_VERSION}; use the "
+            "version that wrote it or score again."
+        )
+        raise StoreError(message)
+    return Manifest(**manifest)

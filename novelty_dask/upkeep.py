@@ -1,0 +1,171 @@
+"""What can be asked of a run besides its results: how far it is, whether it is whole, what is left over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+
+from novelty_dask.errors import DamageError
+from novelty_dask.execution.recompute import recompute
+from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.stages import lasting, make_stages
+from novelty_dask.storage.audit import find_damage, leftovers, take_stock, tasks
+from novelty_dask.storage.checked import find_array
+from novelty_dask.storage.commits import TaskId
+from novelty_dask.storage.layout import WHOLE
+from novelty_dask.storage.owners import claim, holder
+from novelty_dask.storage.runs import StoredRun, open_complete, open_stored
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How far a run is.
+
+    Parameters
+    ----------
+    state : {"complete", "partial", "running", "stopped"}
+        Partial: all but tasks that were given up.
+    stages : dict
+        Tasks done, and tasks in all, of each stage; None where their number is not known yet.
+    failures : list of dict
+        Tasks that were given up: stage, item and reason.
+    owner : str or None
+        Who is at work on it.
+    counts : dict
+        Lines read, rows, duplicates, and rejected lines by reason, as far as known.
+    """
+
+    state: str
+    stages: dict[str, tuple[int, int | None]]
+    failures: list[dict[str, str]]
+    owner: str | None
+    counts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found in a run.
+
+    Parameters
+    ----------
+    tasks : int
+        Tasks whose results were read.
+    damages : list of DamageError
+        What is missing, or not as it was written.
+    recomputed : int
+        Tiles that were computed again.
+    """
+
+    tasks: int
+    damages: list[DamageError]
+    recomputed: int
+
+
+def status(run: AnyPath) -> RunStatus:
+    """How far a run is, also while it is being worked on.
+
+    Raises
+    ------
+    StoreError
+        There is no run.
+    """
+    stored = open_stored(fspath(run))
+    owner = holder(stored.objects)
+    return RunStatus(
+        state=_state(stored, owner),
+        stages=dict(_stages(stored)),
+        failures=stored.manifest.failures,
+        owner=owner,
+        counts=stored.manifest.counts,
+    )
+
+
+def _state(stored: StoredRun, owner: str | None) -> str:
+    """A run's state as a word."""
+    if stored.manifest.is_complete:
+        return "complete"
+    if owner:
+        return "running"
+    return "partial" if stored.manifest.is_partial else "stopped"
+
+
+def _stages(stored: StoredRun) -> Iterator[tuple[str, tuple[int, int | None]]]:
+    """Tasks done and tasks in all, stage by stage."""
+    manifest = stored.manifest
+    for name in ("ingest", "sort"):
+        if name in manifest.stages:
+            tasks_done = int(manifest.stages[name]["tasks"])
+            yield name, (tasks_done, tasks_done)
+        elif not manifest.plan:
+            yield name, (len(take_stock(stored, name).done), None)
+    if not manifest.plan:
+        return
+    for stage in make_stages(TilePlan(**manifest.plan)):
+        total = len(stage.jobs)
+        done = total if manifest.is_complete else len(take_stock(stored, stage.name).done)
+        yield stage.name, (done, total)
+
+
+def verify(run: AnyPath, *, recompute_tiles: int = 0, seed: int | None = None) -> Verification:
+    """Read every byte of a run, and compare it with what was written.
+
+    Parameters
+    ----------
+    run : str or path
+        A run, complete or not.
+    recompute_tiles : int
+        So many random tiles of a complete run are also computed again, and compared with its neighbors.
+    seed : int, optional
+        Chooses the same tiles again.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or tiles are to be recomputed of one that is not complete.
+    """
+    stored = open_complete(fspath(run)) if recompute_tiles else open_stored(fspath(run))
+    damages = [*find_damage(stored), *_missing(stored)]
+    n_tasks = sum(1 for _ in tasks(stored))
+    if not recompute_tiles or damages:
+        return Verification(n_tasks, damages, 0)
+    tiles = [job.argument for job in make_stages(TilePlan(**stored.manifest.plan))[3].jobs]
+    chosen = np.random.default_rng(seed).permutation(len(tiles))[:recompute_tiles]
+    found = [damage for number in chosen for damage in recompute(stored, tiles[number])]
+    return Verification(n_tasks, found, len(chosen))
+
+
+def _missing(stored: StoredRun) -> Iterator[DamageError]:
+    """Tasks that a run says are done, without a commit, and arrays that are not as they should be."""
+    if "merge" not in stored.manifest.stages:
+        return
+    group, known = stored.group(), {*tasks(stored), *stored.manifest.absent}
+    stages = lasting(make_stages(TilePlan(**stored.manifest.plan)))
+    done = [TaskId(stage.name, job.item) for stage in stages for job in stage.jobs]
+    for task in [TaskId("rejected", WHOLE), *done]:
+        if task not in known:
+            yield DamageError.of(task, task.key, "is missing")
+    for name in ("rejected", *(stage.name for stage in stages)):
+        for spec in stored.layout.of(name):
+            if find_array(group, spec) is None:
+                yield DamageError.of((name, WHOLE), f"{spec.name}/zarr.json", "is not as it was written")
+
+
+def clean(run: AnyPath) -> int:
+    """Remove what killed writers left behind; return how many files that were.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or somebody is at work on it.
+    """
+    stored = open_stored(fspath(run))
+    with claim(stored.objects, stored.url):
+        removed = stored.objects.sweep()
+        keys = leftovers(stored)
+        for key in keys:
+            stored.objects.remove(key)
+    return removed + len(keys)

@@ -1,0 +1,188 @@
+"""The commands that look after a run: what they print, and their exit codes."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import novelty_dask
+from novelty_dask.execution import compare
+from tests.cli.conftest import Novelty
+from tests.cli.test_processes import COMMAND, MANY_TASKS, started, wait_for
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """A complete run to be damaged."""
+    return shutil.copytree(run, tmp_path / "run.zarr")
+
+
+def test_status_of_a_complete_run(run: Path, novelty: Novelty) -> None:
+    result = novelty("status", run)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [
+        "state    complete",
+        "input    300 lines: 295 rows, 5 duplicates, 0 rejected",
+        "ingest     1 done of 1, 0 left",
+        "sort       1 done of 1, 0 left",
+        "vectorize  1 done of 1, 0 left",
+        "columns    1 done of 1, 0 left",
+        "weigh      1 done of 1, 0 left",
+        "compare    1 done of 1, 0 left",
+        "merge      1 done of 1, 0 left",
+    ]
+
+
+def test_verify_says_that_a_run_is_whole(run: Path, novelty: Novelty) -> None:
+    result = novelty("verify", run)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "5 tasks read, 0 damages found.\n"
+    result = novelty("verify", run, "--recompute", 3)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "5 tasks read, 1 tiles computed again, 0 damages found.\n"
+
+
+def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, novelty: Novelty) -> None:
+    top = novelty("top", copy).stdout
+    (copy / "novelty" / "c" / "0").write_bytes(b"")
+    result = novelty("verify", copy)
+    assert result.exit_code == 4
+    assert result.stdout == "5 tasks read, 1 damages found.\n"
+    assert re.fullmatch(
+        r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume` makes it again\.\n",
+        result.stderr,
+    )
+    refused = novelty("top", copy)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("Error: 'novelty/c/0' has 0 bytes instead of ")
+    resumed = novelty("resume", copy)
+    assert resumed.exit_code == 0
+    assert "merge: done, 1 task" in resumed.stderr
+    assert "vectorize" not in resumed.stderr
+    assert resumed.stderr.splitlines()[-1] == "300 lines: 295 rows, 5 duplicates, 0 rejected"
+    assert novelty("verify", copy).exit_code == 0
+    assert novelty("top", copy).stdout == top
+
+
+def test_resume_of_a_complete_run_does_nothing(copy: Path, novelty: Novelty) -> None:
+    result = novelty("resume", copy, "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    result = novelty("resume", copy)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "300 lines: 295 rows, 5 duplicates, 0 rejected\n"
+
+
+def test_clean_says_how_much_it_removed(copy: Path, novelty: Novelty) -> None:
+    assert novelty("clean", copy).stdout == "0 files removed.\n"
+    (copy / "stray").touch()
+    (copy / "novelty" / "c" / "0.1.partial").touch()
+    result = novelty("clean", copy)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "2 files removed.\n", "")
+    assert novelty("verify", copy).exit_code == 0
+
+
+def test_a_partial_run_has_an_exit_code_of_its_own(
+    corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_blocks: Any, **_starts: int) -> None:
+        raise ZeroDivisionError
+
+    out = tmp_path / "run.zarr"
+    sentence = (
+        f"Partial: task 0-0 of compare and 1 more given up (it raised ZeroDivisionError); the scores of "
+        f"their rows are missing. `novelty resume {out}` tries again."
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(compare, "search", fail)
+        first = novelty("score", corpus, "-o", out)
+        assert first.exit_code == 4
+        assert first.stderr.splitlines()[-1] == sentence
+        again = novelty("resume", out)
+        assert again.exit_code == 4
+        assert again.stderr.splitlines()[-1] == sentence
+    status = novelty("status", out).stdout.splitlines()
+    assert status[0] == "state    partial"
+    assert "compare    0 done of 1, 1 left" in status
+    assert status[-2:] == [
+        "given up compare 0-0: it raised ZeroDivisionError",
+        "given up merge 0: it needs task 0-0 of compare, which was given up",
+    ]
+    assert novelty("verify", out).exit_code == 0
+    assert novelty("resume", out).exit_code == 0
+    assert novelty("top", out).stdout == novelty("top", run).stdout
+
+
+def test_what_changes_numbers_is_no_option_of_resume(copy: Path, novelty: Novelty) -> None:
+    result = novelty("resume", copy, "-k", "3")
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+
+
+def test_a_run_is_taken_over_on_request(copy: Path, corpus: Path, novelty: Novelty) -> None:
+    (copy / "novelty" / "c" / "0").unlink()
+    [record] = (copy / "owners").glob("*.json")
+    record.write_text(json.dumps({**json.loads(record.read_text()), "host": "elsewhere", "since": 1.0}))
+    alive = record.with_suffix(".alive")
+    alive.write_text(repr(time.time()))
+    assert novelty("status", copy).stdout.startswith("state    complete")
+    for flags in ([], ["--take-over"]):
+        refused = novelty("resume", copy, *flags)
+        assert refused.exit_code == 2
+        assert " on elsewhere since " in refused.stderr
+        assert refused.stderr.endswith("wait for it, or stop it.\n")
+    alive.write_text(repr(time.time() - 100))
+    refused = novelty("resume", copy)
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("if it is dead, `novelty resume --take-over` goes on.\n")
+    assert novelty("resume", copy, "--take-over").exit_code == 0
+    assert novelty("verify", copy).exit_code == 0
+
+
+# Processes.
+
+
+def test_status_names_who_is_at_work_and_a_second_client_is_refused(
+    corpus: Path, tmp_path: Path, novelty: Novelty
+) -> None:
+    out = tmp_path / "run.zarr"
+    with started("score", corpus, "-o", out, "--block-rows", 2) as process:
+        wait_for(process.stderr, "vectorize: started")
+        status = novelty("status", out)
+        assert re.match(rf"state    running, process {process.pid} on \S+ since ", status.stdout)
+        refused = novelty("score", corpus, "-o", out)
+        assert refused.exit_code == 2
+        assert f"is being worked on by process {process.pid} on " in refused.stderr
+    assert novelty("status", out).stdout.startswith("state    stopped\n")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_standard_input_is_asked_for_once(
+    corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, same: bool
+) -> None:
+    out = tmp_path / "run.zarr"
+    command = [*COMMAND, "score", "-", "-o", str(out), *MANY_TASKS]
+    with (
+        corpus.open("rb") as stdin,
+        subprocess.Popen(command, stdin=stdin, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        wait_for(process.stderr, "vectorize: started")
+        process.send_signal(signal.SIGKILL)
+    refused = novelty("score", "-", "-o", out, stdin=b"http://b.example/\n")
+    assert refused.exit_code == 2
+    assert "the sources are others, or have changed" in refused.stderr
+    if same:
+        assert novelty("score", "-", "-o", out, stdin=corpus.read_bytes()).exit_code == 0
+    else:
+        resume = [sys.executable, "-m", "novelty_dask", "resume", str(out)]
+        subprocess.run(resume, stdin=subprocess.DEVNULL, check=True, capture_output=True)
+    assert novelty("top", out).stdout == novelty("top", run).stdout
+    assert len(novelty_dask.open(out)) == 295
+    assert not (out / "work").exists()

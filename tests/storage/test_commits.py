@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import google_crc32c
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.storage.commits import Commit, Commits, Draft, Stamp, TaskId, stamp
+from novelty_dask.storage.objects import open_objects
+
+TASK = TaskId("merge", "3")
+STAMPS = st.builds(Stamp, st.integers(0, 2**50), st.integers(0, 2**32 - 1))
+FIGURES = st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none())
+
+
+@pytest.fixture
+def commits(tmp_path: Path) -> Commits:
+    return Commits(open_objects(f"memory:/{tmp_path}"), "f" * 32)
+
+
+def commit(commits: Commits, data: bytes = b"1", **figures: int) -> Commit:
+    return Commit(commits.fingerprint, 1, {"novelty/c/3": stamp(data)}, figures)
+
+
+@given(st.text(), st.integers(1), st.dictionaries(st.text(), STAMPS), FIGURES)
+def test_a_commit_comes_back(
+    fingerprint: str, epoch: int, objects: dict[str, Stamp], figures: dict[str, object]
+) -> None:
+    commits = Commits(open_objects("memory://commits"), fingerprint)
+    commits.forget(TASK)
+    made = Commit(fingerprint, epoch, objects, figures)
+    assert commits.add(TASK, made) == made
+    assert commits.find(TASK) == made
+
+
+def test_every_flipped_bit_of_a_record_is_found(commits: Commits) -> None:
+    commits.add(TASK, commit(commits, nonzeros=7))
+    record = commits.objects.read(TASK.key)
+    for bit in range(8 * len(record)):
+        flipped = bytearray(record)
+        flipped[bit // 8] ^= 1 << bit % 8
+        commits.objects.write(TASK.key, flipped)
+        assert commits.find(TASK) is None
+    assert list(commits.items("merge")) == []
+
+
+def test_a_record_that_is_cut_or_longer_does_not_count(commits: Commits) -> None:
+    commits.add(TASK, commit(commits))
+    record = commits.objects.read(TASK.key)
+    others = [record[:length] for length in range(len(record))]
+    others += [record + b"\n", record * 2, b" " + record, bytes(len(record)), b"{}\n", b"\xff\n\n"]
+    for other in others:
+        commits.objects.write(TASK.key, other)
+        assert commits.find(TASK) is None
+
+
+def test_a_commit_of_another_run_does_not_count_and_gives_way(commits: Commits) -> None:
+    other = Commits(commits.objects, "0" * 32)
+    other.add(TASK, commit(other, b"2"))
+    assert commits.find(TASK) is None
+    assert list(commits.items("merge")) == []
+    own = commit(commits, b"1")
+    assert commits.add(TASK, own) == own
+    assert commits.find(TASK) == own
+    assert other.find(TASK) is None
+
+
+def test_a_damaged_commit_gives_way(commits: Commits) -> None:
+    commits.objects.write(TASK.key, b"nonsense")
+    assert commits.add(TASK, commit(commits)) == commit(commits) == commits.find(TASK)
+
+
+def test_the_first_committer_wins_if_the_bytes_are_the_same(commits: Commits) -> None:
+    first = commit(commits, seconds=1)
+    commits.add(TASK, first)
+    second = commit(commits, seconds=2)._replace(epoch=2)
+    assert commits.add(TASK, second) == first
+    assert commits.find(TASK) == first
+
+
+@pytest.mark.parametrize(
+    "objects", [{"novelty/c/3": stamp(b"2")}, {}, {"novelty/c/3": stamp(b"1"), "novelty/c/4": stamp(b"1")}]
+)
+def test_other_bytes_are_an_alarm(commits: Commits, objects: dict[str, Stamp]) -> None:
+    commits.add(TASK, commit(commits))
+    with pytest.raises(
+        StoreError, match=r"^Task '3' of stage 'merge' left other bytes than before; "
+    ) as alarm:
+        commits.add(TASK, commit(commits)._replace(objects=objects))
+    assert not isinstance(alarm.value, DamageError)
+    assert commits.find(TASK) == commit(commits)
+
+
+def test_the_items_of_a_stage_are_those_with_a_commit_that_counts(commits: Commits) -> None:
+    for item in ("10", "9", "2-0"):
+        commits.add(TaskId("compare", item), commit(commits, item=len(item)))
+    commits.add(TASK, commit(commits))
+    commits.objects.write(TaskId("compare", "7").key, b"nonsense")
+    assert dict(commits.items("compare")) == {
+        item: commit(commits, item=len(item)) for item in ("10", "9", "2-0")
+    }
+    assert list(commits.items("nothing")) == []
+    commits.forget(TaskId("compare", "9"))
+    commits.forget(TaskId("compare", "missing"))
+    assert [item for item, _ in commits.items("compare")] == ["10", "2-0"]
+
+
+# Objects, as they were when they were committed.
+
+
+def test_an_object_is_read_as_it_was_committed_or_not_at_all(commits: Commits) -> None:
+    draft = Draft(TASK, commits.objects)
+    draft.write("novelty/c/3", b"0123456789")
+    assert draft.stamps == {"novelty/c/3": stamp(b"0123456789")}
+    with pytest.raises(
+        DamageError, match=r"^'novelty/c/3' is not committed; `novelty resume` makes it again\.$"
+    ):
+        commits.read(TASK, "novelty/c/3")
+    commits.add(TASK, Commit(commits.fingerprint, 1, draft.stamps, {}))
+    assert commits.read(TASK, "novelty/c/3") == b"0123456789"
+    with pytest.raises(DamageError, match="'novelty/c/4' was not written by its task"):
+        commits.read(TASK, "novelty/c/4")
+    for data, what in (
+        (b"", "has 0 bytes instead of 10"),
+        (b"012345678", "has 9 bytes instead of 10"),
+        (b"0123456788", "has another checksum than when it was written"),
+        (bytes(10), "has another checksum than when it was written"),
+    ):
+        commits.objects.write("novelty/c/3", data)
+        with pytest.raises(DamageError, match=what) as damage:
+            commits.read(TASK, "novelty/c/3")
+        assert (damage.value.stage, damage.value.item) == TASK
+    commits.objects.remove("novelty/c/3")
+    with pytest.raises(DamageError, match="is missing"):
+        commits.read(TASK, "novelty/c/3")
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_bytes_that_end_in_their_own_checksum_are_told_apart(one: bytes, other: bytes) -> None:
+    ended = [data + google_crc32c.value(data).to_bytes(4, "little") for data in (one, other)]
+    assert (stamp(ended[0]) == stamp(ended[1])) == (one == other)

@@ -1,0 +1,143 @@
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import novelty_dask
+from novelty_dask.planning import tiles
+from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.commits import TaskId
+from novelty_dask.storage.layout import Layout, tile_item
+from novelty_dask.storage.runs import open_stored
+from tests.storage.storing import make_arrays, make_run
+
+SETTINGS = {"n_features": 100, "n_neighbors": 3}
+PLANS = st.builds(TilePlan, st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.just(0)).flatmap(
+    lambda plan: st.integers(plan.span_blocks, 9).map(lambda n: TilePlan(*[*vars(plan).values()][:3], n))
+)
+
+
+def layout(plan: TilePlan, n_rejected: int = 0) -> Layout:
+    return Layout(SETTINGS, dict(vars(plan)), {"rejected": {"blank": n_rejected}})
+
+
+@pytest.mark.parametrize("n_rejected", [0, 70_000])
+def test_arrays_are_as_specified_and_empty(tmp_path: Path, n_rejected: int) -> None:
+    run = make_arrays(make_run(tmp_path, TilePlan(10, 4, 1, 2), n_rejected, n_features=1_000, n_neighbors=3))
+    # As any reader of Zarr sees them.
+    group = zarr.open_group(run.url, mode="r")
+    stored = {name for name, member in group.members(max_depth=None) if isinstance(member, zarr.Array)}
+    assert stored == run.layout.specs.keys()
+    for spec in run.layout.specs.values():
+        made: Any = group[spec.name]
+        assert made.shape == spec.shape == array(run.group(), spec.name).shape
+        assert str(made.dtype).startswith("StringDType" if spec.dtype == "str" else spec.dtype)
+        missing = np.asarray(made[tuple(slice(min(length, 20)) for length in made.shape)])
+        np.testing.assert_array_equal(missing, np.full(missing.shape, spec.fill_value, missing.dtype))
+
+
+def test_results_have_checksums_of_zarr_too(tmp_path: Path) -> None:
+    run = make_arrays(make_run(tmp_path, TilePlan(10, 4, 1, 2)))
+    for name in (
+        "rows/url",
+        "rows/count",
+        "rows/position",
+        "neighbors/ids",
+        "neighbors/similarities",
+        "novelty",
+    ):
+        assert "crc32c" in [codec.to_dict()["name"] for codec in array(run.group(), name).compressors]
+
+
+def test_what_is_not_known_yet_has_no_arrays() -> None:
+    assert Layout(SETTINGS, {}, {}).specs == {}
+    assert {spec.stage for spec in Layout(SETTINGS, {}, {"rejected": {}}).specs.values()} == {"rejected"}
+    assert Layout(SETTINGS, {}, {}).writer("novelty/c/0") is None
+
+
+@settings(deadline=None, max_examples=100)
+@given(PLANS)
+def test_every_chunk_has_the_writer_that_the_plan_says(plan: TilePlan) -> None:
+    made = layout(plan, 5)
+    for block in range(plan.n_blocks):
+        assert made.writer(f"rows/url/c/{block}") == TaskId("vectorize", str(block))
+        assert made.writer(f"partial_frequency/c/{block}/0") == TaskId("vectorize", str(block))
+        assert made.writer(f"weights/data/c/{block}/99") == TaskId("weigh", str(block))
+        for name in ("neighbors/ids/c/{}/0", "neighbors/similarities/c/{}/0", "novelty/c/{}"):
+            assert made.writer(name.format(block)) == TaskId("merge", str(block))
+    for span, group in product(range(plan.n_spans), range(plan.n_groups)):
+        for block in plan.span(span):
+            item = tile_item(Tile(span, group))
+            assert made.writer(f"strips/ids/c/{group}/{block}/0") == TaskId("compare", item)
+    for name in ("columns/document_frequency", "columns/cuts", "rejected/source", "rejected/sample"):
+        assert made.writer(f"{name}/c/0") == TaskId(name.split("/")[0], "all")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "novelty",
+        "novelty/c",
+        "novelty/c/",
+        "novelty/c/x",
+        "novelty/c/-1",
+        "c/0",
+        "surprise/c/0",
+        "novelty/0",
+    ],
+)
+def test_what_is_no_chunk_has_no_writer(key: str) -> None:
+    assert layout(TilePlan(10, 4, 1, 2)).writer(key) is None
+
+
+@pytest.mark.parametrize(("block_rows", "tile_pairs"), [(64, 1), (100, 128**2), (4_096, 2**30)])
+def test_tasks_write_what_the_layout_says_and_nothing_else_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_rows: int, tile_pairs: int
+) -> None:
+    monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", tile_pairs)
+    source, out = tmp_path / "urls.txt", tmp_path / "run.zarr"
+    source.write_text("\n".join([*novelty_dask.datasets.make_urls(300, seed=5)[0], "", "ab"]))
+    removed: list[str] = []
+
+    def check(stage: str) -> None:
+        """The objects of all commits of a stage are the chunks of its arrays, each by its writer."""
+        run = open_stored(str(out))
+        committed = {}
+        for item, commit in run.commits.items(stage):
+            for key in commit.objects:
+                assert run.layout.writer(key) == TaskId(stage, item)
+                assert key not in committed
+                committed[key] = item
+        names = [spec.name for spec in run.layout.of(stage)]
+        chunks = {
+            key for name in names for key in run.objects.sizes(f"{name}/") if not key.endswith("zarr.json")
+        }
+        assert committed.keys() == chunks
+        assert committed
+
+    class Checker(novelty_dask.events.Silence):
+        def stage_finished(self, stage: str, seconds: float) -> None:
+            if stage not in ("ingest", "sort"):
+                check(stage)
+                removed.append(stage)
+
+    run = novelty_dask.score(source, out, block_rows=block_rows, listener=Checker())
+    check("rejected")
+    assert removed == ["vectorize", "columns", "weigh", "compare", "merge"]
+    assert plan_tiles(len(run), block_rows) == TilePlan(**run.manifest.plan)
+    stored = open_stored(str(out))
+    every = {
+        key
+        for stage in [*removed, "rejected"]
+        for _, commit in stored.commits.items(stage)
+        for key in commit.objects
+    }
+    rest = {key for key in stored.objects.sizes() if not key.startswith(("commits/", "owners/"))} - every
+    assert all(key.endswith("zarr.json") for key in rest)

@@ -1,0 +1,255 @@
+"""What local and remote objects have in common, and what killed writers and full disks leave."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from novelty_dask.errors import StoreError
+from novelty_dask.storage.objects import PARTIAL, LocalObjects, Objects, RemoteObjects, open_objects
+
+PROCESSES = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(params=["local", "remote"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    if request.param == "local":
+        return LocalObjects(tmp_path / "run.zarr")
+    return RemoteObjects(fsspec.filesystem("memory"), f"{tmp_path}/run.zarr")
+
+
+# What holds for both.
+
+
+@pytest.mark.parametrize("key", ["a", "a.b/c", "a/b/c/0/1", "例え/é 1", "a..b"])
+@pytest.mark.parametrize("data", [b"", b"1", bytes(range(256)) * 20_000], ids=len)
+def test_what_was_written_is_read(objects: Objects, key: str, data: bytes) -> None:
+    objects.write(key, data)
+    assert objects.read(key) == data
+    assert objects.sizes() == {key: len(data)}
+
+
+@pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+def test_any_kind_of_bytes_is_stored(objects: Objects, form: Callable[[bytes], bytes]) -> None:
+    objects.write("written", form(b"abc"))
+    assert objects.create("created", form(b"def"))
+    assert (objects.read("written"), objects.read("created")) == (b"abc", b"def")
+
+
+def test_an_object_is_replaced_by_a_longer_or_shorter_one(objects: Objects) -> None:
+    for data in (b"12", b"12345", b"", b"1"):
+        objects.write("a/b", data)
+        assert objects.read("a/b") == data
+
+
+def test_only_the_first_creates(objects: Objects) -> None:
+    assert objects.create("a/b", b"first")
+    assert not objects.create("a/b", b"second")
+    assert objects.read("a/b") == b"first"
+    objects.remove("a/b")
+    assert objects.create("a/b", b"third")
+
+
+@pytest.mark.parametrize("key", ["missing", "a/missing", "a", "a/b/c", "a/"])
+def test_what_is_not_there_has_no_bytes(objects: Objects, key: str) -> None:
+    objects.write("a/b", b"1")
+    with pytest.raises(KeyError):
+        objects.read(key)
+
+
+def test_removing_takes_one_object_or_all_under_a_prefix(objects: Objects) -> None:
+    for key in ("a/1", "a/2", "a/b/3", "ab", "c"):
+        objects.write(key, b"1")
+    for key in ("c", "c", "missing", "missing/"):
+        objects.remove(key)
+    assert objects.sizes().keys() == {"a/1", "a/2", "a/b/3", "ab"}
+    objects.remove("a/")
+    assert objects.sizes().keys() == {"ab"}
+    objects.remove("")
+    assert objects.sizes() == {}
+    assert not objects.exists()
+
+
+def test_sizes_are_of_the_keys_under_a_prefix(objects: Objects) -> None:
+    lengths = {"a/1": 1, "a/2": 0, "a/b/3": 3, "ab": 4, "c/d": 5}
+    assert objects.sizes() == objects.sizes("a/") == {}
+    for key, length in lengths.items():
+        objects.write(key, bytes(length))
+    assert objects.sizes() == lengths
+    assert objects.sizes("a/") == {key: length for key, length in lengths.items() if key.startswith("a/")}
+    assert objects.sizes("a/b/") == {"a/b/3": 3}
+    assert objects.sizes("missing/") == {}
+
+
+def test_there_is_something_as_soon_as_there_is_an_object(objects: Objects) -> None:
+    assert not objects.exists()
+    objects.write("a/b", b"")
+    assert objects.exists()
+    assert objects.sweep() == 0
+    assert objects.sizes() == {"a/b": 0}
+
+
+def test_a_url_says_which_it_is(tmp_path: Path) -> None:
+    for url in (str(tmp_path), f"file://{tmp_path}"):
+        found = open_objects(url)
+        assert isinstance(found, LocalObjects)
+        assert found.root == tmp_path
+    assert isinstance(open_objects("memory://a/run.zarr"), RemoteObjects)
+    with pytest.raises(StoreError, match=r"^Can't use 'nonsense://a': Protocol not known: nonsense\.$"):
+        open_objects("nonsense://a")
+
+
+# Files.
+
+
+def test_partial_files_are_not_listed_and_are_swept(tmp_path: Path) -> None:
+    objects = LocalObjects(tmp_path)
+    objects.write("a/b", b"1")
+    for name in (f"x{PARTIAL}", f"a/b.1{PARTIAL}", f"a/b.2{PARTIAL}"):
+        (tmp_path / name).write_bytes(b"half")
+    assert objects.sizes() == {"a/b": 1}
+    assert objects.sweep() == 3
+    assert objects.sweep() == 0
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "a" / "b"]
+
+
+def test_what_only_looks_like_a_run_is_there(tmp_path: Path) -> None:
+    assert not LocalObjects(tmp_path / "missing").exists()
+    assert not LocalObjects(tmp_path).exists()
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nothing")
+    for name in ("file", "dangling", ""):
+        assert LocalObjects(tmp_path / name).exists()
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").write_bytes(b"1")
+    objects = LocalObjects(tmp_path / "run.zarr")
+    objects.write("a/b", b"1")
+    (tmp_path / "run.zarr" / "a" / "link").symlink_to(tmp_path / "other")
+    objects.remove("a/")
+    assert (tmp_path / "other" / "precious").exists()
+
+
+def create_at(root: Path, start: float, number: int) -> list[str]:
+    """Create objects at the same time as other processes do; return those that were new."""
+    objects = LocalObjects(root)
+    time.sleep(max(0.0, start - time.time()))
+    return [key for key in (f"keys/{i}" for i in range(100)) if objects.create(key, b"%d" % number * 1_000)]
+
+
+def test_of_two_processes_that_create_at_once_one_does(tmp_path: Path) -> None:
+    with PROCESSES.Pool(2) as pool:
+        pool.starmap(create_at, [(tmp_path / "warm", 0.0, number) for number in range(2)])
+        start = time.time() + 0.2
+        first, second = pool.starmap(create_at, [(tmp_path / "run", start, number) for number in range(2)])
+    assert sorted(first + second) == sorted(f"keys/{i}" for i in range(100))
+    for number, keys in enumerate((first, second)):
+        assert {LocalObjects(tmp_path / "run").read(key) for key in keys} <= {b"%d" % number * 1_000}
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from novelty_dask.storage.objects import LocalObjects
+
+objects, number = LocalObjects(Path(sys.argv[1])), 0
+print("started", flush=True)
+while True:
+    number += 1
+    objects.write("a/b", bytes([number % 256]) * 300_000)
+"""
+
+
+def test_no_reader_ever_sees_a_cut_object_whenever_its_writer_is_killed(tmp_path: Path) -> None:
+    objects, n_read, delays = LocalObjects(tmp_path), 0, (0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15)
+    objects.write("a/b", bytes(300_000))
+    for delay in delays:
+        command = [sys.executable, "-c", WRITE, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            end = time.monotonic() + delay
+            while time.monotonic() < end:
+                data = objects.read("a/b")
+                assert len(data) == 300_000
+                assert len(set(data)) == 1
+                n_read += 1
+            writer.send_signal(signal.SIGKILL)
+        data = objects.read("a/b")
+        assert (len(data), len(set(data))) == (300_000, 1)
+        assert objects.sizes() == {"a/b": 300_000}
+    assert n_read > len(delays)
+    objects.sweep()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+
+
+FILL = """
+import sys
+from pathlib import Path
+from novelty_dask.errors import StoreError
+from novelty_dask.storage.objects import LocalObjects
+
+objects = LocalObjects(Path(sys.argv[1]))
+objects.write("old", b"old")
+for key in ("old", "new"):
+    for store in (objects.write, objects.create):
+        try:
+            store(key, bytes(3 * 2**20))
+        except StoreError as error:
+            print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_is_told_and_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this root may not mount a small disk")
+    try:
+        command = [sys.executable, "-c", FILL, str(disk)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        objects = LocalObjects(disk)
+        assert objects.sizes() == {"old": 3}
+        assert objects.sweep() == 0
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    messages = done.stdout.splitlines()
+    assert len(messages) == 4
+    for message in messages:
+        assert message.startswith(f"The disk of '{disk}' is full: 3,145,728 bytes are needed and ")
+        assert message.endswith(" so free some space and go on.")
+
+
+LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n" + FILL.replace(
+    "StoreError as", "OSError as"
+)
+
+
+def test_a_write_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    assert hasattr(resource, "RLIMIT_FSIZE")
+    command = [sys.executable, "-c", LIMITED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 4
+    assert LocalObjects(tmp_path).sizes() == {"old": 3}
+    assert LocalObjects(tmp_path).sweep() == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
+def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(
+        StoreError, match=r"^Can't write in '.*': Permission denied; make it writable, or name"
+    ):
+        LocalObjects(tmp_path / "run").write("a", b"1")

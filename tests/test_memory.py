@@ -1,0 +1,72 @@
+"""Memory is a contract: what a stage takes is at most what was projected, and at least half of it."""
+
+import lzma
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+import novelty_dask
+from novelty_dask.datasets import make_urls
+from novelty_dask.errors import BudgetError
+from novelty_dask.events import Silence
+
+STAGES = {"ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"}
+
+
+def real(corpora: Path, n_rows: int) -> list[str]:
+    with lzma.open(corpora / "urls_1m.txt.xz", "rt", encoding="utf-8") as lines:
+        return [line.rstrip("\n") for line in islice(lines, n_rows)]
+
+
+def write(path: Path, urls: list[str]) -> Path:
+    path.write_text("".join(f"{url}\n" for url in urls), encoding="utf-8")
+    return path
+
+
+def assert_kept(run: novelty_dask.Run) -> None:
+    assert set(run.manifest.stages) == STAGES
+    for name, stage in run.manifest.stages.items():
+        assert stage["peak_bytes"] <= stage["projected_bytes"] <= 2 * stage["peak_bytes"], name
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("block_rows", [None, 4_096])
+def test_stages_keep_to_what_was_projected_on_real_rows(
+    corpora: Path, tmp_path: Path, block_rows: int | None
+) -> None:
+    source = write(tmp_path / "urls.txt", real(corpora, 60_000))
+    run = novelty_dask.score(source, tmp_path / "run.zarr", workers=1, block_rows=block_rows)
+    assert_kept(run)
+
+
+def test_stages_keep_to_what_was_projected(tmp_path: Path) -> None:
+    source = write(tmp_path / "urls.txt", make_urls(20_000)[0])
+    assert_kept(novelty_dask.score(source, tmp_path / "run.zarr", workers=1))
+
+
+def test_tight_memory_gives_small_blocks_and_the_same_scores(tmp_path: Path) -> None:
+    settings = {"workers": 0, "n_neighbors": 300}
+    source = write(tmp_path / "urls.txt", make_urls(20_000)[0])
+    ample = novelty_dask.score(source, tmp_path / "ample.zarr", **settings)
+    with pytest.raises(BudgetError, match=r"raise --memory-limit to that") as refusal:
+        novelty_dask.score(source, tmp_path / "none.zarr", **settings, memory_limit=1)
+    least = int(str(refusal.value).split("projected to need ")[1].split(" MB")[0].replace(",", "")) * 10**6
+    tight = novelty_dask.score(source, tmp_path / "tight.zarr", **settings, memory_limit=least)
+    assert tight.manifest.plan["block_rows"] < ample.manifest.plan["block_rows"]
+    assert (tight.novelty[:] == ample.novelty[:]).all()
+    assert (tight.neighbors.ids[:] == ample.neighbors.ids[:]).all()
+
+
+def test_going_on_with_less_memory_than_the_plan_needs_is_refused(tmp_path: Path) -> None:
+    class Stop(Silence):
+        def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
+            if stage == "compare":
+                raise KeyboardInterrupt
+
+    source = write(tmp_path / "urls.txt", make_urls(3_000)[0])
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(source, tmp_path / "run.zarr", workers=0, listener=Stop())
+    with pytest.raises(BudgetError):
+        novelty_dask.resume(tmp_path / "run.zarr", workers=0, memory_limit=10**8)
+    assert len(novelty_dask.resume(tmp_path / "run.zarr", workers=0)) > 2_000

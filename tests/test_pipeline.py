@@ -1,0 +1,370 @@
+"""What a run does when something of it is damaged or fails: no more than is needed, and the same bytes."""
+
+import gzip
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import novelty_dask
+from novelty_dask.errors import ClusterError, DamageError, InputError
+from novelty_dask.execution import compare, vectorize
+from novelty_dask.planning import tiles
+from novelty_dask.planning.needs import needed_items
+from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.stages import make_stages
+from novelty_dask.storage.audit import take_stock
+from novelty_dask.storage.commits import Commit, Draft, TaskId, _encode, stamp
+from novelty_dask.storage.runs import StoredRun, open_stored
+from tests.storage.storing import make_run
+from tests.test_api import Recorder, snapshot, stop_at
+from tests.test_exact import content
+
+BLOCK_ROWS = 128
+LINES = [*novelty_dask.datasets.make_urls(600, seed=9)[0], "", "a\0b"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def many_tiles() -> Any:
+    """5 blocks, 25 tiles."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source and its complete run."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "urls.txt").write_text("\n".join(LINES), encoding="utf-8")
+    novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=BLOCK_ROWS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(made: Path) -> dict[str, list[Any]]:
+    return content(novelty_dask.open(made / "run.zarr"))
+
+
+@pytest.fixture
+def out(made: Path, tmp_path: Path) -> Path:
+    """A complete run to be damaged."""
+    return shutil.copytree(made / "run.zarr", tmp_path / "run.zarr")
+
+
+def arrays(out: Path) -> dict[str, bytes]:
+    """All that is stored but commits, which tell of epochs, and what each stage took."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.relative_to(out).parts[0] not in ("commits", "owners", "zarr.json")
+    }
+
+
+READING: dict[str, tuple[int | None, int]] = {"ingest": (1, 0), "sort": (None, 0)}
+REPAIRS: dict[str, dict[str, tuple[int | None, int]]] = {
+    "rejected/source": READING,
+    "rejected/sample": READING,
+    "rows/url": {**READING, "vectorize": (5, 4)},
+    "rows/count": {**READING, "vectorize": (5, 4)},
+    "rows/position": {**READING, "vectorize": (5, 4)},
+    "partial_frequency": {**READING, "vectorize": (5, 4)},
+    "columns/document_frequency": {"columns": (1, 0)},
+    "columns/idf": {"columns": (1, 0)},
+    "columns/rank": {"columns": (1, 0)},
+    "columns/cuts": {"columns": (1, 0)},
+    "weights/indptr": {"weigh": (5, 4)},
+    "weights/indices": {"weigh": (5, 4)},
+    "weights/data": {"weigh": (5, 4)},
+    "neighbors/ids": {"compare": (25, 20), "merge": (5, 4)},
+    "neighbors/similarities": {"compare": (25, 20), "merge": (5, 4)},
+    "novelty": {"compare": (25, 20), "merge": (5, 4)},
+}
+
+
+def a_chunk(out: Path, name: str) -> Path:
+    """The second chunk of an array, or its only one."""
+    chunks = sorted(path for path in (out / name / "c").rglob("*") if path.is_file())
+    return chunks[min(1, len(chunks) - 1)]
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def alter_type(metadata: Path) -> None:
+    values = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps({**values, "data_type": "bool", "fill_value": False}))
+
+
+@pytest.mark.parametrize(("name", "repair"), REPAIRS.items())
+def test_a_damaged_chunk_is_made_again_by_no_more_than_leads_to_it(
+    out: Path, expected: dict[str, list[Any]], name: str, repair: dict[str, tuple[int | None, int]]
+) -> None:
+    before = arrays(out)
+    chunk, listener = a_chunk(out, name), Recorder()
+    if name.endswith("s"):
+        chunk.unlink()
+    else:
+        flip(chunk)
+    [damage] = novelty_dask.verify(out).damages
+    assert str(damage).startswith(f"'{chunk.relative_to(out)}' ")
+    assert content(novelty_dask.resume(out, listener=listener)) == expected
+    assert listener.totals == repair
+    assert arrays(out) == before
+    assert novelty_dask.verify(out).damages == []
+    assert novelty_dask.status(out).state == "complete"
+
+
+@pytest.mark.parametrize("stage", ["rejected", "vectorize", "columns", "weigh", "merge"])
+@pytest.mark.parametrize("damage", [Path.unlink, flip])
+def test_a_lost_commit_is_found_and_its_task_done_again(
+    out: Path, expected: dict[str, list[Any]], stage: str, damage: Callable[[Path], None]
+) -> None:
+    before = arrays(out)
+    commit = sorted((out / "commits" / stage).iterdir())[-1]
+    damage(commit)
+    [found] = novelty_dask.verify(out).damages
+    assert (found.stage, found.item) == (stage, commit.stem)
+    assert content(novelty_dask.resume(out)) == expected
+    assert arrays(out) == before
+    assert novelty_dask.verify(out).damages == []
+
+
+@pytest.mark.parametrize("name", ["rejected/line", "rows/url", "columns/idf", "weights/data", "novelty"])
+@pytest.mark.parametrize("damage", [Path.unlink, alter_type, lambda path: path.write_text("[]")])
+def test_damaged_metadata_are_found_and_written_again(
+    out: Path, expected: dict[str, list[Any]], name: str, damage: Callable[[Path], None]
+) -> None:
+    before, listener = arrays(out), Recorder()
+    damage(out / name / "zarr.json")
+    [found] = novelty_dask.verify(out).damages
+    assert str(found).startswith(f"'{name}/zarr.json' is not as it was written")
+    assert content(novelty_dask.resume(out, listener=listener)) == expected
+    assert listener.stages == []
+    assert arrays(out) == before
+    assert novelty_dask.verify(out).damages == []
+
+
+def test_rows_are_not_made_again_from_other_sources(out: Path, made: Path) -> None:
+    source = made / "urls.txt"
+    text, times = source.read_text(), source.stat()
+    a_chunk(out, "rows/url").unlink()
+    before = arrays(out)
+    try:
+        source.write_text(text.replace("https://", "HTTPS://"))
+        with pytest.raises(InputError, match=r"urls\.txt' has changed since its run was begun; "):
+            novelty_dask.resume(out)
+    finally:
+        source.write_text(text)
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert arrays(out) == before
+    novelty_dask.resume(out)
+
+
+def test_damage_that_a_task_comes_upon_is_repaired_on_the_way(
+    made: Path, tmp_path: Path, expected: dict[str, list[Any]]
+) -> None:
+    out = tmp_path / "run.zarr"
+    for stage, name in (("vectorize", "work/rows"), ("weigh", "columns/idf"), ("compare", "weights/data")):
+        with pytest.raises(KeyboardInterrupt):
+            novelty_dask.score(made / "urls.txt", out, listener=stop_at(stage, 1), block_rows=BLOCK_ROWS)
+        damaged = a_chunk(out, name) if "work" not in name else next((out / name).iterdir())
+        flip(damaged)
+        listener = stop_at(stage, 3)
+        with pytest.raises(KeyboardInterrupt):
+            novelty_dask.resume(out, listener=listener)
+        assert any(
+            note.startswith(f"Damage: '{damaged.relative_to(out)}' has another") for note in listener.notes
+        )
+    assert content(novelty_dask.resume(out)) == expected
+    assert novelty_dask.verify(out).damages == []
+
+
+def test_a_store_that_damages_what_it_is_given_is_given_up(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, out, writes = Draft.write, tmp_path / "run.zarr", []
+
+    def careless(draft: Draft, key: str, data: bytes) -> None:
+        write(draft, key, data)
+        if key == "columns/idf/c/0":
+            writes.append(key)
+            flip(out / key)
+
+    monkeypatch.setattr(Draft, "write", careless)
+    with pytest.raises(DamageError, match=r"^'columns/idf/c/0' has another checksum"):
+        novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS)
+    assert len(writes) == 3
+
+
+# Tasks that fail.
+
+
+def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the comparison of two blocks fail, until it is mended."""
+    search, failures = compare.search, []
+
+    def fail(*blocks: Any, row_start: int, candidate_start: int) -> Any:
+        if (row_start, candidate_start) == (row * BLOCK_ROWS, candidate * BLOCK_ROWS):
+            failures.append(1)
+            raise ZeroDivisionError("of https://secret.example/")
+        return search(*blocks, row_start=row_start, candidate_start=candidate_start)
+
+    monkeypatch.setattr(compare, "search", fail)
+    return failures
+
+
+@pytest.mark.parametrize(("candidate", "given_up"), [(4, ["1-4"]), (1, ["1-0", "1-1", "1-2", "1-3", "1-4"])])
+def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    expected: dict[str, list[Any]],
+    candidate: int,
+    given_up: list[str],
+) -> None:
+    out, listener = tmp_path / "run.zarr", Recorder()
+    whole = novelty_dask.open(made / "run.zarr")
+    with monkeypatch.context() as patch:
+        tries = failing(1, candidate, patch)
+        run = novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS, listener=listener)
+    assert len(tries) == 3
+    first, *others = given_up
+    after = f"it needs task {first}, which was given up"
+    assert run.manifest.failures == [
+        {"stage": "compare", "item": first, "reason": "it raised ZeroDivisionError"},
+        *({"stage": "compare", "item": item, "reason": after} for item in others),
+        {"stage": "merge", "item": "1", "reason": f"it needs task {first} of compare, which was given up"},
+    ]
+    assert "secret" not in json.dumps(run.manifest.failures) + str(listener.notes)
+    assert sum(note.startswith("Given up: task ") for note in listener.notes) == len(given_up) + 1
+    # Of the other rows nothing is missing.
+    lacking = np.arange(len(run)) // BLOCK_ROWS == 1
+    assert np.isnan(run.novelty[:][lacking]).all()
+    assert (run.neighbors.ids[:][lacking] == -1).all()
+    for found, right in ((run.novelty, whole.novelty), *zip(run.neighbors, whole.neighbors, strict=True)):
+        np.testing.assert_array_equal(found[:][~lacking], right[:][~lacking])
+    assert set(run.top(10_000).url) == set(np.asarray(run.urls[:])[~lacking])
+    assert novelty_dask.status(out).state == "partial"
+    assert novelty_dask.verify(out).damages == []
+    assert list(run.to_dataframe().compute(scheduler="synchronous").novelty.isna()) == lacking.tolist()
+    # Again, with what is needed for those rows alone.
+    listener = Recorder()
+    assert content(novelty_dask.resume(out, listener=listener)) == expected
+    assert listener.totals == {"compare": (25, 25 - len(given_up)), "merge": (5, 4)}
+    assert novelty_dask.status(out).state == "complete"
+    assert not (out / "strips").exists()
+
+
+def test_a_partial_run_that_fails_again_stays_partial(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, list[Any]]
+) -> None:
+    out = tmp_path / "run.zarr"
+    with monkeypatch.context() as patch:
+        failing(1, 4, patch)
+        novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS)
+        failures = novelty_dask.resume(out).manifest.failures
+        assert novelty_dask.score(made / "urls.txt", out).manifest.failures == failures
+    assert [failure["item"] for failure in failures] == ["1-4", "1"]
+    assert content(novelty_dask.score(made / "urls.txt", out)) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "task"),
+    [("order_columns", "all of columns"), ("write_csr", "0 of weigh"), ("store_rows", "0 of vectorize")],
+)
+def test_a_task_that_fails_without_which_nothing_goes_ends_the_run_and_is_named(
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    expected: dict[str, list[Any]],
+    function: str,
+    task: str,
+) -> None:
+    def fail(*_arguments: Any) -> None:
+        raise ZeroDivisionError("of https://secret.example/")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vectorize, function, fail)
+        with pytest.raises(ClusterError) as error:
+            novelty_dask.score(made / "urls.txt", tmp_path / "run.zarr", block_rows=BLOCK_ROWS)
+    assert str(error.value) == f"Task {task} was given up: it raised ZeroDivisionError."
+    assert novelty_dask.status(tmp_path / "run.zarr").state == "stopped"
+    assert content(novelty_dask.resume(tmp_path / "run.zarr")) == expected
+
+
+# Older clients.
+
+
+def test_a_client_that_was_succeeded_commits_nothing_more(
+    made: Path, tmp_path: Path, expected: dict[str, list[Any]]
+) -> None:
+    out = tmp_path / "run.zarr"
+
+    def succeed(stage: str, count: int) -> None:
+        if (stage, count) == ("weigh", 2):
+            (out / "owners" / "00000002.json").write_bytes((out / "owners" / "00000001.json").read_bytes())
+
+    with pytest.raises(
+        OSError, match=r"^Another client, of epoch 2, has taken over from epoch 1; this one stops\."
+    ):
+        novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS, listener=Recorder(succeed))
+    assert len(list((out / "commits" / "weigh").iterdir())) == 2
+    assert content(novelty_dask.resume(out)) == expected
+
+
+def test_commits_of_another_run_do_not_count(
+    made: Path, tmp_path: Path, expected: dict[str, list[Any]]
+) -> None:
+    """The same URLs, packed: all arrays would fit."""
+    (tmp_path / "urls.gz").write_bytes(gzip.compress((made / "urls.txt").read_bytes()))
+    other = tmp_path / "other.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(
+            tmp_path / "urls.gz", other, listener=stop_at("vectorize", 5), block_rows=BLOCK_ROWS
+        )
+    shutil.copytree(made / "run.zarr" / "commits", other / "commits", dirs_exist_ok=True)
+    stored: StoredRun = open_stored(str(other))
+    assert stored.commits.find(TaskId("merge", "0")) is None
+    listener = Recorder()
+    assert content(novelty_dask.resume(other, listener=listener)) == expected
+    assert listener.stages[-4:] == ["columns", "weigh", "compare", "merge"]
+    assert snapshot(made / "run.zarr")
+
+
+# Planning the rest.
+
+
+def test_the_rest_of_many_tiles_is_planned_in_no_time(tmp_path: Path) -> None:
+    """100,000 tiles in 5 seconds of CPU; here a tenth of them, and three times that for slow machines."""
+    plan = TilePlan(n_rows=1_250, block_rows=1, span_blocks=1, group_blocks=157)
+    run = make_run(tmp_path, plan)
+    stages = make_stages(plan)
+    tiles_of_plan = next(stage for stage in stages if stage.name == "compare").jobs
+    assert len(tiles_of_plan) == 10_000
+    (tmp_path / "run.zarr" / "commits" / "compare").mkdir(parents=True)
+    for name, (span, group) in product(("ids", "similarities"), product(range(1_250), range(8))):
+        chunk = tmp_path / "run.zarr" / "strips" / name / "c" / str(group) / str(span) / "0"
+        chunk.parent.mkdir(parents=True)
+        chunk.write_bytes(b"1")
+    for job in tiles_of_plan[:-100]:
+        span, group = job.argument
+        stamps = {f"strips/{name}/c/{group}/{span}/0": stamp(b"1") for name in ("ids", "similarities")}
+        record = Commit(run.manifest.fingerprint, 1, stamps, {"kernel_seconds": 1.5})
+        (tmp_path / "run.zarr" / TaskId("compare", job.item).key).write_bytes(_encode(record))
+    began = time.process_time()
+    done = {stage.name: take_stock(run, stage.name).done for stage in stages}
+    needed = needed_items([stage.items for stage in stages], {"merge"}, done)
+    seconds = time.process_time() - began
+    assert needed["compare"] == [job.item for job in tiles_of_plan[-100:]]
+    assert seconds < 3 * 5 / 10

@@ -1,0 +1,236 @@
+"""How far a run is, whether it is whole, and what is left over."""
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import novelty_dask
+from novelty_dask.errors import StoreError
+from novelty_dask.planning import tiles
+from novelty_dask.storage.blocks import array
+from novelty_dask.storage.commits import Commit, TaskId
+from novelty_dask.storage.runs import StoredRun, open_stored
+from tests.storage.storing import writable
+from tests.test_api import Recorder, snapshot, stop_at
+from tests.test_exact import content
+from tests.test_pipeline import BLOCK_ROWS, LINES, flip
+
+WHOLE = {"ingest": (1, 1), "sort": (1, 1), "vectorize": (5, 5), "columns": (1, 1), "weigh": (5, 5)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def many_tiles() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "urls.txt").write_text("\n".join(LINES), encoding="utf-8")
+    novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=BLOCK_ROWS)
+    return folder
+
+
+@pytest.fixture
+def out(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made / "run.zarr", tmp_path / "run.zarr")
+
+
+def stopped(made: Path, out: Path, stage: str, count: int) -> Path:
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(made / "urls.txt", out, listener=stop_at(stage, count), block_rows=BLOCK_ROWS)
+    return out
+
+
+def test_a_complete_run_has_all_of_its_tasks(out: Path) -> None:
+    status = novelty_dask.status(out)
+    assert (status.state, status.owner, status.failures) == ("complete", None, [])
+    assert status.stages == {**WHOLE, "compare": (25, 25), "merge": (5, 5)}
+    assert status.counts["rejected"] == {"blank": 1, "nul": 1}
+
+
+@pytest.mark.parametrize(
+    ("stage", "count", "stages"),
+    [
+        ("ingest", 1, {"ingest": (1, None), "sort": (0, None)}),
+        ("weigh", 3, {**WHOLE, "weigh": (3, 5), "compare": (0, 25), "merge": (0, 5)}),
+        ("compare", 7, {**WHOLE, "compare": (7, 25), "merge": (0, 5)}),
+    ],
+)
+def test_a_stopped_run_says_how_far_it_is(
+    made: Path, tmp_path: Path, stage: str, count: int, stages: dict[str, Any]
+) -> None:
+    status = novelty_dask.status(stopped(made, tmp_path / "run.zarr", stage, count))
+    assert (status.state, status.owner) == ("stopped", None)
+    assert status.stages == stages
+
+
+def test_a_run_says_how_far_it_is_while_it_is_worked_on(made: Path, tmp_path: Path) -> None:
+    seen = []
+
+    def look(stage: str, count: int) -> None:
+        if (stage, count) == ("compare", 4):
+            seen.append(novelty_dask.status(tmp_path / "run.zarr"))
+            with pytest.raises(StoreError, match=rf"is being worked on by process {os.getpid()} on "):
+                novelty_dask.resume(tmp_path / "run.zarr")
+            with pytest.raises(StoreError, match=rf"is being worked on by process {os.getpid()} on "):
+                novelty_dask.clean(tmp_path / "run.zarr")
+
+    novelty_dask.score(
+        made / "urls.txt", tmp_path / "run.zarr", block_rows=BLOCK_ROWS, listener=Recorder(look)
+    )
+    [status] = seen
+    assert status.state == "running"
+    assert status.owner.startswith(f"process {os.getpid()} on ")
+    assert status.stages["compare"] == (4, 25)
+
+
+@pytest.mark.parametrize(
+    "function", [novelty_dask.status, novelty_dask.verify, novelty_dask.clean, novelty_dask.resume]
+)
+def test_what_is_no_run_is_refused(tmp_path: Path, function: Callable[[Path], object]) -> None:
+    with pytest.raises(StoreError, match=r"holds no run; check the path\.$"):
+        function(tmp_path / "missing.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Verifying.
+
+
+def test_every_task_of_a_whole_run_is_read_and_nothing_is_written(out: Path) -> None:
+    before = snapshot(out)
+    found = novelty_dask.verify(out)
+    assert (found.tasks, found.damages, found.recomputed) == (1 + 5 + 1 + 5 + 5, [], 0)
+    assert snapshot(out) == before
+
+
+def test_all_damages_are_named(out: Path) -> None:
+    flip(out / "novelty" / "c" / "3")
+    (out / "rows" / "count" / "c" / "0").unlink()
+    (out / "commits" / "weigh" / "2.json").write_bytes(b"nonsense")
+    (out / "commits" / "merge" / "4.json").unlink()
+    damages = novelty_dask.verify(out).damages
+    assert {(damage.stage, damage.item) for damage in damages} == {
+        ("merge", "3"),
+        ("vectorize", "0"),
+        ("weigh", "2"),
+        ("merge", "4"),
+    }
+    assert all(str(damage).endswith("; `novelty resume` makes it again.") for damage in damages)
+
+
+def test_a_stopped_run_is_verified_as_far_as_it_is(made: Path, tmp_path: Path) -> None:
+    out = stopped(made, tmp_path / "run.zarr", "compare", 7)
+    found = novelty_dask.verify(out)
+    assert (found.tasks, found.damages) == (1 + 5 + 1 + 5 + 7, [])
+    with pytest.raises(StoreError, match="is not complete"):
+        novelty_dask.verify(out, recompute_tiles=1)
+    chunk = next(path for path in (out / "strips" / "ids" / "c").rglob("*") if path.is_file())
+    flip(chunk)
+    [damage] = novelty_dask.verify(out).damages
+    assert damage.stage == "compare"
+
+
+def test_tiles_computed_again_agree(out: Path) -> None:
+    before = snapshot(out)
+    found = novelty_dask.verify(out, recompute_tiles=1_000)
+    assert (found.damages, found.recomputed) == ([], 25)
+    assert novelty_dask.verify(out, recompute_tiles=2, seed=1).recomputed == 2
+    assert snapshot(out) == before
+
+
+def forge(run: StoredRun, change: Callable[[Any, Any], None]) -> None:
+    """Alter the neighbors of block 1, with a commit that agrees with what was altered."""
+    task, rows = TaskId("merge", "1"), slice(BLOCK_ROWS, 2 * BLOCK_ROWS)
+    names = ("neighbors/ids", "neighbors/similarities")
+    values = [np.asarray(array(run.group(), name)[rows]) for name in names]
+    change(*values)
+    group, draft = writable(run, *task)
+    for name, value in zip(names, values, strict=True):
+        array(group, name)[rows] = value
+    commit = run.commits.find(task)
+    assert commit is not None
+    run.commits.forget(task)
+    run.commits.add(task, Commit(*commit[:2], {**commit.objects, **draft.stamps}, commit.figures))
+
+
+def swap(ids: Any, similarities: Any) -> None:
+    row = int(np.argmax(similarities[:, 0] != similarities[:, 1]))
+    ids[row, :2] = ids[row, 1::-1]
+
+
+def raise_a_little(ids: Any, similarities: Any) -> None:
+    similarities[5, 0] = np.nextafter(similarities[5, 0], np.float32(2))
+
+
+def leave_out_the_nearest(ids: Any, similarities: Any) -> None:
+    ids[7] = [*ids[7, 1:], -1]
+    similarities[7] = [*similarities[7, 1:], 0]
+
+
+def take_another(ids: Any, similarities: Any) -> None:
+    ids[9, 3] = next(row for row in range(500) if row not in ids[9] and row != BLOCK_ROWS + 9)
+
+
+@pytest.mark.parametrize("change", [swap, raise_a_little, leave_out_the_nearest, take_another])
+def test_forged_neighbors_are_found_by_computing_again(out: Path, change: Callable[[Any, Any], None]) -> None:
+    forge(open_stored(str(out)), lambda *values: None)
+    assert novelty_dask.verify(out, recompute_tiles=1_000).damages == []
+    forge(open_stored(str(out)), change)
+    assert novelty_dask.verify(out).damages == []
+    damages = novelty_dask.verify(out, recompute_tiles=1_000).damages
+    assert {(damage.stage, damage.item) for damage in damages} == {("merge", "1")}
+    assert "tells of other neighbors of 1 rows than computed again" in str(damages[0])
+
+
+# Cleaning.
+
+
+def test_what_was_left_behind_is_removed_and_nothing_else(out: Path) -> None:
+    before = snapshot(out)
+    left = ["work/probe-1", "work/rows/000000.parquet", "strips/ids/c/0/0/0", "weights/data/c/0/7", "stray"]
+    left += ["novelty/c/1.0123.partial", "zarr.json.1.partial"]
+    for name in left:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"left")
+    assert novelty_dask.clean(out) == len(left)
+    after = {path: data for path, data in snapshot(out).items() if "/owners/" not in path}
+    assert after == {path: data for path, data in before.items() if "/owners/" not in path}
+    assert novelty_dask.clean(out) == 0
+
+
+@pytest.mark.parametrize(("stage", "count"), [("ingest", 1), ("sort", 1), ("vectorize", 2), ("compare", 7)])
+def test_a_stopped_run_keeps_what_it_needs(made: Path, tmp_path: Path, stage: str, count: int) -> None:
+    out = stopped(made, tmp_path / "run.zarr", stage, count)
+    # What tasks wrote that did not come to commit.
+    n_left = 1 if stage == "sort" else 0
+    assert novelty_dask.clean(out) == n_left
+    listener = Recorder()
+    assert content(novelty_dask.resume(out, listener=listener)) == content(
+        novelty_dask.open(made / "run.zarr")
+    )
+    if stage in {"vectorize", "compare"}:
+        assert listener.totals[stage][1] == count
+
+
+@pytest.mark.parametrize("stage", ["ingest", "vectorize"])
+def test_standard_input_is_kept_as_long_as_it_is_needed(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((made / "urls.txt").read_bytes())))
+    out = tmp_path / "run.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score("-", out, listener=stop_at(stage, 1), block_rows=BLOCK_ROWS)
+    assert novelty_dask.clean(out) == 0
+    assert (out / "work" / "stdin").read_bytes() == (made / "urls.txt").read_bytes()
+    monkeypatch.setattr(sys, "stdin", None)
+    assert content(novelty_dask.resume(out)) == content(novelty_dask.open(made / "run.zarr"))
