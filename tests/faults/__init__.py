@@ -1,0 +1,1 @@
+"""Faults, one experiment each: what a run promises under it, on real processes, signals and disks."""

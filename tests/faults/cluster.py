@@ -1,0 +1,115 @@
+"""A Dask cluster of processes: a scheduler, and workers that come and go."""
+
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+from distributed import Client
+
+from tests.faults.harness import ROOT, Record, end_session, wait_until
+
+LOCAL = ROOT / "cluster" / "local.yaml"
+STARTUP_SECONDS = 120
+
+
+class Cluster:
+    """A scheduler and workers, each a process of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        Of its logs and scratch files.
+    record : Record
+        What its workers write down.
+    **environment
+        Of its processes, besides.
+    """
+
+    def __init__(self, folder: Path, record: Record, **environment: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.record = record
+        self.environment = {**record.environment, "DASK_CONFIG": str(LOCAL), **environment}
+        self.file = folder / "scheduler.json"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._opened = ExitStack()
+        self.scheduler = self._start(
+            "scheduler", "--port", "0", "--scheduler-file", self.file, "--no-dashboard"
+        )
+        wait_until(lambda: self.file.exists() and self.file.read_text(encoding="utf-8"), STARTUP_SECONDS)
+        self.address: str = json.loads(self.file.read_text(encoding="utf-8"))["address"]
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def _start(
+        self, *arguments: object, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+    ) -> "subprocess.Popen[bytes]":
+        """Start ``dask`` in a session of its own."""
+        log = self._opened.enter_context((self.folder / f"{arguments[0]}.log").open("ab"))
+        command = [*prefix, sys.executable, "-m", "dask", *map(str, arguments), "--host", "127.0.0.1"]
+        process = subprocess.Popen(
+            command,
+            env={**self.environment, **(environment or {})},
+            cwd=self.folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        self._opened.callback(process.wait)
+        self._opened.callback(end_session, process.pid)
+        return process
+
+    def add_worker(
+        self,
+        *options: object,
+        nanny: bool = True,
+        environment: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ) -> "subprocess.Popen[bytes]":
+        """Start a worker of one thread."""
+        common = ["worker", self.address, "--nthreads", 1, "--no-dashboard", "--local-directory", self.folder]
+        process = self._start(
+            *common,
+            *(options or ("--memory-limit", "1 GB")),
+            *([] if nanny else ["--no-nanny"]),
+            environment=environment,
+            prefix=prefix,
+        )
+        self.workers.append(process)
+        return process
+
+    def scale(self, n: int) -> None:
+        """Have so many workers, all at work."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        for _ in range(n - len(self.workers)):
+            self.add_worker()
+        while len(self.workers) > n:
+            leaving = self.workers.pop()
+            leaving.terminate()
+            leaving.wait(60)
+        with Client(self.address, timeout=STARTUP_SECONDS) as client:
+            wait_until(lambda: len(client.nthreads()) == n)
+
+    def worker_pids(self) -> list[int]:
+        """Processes in which tasks run, that there are now: those that nannies started, or that have none."""
+        found = []
+        for process in self.workers:
+            if process.poll() is None:
+                children = psutil.Process(process.pid).children()
+                found += [child.pid for child in children if "multiprocessing.spawn" in _command(child)]
+        return found
+
+
+def _command(process: psutil.Process) -> str:
+    """How a process was started."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

@@ -1,0 +1,36 @@
+"""Clients as forks of one process that has all imported: each begins within milliseconds."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import novelty_dask
+from tests.faults import spy
+from tests.faults.harness import SETTINGS, WORK
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.faults.forks", "tests.faults.warm"])
+
+
+def fork(work: Callable[..., Any], *arguments: object, **keywords: object) -> ForkServerProcess:
+    """Start a process that does some work; it leaves with 0, or with 1 and the error on standard error."""
+    process = _CONTEXT.Process(target=work, args=arguments, kwargs=keywords)
+    process.start()
+    return process
+
+
+def finish(process: ForkServerProcess, seconds: float = 120) -> int:
+    """Wait for a process; its exit code, negative for a signal."""
+    process.join(seconds)
+    assert process.exitcode is not None, "it goes on and on"
+    return process.exitcode
+
+
+def watched_score(record: Path, corpus: Path, out: Path, **settings: Any) -> None:
+    """Score in this process, every task written down."""
+    os.environ[spy.FOLDER] = str(record)
+    spy.install()
+    novelty_dask.score(corpus, out, workers=0, **{**SETTINGS, **WORK, **settings})

@@ -1,0 +1,254 @@
+"""Clients that are killed or stopped, two at once, and one that wants something else."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import pytest
+
+import novelty_dask
+from novelty_dask.errors import StoreError
+from novelty_dask.execution.compare import compare
+from novelty_dask.execution.tasks import Job, perform
+from novelty_dask.planning.tiles import Tile
+from novelty_dask.storage.owners import claim
+from novelty_dask.storage.runs import open_stored
+from tests.faults import spy
+from tests.faults.conftest import Measured
+from tests.faults.forks import finish, fork, watched_score
+from tests.faults.harness import (
+    COMMAND,
+    FLAGS,
+    SETTINGS,
+    STAGES,
+    WORK,
+    Content,
+    Record,
+    commits,
+    content,
+    files,
+    kill,
+    started,
+    wait_until,
+)
+
+POINTS = [
+    ("ingest", 1),
+    ("ingest", 2),
+    ("sort", 3),
+    ("rejected", 1),
+    ("vectorize", 7),
+    ("columns", 1),
+    ("weigh", 9),
+    ("compare", 10),
+    ("compare", 80),
+    ("merge", 8),
+]
+"""Where a client is killed: as it begins so many tasks of a stage."""
+
+
+def begun(record: Record, stage: str, mark: int) -> int:
+    """Tasks of a stage begun since a mark."""
+    return record.attempts(f"{stage} ", mark).total()
+
+
+def stop_at(record: Record, corpus: Path, out: Path, stage: str, number: int) -> None:
+    """Score in a process, and kill it as it begins so many tasks of a stage."""
+    mark = record.mark()
+    process = fork(watched_score, record.folder, corpus, out)
+    wait_until(lambda: begun(record, stage, mark) >= number, process=process)
+    assert process.pid
+    kill(process.pid)
+    assert finish(process) == -signal.SIGKILL
+
+
+def test_a_killed_client_goes_on(record: Record, corpus: Path, undisturbed: Content, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    record.ask(**{"*": ["sleep", 0.02]})
+    done: set[str] = set()
+    assert {stage for stage, _ in POINTS} == set(STAGES)
+    for stage, number in POINTS:
+        mark = record.mark()
+        stop_at(record, corpus, out, stage, number)
+        assert not done & set(record.attempts(since=mark))
+        assert novelty_dask.status(out).state == "stopped"
+        assert not novelty_dask.verify(out).damages
+        done |= commits(out)
+        if "sort all" in done:
+            done |= {f"sort {number:06d}" for number in range(5)}
+    mark = record.mark()
+    assert finish(fork(watched_score, record.folder, corpus, out)) == 0
+    assert not done & set(record.attempts(since=mark))
+    assert content(out) == undisturbed
+    assert novelty_dask.clean(out) <= len(POINTS)
+    assert not list(out.rglob("*.partial"))
+    assert content(out) == undisturbed
+
+
+def test_stopped_commands_with_workers(
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path, measured: Measured
+) -> None:
+    """The client killed and its workers not; then SIGTERM, then SIGINT, to all processes."""
+    out = tmp_path / "run.zarr"
+    command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--workers", "1"]
+    record.ask(compare=["sleep", 0.05])
+    with started(*command, env=record.environment) as process:
+        wait_until(lambda: begun(record, "compare", 0) >= 10)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        kill(process.pid)
+        process.wait(10)
+        for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            mark, done = record.mark(), commits(out)
+            with started(*command, env=record.environment) as again:
+                wait_until(lambda mark=mark: begun(record, "compare", mark) >= 10)
+                assert not done & set(record.attempts(since=mark))
+                os.killpg(again.pid, number)
+                began = time.monotonic()
+                _, stderr = again.communicate(timeout=30)
+                seconds = time.monotonic() - began
+                measured(f"seconds after {number.name}", round(seconds, 1))
+            assert again.returncode == code
+            assert seconds < 10
+            assert stderr.splitlines()[-1] == f"Stopped; `novelty resume {out}` goes on."
+            assert "Traceback" not in stderr
+            assert novelty_dask.status(out).state == "stopped"
+        # Nobody ends the workers of a killed client, so they have to see it themselves.
+        _, alive = psutil.wait_procs(workers, timeout=60)
+        assert not alive
+    mark, done = record.mark(), commits(out)
+    assert finish(fork(watched_score, record.folder, corpus, out)) == 0
+    assert not done & set(record.attempts(since=mark))
+    assert content(out) == undisturbed
+
+
+def refused_score(corpus: Path, out: Path, **settings: object) -> str:
+    """What is said of a run that can't be worked on now."""
+    with pytest.raises(StoreError) as caught:
+        novelty_dask.score(corpus, out, **{**SETTINGS, **WORK, "workers": 0, **settings})
+    return str(caught.value)
+
+
+def test_a_second_client_is_refused(
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    record.ask(**{"compare 5-3": ["sleep", 3]})
+    first = fork(watched_score, record.folder, corpus, out)
+    wait_until(lambda: "compare 5-3" in record.attempts(), process=first)
+    before, began = files(out), time.monotonic()
+    message = refused_score(corpus, out)
+    assert time.monotonic() - began < 2
+    assert f"is being worked on by process {first.pid} on {socket.gethostname()} since " in message
+    with pytest.raises(StoreError, match="is being worked on by process"):
+        novelty_dask.resume(out, take_over=True)
+    assert files(out) == before
+    assert novelty_dask.status(out).state == "running"
+    assert finish(first) == 0
+    assert content(out) == undisturbed
+
+
+def test_of_two_at_the_same_moment_one_is_refused(
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    both = [fork(watched_score, record.folder, corpus, out) for _ in range(2)]
+    assert sorted(map(finish, both)) == [0, 1]
+    assert set(record.attempts().values()) == {1}
+    assert content(out) == undisturbed
+
+
+def moved_elsewhere(out: Path, silent_seconds: float) -> None:
+    """Let the newest owner of a run be one on another host, last heard of so long ago."""
+    path = max((out / "owners").glob("*.json"))
+    owner = json.loads(path.read_text(encoding="utf-8"))
+    heard = time.time() - silent_seconds
+    path.write_text(json.dumps({**owner, "host": "elsewhere", "since": heard}), encoding="utf-8")
+    path.with_suffix(".alive").write_text(repr(heard), encoding="utf-8")
+
+
+def test_a_silent_client_elsewhere_is_succeeded_on_request(
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
+) -> None:
+    """And when it wakes up it commits nothing any more."""
+    out = tmp_path / "run.zarr"
+    record.ask(**{"compare 5-3": ["sleep", 1]})
+    first = fork(watched_score, record.folder, corpus, out)
+    wait_until(lambda: "compare 5-3" in record.attempts(), process=first)
+    assert first.pid
+    kill(first.pid, signal.SIGSTOP)
+    record.ask()
+    moved_elsewhere(out, silent_seconds=20)
+    with pytest.raises(StoreError, match=r"on elsewhere since .*; wait for it, or stop it\.$"):
+        novelty_dask.resume(out, take_over=True)
+    moved_elsewhere(out, silent_seconds=100)
+    assert refused_score(corpus, out).endswith("; if it is dead, `novelty resume --take-over` goes on.")
+    novelty_dask.resume(out, take_over=True, workers=0)
+    assert content(out) == undisturbed
+    before = {name: value for name, value in files(out).items() if not name.startswith("owners")}
+    kill(first.pid, signal.SIGCONT)
+    assert finish(first) == 1
+    assert {name: value for name, value in files(out).items() if not name.startswith("owners")} == before
+    assert novelty_dask.status(out).state == "complete"
+
+
+def of_another_version(out: Path) -> None:
+    """Let a run say that another version made it."""
+    path = out / "zarr.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["attributes"]["novelty_dask"]["novelty_dask_version"] = "0.0.9"
+    path.write_text(json.dumps(values, indent=2), encoding="utf-8")
+
+
+def test_another_run_under_the_same_path_is_refused(record: Record, corpus: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "run.zarr", tmp_path / "other"
+    stop_at(record, corpus, out, "compare", 3)
+    shutil.copytree(corpus, other)
+    with (other / "0.txt").open("a", encoding="utf-8") as file:
+        file.write("\nhttps://one.more.example/")
+    before = files(out)
+    assert "the sources are others, or have changed" in refused_score(other, out)
+    assert re.search(
+        r"n_neighbors is 5 there and 6 here; name another", refused_score(corpus, out, n_neighbors=6)
+    ) or ("n_neighbors is 5 there and 6 here" in refused_score(corpus, out, n_neighbors=6))
+    assert files(out) == before
+    of_another_version(out)
+    before = files(out)
+    here = version("novelty-dask")
+    assert f"version is 0.0.9 there and {here} here" in refused_score(corpus, out)
+    with pytest.raises(StoreError, match=rf"version is 0\.0\.9 there and {re.escape(here)} here"):
+        novelty_dask.resume(out)
+    assert files(out) == before
+
+
+def perform_tile(record: Path, out: Path, epoch: int, tile: Tile) -> None:
+    """Do one task, as a worker does it."""
+    os.environ[spy.FOLDER] = str(record)
+    spy.install()
+    perform(str(out), epoch, "compare", compare, Job(f"{tile.span}-{tile.group}", tile))
+
+
+def test_a_task_done_twice_at_once_is_done_once(
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
+) -> None:
+    out, meeting = tmp_path / "run.zarr", tmp_path / "meeting"
+    stop_at(record, corpus, out, "compare", 20)
+    stored = open_stored(str(out))
+    mark = record.mark()
+    meeting.mkdir()
+    record.ask(compare=["rendezvous", str(meeting), 3])
+    with claim(stored.objects, "run") as owner:
+        three = [fork(perform_tile, record.folder, out, owner.epoch, Tile(15, 7)) for _ in range(3)]
+        assert [finish(process) for process in three] == [0, 0, 0]
+    assert record.attempts(since=mark) == {"compare 15-7": 3}
+    record.ask()
+    mark = record.mark()
+    assert finish(fork(watched_score, record.folder, corpus, out)) == 0
+    assert "compare 15-7" not in record.attempts(since=mark)
+    assert content(out) == undisturbed

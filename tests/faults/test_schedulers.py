@@ -1,0 +1,154 @@
+"""A scheduler that is killed, one without workers, and workers that are not fit for a run."""
+
+import re
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import novelty_dask
+from novelty_dask.errors import ClusterError
+from novelty_dask.execution import clusters, window
+from tests.faults.cluster import Cluster
+from tests.faults.conftest import Measured
+from tests.faults.harness import (
+    COMMAND,
+    FLAGS,
+    ROOT,
+    SETTINGS,
+    WORK,
+    Content,
+    Record,
+    commits,
+    content,
+    kill,
+    started,
+    wait_until,
+)
+
+pytestmark = pytest.mark.usefixtures("many_tasks")
+
+
+@pytest.mark.parametrize("stage", ["vectorize", "compare"])
+def test_a_killed_scheduler_ends_the_command(
+    cluster: Cluster,
+    record: Record,
+    corpus: Path,
+    undisturbed: Content,
+    tmp_path: Path,
+    stage: str,
+    measured: Measured,
+) -> None:
+    """Soon, with the command to go on; which does so on another cluster."""
+    out = tmp_path / "run.zarr"
+    record.ask(**{stage: ["sleep", 0.1]})
+    with Cluster(tmp_path / "lost", record) as lost:
+        worker = lost.add_worker()
+        command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
+        with started(*command, env=record.environment) as process:
+            wait_until(lambda: record.attempts(f"{stage} ").total() > 5, process=process)
+            kill(lost.scheduler.pid)
+            began = time.monotonic()
+            _, stderr = process.communicate(timeout=60)
+            seconds = time.monotonic() - began
+        assert process.returncode == 3, stderr
+        assert seconds < 60
+        last = stderr.splitlines()[-1]
+        assert re.match(r"^Error: .*scheduler.*", last)
+        assert f"`novelty resume {out}` goes on." in last
+        assert "Traceback" not in stderr
+        # Workers whose scheduler is gone end.
+        worker.wait(60)
+    assert novelty_dask.status(out).state == "stopped"
+    assert not novelty_dask.verify(out).damages
+    ended = {event.task for event in record.events() if event.what == "end"}
+    done = commits(out)
+    assert {task for task in done if task.startswith(stage)} <= ended
+    cluster.scale(1)
+    mark = cluster.record.mark()
+    novelty_dask.resume(out, scheduler=cluster.address)
+    assert not done & set(cluster.record.attempts(since=mark))
+    assert content(out) == undisturbed
+    measured("seconds", round(seconds, 1))
+
+
+def test_no_worker_at_all_is_told(
+    cluster: Cluster, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.scale(0)
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 2)
+    with pytest.raises(ClusterError, match=r"^No worker joined the scheduler within 2 s; start some"):
+        novelty_dask.score(corpus, tmp_path / "run.zarr", scheduler=cluster.address, **SETTINGS, **WORK)
+
+
+def test_no_worker_any_more_is_told(
+    cluster: Cluster,
+    corpus: Path,
+    undisturbed: Content,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.scale(1)
+    out = tmp_path / "run.zarr"
+    cluster.record.ask(compare=["sleep", 0.1])
+    monkeypatch.setattr(window, "WORKERLESS_SECONDS", 3)
+    monkeypatch.setattr(window, "WATCH_SECONDS", 0.5)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(novelty_dask.score, corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
+        wait_until(lambda: any(task.startswith("compare") for task in commits(out)))
+        cluster.scale(0)
+        with pytest.raises(
+            ClusterError, match=r"^There has been no worker for \d+ s; start some and go on\.$"
+        ):
+            running.result(60)
+    cluster.record.ask()
+    cluster.scale(1)
+    novelty_dask.resume(out, scheduler=cluster.address)
+    assert content(out) == undisturbed
+
+
+def test_a_worker_of_another_version_is_refused(cluster: Cluster, corpus: Path, tmp_path: Path) -> None:
+    cluster.scale(0)
+    other, out = tmp_path / "other", tmp_path / "run.zarr"
+    shutil.copytree(
+        ROOT / "novelty_dask", other / "novelty_dask", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (other / "novelty_dask-0.0.9.dist-info").mkdir()
+    (other / "novelty_dask-0.0.9.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: novelty-dask\nVersion: 0.0.9\n", encoding="utf-8"
+    )
+    cluster.add_worker(environment={"PYTHONPATH": str(other), "DASK_DISTRIBUTED__WORKER__PRELOAD": "[]"})
+    cluster.scale(1)
+    with pytest.raises(
+        ClusterError,
+        match=r"^Worker tcp://\S+ has novelty-dask 0\.0\.9 and not .*; install the same versions",
+    ):
+        novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
+    assert commits(out) == set()
+    cluster.scale(0)
+
+
+def test_a_worker_that_does_not_see_the_run_is_refused(
+    cluster: Cluster, corpus: Path, tmp_path: Path
+) -> None:
+    """As on a host where another disk has the name."""
+    hidden = tmp_path / "shared"
+    hidden.mkdir()
+    elsewhere = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden))
+    try:
+        subprocess.run([*elsewhere, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a view of its own of the disks takes the rights of root")
+    cluster.scale(0)
+    cluster.add_worker(prefix=elsewhere)
+    cluster.scale(1)
+    out = hidden / "run.zarr"
+    with pytest.raises(
+        ClusterError, match=rf"^Worker tcp://\S+ does not see '{re.escape(str(out))}'; put the run where all"
+    ):
+        novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
+    assert commits(out) == set()
+    cluster.scale(0)
