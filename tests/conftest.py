@@ -1,6 +1,7 @@
 """Shared fixtures."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,3 +15,8 @@ def corpora() -> Path:
     if not (CORPORA / "urls_1m.txt.xz").exists():
         pytest.skip(f"no real corpora in {CORPORA}; set NOVELTY_CORPORA to their folder")
     return CORPORA
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C again where the tests run in the background, as the processes that they start shall."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
