@@ -57,7 +57,8 @@ class Books:
                 self.listener.stage_advanced(stage)
         seconds = time.monotonic() - began
         # There is no plan before the rows are counted, nor need of one: text is read in tables of one size.
-        projected = worker_bytes(self.manifest.memory.get(stage, TEXT_BYTES), self.threads)
+        task = self.manifest.memory.get(stage, TEXT_BYTES)
+        projected = worker_bytes({stage: task}, self.threads)[stage]
         measured = {"tasks": len(collected), "seconds": round(seconds, 3), "projected_bytes": projected}
         self.manifest.stages[stage] = {
             **measured,

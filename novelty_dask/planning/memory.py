@@ -20,6 +20,8 @@ from novelty_dask.planning.tiles import (
 
 PROCESS_BYTES = 460 * 10**6
 """A worker process with all libraries loaded, before its first task."""
+FRAMES_BYTES = 160 * 10**6
+"""Dask's dataframes: part of that, but loaded by the shuffle only, after the lines are read."""
 TEXT_BYTES = 160 * 10**6
 """A task that reads or sorts: tables of fixed size, whatever the corpus."""
 
@@ -105,9 +107,16 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
     return task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
 
 
-def worker_bytes(task: int, threads: int) -> int:
-    """Most bytes that a worker holds: its process, and a task of so many bytes on each thread."""
-    return PROCESS_BYTES + threads * task
+def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
+    """Most bytes that a worker holds in each stage: its process, and a task of so many bytes on each thread.
+
+    >>> worker_bytes({"ingest": 10**6, "merge": 10**6}, threads=2)
+    {'ingest': 302000000, 'merge': 462000000}
+    """
+    return {
+        stage: PROCESS_BYTES - FRAMES_BYTES * (stage == "ingest") + threads * task
+        for stage, task in stages.items()
+    }
 
 
 def check_limit(stages: Mapping[str, int], budget: Budget, rows: int) -> None:
@@ -126,8 +135,9 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int) -> None:
     BudgetError
         It names the stage, and what would be needed.
     """
-    stage = max(stages, key=stages.__getitem__)
-    projected = worker_bytes(stages[stage], budget.threads)
+    workers = worker_bytes(stages, budget.threads)
+    stage = max(workers, key=workers.__getitem__)
+    projected = workers[stage]
     if projected > budget.limit:
         message = (
             f"A worker is projected to need {megabytes(projected)} in stage {stage} with blocks of {rows:,} "
@@ -160,7 +170,7 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
     while True:
         plan = plan_tiles(n_rows, rows, span_rows, budget.workers * budget.threads)
         stages = plan_bytes(budget, extents, plan)
-        fits = worker_bytes(max(stages.values()), budget.threads) <= budget.limit
+        fits = max(worker_bytes(stages, budget.threads).values()) <= budget.limit
         if fits or (plan.span_blocks == 1 and rows <= smallest):
             break
         if plan.span_blocks > 1:

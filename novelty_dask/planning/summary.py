@@ -59,7 +59,7 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
             "merge": tiles.n_blocks,
         },
         stage_bytes=stages,
-        worker_bytes=worker_bytes(max(stages.values()), budget.threads),
+        worker_bytes=max(worker_bytes(stages, budget.threads).values()),
         memory_limit=budget.limit,
         disk_bytes=disk_bytes(budget, extent, tiles),
         workers=workers,

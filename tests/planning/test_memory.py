@@ -45,7 +45,7 @@ MILLION = Extent(1_000_000, 76_000_000)
 
 def projected_bytes(budget: Budget, extents: list[Extent], plan: TilePlan) -> int:
     """Most bytes that a worker holds under a plan."""
-    return worker_bytes(max(plan_bytes(budget, extents, plan).values()), budget.threads)
+    return max(worker_bytes(plan_bytes(budget, extents, plan), budget.threads).values())
 
 
 @settings(deadline=None, max_examples=200)

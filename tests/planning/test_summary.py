@@ -23,7 +23,7 @@ def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
         "merge": plan.tiles.n_blocks,
     }
     assert plan.stage_bytes == plan_bytes(BUDGET, [MILLION], plan.tiles)
-    assert plan.worker_bytes == worker_bytes(max(plan.stage_bytes.values()), 2) <= plan.memory_limit
+    assert plan.worker_bytes == max(worker_bytes(plan.stage_bytes, 2).values()) <= plan.memory_limit
     assert (plan.n_rows, plan.workers, plan.threads) == (1_000_000, 3, 2)
     assert plan.memory_limit == BUDGET.limit
 
