@@ -24,7 +24,7 @@ from novelty_dask.planning.needs import needed_items
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.stages import Stage, lasting, make_stages
 from novelty_dask.storage.audit import take_stock
-from novelty_dask.storage.commits import TaskId
+from novelty_dask.storage.commits import FOLDER, TaskId
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.sources import Piece, Source, check_unchanged, cut
 from novelty_dask.storage.tables import Table
@@ -101,14 +101,15 @@ class Pipeline:
             self._plan(tables, block_rows)
         plan = TilePlan(**self.manifest.plan)
         check_limit(self.manifest.memory, self.budget, plan.block_rows)
-        needed = self._needed(make_stages(plan))
+        stages = make_stages(plan)
+        needed = self._needed(stages)
         if not tables and (needed["vectorize"] or not self._stock("rejected")):
             # What is read again must be what was read.
             for source in sources:
                 check_unchanged(source)
             tables = self._read(sources)
         self.books.begin(needed)
-        kept = [stage.name for stage in lasting(make_stages(plan))]
+        kept = [stage.name for stage in lasting(stages)]
         for name in ("rejected", *kept):
             self.stored.create_arrays(name)
         for stage in make_stages(plan, tables):
@@ -142,7 +143,7 @@ class Pipeline:
     def _remove(self, stage: Stage) -> None:
         """Remove what nobody needs after a stage, commits first."""
         for name, arrays in stage.removes.items():
-            self.stored.remove([f"commits/{name}", *arrays])
+            self.stored.remove([f"{FOLDER}{name}", *arrays])
 
     def _read(self, sources: Sequence[Source]) -> list[Table]:
         """Read and sort the lines; leave tables of distinct rows."""

@@ -132,7 +132,8 @@ def verify(run: AnyPath, *, recompute_tiles: int = 0, seed: int | None = None) -
     n_tasks = sum(1 for _ in tasks(stored))
     if not recompute_tiles or damages:
         return Verification(n_tasks, damages, 0)
-    tiles = [job.argument for job in make_stages(TilePlan(**stored.manifest.plan))[3].jobs]
+    plan = TilePlan(**stored.manifest.plan)
+    tiles = [*plan.first_tiles(), *plan.later_tiles()]
     chosen = np.random.default_rng(seed).permutation(len(tiles))[:recompute_tiles]
     found = [damage for number in chosen for damage in recompute(stored, tiles[number])]
     return Verification(n_tasks, found, len(chosen))

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from novelty_dask.errors import DamageError
-from novelty_dask.storage.commits import FOLDER, TaskId, read_stamped
+from novelty_dask.storage.checked import METADATA
+from novelty_dask.storage.commits import FOLDER, SUFFIX, TaskId, read_stamped
 from novelty_dask.storage.layout import Layout
 from novelty_dask.storage.owners import FOLDER as OWNERS
-from novelty_dask.storage.runs import METADATA, SPOOLED, StoredRun
+from novelty_dask.storage.runs import SPOOLED, WORK_FOLDER, StoredRun
 
 
 class Stock(NamedTuple):
@@ -32,7 +33,7 @@ def take_stock(run: StoredRun, stage: str) -> Stock:
 def _folders(layout: Layout, stage: str) -> set[str]:
     """Where the objects of a stage are."""
     arrays = {f"{spec.name}/" for spec in layout.of(stage)}
-    return arrays or {"work/"}
+    return arrays or {WORK_FOLDER}
 
 
 def find_damage(run: StoredRun) -> Iterator[DamageError]:
@@ -52,7 +53,7 @@ def find_damage(run: StoredRun) -> Iterator[DamageError]:
 def tasks(run: StoredRun) -> Iterator[TaskId]:
     """All tasks that have a commit, readable or not."""
     for key in sorted(run.objects.sizes(FOLDER)):
-        stage, _, item = key.removeprefix(FOLDER).removesuffix(".json").partition("/")
+        stage, _, item = key.removeprefix(FOLDER).removesuffix(SUFFIX).partition("/")
         yield TaskId(stage, item)
 
 

@@ -8,7 +8,7 @@ import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.errors import StoreError
 from novelty_dask.storage.commits import Commits, Draft, Stamp, TaskId, read_stamped
 from novelty_dask.storage.layout import ArraySpec, Layout
 from novelty_dask.storage.objects import Objects
@@ -121,10 +121,7 @@ class CheckedStore(Store):
     def _stamps_of(self, task: TaskId, key: str) -> dict[str, Stamp]:
         """The stamps of what a task wrote, looked up once."""
         if task not in self._stamps:
-            commit = self.commits.find(task)
-            if commit is None:
-                raise DamageError.of(task, key, "is not committed")
-            self._stamps[task] = commit.objects
+            self._stamps[task] = self.commits.stamps(task, key)
         return self._stamps[task]
 
     def _read_or_none(self, key: str) -> bytes | None:

@@ -156,10 +156,20 @@ class Commits:
         DamageError
             They are not.
         """
+        return read_stamped(self.objects, task, key, self.stamps(task, key).get(key))
+
+    def stamps(self, task: TaskId, key: str) -> dict[str, Stamp]:
+        """The stamps of what a task wrote, one of which is wanted.
+
+        Raises
+        ------
+        DamageError
+            The task is not committed.
+        """
         commit = self.find(task)
         if commit is None:
             raise DamageError.of(task, key, "is not committed")
-        return read_stamped(self.objects, task, key, commit.objects.get(key))
+        return commit.objects
 
 
 def read_stamped(objects: Objects, task: TaskId, key: str, expected: Stamp | None) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import zarr
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.checked import CheckedStore, find_array
+from novelty_dask.storage.checked import METADATA, CheckedStore, find_array
 from novelty_dask.storage.commits import Commit, Commits, Draft, TaskId
 from novelty_dask.storage.faults import reason
 from novelty_dask.storage.layout import Layout
@@ -17,7 +17,6 @@ from novelty_dask.storage.manifest import Manifest, read_manifest, this_version,
 from novelty_dask.storage.objects import Objects, open_objects
 from novelty_dask.storage.owners import check_epoch
 
-METADATA = "zarr.json"
 WORK_FOLDER = "work/"
 SPOOLED = f"{WORK_FOLDER}stdin"
 """Where standard input is kept as long as it is needed."""
