@@ -12,7 +12,7 @@ from novelty_dask.events import Listener, Silence
 from novelty_dask.planning.memory import Extent
 from novelty_dask.planning.summary import RunPlan, make_run_plan
 from novelty_dask.run import Run
-from novelty_dask.runner import local_resources, make_budget, work
+from novelty_dask.runner import local_resources, make_budget, work, working_client
 from novelty_dask.settings import Settings
 from novelty_dask.storage.estimate import estimate_lines
 from novelty_dask.storage.manifest import Manifest
@@ -81,21 +81,10 @@ def score(
     True
     """
     checked = Settings.make(**settings)
-    if client is None and checked.scheduler:
-        from novelty_dask.execution import clusters  # noqa: PLC0415 - Distributed takes long to import
-
-        with clusters.connect(checked.scheduler) as client:
-            return score(sources, out, client=client, listener=listener, **settings)
-    if out is not None:
-        return _score(_names(sources), absolute_url(fspath(out)), checked, client, listener or Silence())
-    folder = tempfile.mkdtemp(prefix="novelty-")
-    try:
-        run = _score(_names(sources), f"{folder}/run.zarr", checked, client, listener or Silence())
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
-    return run
+    with working_client(client, checked) as working:
+        if out is not None:
+            return _score(_names(sources), absolute_url(fspath(out)), checked, working, listener or Silence())
+        return _score_aside(_names(sources), checked, working, listener or Silence())
 
 
 def plan(sources: Sources, **settings: Any) -> RunPlan:
@@ -125,6 +114,18 @@ def plan(sources: Sources, **settings: Any) -> RunPlan:
     return make_run_plan(
         make_budget(checked, resources), Extent(*estimate_lines(found)), checked.block_rows, resources.workers
     )
+
+
+def _score_aside(names: list[str], settings: Settings, client: "Client | None", listener: Listener) -> Run:
+    """Make a run that is removed with its object."""
+    folder = tempfile.mkdtemp(prefix="novelty-")
+    try:
+        run = _score(names, f"{folder}/run.zarr", settings, client, listener)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
+    return run
 
 
 def _score(
@@ -190,13 +191,8 @@ def resume(
     """
     stored = open_stored(fspath(run))
     checked = Settings.make(**{**settings, **stored.manifest.settings})
-    if client is None and checked.scheduler:
-        from novelty_dask.execution import clusters  # noqa: PLC0415 - Distributed takes long to import
-
-        with clusters.connect(checked.scheduler) as client:
-            work(stored, checked, client, listener or Silence(), take_over=take_over)
-    else:
-        work(stored, checked, client, listener or Silence(), take_over=take_over)
+    with working_client(client, checked) as working:
+        work(stored, checked, working, listener or Silence(), take_over=take_over)
     return Run(stored.url)
 
 

@@ -24,6 +24,24 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
+@contextmanager
+def working_client(client: "Client | None", settings: Settings) -> Iterator["Client | None"]:
+    """The client that is given, else one of the scheduler that the settings name, else none.
+
+    Raises
+    ------
+    ClusterError
+        The scheduler can't be reached.
+    """
+    if client is not None or not settings.scheduler:
+        yield client
+        return
+    from novelty_dask.execution import clusters  # noqa: PLC0415 - Distributed takes long to import
+
+    with clusters.connect(settings.scheduler) as connected:
+        yield connected
+
+
 def work(
     stored: StoredRun,
     settings: Settings,

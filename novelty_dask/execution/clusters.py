@@ -5,9 +5,10 @@ import logging
 import signal
 import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -20,8 +21,11 @@ from novelty_dask.errors import ClusterError
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.resources import Resources
+from novelty_dask.execution.scheduler import Scheduler
 
 CONNECT_SECONDS = 10
+CLOSE_SECONDS = 2
+"""How long a scheduler is waited for that is left."""
 DASHBOARD_PORT = 8787
 LOOPBACK = "127.0.0.1"
 
@@ -41,8 +45,9 @@ CONFIGURATION = {
     # go on, so that a worker at work is heard of every second.
     "distributed.scheduler.no-workers-timeout": "120s",
     "distributed.scheduler.worker-ttl": "60s",
-    # A task that was in so many workers that died, and one more, is taken for the reason.
-    "distributed.scheduler.allowed-failures": 3,
+    # A task that was in so many workers that died, and one more, is a suspect, to be tried alone; while lines
+    # are read and sorted it is given up.
+    "distributed.scheduler.allowed-failures": 2,
 }
 
 
@@ -69,14 +74,16 @@ def client_resources(client: Client, memory_limit: int | None = None) -> Resourc
     Raises
     ------
     ClusterError
-        There are none.
+        There are none, or the scheduler is silent.
     """
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-    except TimeoutError:
-        message = f"No worker joined the scheduler within {CONNECT_SECONDS} s; start some and repeat."
-        raise ClusterError(message) from None
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    scheduler = Scheduler(client)
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while not scheduler.workers():
+        if time.monotonic() > deadline:
+            message = f"No worker joined the scheduler within {CONNECT_SECONDS} s; start some and repeat."
+            raise ClusterError(message)
+        time.sleep(0.1)
+    workers = scheduler.ask(lambda: client.scheduler_info(n_workers=-1))["workers"].values()
     limits = [worker["memory_limit"] or psutil.virtual_memory().total for worker in workers]
     threads = max(worker["nthreads"] for worker in workers)
     return Resources(len(limits), threads, min([*limits, *([memory_limit] if memory_limit else [])]))
@@ -166,8 +173,11 @@ def connect(address: str) -> Iterator[Client]:
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         message = f"Can't reach a Dask scheduler at {address!r}: {reason}."
         raise ClusterError(message) from error
-    with client:
+    try:
         yield client
+    finally:
+        with suppress(TimeoutError):
+            client.close(timeout=CLOSE_SECONDS)  # type: ignore[no-untyped-call]
 
 
 def _free_port(port: int) -> int:

@@ -7,21 +7,26 @@ grow with their number; only a future that ended as "finished" counts as done.
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import dask
 from distributed import Client, Future, Worker, as_completed
 
+from novelty_dask.errors import ClusterError, NoveltyError
 from novelty_dask.execution import usage
 from novelty_dask.execution.executors import Outcome, Perform
+from novelty_dask.execution.scheduler import Scheduler, WorkersDied
+from novelty_dask.execution.spill import Place, check_free, place
 from novelty_dask.execution.tasks import Job
 from novelty_dask.execution.usage import Usage
-from novelty_dask.execution.window import Window, ended_well, reaching_scheduler
+from novelty_dask.execution.window import Window
+from novelty_dask.storage.faults import reason
 
 MINIMUM_WINDOW = 64
 SETTLE_SECONDS = 60
+SETTLED_SECONDS = 2
+"""How long workers may take to say whether they have settled."""
 RELEASE_SECONDS = 0.2
 
 
@@ -38,30 +43,65 @@ class DaskExecutor:
 
     def __init__(self, client: Client, token: str) -> None:
         self.client = client
+        self.scheduler = Scheduler(client)
         self.token = token
         self._dropped: set[str] = set()
 
     def map(self, stage: str, perform: Perform, ready: deque[Job]) -> Generator[Outcome, None, None]:
         """Perform jobs on the workers."""
-        with reaching_scheduler():
-            size = max(2 * sum(self.client.nthreads().values()), MINIMUM_WINDOW)
-        window = Window(self.client, f"{stage}-{self.token}", perform)
+        size = max(2 * sum(self.scheduler.workers().values()), MINIMUM_WINDOW)
+        window = Window(self.scheduler, f"{stage}-{self.token}", perform)
         with self._released(window.in_flight):
             while window.refill(ready, size):
                 yield from window.next_outcomes()
 
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection on the workers; yield each partition as it comes."""
+        missing = deque(collection.to_delayed())
+        for is_last in (False, True):
+            yield from self._partitions(missing, is_last=is_last)
+
+    def _partitions(self, missing: deque[Any], *, is_last: bool) -> Generator[Any, None, None]:
+        """Compute partitions; those in which workers died, perhaps by chance, stay for once more."""
         with dask.config.set({"dataframe.shuffle.method": "p2p"}):
-            futures = self.client.compute(collection.to_delayed())
+            futures = dict(zip(self.client.compute(list(missing)), list(missing), strict=True))
+        missing.clear()
+        running = as_completed(futures, loop=self.client.loop)
         with self._released(futures):
-            yield from map(ended_well, as_completed(futures))
+            while not running.is_empty():
+                for future in self.scheduler.next_batch(running):
+                    try:
+                        yield self._partition(future)
+                    except WorkersDied as error:
+                        if is_last:
+                            message = f"Task {future.key!r} was given up: {error}."
+                            raise ClusterError(message) from None
+                        missing.append(futures[future])
+        # A key that the client still knows would have failed at once when it is computed again.
+        for _ in self.scheduler.waits():
+            if self.client.futures.keys().isdisjoint(future.key for future in futures):
+                break
+
+    def _partition(self, future: "Future[Any]") -> Any:
+        """A partition that was computed."""
+        try:
+            return self.scheduler.result(future)
+        except OSError as error:
+            if isinstance(error, NoveltyError) or error.errno:
+                raise
+            # Dask's own, as of a shuffle that fills its disk.
+            message = f"A worker failed: {reason(error)}."
+            raise ClusterError(message) from None
+
+    def reserve(self, n_bytes: int) -> None:
+        """Refuse what does not fit on the disks of the workers."""
+        places = self.scheduler.ask_workers(lambda: self.client.run(_place, on_error="ignore"))
+        check_free(places.values(), n_bytes)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
         """What the workers have used, those that are there, and this process last."""
         measure = usage.forget_peak if forget_peak else usage.usage
-        with reaching_scheduler():
-            workers: dict[str, Usage] = self.client.run(measure, on_error="ignore")
+        workers = self.scheduler.ask_workers(lambda: self.client.run(measure, on_error="ignore"))
         return [*workers.values(), measure()]
 
     def settle(self) -> None:
@@ -70,11 +110,16 @@ class DaskExecutor:
         if self._dropped:
             # What the scheduler has not heard of yet it could still hand out.
             time.sleep(RELEASE_SECONDS)
-        while self._dropped and self.client.status == "running" and time.monotonic() < deadline:
-            time.sleep(0.1)
-            with suppress(CancelledError, OSError):
-                if not any(self.client.run(_has_any, self._dropped, on_error="ignore").values()):
+        with suppress(ClusterError):
+            while self._dropped and time.monotonic() < deadline:
+                if not any(self.scheduler.ask(self._at_work, SETTLED_SECONDS).values()):
                     self._dropped.clear()
+                time.sleep(0.1)
+
+    def _at_work(self) -> dict[str, bool]:
+        """Which workers have dropped tasks."""
+        found: dict[str, bool] = self.client.run(_has_any, self._dropped, on_error="ignore")
+        return found
 
     @contextmanager
     def _released(self, futures: Iterable["Future[Any]"]) -> Iterator[None]:
@@ -91,3 +136,8 @@ def _has_any(keys: set[str], dask_worker: Worker) -> bool:
     """Whether a worker is at any of some tasks, or about to be."""
     known = map(str, [*dask_worker.active_threads.values(), *dask_worker.state.tasks])
     return not keys.isdisjoint(known)
+
+
+def _place(dask_worker: Worker) -> Place:
+    """Where a worker has its temporary files."""
+    return place(dask_worker.local_directory)

@@ -13,11 +13,15 @@ from dask.local import get_sync
 
 from novelty_dask.errors import NoveltyError
 from novelty_dask.execution import usage
+from novelty_dask.execution.spill import check_free, place
 from novelty_dask.execution.tasks import Figures, Job
 from novelty_dask.execution.usage import Usage
 
 ATTEMPTS = 3
 """How often a task is tried that raises an error."""
+
+MEMORY_BYTES = 10**9
+"""What a shuffle in one process keeps in memory before it writes files (partd.Buffer)."""
 
 Perform = Callable[[Job], Figures]
 
@@ -43,6 +47,10 @@ class Executor(Protocol):
 
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection; yield each partition as it comes, in any order."""
+        ...
+
+    def reserve(self, n_bytes: int) -> None:
+        """Refuse to move more bytes by temporary files than are free where these are."""
         ...
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
@@ -75,6 +83,10 @@ class SerialExecutor:
         # By name, Dask would import Distributed to look for the scheduler.
         with dask.config.set({"dataframe.shuffle.method": "disk"}):
             yield from compute(*collection.to_delayed(), scheduler=get_sync)
+
+    def reserve(self, n_bytes: int) -> None:
+        """Refuse what does not fit on the disk; the first of it is kept in memory."""
+        check_free([place()], n_bytes - MEMORY_BYTES)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
         """What this process has used."""

@@ -9,6 +9,7 @@ from typing import Any
 from distributed import Client
 
 from novelty_dask.errors import ClusterError, StoreError
+from novelty_dask.execution.scheduler import Scheduler
 from novelty_dask.storage.objects import open_objects
 from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
 
@@ -35,9 +36,12 @@ def check_workers(client: Client, run: StoredRun) -> None:
     probe = f"{WORK_FOLDER}probe-{token}"
     run.objects.write(probe, token.encode())
     try:
-        for worker, found in client.run(versions, on_error="return").items():
+        scheduler = Scheduler(client)
+        packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
+        for worker, found in packages.items():
             _check_versions(worker, found)
-        for worker, seen in client.run(sees, run.url, probe, on_error="return").items():
+        views = scheduler.ask_workers(lambda: client.run(sees, run.url, probe, on_error="return"))
+        for worker, seen in views.items():
             if seen != token:
                 message = (
                     f"Worker {worker} does not see {run.url!r}; put the run where all workers have it under "

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.ingest import LINES, SAMPLE_BYTES, PieceRead, distinct, line_offsets
+from novelty_dask.execution.spill import moved_bytes
 from novelty_dask.execution.tasks import Figures, reach
 from novelty_dask.storage.commits import Commit, Draft, TaskId
 from novelty_dask.storage.layout import WHOLE
@@ -32,23 +33,26 @@ def key_ranges(keys: Sequence[str], partition_bytes: int) -> list[str]:
 
 def sort_rows(
     executor: Executor, run: StoredRun, epoch: int, reads: Sequence[PieceRead]
-) -> Generator[None, None, list[Table]]:
+) -> Generator[Figures, None, list[Table]]:
     """Sort the distinct lines of all pieces into tables of distinct rows, and commit them together.
 
     Yields
     ------
-    None
-        Whenever a table is done.
+    dict
+        Whenever a table is done; the first says how many bytes the temporary files may have taken.
 
     Returns
     -------
     list of Table
         The order of their URLs is that of their rows.
     """
-    found = []
-    for table in _sorted(executor, run.url, reads):
+    found: list[SortedTable] = []
+    ranges = key_ranges([key for read in reads for key in read.keys], PARTITION_BYTES)
+    temporary_bytes = moved_bytes(table for read in reads for table in read.tables) if ranges else 0
+    executor.reserve(temporary_bytes)
+    for table in _sorted(executor, run.url, reads, ranges):
         found.append(table)
-        yield
+        yield {} if len(found) > 1 else {"temporary_bytes": temporary_bytes}
     figures = {"tables": sorted((each.table for each in found), key=lambda table: table.key)}
     check_epoch(run.objects, epoch)
     stamps = {each.key: each.stamp for each in found}
@@ -61,7 +65,9 @@ def sorted_tables(figures: Figures) -> list[Table]:
     return [Table(*table) for table in figures["tables"]]
 
 
-def _sorted(executor: Executor, url: str, reads: Sequence[PieceRead]) -> Generator[SortedTable, None, None]:
+def _sorted(
+    executor: Executor, url: str, reads: Sequence[PieceRead], ranges: Sequence[str]
+) -> Generator[SortedTable, None, None]:
     """The sorted tables, as they come."""
     numbered = [
         (table, int(offset))
@@ -69,7 +75,6 @@ def _sorted(executor: Executor, url: str, reads: Sequence[PieceRead]) -> Generat
         for table in read.tables
     ]
     load, write = partial(_load, url), partial(_sort, url)
-    ranges = key_ranges([key for read in reads for key in read.keys], PARTITION_BYTES)
     if not ranges:
         # What fits in one range needs no shuffle, nor what is imported for it.
         yield write(pa.concat_tables(map(load, numbered)), 0)

@@ -1,7 +1,9 @@
 """What goes wrong ends as one sentence and an exit code, and leaves everything as it was."""
 
+import errno
 import gzip
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -190,6 +192,8 @@ def test_unreachable_scheduler(corpus: Path, tmp_path: Path, novelty: Novelty) -
     result = novelty("score", corpus, "-o", tmp_path / "run.zarr", "--scheduler", "nowhere")
     assert result.exit_code == 3
     assert result.stderr.startswith("Error: Can't reach a Dask scheduler at 'nowhere'")
+    # There is no run that could go on.
+    assert "novelty resume" not in result.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -224,6 +228,72 @@ def test_errors_raised_on_purpose(error: Exception, code: int) -> None:
 def test_a_stop_says_whether_the_command_goes_on(error: BaseException, code: int) -> None:
     assert verdict(error, "run.zarr") == ("Stopped; `novelty resume run.zarr` goes on.", code)
     assert verdict(error) == ("Stopped; nothing was stored.", code)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError(errno.EIO, "Input/output error", "/a/b"), "Input/output error at '/a/b'"),
+        (OSError(errno.EIO, "It failed", "b.partial", None, "b"), "It failed at 'b'"),
+        (OSError(errno.EIO, "It failed", "s3://u:pw@host/x?sig=1"), "It failed at 's3://***@host/x?sig=***'"),
+    ],
+)
+def test_errors_of_the_system(error: OSError, said: str) -> None:
+    assert verdict(error) == (f"Error: {said}; when that is mended repeat the command.", 3)
+    assert verdict(error, "run.zarr") == (
+        f"Error: {said}; when that is mended `novelty resume run.zarr` goes on.",
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "call"),
+    [("owners/", "replace"), ("owners/", "link"), ("zarr.json", "replace"), ("commits/", "link")],
+)
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (
+            errno.EIO,
+            3,
+            r"Error: Input/output error at '.*'; when that is mended `novelty resume .*` goes on\.",
+        ),
+        (errno.EMFILE, 3, r"Error: Too many open files at '.*'; when that is mended `novelty resume .*"),
+        (errno.ENOSPC, 2, r"Error: The disk of '.*' is full: .* so free some space and go on\."),
+        (errno.EDQUOT, 2, r"Error: The disk of '.*' is full: .* so free some space and go on\."),
+        (errno.EROFS, 2, r"Error: Can't write in '.*': Read-only file system; make it writable, or .*"),
+        (errno.EACCES, 2, r"Error: Can't write in '.*': Permission denied; make it writable, or .*"),
+    ],
+)
+def test_a_disk_that_fails_the_client(
+    corpus: Path,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    novelty: Novelty,
+    key: str,
+    call: str,
+    number: int,
+    code: int,
+    said: str,
+) -> None:
+    """A sentence and an exit code, and then the same command goes on."""
+    out = tmp_path / "run.zarr"
+    original = getattr(os, call)
+
+    def failing(source: Path, target: Path) -> None:
+        if key in str(target):
+            raise OSError(number, os.strerror(number), str(source), None, str(target))
+        original(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, failing)
+        result = novelty("score", corpus, "-o", out, "--quiet")
+    assert result.exit_code == code
+    assert re.fullmatch(said, result.stderr.strip())
+    assert novelty("score", corpus, "-o", out, "--quiet").exit_code == 0
+    assert novelty("top", out).stdout == novelty("top", run).stdout
 
 
 def test_other_faults_are_a_sentence_too() -> None:

@@ -170,3 +170,33 @@ def test_both_names_of_the_command(tmp_path: Path, command: list[str]) -> None:
     )
     assert result.returncode == 2
     assert result.stderr == f"Error: Nothing matches '{tmp_path / 'missing'}'; check the path.\n"
+
+
+def test_a_standard_output_that_is_full(run: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [*COMMAND, "top", run], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert result.returncode == 3
+    assert result.stderr == "Error: No space left on device; when that is mended repeat the command.\n"
+
+
+@pytest.mark.parametrize("source", ["corpus", "-"])
+def test_files_that_may_not_grow(
+    corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, source: str
+) -> None:
+    """Also the copy of standard input, of which nothing stays if it can't be kept."""
+    out = tmp_path / "run.zarr"
+    command = [*COMMAND, "score", corpus if source == "corpus" else "-", "-o", out, "--quiet"]
+    small = 'ulimit -f 4; exec "$@" < "$0"'
+    result = subprocess.run(
+        ["sh", "-c", small, corpus, *command], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    if source == "-":
+        assert result.stderr == "Error: Can't copy standard input into the run: File too large.\n"
+        assert not out.exists()
+    else:
+        assert re.fullmatch(r"Error: The disk of '.*' is full: [\d,]+ bytes are needed .*\n", result.stderr)
+        assert novelty("resume", out, "--quiet").exit_code == 0
+        assert novelty("top", out).stdout == novelty("top", run).stdout

@@ -47,7 +47,7 @@ def test_verify_says_that_a_run_is_whole(run: Path, novelty: Novelty) -> None:
     assert result.stdout == "5 tasks read, 0 damages found.\n"
     result = novelty("verify", run, "--recompute", 3)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "5 tasks read, 1 tiles computed again, 0 damages found.\n"
+    assert result.stdout == "5 tasks read, 1 blocks computed again, 0 damages found.\n"
 
 
 def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, novelty: Novelty) -> None:

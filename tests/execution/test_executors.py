@@ -17,7 +17,7 @@ import pytest
 from distributed import Client, LocalCluster, get_worker
 
 from novelty_dask.errors import ClusterError, InputError
-from novelty_dask.execution import dask_executor, window
+from novelty_dask.execution import dask_executor, scheduler
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import ATTEMPTS, Executor, Outcome, SerialExecutor
 from novelty_dask.execution.tasks import Job
@@ -227,39 +227,76 @@ def die(job: Job) -> int:
     return 0
 
 
-@contextmanager
-def one_worker(folder: Path) -> Iterator[Client]:
+def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many workers die in it as the scheduler allows, and one, and one when it is alone."""
+    (tmp_path / "tried").mkdir()
+    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(
             n_workers=1,
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",
-            local_directory=folder,
+            local_directory=tmp_path,
             silence_logs="CRITICAL",
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield client
-
-
-def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(tmp_path: Path) -> None:
-    (tmp_path / "tried").mkdir()
-    with one_worker(tmp_path) as client:
         executor = DaskExecutor(client, "token")
         outcomes = list(executor.map("stage", die, jobs([tmp_path / "tried"] * 6)))
     assert sorted(outcome.item for outcome in outcomes if outcome.error is None) == list("01245")
     [given_up] = [outcome for outcome in outcomes if outcome.error]
     assert given_up.item == "3"
     assert isinstance(given_up.error, ClusterError)
-    assert str(given_up.error).startswith("2 workers died in it, most likely for lack of memory")
-    # Two workers with the others in flight, and two alone.
-    assert len((tmp_path / "tried" / "3").read_text().split()) == 4
+    assert str(given_up.error) == (
+        "3 workers died in it, most likely for lack of memory; lower --block-rows or raise --memory-limit"
+    )
+    assert len((tmp_path / "tried" / "3").read_text().split()) == 3
+
+
+def die_once(number: int, folder: Path) -> int:
+    with (folder / "tried").open("a") as file:
+        file.write("tried\n")
+    if len((folder / "tried").read_text().split()) == 1:
+        os._exit(1)
+    return number
+
+
+def die_in_frame(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    if len(frame):  # None are computed to see what comes out.
+        die_once(0, folder)
+    return frame
+
+
+def test_partitions_in_which_workers_died_are_computed_once_more(tmp_path: Path) -> None:
+    """Those of a bag, and those of a frame that is shuffled."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            local_directory=tmp_path,
+            silence_logs="CRITICAL",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        executor = DaskExecutor(client, "token")
+        bag = db.from_sequence(range(3), partition_size=1).map(die_once, folder=tmp_path)
+        assert sorted(executor.compute(bag)) == [[0], [1], [2]]
+        (tmp_path / "tried").unlink()
+        frame = dd.from_pandas(pd.DataFrame({"key": list("dbacbd"), "value": range(6)}), npartitions=3)
+        dying = frame.map_partitions(die_in_frame, folder=tmp_path, meta=frame._meta)
+        moved = dying.set_index("key", divisions=["a", "c", "e"])
+        parts = sorted(sorted(part.value) for part in executor.compute(moved))
+        assert parts == [[0, 3, 5], [1, 2, 4]]
 
 
 def test_a_wait_without_workers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "WATCH_SECONDS", 0.2)
-    monkeypatch.setattr(window, "WORKERLESS_SECONDS", 1.0)
+    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(scheduler, "WORKERLESS_SECONDS", 1.0)
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
@@ -290,7 +327,7 @@ def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def scheduler() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def elsewhere() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A scheduler elsewhere, with one worker, and its address."""
     quiet = ["--host", "127.0.0.1", "--no-dashboard"]
     with process("distributed.cli.dask_scheduler", "--port", "0", *quiet) as started:
@@ -330,9 +367,9 @@ def lose_before_map(executor: DaskExecutor, kill: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("lose", [lose_in_map, lose_in_compute, lose_before_usage, lose_before_map])
 def test_a_lost_scheduler_ends_the_wait(
-    scheduler: tuple[subprocess.Popen[str], str], lose: Callable[..., None]
+    elsewhere: tuple[subprocess.Popen[str], str], lose: Callable[..., None]
 ) -> None:
-    process, address = scheduler
+    process, address = elsewhere
 
     def kill() -> None:
         process.kill()

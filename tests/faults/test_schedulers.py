@@ -1,17 +1,22 @@
-"""A scheduler that is killed, one without workers, and workers that are not fit for a run."""
+"""A scheduler that is killed or frozen, one without workers, and workers that are not fit for a run."""
 
 import re
 import shutil
+import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import novelty_dask
 from novelty_dask.errors import ClusterError
-from novelty_dask.execution import clusters, window
+from novelty_dask.events import Silence
+from novelty_dask.execution import clusters, scheduler
+from novelty_dask.execution.clusters import connect
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Measured
 from tests.faults.harness import (
@@ -75,6 +80,126 @@ def test_a_killed_scheduler_ends_the_command(
     measured("seconds", round(seconds, 1))
 
 
+@contextmanager
+def frozen(cluster: Cluster) -> Iterator[Callable[[], None]]:
+    """Call to stop the scheduler of a cluster, until the block ends."""
+    try:
+        yield lambda: kill(cluster.scheduler.pid, signal.SIGSTOP)
+    finally:
+        kill(cluster.scheduler.pid, signal.SIGCONT)
+
+
+def test_a_frozen_scheduler_ends_the_command(
+    cluster: Cluster,
+    record: Record,
+    corpus: Path,
+    undisturbed: Content,
+    tmp_path: Path,
+    measured: Measured,
+) -> None:
+    """By itself, and soon when it is stopped; the thawed cluster goes on."""
+    out = tmp_path / "run.zarr"
+    cluster.record.ask(compare=["sleep", 0.1])
+    command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
+
+    def freeze_and(stop: Callable[[int], None]) -> tuple[int, str, float]:
+        """Freeze the scheduler while tiles run; exit code, last line, and how long it took."""
+        cluster.scale(1)
+        mark = cluster.record.mark()
+        with frozen(cluster) as freeze, started(*command, env=record.environment) as process:
+            wait_until(lambda: cluster.record.attempts("compare ", mark).total() > 5, process=process)
+            freeze()
+            began = time.monotonic()
+            stop(process.pid)
+            _, stderr = process.communicate(timeout=60)
+        assert "Traceback" not in stderr
+        assert not novelty_dask.verify(out).damages
+        return process.returncode, stderr.splitlines()[-1], time.monotonic() - began
+
+    code, last, seconds = freeze_and(lambda _pid: None)
+    measured("seconds", round(seconds, 1))
+    assert (code, last) == (
+        3,
+        "Error: The Dask scheduler has not answered for 30 s, so it is frozen or cut off; restart it and go "
+        f"on. `novelty resume {out}` goes on.",
+    )
+    done, mark = commits(out), cluster.record.mark()
+    code, last, seconds = freeze_and(lambda pid: kill(pid, signal.SIGINT))
+    measured("seconds after SIGINT", round(seconds, 1))
+    assert (code, last) == (130, f"Stopped; `novelty resume {out}` goes on.")
+    assert seconds < 10
+    cluster.record.ask()
+    cluster.scale(1)
+    novelty_dask.resume(out, scheduler=cluster.address)
+    assert not done & set(cluster.record.attempts(since=mark))
+    assert content(out) == undisturbed
+
+
+class Freezing(Silence):
+    """Freezes a scheduler when a stage begins, or when the first task of it is done."""
+
+    def __init__(self, when: tuple[str, str], freeze: Callable[[], None]) -> None:
+        self.when = when
+        self.freeze = freeze
+
+    def stage_started(self, stage: str, _total: int | None, _done: int = 0) -> None:
+        if self.when == (stage, "begins"):
+            self.freeze()
+
+    def stage_advanced(self, stage: str) -> None:
+        if self.when == (stage, "advances"):
+            self.freeze()
+
+
+FREEZES = [("ingest", "begins"), ("ingest", "advances"), ("sort", "advances"), ("weigh", "begins")]
+
+
+def test_a_scheduler_may_freeze_at_any_time(
+    cluster: Cluster,
+    corpus: Path,
+    undisturbed: Content,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between stages, when workers are asked; in a collection, in a shuffle, in the tasks of a stage."""
+    cluster.record.ask(ingest=["sleep", 0.2], sort=["sleep", 0.2])
+    out = tmp_path / "run.zarr"
+    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
+    monkeypatch.setattr(scheduler, "ANSWER_SECONDS", 3)
+    for when in FREEZES:
+        cluster.scale(1)
+        began = time.monotonic()
+        with frozen(cluster) as freeze:
+            listener = Freezing(when, freeze)
+            with pytest.raises(ClusterError, match=r"^The Dask scheduler has not answered for 3 s, so"):
+                novelty_dask.score(
+                    corpus, out, scheduler=cluster.address, listener=listener, **SETTINGS, **WORK
+                )
+        assert time.monotonic() - began < 30
+        assert not novelty_dask.verify(out).damages
+    cluster.record.ask()
+    cluster.scale(1)
+    novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
+    assert content(out) == undisturbed
+
+
+def test_a_scheduler_that_is_frozen_from_the_start_is_told(
+    cluster: Cluster, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a client connects, and after."""
+    cluster.scale(0)
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(scheduler, "ANSWER_SECONDS", 2)
+    out = tmp_path / "run.zarr"
+    with connect(cluster.address) as client, frozen(cluster) as freeze:
+        freeze()
+        with pytest.raises(ClusterError, match=r"^Can't reach a Dask scheduler at "):
+            novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
+        assert not out.exists()
+        with pytest.raises(ClusterError, match=r"^The Dask scheduler has not answered for 2 s, so"):
+            novelty_dask.score(corpus, out, client=client, **SETTINGS, **WORK)
+
+
 def test_no_worker_at_all_is_told(
     cluster: Cluster, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,8 +219,8 @@ def test_no_worker_any_more_is_told(
     cluster.scale(1)
     out = tmp_path / "run.zarr"
     cluster.record.ask(compare=["sleep", 0.1])
-    monkeypatch.setattr(window, "WORKERLESS_SECONDS", 3)
-    monkeypatch.setattr(window, "WATCH_SECONDS", 0.5)
+    monkeypatch.setattr(scheduler, "WORKERLESS_SECONDS", 3)
+    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(novelty_dask.score, corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
         wait_until(lambda: any(task.startswith("compare") for task in commits(out)))

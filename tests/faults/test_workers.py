@@ -180,8 +180,9 @@ def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     assert "task 9-2 of compare" in result.stderr
     attempts = record.attempts("compare", start)
     measured("attempts", [attempts["compare 5-3"], attempts["compare 9-2"], attempts.total()])
-    assert 2 <= attempts["compare 5-3"] <= 4
-    assert 2 <= attempts["compare 9-2"] <= 4
+    # Two workers with others in flight, as this cluster has it, and one alone.
+    assert 2 <= attempts["compare 5-3"] <= 3
+    assert 2 <= attempts["compare 9-2"] <= 3
     assert attempts.total() - attempts["compare 5-3"] - attempts["compare 9-2"] <= TILES + 8
     status = novelty_dask.status(out)
     assert status.state == "partial"
