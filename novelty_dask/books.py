@@ -2,15 +2,36 @@
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
+from novelty_dask.errors import NoveltyError
 from novelty_dask.events import Listener
 from novelty_dask.execution.executors import Executor
-from novelty_dask.execution.usage import Usage
-from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
+from novelty_dask.execution.usage import core_seconds
+from novelty_dask.planning.memory import worker_bytes
+from novelty_dask.storage.owners import check_epoch
 from novelty_dask.storage.runs import StoredRun
+from novelty_dask.storage.tally import joined, sums
+
+
+class Progress(NamedTuple):
+    """Tasks of a stage, all and those that were done before, and what these took.
+
+    Parameters
+    ----------
+    total : int or None
+        None where it is not known.
+    done : int
+        Tasks that need not be done any more.
+    took : callable
+        Gives what their commits say, when the others are done, as to read many takes a while.
+    """
+
+    total: int | None
+    done: int = 0
+    took: Callable[[], dict[str, float]] = dict
 
 
 class Books:
@@ -20,6 +41,8 @@ class Books:
     ----------
     run : StoredRun
         Its manifest is kept up to date, in memory and on disk.
+    epoch : int
+        Of the run's owner.
     executor : Executor
         Tells what the processes use.
     listener : Listener
@@ -28,9 +51,12 @@ class Books:
         Tasks that a worker runs at once.
     """
 
-    def __init__(self, run: StoredRun, executor: Executor, listener: Listener, threads: int) -> None:
+    def __init__(
+        self, run: StoredRun, epoch: int, executor: Executor, listener: Listener, threads: int
+    ) -> None:
         self.run = run
         self.manifest = run.manifest
+        self.epoch = epoch
         self.executor = executor
         self.listener = listener
         self.threads = threads
@@ -39,52 +65,65 @@ class Books:
         """Let the manifest say that the run is not complete, if some items are needed."""
         if any(needed.values()):
             self.manifest.failures = []
-            self.manifest.stages = {
-                name: figures for name, figures in self.manifest.stages.items() if not needed.get(name)
-            }
-            self.run.save()
+            for name in [name for name in self.manifest.stages if needed.get(name)]:
+                self.reopen(name)
+            self.save()
 
-    def follow(
-        self, stage: str, results: Generator[Any, None, Any], total: int | None, done: int = 0
-    ) -> None:
+    def reopen(self, stage: str) -> None:
+        """Let a complete stage be one of which something is to be done again."""
+        if stage in self.manifest.stages:
+            self.manifest.earlier[stage] = self.manifest.stages.pop(stage)
+
+    def save(self) -> None:
+        """Store the manifest, unless a newer client has taken over that may have written another.
+
+        Raises
+        ------
+        StoreError
+            It has.
+        """
+        check_epoch(self.run.objects, self.epoch)
+        self.run.save()
+
+    def follow(self, stage: str, results: Generator[Any, None, Any], progress: Progress) -> None:
         """Let the results of a stage's tasks come in; then write down what it took."""
-        self.listener.stage_started(stage, total, done)
+        self.reopen(stage)
+        self.listener.stage_started(stage, progress.total, progress.done)
         began, used = time.monotonic(), self.executor.usage(forget_peak=True)
-        collected = []
+        n_tasks, figures = progress.done, Counter[str]()
         with closing(results):
             for result in results:
-                collected.append(result)
+                n_tasks += 1
+                figures.update(sums(result))
                 self.listener.stage_advanced(stage)
-        seconds = time.monotonic() - began
-        # There is no plan before the rows are counted, nor need of one: text is read in tables of one size.
-        task = self.manifest.memory.get(stage, TEXT_BYTES)
-        projected = worker_bytes({stage: task}, self.threads)[stage]
-        measured = {"tasks": len(collected), "seconds": round(seconds, 3), "projected_bytes": projected}
-        self.manifest.stages[stage] = {
-            **measured,
-            **_usage(used, self.executor.usage()),
-            **_sums(collected),
+        seconds, now = time.monotonic() - began, self.executor.usage()
+        took = {
+            "seconds": seconds,
+            "core_seconds": core_seconds(used, now),
+            "peak_bytes": max(each.peak_bytes for each in now),
         }
-        self.run.save()
+        # Of what is done again, commits may have been removed.
+        before = {**progress.took(), **self.manifest.earlier.pop(stage, {})}
+        self._enter(stage, n_tasks, joined(before, {**figures, **took}))
         self.listener.stage_finished(stage, seconds)
+
+    def _enter(self, stage: str, n_tasks: int, took: dict[str, float]) -> None:
+        """Write down that a stage is complete, and what it took."""
+        projected = worker_bytes({stage: self.manifest.memory[stage]}, self.threads)[stage]
+        rounded = {name: round(took[name], 3) for name in ("seconds", "core_seconds")}
+        self.manifest.stages[stage] = {**took, **rounded, "tasks": n_tasks, "projected_bytes": projected}
+        self.save()
 
     def give_up(self, stage: str, item: str, reason: str) -> None:
         """Write down that a task is given up."""
         self.manifest.failures.append({"stage": stage, "item": item, "reason": reason})
-        self.run.save()
+        self.save()
         self.listener.note(f"Given up: task {item} of {stage}; {reason}.")
 
 
-def _usage(before: Sequence[Usage], after: Sequence[Usage]) -> dict[str, float]:
-    """Core seconds of a stage, and the peak memory of its largest process."""
-    core_seconds = sum(used.cpu_seconds for used in after) - sum(used.cpu_seconds for used in before)
-    return {"core_seconds": round(core_seconds, 3), "peak_bytes": max(used.peak_bytes for used in after)}
-
-
-def _sums(results: Iterable[object]) -> dict[str, float]:
-    """The figures that tasks returned, added up."""
-    sums: Counter[str] = Counter()
-    for result in results:
-        numbers = result.items() if isinstance(result, dict) else ()
-        sums.update({name: value for name, value in numbers if isinstance(value, int | float)})
-    return dict(sums)
+def reason_of(error: Exception) -> str:
+    """Why a task was given up, without what it may have said of the data."""
+    if isinstance(error, NoveltyError):
+        return str(error)
+    said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    return f"it raised {type(error).__name__}{said}"

@@ -1,13 +1,15 @@
 """The stages that follow the sorting, as data: tasks, what each needs, and what they make superfluous."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from novelty_dask.execution import compare, vectorize
 from novelty_dask.execution.tasks import Job, Work
 from novelty_dask.planning.needs import StageItems
 from novelty_dask.planning.tiles import Tile, TilePlan
+from novelty_dask.storage.commits import TaskId
 from novelty_dask.storage.layout import WHOLE, tile_item
 from novelty_dask.storage.tables import Table
 
@@ -98,6 +100,41 @@ def lasting(stages: Sequence[Stage]) -> list[Stage]:
     """The stages of which the results are kept."""
     removed = {name for stage in stages for name in stage.removes}
     return [stage for stage in stages if stage.name not in removed]
+
+
+class Schedule(NamedTuple):
+    """In which order the tasks of a stage can be done.
+
+    Parameters
+    ----------
+    ready : deque of Job
+        What can be begun at once.
+    unlocked : dict
+        By item, the jobs that can be begun when it is done.
+    hopeless : list of (Job, TaskId)
+        What can't be done, and the first task that it lacks.
+    """
+
+    ready: deque[Job]
+    unlocked: dict[str, list[Job]]
+    hopeless: list[tuple[Job, TaskId]]
+
+
+def schedule(stage: Stage, needed: Container[str], given_up: set[TaskId]) -> Schedule:
+    """Put the needed jobs of a stage in order, of which some need others of the same stage."""
+    made = Schedule(deque(), {}, [])
+    for job in stage.jobs:
+        if job.item not in needed:
+            continue
+        inputs = [TaskId(*each) for each in stage.inputs(job.item)]
+        own = [task.item for task in inputs if task.stage == stage.name and task.item in needed]
+        if lacking := given_up.intersection(inputs):
+            made.hopeless.append((job, min(lacking)))
+        elif own:
+            made.unlocked.setdefault(own[0], []).append(job)
+        else:
+            made.ready.append(job)
+    return made
 
 
 def _tile_inputs(item: str) -> list[tuple[str, str]]:

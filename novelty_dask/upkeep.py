@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from novelty_dask.errors import DamageError
-from novelty_dask.execution.recompute import recompute
+from novelty_dask.execution.recompute import recompute_block, recompute_columns
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.stages import lasting, make_stages
-from novelty_dask.storage.audit import find_damage, leftovers, take_stock, tasks
+from novelty_dask.storage.audit import find_damage, leftovers, list_done, tasks
 from novelty_dask.storage.checked import find_array
 from novelty_dask.storage.commits import TaskId
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.owners import claim, holder
-from novelty_dask.storage.runs import StoredRun, open_complete, open_stored
+from novelty_dask.storage.runs import StoredRun, check_version, open_complete, open_stored
 
 AnyPath = str | PathLike[str]
 
@@ -57,7 +57,7 @@ class Verification:
     damages : list of DamageError
         What is missing, or not as it was written.
     recomputed : int
-        Tiles that were computed again.
+        Blocks of rows that were computed again.
     """
 
     tasks: int
@@ -101,42 +101,56 @@ def _stages(stored: StoredRun) -> Iterator[tuple[str, tuple[int, int | None]]]:
             tasks_done = int(manifest.stages[name]["tasks"])
             yield name, (tasks_done, tasks_done)
         elif not manifest.plan:
-            yield name, (len(take_stock(stored, name).done), None)
+            yield name, (len(list_done(stored, name)), None)
     if not manifest.plan:
         return
     for stage in make_stages(TilePlan(**manifest.plan)):
         total = len(stage.jobs)
-        done = total if manifest.is_complete else len(take_stock(stored, stage.name).done)
-        yield stage.name, (done, total)
+        yield stage.name, (total if manifest.is_complete else len(list_done(stored, stage.name)), total)
 
 
-def verify(run: AnyPath, *, recompute_tiles: int = 0, seed: int | None = None) -> Verification:
+def verify(run: AnyPath, *, recompute_blocks: int = 0, seed: int | None = None) -> Verification:
     """Read every byte of a run, and compare it with what was written.
 
     Parameters
     ----------
     run : str or path
         A run, complete or not.
-    recompute_tiles : int
-        So many random tiles of a complete run are also computed again, and compared with its neighbors.
+    recompute_blocks : int
+        So many random blocks of rows of a complete run are also computed again from their URLs: weights,
+        neighbors among all rows, and novelty; and before them weight and order of the columns.
     seed : int, optional
-        Chooses the same tiles again.
+        Chooses the same blocks again.
 
     Raises
     ------
     StoreError
-        There is no run, or tiles are to be recomputed of one that is not complete.
+        There is no run, or one is to be computed again that is not complete or of another version.
     """
-    stored = open_complete(fspath(run)) if recompute_tiles else open_stored(fspath(run))
-    damages = [*find_damage(stored), *_missing(stored)]
-    n_tasks = sum(1 for _ in tasks(stored))
-    if not recompute_tiles or damages:
-        return Verification(n_tasks, damages, 0)
-    plan = TilePlan(**stored.manifest.plan)
-    tiles = [*plan.first_tiles(), *plan.later_tiles()]
-    chosen = np.random.default_rng(seed).permutation(len(tiles))[:recompute_tiles]
-    found = [damage for number in chosen for damage in recompute(stored, tiles[number])]
-    return Verification(n_tasks, found, len(chosen))
+    if not recompute_blocks:
+        return _verification(open_stored(fspath(run)))
+    stored = open_complete(fspath(run))
+    check_version(stored)
+    found = _verification(stored)
+    if found.damages:
+        return found
+    blocks = _computable_blocks(stored)
+    chosen = np.random.default_rng(seed).permutation(blocks)[:recompute_blocks]
+    damages = [*recompute_columns(stored)] or [
+        damage for block in chosen for damage in recompute_block(stored, int(block))
+    ]
+    return Verification(found.tasks, damages, len(chosen))
+
+
+def _verification(stored: StoredRun) -> Verification:
+    """What is missing of a run, or not as it was written."""
+    return Verification(sum(1 for _ in tasks(stored)), [*find_damage(stored), *_missing(stored)], 0)
+
+
+def _computable_blocks(stored: StoredRun) -> list[int]:
+    """The blocks of which the neighbors were not given up."""
+    plan, absent = TilePlan(**stored.manifest.plan), set(stored.manifest.absent)
+    return [block for block in range(plan.n_blocks) if TaskId("merge", str(block)) not in absent]
 
 
 def _missing(stored: StoredRun) -> Iterator[DamageError]:

@@ -143,6 +143,18 @@ def test_all_seconds_of_all_workers_are_accounted_for(tmp_path: Path) -> None:
     assert entry["largest_peak_bytes"] > 10**8
 
 
+def test_a_run_of_many_tiles_is_planned_half_done_and_done(tmp_path: Path) -> None:
+    output = tmp_path / "planning.json"
+    arguments = ["--tiles", "200", "--repeats", "1", "--output", str(output)]
+    done = CliRunner().invoke(load("planning").main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    found = json.loads(output.read_text(encoding="utf-8"))
+    assert [(entry["call"], entry["done"]) for entry in found] == [
+        (call, done) for done in (100, 200) for call in ("resume", "status")
+    ]
+    assert all(0 < entry["cpu_seconds"] < 60 for entry in found)
+
+
 def test_results_of_another_machine_are_not_mixed(tmp_path: Path) -> None:
     results = load("results")
     output = tmp_path / "results.json"

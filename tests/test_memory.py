@@ -1,8 +1,10 @@
 """Memory is a contract: what a stage takes is at most what was projected, and at least half of it."""
 
 import lzma
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +14,13 @@ import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import BudgetError
 from novelty_dask.events import Silence
+from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
+from novelty_dask.storage.decompress import BUFFER_BYTES, DICTIONARY_BYTES
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 STAGES = {"ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"}
 
@@ -54,6 +63,39 @@ def test_stages_keep_to_what_was_projected_on_real_rows(
 def test_stages_keep_to_what_was_projected(tmp_path: Path) -> None:
     source = write(tmp_path / "urls.txt", make_urls(20_000)[0])
     assert_kept(score(source, tmp_path / "run.zarr"), but_text=True)
+
+
+def zstd_long(text: bytes) -> bytes:
+    """As ``zstd --long=27`` packs."""
+    parameter = zstd.CompressionParameter
+    options = {
+        parameter.compression_level: 1,
+        parameter.window_log: 27,
+        parameter.enable_long_distance_matching: 1,
+    }
+    packer = zstd.ZstdCompressor(options=options)
+    return packer.compress(text) + packer.flush()
+
+
+def xz_best(text: bytes) -> bytes:
+    """With the dictionary of ``xz -9``."""
+    return lzma.compress(text, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**26}])
+
+
+@pytest.mark.parametrize(("name", "pack"), [("urls.zst", zstd_long), ("urls.xz", xz_best)])
+def test_the_window_of_a_decompressor_is_projected(
+    tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """150 MB of text, so that the window is filled: few long lines, over and over."""
+    lines = [f"http://{i}.example/{random.Random(i).randbytes(500).hex()}\n" for i in range(2_000)]
+    (tmp_path / name).write_bytes(pack("".join(lines).encode() * 75))
+    run = score(tmp_path / name, tmp_path / "run.zarr")
+    assert run.manifest.counts["lines"] == 150_000
+    ingest = run.manifest.stages["ingest"]
+    assert ingest["peak_bytes"] <= ingest["projected_bytes"] <= 2 * ingest["peak_bytes"]
+    plain = worker_bytes({"ingest": TEXT_BYTES}, 1)["ingest"]
+    assert ingest["projected_bytes"] == plain + DICTIONARY_BYTES + BUFFER_BYTES
+    assert run.manifest.memory["ingest"] == novelty_dask.plan(tmp_path / name).stage_bytes["ingest"]
 
 
 def test_tight_memory_gives_small_blocks_and_the_same_scores(tmp_path: Path) -> None:

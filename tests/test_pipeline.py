@@ -6,7 +6,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from novelty_dask.execution import compare, vectorize
 from novelty_dask.planning import tiles
 from novelty_dask.planning.needs import needed_items
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.stages import make_stages
-from novelty_dask.storage.audit import take_stock
-from novelty_dask.storage.commits import Commit, Draft, TaskId, _encode, stamp
+from novelty_dask.stages import make_stages, schedule
+from novelty_dask.storage.audit import list_done, tally
+from novelty_dask.storage.commits import Commit, Draft, TaskId, _encode
 from novelty_dask.storage.runs import StoredRun, open_stored
 from tests.storage.storing import make_run
 from tests.test_api import Recorder, snapshot, stop_at
@@ -207,6 +206,67 @@ def test_a_store_that_damages_what_it_is_given_is_given_up(
     assert len(writes) == 3
 
 
+@pytest.mark.parametrize("name", ["rows/count", "weights/indptr", "columns/idf"])
+def test_what_is_lost_of_a_stopped_run_is_made_again_though_nothing_reads_it_any_more(
+    made: Path, tmp_path: Path, expected: dict[str, list[Any]], name: str
+) -> None:
+    """Of a complete stage commits are believed, and looked at before the last stage."""
+    out = tmp_path / "run.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(made / "urls.txt", out, listener=stop_at("compare", 24), block_rows=BLOCK_ROWS)
+    a_chunk(out, name).unlink()
+    listener = Recorder()
+    assert content(novelty_dask.resume(out, listener=listener)) == expected
+    assert any(note.startswith("Damage: ") for note in listener.notes)
+    assert novelty_dask.verify(out).damages == []
+
+
+# What stages took.
+
+
+def test_figures_of_a_stage_that_was_resumed_are_those_of_all_sessions(made: Path, tmp_path: Path) -> None:
+    out, whole = tmp_path / "run.zarr", open_stored(str(made / "run.zarr")).manifest.stages
+    for stage, count in (("vectorize", 2), ("compare", 7), ("compare", 9)):
+        with pytest.raises(KeyboardInterrupt):
+            novelty_dask.score(made / "urls.txt", out, listener=stop_at(stage, count), block_rows=BLOCK_ROWS)
+    before = tally(open_stored(str(out)), "compare", list_done(open_stored(str(out)), "compare"))
+    stages = novelty_dask.resume(out).manifest.stages
+    assert stages.keys() == whole.keys()
+    measured = {"seconds", "core_seconds", "peak_bytes", "projected_bytes", "kernel_seconds"}
+    for name, figures in stages.items():
+        counts = {key: value for key, value in figures.items() if key not in measured}
+        assert counts == {key: value for key, value in whole[name].items() if key not in measured}, name
+    assert stages["compare"]["tasks"] == 25
+    for name in ("seconds", "core_seconds", "kernel_seconds"):
+        assert stages["compare"][name] > before[name] > 0
+    assert stages["compare"]["peak_bytes"] >= before["peak_bytes"] > 10**7
+
+
+def test_figures_of_a_stage_that_is_repaired_are_added_to(out: Path) -> None:
+    before = open_stored(str(out)).manifest.stages
+    a_chunk(out, "novelty").unlink()
+    stored = novelty_dask.resume(out).manifest
+    assert stored.earlier == {}
+    for name in ("compare", "merge"):
+        assert stored.stages[name]["tasks"] == before[name]["tasks"]
+        assert stored.stages[name]["core_seconds"] > before[name]["core_seconds"]
+    assert stored.stages["compare"]["kernel_seconds"] > before["compare"]["kernel_seconds"]
+    assert all(stored.stages[name] == before[name] for name in ("ingest", "vectorize", "columns", "weigh"))
+
+
+def test_a_client_that_was_succeeded_leaves_the_manifest_alone(made: Path, tmp_path: Path) -> None:
+    out, seen = tmp_path / "run.zarr", []
+
+    def succeed(stage: str, count: int) -> None:
+        if (stage, count) == ("weigh", 5):
+            (out / "owners" / "00000002.json").write_bytes((out / "owners" / "00000001.json").read_bytes())
+            seen.append((out / "zarr.json").read_bytes())
+
+    with pytest.raises(OSError, match=r"has taken over from epoch 1; this one stops\.$"):
+        novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS, listener=Recorder(succeed))
+    assert (out / "zarr.json").read_bytes() == seen[0]
+
+
 # Tasks that fail.
 
 
@@ -347,24 +407,21 @@ def test_commits_of_another_run_do_not_count(
 
 def test_the_rest_of_many_tiles_is_planned_in_no_time(tmp_path: Path) -> None:
     """100,000 tiles in 5 seconds of CPU; here a tenth of them, and three times that for slow machines."""
-    plan = TilePlan(n_rows=1_250, block_rows=1, span_blocks=1, group_blocks=157)
+    plan = TilePlan(n_rows=2_500, block_rows=1, span_blocks=2, group_blocks=313)
     run = make_run(tmp_path, plan)
     stages = make_stages(plan)
     tiles_of_plan = next(stage for stage in stages if stage.name == "compare").jobs
     assert len(tiles_of_plan) == 10_000
-    (tmp_path / "run.zarr" / "commits" / "compare").mkdir(parents=True)
-    for name, (span, group) in product(("ids", "similarities"), product(range(1_250), range(8))):
-        chunk = tmp_path / "run.zarr" / "strips" / name / "c" / str(group) / str(span) / "0"
-        chunk.parent.mkdir(parents=True)
-        chunk.write_bytes(b"1")
-    for job in tiles_of_plan[:-100]:
-        span, group = job.argument
-        stamps = {f"strips/{name}/c/{group}/{span}/0": stamp(b"1") for name in ("ids", "similarities")}
-        record = Commit(run.manifest.fingerprint, 1, stamps, {"kernel_seconds": 1.5})
-        (tmp_path / "run.zarr" / TaskId("compare", job.item).key).write_bytes(_encode(record))
+    for stage in stages[:-1]:
+        (tmp_path / "run.zarr" / "commits" / stage.name).mkdir(parents=True)
+        for job in stage.jobs[: 9_900 if stage.name == "compare" else None]:
+            record = _encode(Commit(run.manifest.fingerprint, 1, {}, {"kernel_seconds": 1.5}))
+            (tmp_path / "run.zarr" / TaskId(stage.name, job.item).key).write_bytes(record)
     began = time.process_time()
-    done = {stage.name: take_stock(run, stage.name).done for stage in stages}
+    done = {stage.name: list_done(run, stage.name) for stage in stages}
     needed = needed_items([stage.items for stage in stages], {"merge"}, done)
+    ready, unlocked, hopeless = schedule(stages[-2], set(needed["compare"]), set())
     seconds = time.process_time() - began
-    assert needed["compare"] == [job.item for job in tiles_of_plan[-100:]]
+    assert needed["compare"] == [job.item for job in tiles_of_plan[-100:]] == [job.item for job in ready]
+    assert (unlocked, hopeless) == ({}, [])
     assert seconds < 3 * 5 / 10

@@ -16,11 +16,11 @@ from novelty_dask.errors import StoreError
 from novelty_dask.planning import tiles
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.commits import Commit, TaskId
-from novelty_dask.storage.runs import StoredRun, open_stored
+from novelty_dask.storage.runs import open_stored
 from tests.storage.storing import writable
 from tests.test_api import Recorder, snapshot, stop_at
 from tests.test_exact import content
-from tests.test_pipeline import BLOCK_ROWS, LINES, flip
+from tests.test_pipeline import BLOCK_ROWS, LINES, failing, flip
 
 WHOLE = {"ingest": (1, 1), "sort": (1, 1), "vectorize": (5, 5), "columns": (1, 1), "weigh": (5, 5)}
 
@@ -133,63 +133,133 @@ def test_a_stopped_run_is_verified_as_far_as_it_is(made: Path, tmp_path: Path) -
     found = novelty_dask.verify(out)
     assert (found.tasks, found.damages) == (1 + 5 + 1 + 5 + 7, [])
     with pytest.raises(StoreError, match="is not complete"):
-        novelty_dask.verify(out, recompute_tiles=1)
+        novelty_dask.verify(out, recompute_blocks=1)
     chunk = next(path for path in (out / "strips" / "ids" / "c").rglob("*") if path.is_file())
     flip(chunk)
     [damage] = novelty_dask.verify(out).damages
     assert damage.stage == "compare"
 
 
-def test_tiles_computed_again_agree(out: Path) -> None:
+def test_blocks_computed_again_agree(out: Path) -> None:
     before = snapshot(out)
-    found = novelty_dask.verify(out, recompute_tiles=1_000)
-    assert (found.damages, found.recomputed) == ([], 25)
-    assert novelty_dask.verify(out, recompute_tiles=2, seed=1).recomputed == 2
+    found = novelty_dask.verify(out, recompute_blocks=1_000)
+    assert (found.damages, found.recomputed) == ([], 5)
+    assert novelty_dask.verify(out, recompute_blocks=2, seed=1).recomputed == 2
     assert snapshot(out) == before
 
 
-def forge(run: StoredRun, change: Callable[[Any, Any], None]) -> None:
-    """Alter the neighbors of block 1, with a commit that agrees with what was altered."""
-    task, rows = TaskId("merge", "1"), slice(BLOCK_ROWS, 2 * BLOCK_ROWS)
-    names = ("neighbors/ids", "neighbors/similarities")
-    values = [np.asarray(array(run.group(), name)[rows]) for name in names]
-    change(*values)
+def test_blocks_that_were_given_up_are_not_computed_again(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run.zarr"
+    with monkeypatch.context() as patch:
+        failing(1, 4, patch)
+        novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS)
+    found = novelty_dask.verify(out, recompute_blocks=1_000)
+    assert (found.damages, found.recomputed) == ([], 4)
+
+
+def test_a_run_of_another_version_is_not_computed_again(out: Path) -> None:
+    stored = open_stored(str(out))
+    stored.manifest.novelty_dask_version = "0.0.1"
+    stored.save()
+    with pytest.raises(StoreError, match=r"version is 0\.0\.1 there and .* here"):
+        novelty_dask.verify(out, recompute_blocks=1)
+
+
+def forge(out: Path, task: TaskId, name: str, change: Callable[[Any], None]) -> None:
+    """Alter what a task wrote to an array, with a commit that agrees with what was altered."""
+    run = open_stored(str(out))
+    where = ... if task.item == "all" else int(task.item)
+    if task.item != "all" and run.layout.specs[name].shape[0] == run.manifest.counts["rows"]:
+        where = slice(where * BLOCK_ROWS, (where + 1) * BLOCK_ROWS)
+    elif name in ("weights/indices", "weights/data"):
+        where = (where, slice(int(array(run.group(), "weights/indptr")[where, -1])))
+    values = np.asarray(array(run.group(), name)[where])
+    change(values)
     group, draft = writable(run, *task)
-    for name, value in zip(names, values, strict=True):
-        array(group, name)[rows] = value
+    array(group, name)[where] = values
     commit = run.commits.find(task)
     assert commit is not None
     run.commits.forget(task)
     run.commits.add(task, Commit(*commit[:2], {**commit.objects, **draft.stamps}, commit.figures))
 
 
-def swap(ids: Any, similarities: Any) -> None:
-    row = int(np.argmax(similarities[:, 0] != similarities[:, 1]))
-    ids[row, :2] = ids[row, 1::-1]
+def swap(values: Any) -> None:
+    row = int(np.argmax(values[:, 0] != values[:, 1]))
+    values[row, :2] = values[row, 1::-1]
 
 
-def raise_a_little(ids: Any, similarities: Any) -> None:
-    similarities[5, 0] = np.nextafter(similarities[5, 0], np.float32(2))
+def raise_a_little(values: Any) -> None:
+    where = np.unravel_index(int(np.argmax(np.isfinite(values))), values.shape)
+    values[where] = np.nextafter(values[where], values.dtype.type(2))
 
 
-def leave_out_the_nearest(ids: Any, similarities: Any) -> None:
-    ids[7] = [*ids[7, 1:], -1]
-    similarities[7] = [*similarities[7, 1:], 0]
+def undefine(values: Any) -> None:
+    values[7] = np.nan
 
 
-def take_another(ids: Any, similarities: Any) -> None:
-    ids[9, 3] = next(row for row in range(500) if row not in ids[9] and row != BLOCK_ROWS + 9)
+def leave_out_the_last(values: Any) -> None:
+    values[7, -1] = -1
 
 
-@pytest.mark.parametrize("change", [swap, raise_a_little, leave_out_the_nearest, take_another])
-def test_forged_neighbors_are_found_by_computing_again(out: Path, change: Callable[[Any, Any], None]) -> None:
-    forge(open_stored(str(out)), lambda *values: None)
-    assert novelty_dask.verify(out, recompute_tiles=1_000).damages == []
-    forge(open_stored(str(out)), change)
+def take_another(values: Any) -> None:
+    values[9, 3] = next(row for row in range(500) if row not in values[9] and row != BLOCK_ROWS + 9)
+
+
+def count_one_more(values: Any) -> None:
+    values[int(np.argmax(values > 0))] += 1
+
+
+def order_otherwise(values: Any) -> None:
+    first, second = np.flatnonzero(values >= 0)[:2]
+    values[[first, second]] = values[[second, first]]
+
+
+def make_no_number(values: Any) -> None:
+    values[3] = np.nan
+
+
+def claim_many(values: Any) -> None:
+    values[-1] = 2**41
+
+
+COLUMNS, OF_BLOCK = TaskId("columns", "all"), "1"
+FORGERIES: list[tuple[TaskId, str, Callable[[Any], None]]] = [
+    (TaskId("merge", OF_BLOCK), "novelty", raise_a_little),
+    (TaskId("merge", OF_BLOCK), "novelty", undefine),
+    (TaskId("merge", OF_BLOCK), "neighbors/ids", swap),
+    (TaskId("merge", OF_BLOCK), "neighbors/ids", take_another),
+    (TaskId("merge", OF_BLOCK), "neighbors/ids", leave_out_the_last),
+    (TaskId("merge", OF_BLOCK), "neighbors/similarities", raise_a_little),
+    (TaskId("weigh", OF_BLOCK), "weights/data", raise_a_little),
+    (TaskId("weigh", OF_BLOCK), "weights/data", make_no_number),
+    (TaskId("weigh", OF_BLOCK), "weights/indices", lambda values: values.__setitem__(2, values[2] + 1)),
+    (TaskId("weigh", OF_BLOCK), "weights/indptr", claim_many),
+    (TaskId("weigh", OF_BLOCK), "weights/indptr", lambda values: values.__setitem__(-1, -1)),
+    (TaskId("vectorize", OF_BLOCK), "partial_frequency", count_one_more),
+    (COLUMNS, "columns/document_frequency", count_one_more),
+    (COLUMNS, "columns/idf", raise_a_little),
+    (COLUMNS, "columns/rank", order_otherwise),
+    (COLUMNS, "columns/cuts", count_one_more),
+]
+
+
+@pytest.mark.parametrize(("task", "name", "change"), FORGERIES)
+def test_forged_results_are_found_by_computing_again(
+    out: Path, task: TaskId, name: str, change: Callable[[Any], None]
+) -> None:
+    forge(out, task, name, lambda values: None)
+    assert novelty_dask.verify(out, recompute_blocks=1_000).damages == []
+    forge(out, task, name, change)
     assert novelty_dask.verify(out).damages == []
-    damages = novelty_dask.verify(out, recompute_tiles=1_000).damages
-    assert {(damage.stage, damage.item) for damage in damages} == {("merge", "1")}
-    assert "tells of other neighbors of 1 rows than computed again" in str(damages[0])
+    damages = novelty_dask.verify(out, recompute_blocks=1_000).damages
+    assert any(
+        (damage.stage, damage.item) == task and str(damage).startswith(f"{name!r} of task ")
+        for damage in damages
+    ) or (name == "partial_frequency" and {damage.stage for damage in damages} == {"columns"})
+    if task.stage == "merge":
+        assert len(damages) == 1
 
 
 # Cleaning.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.planning.memory import megabytes
-from novelty_dask.terminal import Column, number, table
+from novelty_dask.terminal import Column, escape, number, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,12 @@ def failure_line(failures: list[dict[str, str]], run: str) -> str:
 
 
 def status_lines(status: "RunStatus") -> Iterator[str]:
-    """How far a run is."""
+    """How far a run is; what a stored run says of itself may be anything."""
+    yield from map(escape, _status_lines(status))
+
+
+def _status_lines(status: "RunStatus") -> Iterator[str]:
+    """The lines as they would be of a run that is known to be harmless."""
     yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
     if "lines" in status.counts:
         yield f"input    {count_line(status.counts)}"

@@ -50,15 +50,15 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
 @main.command()
 @click.argument("run")
 @click.option(
-    "--recompute", type=click.IntRange(min=0), default=0, help="Also compute so many random tiles again."
+    "--recompute", type=click.IntRange(min=0), default=0, help="Also compute so many random blocks again."
 )
 @options.debug
 def verify(run: str, *, recompute: int) -> None:
     """Read every byte of a run, and compare it with what was written."""
-    found = novelty_dask.verify(run, recompute_tiles=recompute)
+    found = novelty_dask.verify(run, recompute_blocks=recompute)
     for damage in found.damages:
         say(f"Damage: {damage}")
-    again = f", {found.recomputed:,} tiles computed again" if recompute else ""
+    again = f", {found.recomputed:,} blocks computed again" if recompute else ""
     emit([f"{found.tasks:,} tasks read{again}, {len(found.damages):,} damages found."])
     if found.damages:
         click.get_current_context().exit(UNWHOLE)

@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from novelty_dask.execution.tasks import Figures, reach
-from novelty_dask.kernels.lines import LineBatch, Reason, Rejected, read_lines, sample_of
+from novelty_dask.execution.usage import measured
+from novelty_dask.kernels.lines import MAX_BYTES, LineBatch, Reason, Rejected, read_lines, sample_of
 from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
 from novelty_dask.storage.commits import Draft, TaskId
 from novelty_dask.storage.runs import WORK_FOLDER
@@ -54,7 +55,7 @@ class PieceRead(NamedTuple):
     @classmethod
     def of(cls, figures: Figures) -> Self:
         """As it is in the figures of a commit."""
-        read = cls(**figures)
+        read = cls(**{name: figures[name] for name in cls._fields})
         tables, rejected = ([Table(*table) for table in part] for part in (read.tables, read.rejected))
         return read._replace(tables=tables, rejected=rejected)
 
@@ -88,14 +89,16 @@ def read_pieces(
 
 def _normalized(batch: LineBatch, form: NormalForm) -> LineBatch:
     """The batch in a normal form; what has none is rejected."""
-    texts = [normalize(text, form) for text in batch.texts]
-    refused = [
-        Rejected(int(number), Reason.NOT_A_URL, sample_of(text.encode()))
-        for number, text, normal in zip(batch.numbers, batch.texts, texts, strict=True)
-        if normal is None
-    ]
-    keep = np.array([text is not None for text in texts], bool)
-    kept = [text for text in texts if text is not None]
+    kept, refused, keep = [], [], np.zeros(len(batch.texts), bool)
+    for place, (number, text) in enumerate(zip(batch.numbers, batch.texts, strict=True)):
+        normal = normalize(text, form)
+        if normal is not None and len(normal) <= MAX_BYTES:
+            kept.append(normal)
+            keep[place] = True
+        else:
+            # What is escaped in a URL makes it longer.
+            reason = Reason.NOT_A_URL if normal is None else Reason.TOO_LONG
+            refused.append(Rejected(int(number), reason, sample_of(text.encode())))
     return LineBatch(batch.numbers[keep], kept, sorted([*batch.rejected, *refused]))
 
 
@@ -108,7 +111,9 @@ def ingest(
         stored.once(
             TaskId("ingest", str(number)),
             epoch,
-            lambda draft, piece=piece, source=source: _ingest_piece(draft, read_batches(piece, source, form)),  # type: ignore[misc]
+            lambda draft, piece=piece, source=source: measured(  # type: ignore[misc]
+                _ingest_piece, draft, read_batches(piece, source, form)
+            ),
         )
         for number, piece, source in numbered
     ]

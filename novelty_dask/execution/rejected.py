@@ -26,6 +26,13 @@ def count_rejected(run: StoredRun, reads: Sequence[PieceRead]) -> dict[str, int]
     return dict(sorted(reasons.items()))
 
 
+def nothing_to_score(rejected: dict[str, int]) -> str:
+    """What to say of sources without a URL."""
+    refused = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+    found = f"all their lines were rejected ({refused})" if refused else "they are empty"
+    return f"There is no URL in the sources: {found}."
+
+
 def store_rejected(run: StoredRun, epoch: int, pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> None:
     """Store rejected lines in the order of the input.
 

@@ -1,15 +1,21 @@
-"""What the processes at work use: CPU seconds and peak memory, stage by stage."""
+"""What the processes at work use: CPU seconds and peak memory, task by task and stage by stage."""
 
 import re
 import resource
 import sys
 import time
+import uuid
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from novelty_dask.storage.tally import TOOK
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_PROCESS = uuid.uuid4().hex[:12]
+"""This process among all that ever work on a run."""
 
 
 class Usage(NamedTuple):
@@ -21,15 +27,42 @@ class Usage(NamedTuple):
         CPU time since it started.
     peak_bytes : int
         Most resident memory since it started, or on Linux since `forget_peak`.
+    process : str
+        Which process it is.
     """
 
     cpu_seconds: float
     peak_bytes: int
+    process: str = ""
 
 
 def usage() -> Usage:
     """What this process has used."""
-    return Usage(time.process_time(), _peak_bytes())
+    return Usage(time.process_time(), _peak_bytes(), _PROCESS)
+
+
+def measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """The figures that some work returns, and what it took."""
+    clock, cpu_seconds = time.time(), time.process_time()
+    figures = work(*arguments)
+    used = usage()
+    took = {
+        "process": used.process,
+        "clock": [clock, time.time()],
+        "cpu": [cpu_seconds, used.cpu_seconds],
+        "peak_bytes": used.peak_bytes,
+    }
+    return {**figures, TOOK: took}
+
+
+def core_seconds(before: Iterable[Usage], after: Iterable[Usage]) -> float:
+    """CPU seconds of processes between two looks at them, of those that are there at the second.
+
+    >>> core_seconds([Usage(5, 0, "a"), Usage(9, 0, "b")], [Usage(6, 0, "a"), Usage(2, 0, "c")])
+    3
+    """
+    known = {used.process: used.cpu_seconds for used in before}
+    return sum(used.cpu_seconds - known.get(used.process, 0) for used in after)
 
 
 def forget_peak() -> Usage:

@@ -27,10 +27,11 @@ TEXT_BYTES = 160 * 10**6
 
 
 class Extent(NamedTuple):
-    """Consecutive rows, and the bytes of their text."""
+    """Consecutive rows, the bytes of their text, and the most that a task holds to decompress it."""
 
     n_rows: int
     n_bytes: int
+    decompressor_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ def task_bytes(budget: Budget, rows: int, text: int, span_blocks: int = 1) -> di
     nonzeros = min(text * budget.ngram_sizes, rows * budget.n_features)
     strip = rows * budget.n_neighbors * 12
     return {
-        "ingest": TEXT_BYTES,
-        "sort": TEXT_BYTES,
+        **reading_bytes(0),
         "vectorize": 4 * text + 300 * rows + 24 * nonzeros + 12 * budget.n_features,
         "columns": 40 * budget.n_features,
         "weigh": 36 * nonzeros + 12 * budget.n_features,
@@ -104,7 +104,18 @@ def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
 def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dict[str, int]:
     """Most bytes that a task of each stage holds under a plan."""
     rows = min(plan.block_rows, plan.n_rows)
-    return task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
+    stages = task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
+    decompressor_bytes = max((extent.decompressor_bytes for extent in extents), default=0)
+    return {**stages, **reading_bytes(decompressor_bytes)}
+
+
+def reading_bytes(decompressor_bytes: int) -> dict[str, int]:
+    """Most bytes that a task holds of the stages before the rows are counted: they need no plan.
+
+    >>> reading_bytes(10**6)
+    {'ingest': 161000000, 'sort': 160000000}
+    """
+    return {"ingest": TEXT_BYTES + decompressor_bytes, "sort": TEXT_BYTES}
 
 
 def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:

@@ -1,43 +1,51 @@
 """What of a run is there, whole and wanted: for going on, for `verify`, and for `clean`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from novelty_dask.errors import DamageError
-from novelty_dask.storage.checked import METADATA
+from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.commits import FOLDER, SUFFIX, TaskId, read_stamped
-from novelty_dask.storage.layout import Layout
+from novelty_dask.storage.objects import METADATA
 from novelty_dask.storage.owners import FOLDER as OWNERS
-from novelty_dask.storage.runs import SPOOLED, WORK_FOLDER, StoredRun
+from novelty_dask.storage.runs import SPOOLED, StoredRun
+from novelty_dask.storage.tally import Tally
 
 
 class Stock(NamedTuple):
-    """Items of a stage that are done, and those whose commit tells of objects that are not there."""
+    """Items of a stage that are done, and those whose commit does not count or tells of what is not there."""
 
     done: set[str]
     broken: set[str]
 
 
+def list_done(run: StoredRun, stage: str) -> set[str]:
+    """Items of a stage that have a commit, which is believed to count; in no time."""
+    return {task.item for task in tasks(run, stage)}
+
+
 def take_stock(run: StoredRun, stage: str) -> Stock:
     """Which items of a stage are done, from commits and the lengths of objects, of which none is read."""
-    sizes = {
-        key: size for folder in _folders(run.layout, stage) for key, size in run.objects.sizes(folder).items()
-    }
-    stock = Stock(set(), set())
-    for item, commit in run.commits.items(stage):
-        whole = all(sizes.get(key) == stamp.length for key, stamp in commit.objects.items())
-        (stock.done if whole else stock.broken).add(item)
+    stock, length = Stock(set(), set()), run.objects.lengths()
+    for task in tasks(run, stage):
+        commit = run.commits.find(task)
+        whole = commit and all(length(key) == stamp.length for key, stamp in commit.objects.items())
+        (stock.done if whole else stock.broken).add(task.item)
     return stock
 
 
-def _folders(layout: Layout, stage: str) -> set[str]:
-    """Where the objects of a stage are."""
-    arrays = {f"{spec.name}/" for spec in layout.of(stage)}
-    return arrays or {WORK_FOLDER}
+def tally(run: StoredRun, stage: str, items: Iterable[str]) -> dict[str, float]:
+    """What some finished tasks took, in the terms of a manifest."""
+    added = Tally()
+    for commit in (run.commits.find(TaskId(stage, item)) for item in items):
+        if commit:
+            added.add(commit.epoch, commit.figures)
+    return added.figures
 
 
 def find_damage(run: StoredRun) -> Iterator[DamageError]:
     """Read every object of every commit; yield what is missing or not as it was written."""
+    layout = run.layout
     for task in tasks(run):
         commit = run.commits.find(task)
         if commit is None:
@@ -45,21 +53,33 @@ def find_damage(run: StoredRun) -> Iterator[DamageError]:
             continue
         for key, expected in commit.objects.items():
             try:
-                read_stamped(run.objects, task, key, expected)
+                check_chunk(layout, task, key, read_stamped(run.objects, task, key, expected))
             except DamageError as error:
                 yield error
 
 
-def tasks(run: StoredRun) -> Iterator[TaskId]:
-    """All tasks that have a commit, readable or not."""
-    for key in sorted(run.objects.sizes(FOLDER)):
-        stage, _, item = key.removeprefix(FOLDER).removesuffix(SUFFIX).partition("/")
-        yield TaskId(stage, item)
+def tasks(run: StoredRun, stage: str = "") -> Iterator[TaskId]:
+    """All tasks, or those of one stage, that have a commit, readable or not."""
+    for key in sorted(run.objects.sizes(f"{FOLDER}{stage}/" if stage else FOLDER)):
+        found, _, item = key.removeprefix(FOLDER).removesuffix(SUFFIX).partition("/")
+        yield TaskId(found, item)
 
 
 def leftovers(run: StoredRun) -> list[str]:
-    """Keys that belong to no commit and are neither metadata, nor commits, owners or input still needed."""
-    committed = {key for task in tasks(run) for key in getattr(run.commits.find(task), "objects", ())}
+    """Keys that belong to no commit and are neither metadata, nor commits, owners or input still needed.
+
+    Raises
+    ------
+    StoreError
+        A commit can't be read, or is of another run, so that nobody knows what it tells of.
+    """
+    committed: set[str] = set()
+    for task in tasks(run):
+        commit = run.commits.find(task)
+        if commit is None:
+            message = f"Can't clean {run.url!r}: {task.key!r} is damaged, or of another run; resume it first."
+            raise StoreError(message)
+        committed |= commit.objects.keys()
     if not run.manifest.has_rows:
         committed.add(SPOOLED)
     return [

@@ -39,9 +39,18 @@ def write_csr(group: zarr.Group, name: str, block: int, X: sp.csr_matrix) -> Non
 
 
 def read_csr(group: zarr.Group, name: str, block: int, shape: tuple[int, int]) -> sp.csr_matrix:
-    """Read one block of a sparse matrix."""
+    """Read one block of a sparse matrix.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
     indptr = _numbers(array(group, f"{name}/indptr")[block, : shape[0] + 1])
     nnz = int(indptr[-1])
+    if not 0 <= nnz <= shape[0] * shape[1]:
+        message = f"Block {block} of {name!r} is said to have {nnz:,} non-zeros."
+        raise ValueError(message)
     indices = _numbers(array(group, f"{name}/indices")[block, :nnz])
     data = _numbers(array(group, f"{name}/data")[block, :nnz])
     if nnz <= np.iinfo(np.int32).max:

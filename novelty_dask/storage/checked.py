@@ -8,12 +8,11 @@ import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.storage.chunks import fault_of
 from novelty_dask.storage.commits import Commits, Draft, Stamp, TaskId, read_stamped
 from novelty_dask.storage.layout import ArraySpec, Layout
-from novelty_dask.storage.objects import Objects
-
-METADATA = "zarr.json"
+from novelty_dask.storage.objects import METADATA, Objects
 
 
 class CheckedStore(Store):
@@ -116,7 +115,9 @@ class CheckedStore(Store):
             return self._read_or_none(key) if key in self.draft.stamps else None
         if task in self.absent:
             return None
-        return read_stamped(self.objects, task, key, self._stamps_of(task, key).get(key))
+        data = read_stamped(self.objects, task, key, self._stamps_of(task, key).get(key))
+        check_chunk(self.layout, task, key, data)
+        return data
 
     def _stamps_of(self, task: TaskId, key: str) -> dict[str, Stamp]:
         """The stamps of what a task wrote, looked up once."""
@@ -147,6 +148,20 @@ class CheckedStore(Store):
             message = f"{key!r} belongs to no array of a run."
             raise StoreError(message)
         return task
+
+
+def check_chunk(layout: Layout, task: TaskId, key: str, data: bytes) -> None:
+    """Refuse to decode a chunk to more, or less, than it should be; what is no chunk is let pass.
+
+    Raises
+    ------
+    DamageError
+        It announces so.
+    """
+    spec = layout.spec(key)
+    fault = fault_of(spec, data) if spec else None
+    if fault:
+        raise DamageError.of(task, key, fault)
 
 
 def _part(data: bytes, part: ByteRequest | None) -> bytes:

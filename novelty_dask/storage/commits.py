@@ -204,6 +204,6 @@ def _decode(data: bytes) -> Commit:
     line, _, checksum = data.partition(b"\n")
     if checksum != b"%08x\n" % stamp(line).checksum:
         raise ValueError
-    values = json.loads(line)
+    values = json.loads(line.decode())
     objects = {key: Stamp(*pair) for key, pair in values.pop("objects").items()}
     return Commit(objects=objects, **values)

@@ -20,6 +20,8 @@ else:
 READ_BYTES = 2**14
 DICTIONARY_BYTES = 2**27
 """Most memory that a member may ask for; ``xz -9`` asks for half of it, ``zstd --long`` for all."""
+BUFFER_BYTES = 2**20
+"""What a decompressor holds at most besides that."""
 EXPANSION = 200
 """Bytes of text for a stored byte beyond which a file is no list of URLs; lists have 3 to 20."""
 FREE_BYTES = 2**23
@@ -66,13 +68,15 @@ class _Gzip:
 
 
 class _Format(NamedTuple):
-    """How a member is read, how it begins, and what may stand between and behind members."""
+    """How a member is read, how it begins, what may stand between and behind members, and what one holds."""
 
     member: Callable[[], Decompressor]
     marks: tuple[bytes, ...]
     padding: bytes = b""
+    held_bytes: int = 0
 
 
+WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: DICTIONARY_BYTES.bit_length() - 1}
 SKIPPABLE = tuple(bytes([first, 0x2A, 0x4D, 0x18]) for first in range(0x50, 0x60))
 """How a frame of zstd begins that holds no text (RFC 8878, section 3.1.2)."""
 
@@ -83,10 +87,15 @@ FORMATS = {
         lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DICTIONARY_BYTES),
         (b"\xfd7zXZ\0",),
         padding=b"\0",
+        held_bytes=DICTIONARY_BYTES + BUFFER_BYTES,
     ),
-    "zstd": _Format(zstd.ZstdDecompressor, (b"\x28\xb5\x2f\xfd", *SKIPPABLE)),
+    "zstd": _Format(
+        lambda: zstd.ZstdDecompressor(options=WINDOW),
+        (b"\x28\xb5\x2f\xfd", *SKIPPABLE),
+        held_bytes=DICTIONARY_BYTES + BUFFER_BYTES,
+    ),
 }
-"""By fsspec's names."""
+"""By fsspec's names.  What gzip and bzip2 hold, 4 MB at most, is little beside the text."""
 
 
 def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[bytes]:
@@ -119,7 +128,7 @@ def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[b
     while True:
         member = form.member()
         while not member.eof:
-            chunk = member.decompress(data, chunk_bytes)
+            chunk = _decompressed(member, data, chunk_bytes)
             data = b"" if chunk or member.eof else stored.read_more()
             if chunk:
                 n_text += len(chunk)
@@ -129,6 +138,19 @@ def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[b
         if not data:
             return
         _check_mark(data, form, "something else follows its compressed data")
+
+
+def _decompressed(member: Decompressor, data: bytes, chunk_bytes: int) -> bytes:
+    """The next bytes of a member; in the user's terms that it asks for too much memory."""
+    try:
+        return member.decompress(data, chunk_bytes)
+    except (lzma.LZMAError, zstd.ZstdError) as error:
+        if "memory" not in str(error).lower():
+            raise
+        message = (
+            f"it takes more than {DICTIONARY_BYTES // 2**20} MiB to decompress it; decompress it yourself"
+        )
+        raise ValueError(message) from None
 
 
 class _Counted:

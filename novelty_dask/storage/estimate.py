@@ -1,4 +1,4 @@
-"""How many lines some sources hold, judged by the beginning of each."""
+"""How many lines some sources hold, judged by the beginning of each, and what it takes to read them."""
 
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import fsspec
 
-from novelty_dask.storage.decompress import DAMAGED, decompress
+from novelty_dask.storage.decompress import DAMAGED, FORMATS, decompress
 from novelty_dask.storage.faults import told
 from novelty_dask.storage.sources import STDIN, Source
 
@@ -26,20 +26,35 @@ class Estimate(NamedTuple):
     n_text: float
 
 
-def estimate_lines(sources: Sequence[Source]) -> tuple[int, int]:
-    """About how many lines, and bytes of text, some sources hold.
+def estimate_lines(sources: Sequence[Source]) -> tuple[int, int, int]:
+    """About how many lines, and bytes of text, some sources hold, and bytes held to decompress them.
 
     Standard input counts as nothing, as it can't be looked at twice.
     """
     files = [source for source in sources if source.url != STDIN]
     if not files:
-        return 0, 0
+        return 0, 0, 0
     every = -(-len(files) // SAMPLED_SOURCES)
     sampled = files[::every]
     estimates = [_estimate(source) for source in sampled]
     scale = sum(source.n_bytes for source in files) / max(sum(source.n_bytes for source in sampled), 1)
     n_lines, n_text = (scale * sum(figures) for figures in zip(*estimates, strict=True))
-    return round(n_lines), round(n_text)
+    return round(n_lines), round(n_text), held_bytes(files)
+
+
+def held_bytes(sources: Iterable[Source]) -> int:
+    """Most bytes that a task holds to decompress one of some sources.
+
+    A member of a file says what it needs, but the next may need more, so this is what any may.
+
+    >>> held_bytes([Source("a.gz", 9, "gzip"), Source("b.txt", 9, None)])
+    0
+    >>> held_bytes([Source("a.xz", 9, "xz")])
+    135266304
+    """
+    return max(
+        (FORMATS[source.compression].held_bytes for source in sources if source.compression), default=0
+    )
 
 
 def _estimate(source: Source) -> Estimate:

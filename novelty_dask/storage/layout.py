@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
+from novelty_dask.kernels.lines import MAX_BYTES, SAMPLE_BYTES, Reason
 from novelty_dask.planning.tiles import Tile, TilePlan
 from novelty_dask.storage.commits import TaskId
 
@@ -21,6 +22,9 @@ SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
 WIDEST_BLOCK = 2**40
 MAXIMUM_CUTS = 64
 REJECTED_CHUNK = 65_536
+REASON_BYTES = max(map(len, Reason))
+ESCAPED = 4
+"""Characters for a byte of a sample, at most."""
 WHOLE = "all"
 """The item of a stage that has but one task."""
 
@@ -44,13 +48,20 @@ class ArraySpec(NamedTuple):
     dtype: str
     fill_value: float | str = 0
     codecs: str = "numbers"
+    text_bytes: int = 0
+    """Most bytes of a text."""
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """The shape of each chunk, also of an empty array, and of the last as it is stored."""
+        return tuple(max(1, length) for length in self.chunks)
 
     def create(self, group: zarr.Group) -> None:
         """Create the empty array."""
         group.create_array(
             self.name,
             shape=self.shape,
-            chunks=tuple(max(1, length) for length in self.chunks),
+            chunks=self.chunk_shape,
             dtype=str if self.dtype == "str" else self.dtype,
             compressors=CODECS[self.codecs] or None,
             fill_value=self.fill_value,
@@ -98,6 +109,11 @@ class Layout:
         """The arrays that a stage writes."""
         return [spec for spec in self.specs.values() if spec.stage == stage]
 
+    def spec(self, key: str) -> ArraySpec | None:
+        """The array of a chunk; None if no array has it."""
+        name, _, chunk = key.rpartition("/c/")
+        return self.specs.get(name) if chunk.replace("/", "").isdecimal() else None
+
     def writer(self, key: str) -> TaskId | None:
         """The task that writes a chunk; None if no array has it.
 
@@ -106,10 +122,10 @@ class Layout:
         >>> layout.writer("strips/ids/c/0/3/0")
         TaskId(stage='compare', item='1-0')
         """
-        name, _, chunk = key.rpartition("/c/")
-        spec = self.specs.get(name)
-        if spec is None or not chunk.replace("/", "").isdecimal():
+        spec = self.spec(key)
+        if spec is None:
             return None
+        chunk = key.rpartition("/c/")[2]
         return TaskId(spec.stage, _ITEMS[spec.stage](self.plan, *map(int, chunk.split("/"))))
 
 
@@ -150,8 +166,8 @@ def rejected_specs(n_rejected: int) -> list[ArraySpec]:
     return [
         ArraySpec("rejected/source", "rejected", shape, chunks, "int32", -1),
         ArraySpec("rejected/line", "rejected", shape, chunks, "int64", -1),
-        ArraySpec("rejected/reason", "rejected", shape, chunks, "str", "", "text"),
-        ArraySpec("rejected/sample", "rejected", shape, chunks, "str", "", "text"),
+        ArraySpec("rejected/reason", "rejected", shape, chunks, "str", "", "text", REASON_BYTES),
+        ArraySpec("rejected/sample", "rejected", shape, chunks, "str", "", "text", ESCAPED * SAMPLE_BYTES),
     ]
 
 
@@ -161,7 +177,7 @@ def block_specs(plan: TilePlan, n_features: int, k: int) -> list[ArraySpec]:
     neighbors, neighbors_chunk = (plan.n_rows, k), (plan.block_rows, k)
     return [
         # Distinct URLs, how often each was read, and where first; in how many rows of a block each column is.
-        ArraySpec("rows/url", "vectorize", rows, chunk, "str", "", "text"),
+        ArraySpec("rows/url", "vectorize", rows, chunk, "str", "", "text", MAX_BYTES),
         ArraySpec("rows/count", "vectorize", rows, chunk, "int64"),
         ArraySpec("rows/position", "vectorize", rows, chunk, "int64", -1),
         ArraySpec("partial_frequency", "vectorize", (blocks, n_features), (1, n_features), "uint32"),

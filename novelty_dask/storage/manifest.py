@@ -13,10 +13,14 @@ from importlib.metadata import version
 from typing import Any
 
 from novelty_dask.errors import StoreError
+from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.commits import TaskId
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 ATTRIBUTE = "novelty_dask"
+FAILURE = {"stage", "item", "reason"}
+MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
+"""Rows of a block, and blocks of a run, beyond which a plan is no plan of ours."""
 
 
 @cache
@@ -42,7 +46,10 @@ class Manifest:
     counts : dict
         Lines read, distinct rows, duplicates, and rejected lines by reason.
     stages : dict
-        Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes.
+        Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes: all
+        that finished tasks took in whichever session, and the rest of the last one.
+    earlier : dict
+        The same of stages that were complete, and of which something is being done again.
     failures : list of dict
         Tasks that were given up: stage, item and reason.
     """
@@ -53,6 +60,7 @@ class Manifest:
     memory: dict[str, int] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    earlier: dict[str, dict[str, float]] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
     format_version: int = FORMAT_VERSION
     novelty_dask_version: str = field(default_factory=this_version)
@@ -111,4 +119,30 @@ def read_manifest(url: str, values: Any) -> Manifest:
             "version that wrote it or score again."
         )
         raise StoreError(message)
+    if not _is_sound(manifest):
+        message = f"The run {url!r} is damaged: what it says of itself makes no sense; score again."
+        raise StoreError(message)
     return Manifest(**manifest)
+
+
+def _is_sound(manifest: dict[str, Any]) -> bool:
+    """Whether a manifest has the types that it should, and a plan that can be gone through."""
+    default = Manifest({}, [])
+    if any(type(manifest[each.name]) is not type(getattr(default, each.name)) for each in fields(Manifest)):
+        return False
+    return _is_possible(manifest["plan"], planned="vectorize" in manifest["stages"]) and all(
+        isinstance(failure, dict) and failure.keys() == FAILURE and {*map(type, failure.values())} == {str}
+        for failure in manifest["failures"]
+    )
+
+
+def _is_possible(plan: dict[str, int], *, planned: bool) -> bool:
+    """Whether a plan, or that there is none yet, is what a run can have."""
+    if not plan:
+        return not planned
+    if plan.keys() != {each.name for each in fields(TilePlan)}:
+        return False
+    if not all(type(number) is int and number >= 1 for number in plan.values()):
+        return False
+    n_blocks = -(-plan["n_rows"] // plan["block_rows"])
+    return plan["block_rows"] <= MAXIMUM_ROWS and n_blocks <= MAXIMUM_BLOCKS

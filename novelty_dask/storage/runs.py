@@ -9,13 +9,14 @@ from typing import Any
 import zarr
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.checked import METADATA, CheckedStore, find_array
+from novelty_dask.storage.checked import CheckedStore, find_array
 from novelty_dask.storage.commits import Commit, Commits, Draft, TaskId
 from novelty_dask.storage.faults import reason
 from novelty_dask.storage.layout import Layout
 from novelty_dask.storage.manifest import Manifest, read_manifest, this_version, write_manifest
-from novelty_dask.storage.objects import Objects, open_objects
+from novelty_dask.storage.objects import METADATA, Objects
 from novelty_dask.storage.owners import check_epoch
+from novelty_dask.storage.places import open_objects
 
 WORK_FOLDER = "work/"
 SPOOLED = f"{WORK_FOLDER}stdin"
@@ -190,7 +191,7 @@ def open_stored(url: str) -> StoredRun:
     except KeyError:
         message = f"{url!r} holds no run; check the path."
         raise StoreError(message) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
         raise StoreError(message) from None
     return StoredRun(absolute_url(url), objects, read_manifest(url, values))

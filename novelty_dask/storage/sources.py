@@ -21,15 +21,13 @@ from novelty_dask.storage.decompress import FORMATS, decompress
 from novelty_dask.storage.faults import reason, told
 from novelty_dask.storage.folders import file_system
 from novelty_dask.storage.heads import HEAD_BYTES, check_head, check_name, check_text
+from novelty_dask.storage.objects import METADATA
 from novelty_dask.storage.ranges import read_all, read_lines_between
 
 CHUNK_BYTES = 2**18
 PIECE_BYTES = 16 * 2**20
 MAXIMUM_PIECES = 1_024
 STDIN = "-"
-METADATA = "zarr.json"
-"""What tells a Zarr store, such as a run."""
-"""Longest line of standard input; whoever sends more sends no list of URLs, and may never end."""
 HIDDEN = re.compile(r"/[._]")
 WEB = re.compile(r"\A(\w*cache::)?https?://", re.IGNORECASE)
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")

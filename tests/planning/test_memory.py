@@ -162,3 +162,11 @@ def test_a_run_that_goes_on_is_checked_against_its_plan() -> None:
     check_limit(stages, DEFAULT, 65_536)
     with pytest.raises(BudgetError, match=r" in stage compare with blocks of 65,536 rows and 1 thread, over"):
         check_limit(stages, replace(DEFAULT, limit=500 * 10**6), 65_536)
+
+
+def test_who_reads_holds_what_its_decompressor_takes() -> None:
+    plan = fit(DEFAULT, [MILLION])
+    plain, packed = (plan_bytes(DEFAULT, [MILLION, Extent(0, 0, held)], plan) for held in (0, 10**9))
+    assert packed == {**plain, "ingest": plain["ingest"] + 10**9}
+    with pytest.raises(BudgetError, match=r"1,460 MB in stage ingest with "):
+        fit(replace(DEFAULT, limit=10**9), [MILLION._replace(decompressor_bytes=10**9)])

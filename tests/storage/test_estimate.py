@@ -7,6 +7,7 @@ import pytest
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import InputError
 from novelty_dask.storage import estimate
+from novelty_dask.storage.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.storage.estimate import estimate_lines
 from novelty_dask.storage.sources import Source, find_sources
 
@@ -23,7 +24,7 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def assert_near(found: tuple[int, int], content: bytes) -> None:
+def assert_near(found: tuple[int, int, int], content: bytes) -> None:
     assert found[0] == pytest.approx(content.count(b"\n") + 1, rel=0.2)
     assert found[1] == pytest.approx(len(content), rel=0.2)
 
@@ -39,7 +40,7 @@ def test_plain_and_compressed_files_are_estimated_each_by_itself(tmp_path: Path,
     write(tmp_path / "b.gz", content)
     short = b"a.example\n" * 100_000
     write(tmp_path / "c.txt", short)
-    n_lines, n_bytes = estimate_lines(find_sources([str(tmp_path)]))
+    n_lines, n_bytes, _ = estimate_lines(find_sources([str(tmp_path)]))
     assert n_lines == pytest.approx(2 * content.count(b"\n") + 100_000, rel=0.2)
     assert n_bytes == pytest.approx(2 * len(content) + len(short), rel=0.2)
 
@@ -48,7 +49,7 @@ def test_of_many_files_some_are_looked_at(tmp_path: Path, content: bytes) -> Non
     lines = content.splitlines(keepends=True)
     for number in range(3 * estimate.SAMPLED_SOURCES):
         write(tmp_path / f"{number:03}.{'gz' if number % 2 else 'txt'}", b"".join(lines[number::900]))
-    n_lines, n_bytes = estimate_lines(find_sources([str(tmp_path)]))
+    n_lines, n_bytes, _ = estimate_lines(find_sources([str(tmp_path)]))
     assert n_lines == pytest.approx(9_600, rel=0.2)
     assert n_bytes == pytest.approx(9_600 * len(content) / len(lines), rel=0.2)
 
@@ -59,11 +60,25 @@ def test_of_many_files_some_are_looked_at(tmp_path: Path, content: bytes) -> Non
 @pytest.mark.parametrize("name", ["a.txt", "a.gz"])
 def test_small_files_are_counted(tmp_path: Path, content: bytes, n_lines: int, name: str) -> None:
     found = find_sources([str(write(tmp_path / name, content))])
-    assert estimate_lines(found) == (n_lines, len(content))
+    assert estimate_lines(found) == (n_lines, len(content), 0)
 
 
 def test_standard_input_and_nothing_count_as_nothing() -> None:
-    assert estimate_lines([Source("-", 0, None)]) == estimate_lines([]) == (0, 0)
+    assert estimate_lines([Source("-", 0, None)]) == estimate_lines([]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "held"), [(["gzip", None], 0), (["bz2"], 0), ([None, "xz"], 1), (["zstd"], 1)]
+)
+def test_what_it_takes_to_decompress_is_told(tmp_path: Path, names: list[str | None], held: int) -> None:
+    found = []
+    for number, name in enumerate(names):
+        path = tmp_path / str(number)
+        path.write_bytes(b"")
+        found.append(Source(f"file://{path}", 0, name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimate, "_estimate", lambda source: (0, 0))
+        assert estimate_lines(found) == (0, 0, held * (DICTIONARY_BYTES + BUFFER_BYTES))
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

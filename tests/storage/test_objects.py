@@ -14,7 +14,9 @@ import fsspec
 import pytest
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.objects import PARTIAL, LocalObjects, Objects, RemoteObjects, open_objects
+from novelty_dask.storage.local import PARTIAL, LocalObjects
+from novelty_dask.storage.objects import Objects
+from novelty_dask.storage.places import RemoteObjects, open_objects
 
 PROCESSES = multiprocessing.get_context("spawn")
 
@@ -63,6 +65,19 @@ def test_what_is_not_there_has_no_bytes(objects: Objects, key: str) -> None:
     objects.write("a/b", b"1")
     with pytest.raises(KeyError):
         objects.read(key)
+
+
+def test_lengths_are_told_of_what_is_there(objects: Objects) -> None:
+    objects.write("a/b/c/0", b"123")
+    objects.write("a/d", b"")
+    length = objects.lengths()
+    assert [length(key) for key in ("a/b/c/0", "a/d", "a/missing", "a/d/e", "missing/c")] == [
+        3,
+        0,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_removing_takes_one_object_or_all_under_a_prefix(objects: Objects) -> None:
@@ -160,7 +175,7 @@ def test_of_two_processes_that_create_at_once_one_does(tmp_path: Path) -> None:
 WRITE = """
 import sys
 from pathlib import Path
-from novelty_dask.storage.objects import LocalObjects
+from novelty_dask.storage.local import LocalObjects
 
 objects, number = LocalObjects(Path(sys.argv[1])), 0
 print("started", flush=True)
@@ -197,7 +212,7 @@ FILL = """
 import sys
 from pathlib import Path
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.objects import LocalObjects
+from novelty_dask.storage.local import LocalObjects
 
 objects = LocalObjects(Path(sys.argv[1]))
 objects.write("old", b"old")

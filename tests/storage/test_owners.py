@@ -15,14 +15,14 @@ import pytest
 
 from novelty_dask.errors import StoreError
 from novelty_dask.storage import owners
-from novelty_dask.storage.objects import LocalObjects
+from novelty_dask.storage.local import LocalObjects
 from novelty_dask.storage.owners import check_epoch, claim, holder, newest_epoch
 
 PROCESSES = multiprocessing.get_context("spawn")
 HOLD = """
 import sys
 from pathlib import Path
-from novelty_dask.storage.objects import LocalObjects
+from novelty_dask.storage.local import LocalObjects
 from novelty_dask.storage.owners import claim
 
 with claim(LocalObjects(Path(sys.argv[1])), "run.zarr") as owner:

@@ -13,8 +13,8 @@ from novelty_dask.errors import StoreError
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.commits import Commit, Draft, TaskId
+from novelty_dask.storage.local import PARTIAL, LocalObjects
 from novelty_dask.storage.manifest import ATTRIBUTE, FORMAT_VERSION, Manifest
-from novelty_dask.storage.objects import PARTIAL, LocalObjects
 from novelty_dask.storage.owners import claim
 from novelty_dask.storage.runs import (
     StoredRun,
@@ -77,7 +77,7 @@ def test_a_manifest_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert again.is_complete
     metadata = json.loads((tmp_path / "run.zarr" / "zarr.json").read_text())
     assert metadata["attributes"].keys() == {ATTRIBUTE}
-    assert zarr.open_group(run.url, mode="r").attrs[ATTRIBUTE]["format_version"] == FORMAT_VERSION == 2
+    assert zarr.open_group(run.url, mode="r").attrs[ATTRIBUTE]["format_version"] == FORMAT_VERSION == 3
 
 
 def test_sources_of_undecodable_names_are_kept(tmp_path: Path) -> None:
@@ -439,8 +439,9 @@ def test_what_a_run_has_done_does_not_show_in_its_fingerprint() -> None:
         "memory": {"merge": 1},
         "counts": {"lines": 1},
         "stages": {"merge": {}},
+        "earlier": {"merge": {}},
         "failures": [{"stage": "merge", "item": "1", "reason": "why"}],
     }
     assert values.keys() == {each.name for each in fields(Manifest)} - of_the_result
     assert replace(manifest(), **values).fingerprint == manifest().fingerprint
-    assert replace(manifest(), format_version=3).fingerprint != manifest().fingerprint
+    assert replace(manifest(), format_version=4).fingerprint != manifest().fingerprint

@@ -1,0 +1,87 @@
+"""How large a chunk is when it is decoded, by what it says of itself, before it is.
+
+A decoder makes room for whatever the head of a chunk announces, and 90 kB can announce 1 GiB.  So a chunk
+that announces something else than its array has is never given to one.
+"""
+
+import math
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from novelty_dask.storage.layout import ArraySpec
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+CHECKSUM_BYTES = 4
+COUNT_BYTES = 4
+"""What stands before all texts of a chunk, and before each."""
+BLOSC_SIZES = slice(4, 16)
+"""Where Blosc tells the bytes decoded, the bytes of a block, and the bytes stored, each in 4."""
+
+
+def fault_of(spec: ArraySpec, data: bytes) -> str | None:
+    """What is wrong with the announced size of a stored chunk; None if nothing is.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Its array.
+    data : bytes
+        The whole chunk as stored.
+    """
+    least, most = _expected(spec)
+    found = _ANNOUNCED[spec.codecs](data, math.prod(spec.chunk_shape))
+    if found is None:
+        return "does not say how large it is"
+    if not least <= found <= most:
+        return f"would be {found:,} bytes large instead of {most:,}"
+    return None
+
+
+def _expected(spec: ArraySpec) -> tuple[int, int]:
+    """Least and most bytes of a chunk that is decoded."""
+    n = math.prod(spec.chunk_shape)
+    if spec.codecs == "text":
+        return COUNT_BYTES * (1 + n), COUNT_BYTES * (1 + n) + n * spec.text_bytes
+    n_bytes = n * np.dtype(spec.dtype).itemsize
+    return n_bytes, n_bytes
+
+
+def _of_blosc(data: bytes, _n: int) -> int | None:
+    """What Blosc has packed."""
+    if len(data) < BLOSC_SIZES.stop:
+        return None
+    decoded, _, stored = np.frombuffer(data[BLOSC_SIZES], "<u4").tolist()
+    return int(decoded) if stored == len(data) else None
+
+
+def _of_checked_blosc(data: bytes, n: int) -> int | None:
+    """What Blosc has packed, with a checksum behind it."""
+    return _of_blosc(data[:-CHECKSUM_BYTES], n)
+
+
+def _of_text(data: bytes, n: int) -> int | None:
+    """What is packed in one frame of Zstandard, if that is as many texts as there should be."""
+    frame = data[:-CHECKSUM_BYTES]
+    try:
+        if zstd.get_frame_size(frame) != len(frame):
+            return None
+        count = zstd.ZstdDecompressor().decompress(frame, COUNT_BYTES)
+        n_bytes: int | None = zstd.get_frame_info(frame).decompressed_size
+    except zstd.ZstdError:
+        return None
+    return n_bytes if int.from_bytes(count, "little") == n else None
+
+
+_ANNOUNCED: dict[str, Callable[[bytes, int], int | None]] = {
+    "numbers": _of_checked_blosc,
+    "columns": _of_blosc,
+    "weights": lambda data, _n: len(data),
+    "text": _of_text,
+}
+"""By the codecs of `layout.CODECS`."""

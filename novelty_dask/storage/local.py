@@ -1,0 +1,149 @@
+"""Objects as files of a folder: whole or not there, and on the disk when a call returns."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from novelty_dask.errors import StoreError
+from novelty_dask.storage.faults import writable
+from novelty_dask.storage.objects import Data
+
+PARTIAL = ".partial"
+"""How the files end that are being written, or were when their writer was killed."""
+
+
+class LocalObjects:
+    """Objects as files of a folder.
+
+    Parameters
+    ----------
+    root : Path
+        The folder; made by the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folder = f"{root}/"
+
+    def read(self, key: str) -> bytes:
+        """The bytes of a file."""
+        try:
+            # Tens of thousands of commits are read at once, and a Path takes as long as the rest.
+            return _read(f"{self._folder}{key}")
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise KeyError(key) from None
+
+    def write(self, key: str, data: Data) -> None:
+        """Write beside the place, sync, then rename."""
+        self._store(key, data, os.replace)
+
+    def create(self, key: str, data: Data) -> bool:
+        """Write beside the place, sync, then link, which fails if something is there."""
+        try:
+            self._store(key, data, os.link)
+        except FileExistsError:
+            return False
+        return True
+
+    def remove(self, key: str) -> None:
+        """Unlink a file, or all of a folder."""
+        path = self.root / key
+        if key.endswith("/") or not key:
+            # A failure must be heard of: commits may have to be gone before what comes next.
+            with suppress(FileNotFoundError):
+                shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Walk the folder."""
+        return {key: size for key, size in self._walk(prefix) if not key.endswith(PARTIAL)}
+
+    def lengths(self) -> Callable[[str], int | None]:
+        """Ask for each: most are alone in their folder, and to walk that takes several times as long."""
+
+        def length(key: str) -> int | None:
+            try:
+                return os.stat(f"{self._folder}{key}").st_size  # noqa: PTH116 - as for `read`
+            except OSError:
+                return None
+
+        return length
+
+    def exists(self) -> bool:
+        """Whether a file is there, or anything else but what a writer leaves that is killed at once."""
+        if self.root.is_symlink() or not self.root.is_dir():
+            return self.root.is_symlink() or self.root.exists()
+        return any(not key.endswith(PARTIAL) for key, _ in self._walk(""))
+
+    def sweep(self) -> int:
+        """Unlink partial files."""
+        partial = [key for key, _ in self._walk("") if key.endswith(PARTIAL)]
+        for key in partial:
+            self.remove(key)
+        return len(partial)
+
+    def _store(self, key: str, data: Data, place: Callable[[Path, Path], None]) -> None:
+        """Write a file of another name, bring it down to the disk, and give it its name."""
+        path = self.root / key
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+        with writable(self.root, len(data)):
+            self._check_inside(path.parent)
+            _make_folder(path.parent)
+            try:
+                with partial.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                place(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
+    def _check_inside(self, folder: Path) -> None:
+        """Refuse to write through a link that leads out of the folder."""
+        if not folder.resolve().is_relative_to(self.root.resolve()):
+            message = f"{str(folder)!r} is a link that leads out of the run; remove it."
+            raise StoreError(message)
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Keys and lengths of all files in a folder."""
+        with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._walk(f"{folder}{entry.name}/")
+                else:
+                    with suppress(FileNotFoundError):
+                        yield f"{folder}{entry.name}", entry.stat(follow_symlinks=False).st_size
+
+
+def _read(path: str) -> bytes:
+    """The bytes of a file, without the buffers that take longer to make than a commit to read."""
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        size = os.fstat(file).st_size
+        return b"".join(iter(partial(os.read, file, size + 1), b""))
+    finally:
+        os.close(file)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and bring their names down to the disk."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder down to the disk; other systems than POSIX can't."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,94 @@
+"""Where objects can be kept: in a folder, or in what fsspec reaches.
+
+Both pass the same tests, and nothing above knows which it has.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from novelty_dask.errors import StoreError
+from novelty_dask.storage.faults import reason
+from novelty_dask.storage.local import LocalObjects
+from novelty_dask.storage.objects import Data, Objects
+
+
+def open_objects(url: str) -> Objects:
+    """The objects under a path or a URL.
+
+    Raises
+    ------
+    StoreError
+        The URL is of a kind that fsspec does not know.
+    """
+    try:
+        fs, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        message = f"Can't use {url!r}: {reason(error)}."
+        raise StoreError(message) from None
+    return LocalObjects(Path(path)) if isinstance(fs, LocalFileSystem) else RemoteObjects(fs, path)
+
+
+class RemoteObjects:
+    """Objects in any file system of fsspec whose writes are whole or nothing, such as an object store.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+    root : str
+        Path in it.
+    """
+
+    def __init__(self, fs: Any, root: str) -> None:
+        self.fs = fs
+        self.root = root.rstrip("/")
+
+    def read(self, key: str) -> bytes:
+        """Get."""
+        try:
+            return cast("bytes", self.fs.cat_file(f"{self.root}/{key}"))
+        except FileNotFoundError:
+            raise KeyError(key) from None
+
+    def write(self, key: str, data: Data) -> None:
+        """Put."""
+        self.fs.pipe_file(f"{self.root}/{key}", bytes(data))
+
+    def create(self, key: str, data: Data) -> bool:
+        """Put if nothing is there."""
+        try:
+            self.fs.pipe_file(f"{self.root}/{key}", bytes(data), mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def remove(self, key: str) -> None:
+        """Delete."""
+        path = f"{self.root}/{key}".rstrip("/")
+        with suppress(FileNotFoundError):
+            self.fs.rm(path, recursive=key.endswith("/") or not key)
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """List."""
+        self.fs.invalidate_cache()
+        found = self.fs.find(f"{self.root}/{prefix}".rstrip("/"), detail=True)
+        start = len(self.root) + 1
+        return {path[start:]: entry["size"] for path, entry in found.items()}
+
+    def lengths(self) -> Callable[[str], int | None]:
+        """List the folders that they are in, each once, as to ask for each object takes a while."""
+        listed = cache(self.sizes)
+        return lambda key: listed(f"{key.partition('/')[0]}/").get(key)
+
+    def exists(self) -> bool:
+        """Whether anything is there."""
+        return bool(self.fs.exists(self.root))
+
+    def sweep(self) -> int:
+        """Nothing is ever half-written."""
+        return 0
