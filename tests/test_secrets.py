@@ -1,11 +1,13 @@
 """What URLs keep secret is in the run's own tables, and nowhere else."""
 
+import gzip
 import logging
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import cloudpickle
 import pytest
@@ -34,6 +36,9 @@ CANARY = "canary7f3ab41c"
 KEY = "canary90d2e6f8"
 """In the URL of the source."""
 TABLES = ("rows", "rejected")
+WATCHED = ("ingest", "compare")
+PAGES = ("info/main/workers.html", "json/counts.json", "metrics", "sitemap.json")
+"""What a scheduler shows to whoever asks, also without a dashboard."""
 LINES = [
     *(
         f"https://me:{CANARY}{i}@h{i % 7}.{CANARY}.example/{CANARY}/{i}?token={CANARY}&x={'x' * 7_000}"
@@ -155,6 +160,39 @@ class Vandal(Silence):
             assert files
             for path in files:
                 path.write_bytes(b"x" * 60)
+
+
+class Onlooker(Silence):
+    """Keeps what a scheduler, its workers and their pages show while tasks of some stages are at work."""
+
+    def __init__(self, client: Client, folder: Path) -> None:
+        self.client, self.folder = client, folder
+        address = client.scheduler.address.removeprefix("tcp://").partition(":")[0]
+        self.pages = f"http://{address}:{client.scheduler_info()['services']['dashboard']}"
+        self.seen: dict[str, bytes] = {}
+
+    def stage_advanced(self, stage: str) -> None:
+        if stage not in WATCHED or stage in self.seen:
+            return
+        self.client.dump_cluster_state(str(self.folder / stage))
+        self.seen[stage] = gzip.decompress((self.folder / f"{stage}.msgpack.gz").read_bytes())
+        for page in PAGES:
+            with urlopen(f"{self.pages}/{page}", timeout=30) as answer:
+                self.seen[f"{stage} {page}"] = answer.read()
+
+
+def test_what_the_cluster_shows_holds_no_url(folder: Path, client: Client) -> None:
+    onlooker = Onlooker(client, folder)
+    source = str(folder / f"urls.txt?token={KEY}")
+    novelty_dask.score(
+        source, folder / "watched.zarr", client=client, listener=onlooker, normal_form="web", block_rows=256
+    )
+    assert len(onlooker.seen) == len(WATCHED) * (1 + len(PAGES))
+    for name, shown in onlooker.seen.items():
+        assert len(shown) > 10, name
+        assert CANARY.encode() not in shown, name
+        assert KEY.encode() not in shown, name
+    assert all(stage.encode() in onlooker.seen[stage] for stage in WATCHED)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.faults import spy
 from tests.faults.harness import SETTINGS, WORK
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.faults.forks", "tests.faults.warm"])
+_CONTEXT.set_forkserver_preload(["tests.faults.forks", "tests.faults.disk", "tests.faults.warm"])
 
 
 def fork(work: Callable[..., Any], *arguments: object, **keywords: object) -> ForkServerProcess:

@@ -26,6 +26,8 @@ SETTINGS: dict[str, Any] = {"n_features": 2**14, "n_neighbors": 5}
 WORK: dict[str, Any] = {"block_rows": BLOCK_ROWS}
 FLAGS = ["--n-features", str(2**14), "-k", "5", "--block-rows", str(BLOCK_ROWS)]
 COMMAND = [sys.executable, "-m", "tests.faults.spy"]
+EVERY = bool(os.environ.get("NOVELTY_EVERY_OPERATION"))
+"""Whether all is tried of which a usual run tries samples."""
 STAGES = ("ingest", "sort", "rejected", "vectorize", "columns", "weigh", "compare", "merge")
 
 Content = dict[str, str]
@@ -117,7 +119,7 @@ class Record:
 
 def wait_until(
     condition: Callable[[], object],
-    seconds: float = 60,
+    seconds: float = 200,
     process: "BaseProcess | subprocess.Popen[str] | None" = None,
 ) -> float:
     """Wait for a condition, as long as the process lives that is to bring it about; how long that took."""
@@ -164,7 +166,7 @@ def end_session(leader: int) -> None:
             continue
 
 
-def novelty(record: Record, *arguments: object, seconds: float = 240) -> "subprocess.CompletedProcess[str]":
+def novelty(record: Record, *arguments: object, seconds: float = 400) -> "subprocess.CompletedProcess[str]":
     """Run the command to its end."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],

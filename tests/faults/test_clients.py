@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -25,6 +26,7 @@ from tests.faults.conftest import Measured
 from tests.faults.forks import finish, fork, watched_score
 from tests.faults.harness import (
     COMMAND,
+    EVERY,
     FLAGS,
     SETTINGS,
     STAGES,
@@ -35,6 +37,7 @@ from tests.faults.harness import (
     content,
     files,
     kill,
+    novelty,
     started,
     wait_until,
 )
@@ -52,6 +55,8 @@ POINTS = [
     ("merge", 8),
 ]
 """Where a client is killed: as it begins so many tasks of a stage."""
+KILLS = 20 if EVERY else 3
+"""How often all processes are killed."""
 
 
 def begun(record: Record, stage: str, mark: int) -> int:
@@ -80,9 +85,7 @@ def test_a_killed_client_goes_on(record: Record, corpus: Path, undisturbed: Cont
         assert not done & set(record.attempts(since=mark))
         assert novelty_dask.status(out).state == "stopped"
         assert not novelty_dask.verify(out).damages
-        done |= commits(out)
-        if "sort all" in done:
-            done |= {f"sort {number:06d}" for number in range(5)}
+        done |= committed(out)
     mark = record.mark()
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
     assert not done & set(record.attempts(since=mark))
@@ -100,14 +103,14 @@ def test_stopped_commands_with_workers(
     command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--workers", "1"]
     record.ask(compare=["sleep", 0.05])
     with started(*command, env=record.environment) as process:
-        wait_until(lambda: begun(record, "compare", 0) >= 10)
+        wait_until(lambda: begun(record, "compare", 0) >= 10, process=process)
         workers = psutil.Process(process.pid).children(recursive=True)
         kill(process.pid)
         process.wait(10)
         for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
             mark, done = record.mark(), commits(out)
             with started(*command, env=record.environment) as again:
-                wait_until(lambda mark=mark: begun(record, "compare", mark) >= 10)
+                wait_until(lambda mark=mark: begun(record, "compare", mark) >= 10, process=again)
                 assert not done & set(record.attempts(since=mark))
                 os.killpg(again.pid, number)
                 began = time.monotonic()
@@ -126,6 +129,55 @@ def test_stopped_commands_with_workers(
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
     assert not done & set(record.attempts(since=mark))
     assert content(out) == undisturbed
+
+
+def kill_all(record: Record, command: list[object], scratch: Path, *, at_work: bool, seconds: float) -> None:
+    """Start a command, and kill all its processes some seconds later, or so long after its first task."""
+    mark = record.mark()
+    with started(*command, env={**record.environment, "TMPDIR": str(scratch)}) as process:
+        if at_work:
+            wait_until(lambda: record.mark() > mark, process=process)
+        time.sleep(seconds)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_all_processes_killed_again_and_again(
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path, measured: Measured
+) -> None:
+    """Client, scheduler and workers at the same moment: while they start, or at work."""
+    out, scratch, chance = tmp_path / "run.zarr", tmp_path / "scratch", random.Random(11)
+    scratch.mkdir()
+    command: list[object] = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--workers", "2"]
+    # So that there is work left for the last.
+    record.ask(**{"*": ["sleep", 0.02 * KILLS]})
+    done: set[str] = set()
+    for number in range(KILLS):
+        mark, at_work = record.mark(), number % 4 != 1
+        kill_all(record, command, scratch, at_work=at_work, seconds=chance.uniform(0, 2 if at_work else 6))
+        assert not done & set(record.attempts(since=mark))
+        assert not (out / "zarr.json").exists() or novelty_dask.status(out).state == "stopped"
+        assert not (out / "zarr.json").exists() or not novelty_dask.verify(out).damages
+        done |= committed(out)
+    record.ask()
+    mark = record.mark()
+    assert novelty(record, *command[len(COMMAND) :]).returncode == 0
+    assert record.mark() > mark
+    assert not done & set(record.attempts(since=mark))
+    assert content(out) == undisturbed
+    assert novelty_dask.clean(out) <= 3 * KILLS
+    assert not list(out.rglob("*.partial"))
+    assert content(out) == undisturbed
+    # What they had in the temporary folder stays there, for nobody else to read.
+    assert all(path.stat().st_mode & 0o077 == 0 for path in scratch.glob("novelty-*"))
+    measured("tasks begun", record.attempts().total())
+
+
+def committed(out: Path) -> set[str]:
+    """Tasks that are never to be done again."""
+    done = commits(out)
+    # The last task of the sort commits what its parts have left.
+    return done | {f"sort {number:06d}" for number in range(5) if "sort all" in done}
 
 
 def refused_score(corpus: Path, out: Path, **settings: object) -> str:

@@ -171,13 +171,16 @@ def test_damage_on_the_way_is_found_before_use(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:
     """What is damaged after a stop never gets into a result."""
-    out = tmp_path / "run.zarr"
+    out, damaged = tmp_path / "run.zarr", set[str]()
     for stage, number, name, damage in ON_THE_WAY:
         stop_at(record, corpus, out, stage, number)
         chunks = two_chunks(out, name)
         DAMAGES[damage](*chunks)
         found = {str(error).split("'")[1] for error in novelty_dask.verify(out).damages}
-        assert found == {str(path.relative_to(out)) for path in chunks[: 1 + (damage == "swapped")]}
+        new = {str(path.relative_to(out)) for path in chunks[: 1 + (damage == "swapped")]}
+        # What was damaged before may not have been needed since.
+        assert new <= found <= new | damaged
+        damaged |= new
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
     assert content(out) == undisturbed
     assert max(record.attempts("compare").values()) <= 4
