@@ -227,24 +227,30 @@ def die(job: Job) -> int:
     return 0
 
 
+@contextmanager
+def one_worker(folder: Path, allowed_failures: int) -> Iterator[DaskExecutor]:
+    """An executor on one worker process, which is started again when it dies."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": allowed_failures}),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            local_directory=folder,
+            silence_logs="CRITICAL",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield DaskExecutor(client, "token")
+
+
 def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So many workers die in it as the scheduler allows, and one, and one when it is alone."""
     (tmp_path / "tried").mkdir()
     monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            local_directory=tmp_path,
-            silence_logs="CRITICAL",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        executor = DaskExecutor(client, "token")
+    with one_worker(tmp_path, allowed_failures=1) as executor:
         outcomes = list(executor.map("stage", die, jobs([tmp_path / "tried"] * 6)))
     assert sorted(outcome.item for outcome in outcomes if outcome.error is None) == list("01245")
     [given_up] = [outcome for outcome in outcomes if outcome.error]
@@ -272,18 +278,7 @@ def die_in_frame(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 def test_partitions_in_which_workers_died_are_computed_once_more(tmp_path: Path) -> None:
     """Those of a bag, and those of a frame that is shuffled."""
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            local_directory=tmp_path,
-            silence_logs="CRITICAL",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        executor = DaskExecutor(client, "token")
+    with one_worker(tmp_path, allowed_failures=0) as executor:
         bag = db.from_sequence(range(3), partition_size=1).map(die_once, folder=tmp_path)
         assert sorted(executor.compute(bag)) == [[0], [1], [2]]
         (tmp_path / "tried").unlink()
