@@ -38,13 +38,16 @@ def many_tiles() -> Any:
         yield
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A source and its complete run."""
-    folder = tmp_path_factory.mktemp("made")
+def make_complete(folder: Path) -> Path:
+    """Make a source and its complete run."""
     (folder / "urls.txt").write_text("\n".join(LINES), encoding="utf-8")
     novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=BLOCK_ROWS)
     return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_complete(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from novelty_dask.storage.runs import open_stored
 from tests.storage.storing import writable
 from tests.test_api import Recorder, snapshot, stop_at
 from tests.test_exact import content
-from tests.test_pipeline import BLOCK_ROWS, LINES, failing, flip
+from tests.test_pipeline import BLOCK_ROWS, failing, flip, make_complete
 
 WHOLE = {"ingest": (1, 1), "sort": (1, 1), "vectorize": (5, 5), "columns": (1, 1), "weigh": (5, 5)}
 
@@ -34,10 +34,7 @@ def many_tiles() -> Any:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "urls.txt").write_text("\n".join(LINES), encoding="utf-8")
-    novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=BLOCK_ROWS)
-    return folder
+    return make_complete(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
