@@ -18,6 +18,7 @@ from novelty_dask.errors import DamageError, NoveltyError, SettingsError, StoreE
 from novelty_dask.exports import export, most_novel_first, open_results
 from novelty_dask.run import Run
 from novelty_dask.storage import ordering
+from tests.manifests import alter
 
 HOSTILE = [
     "ab",
@@ -211,9 +212,7 @@ def test_a_failed_export_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
 def test_an_incomplete_run_is_refused(run: Run, tmp_path: Path) -> None:
     unfinished = tmp_path / "run.zarr"
     shutil.copytree(run.url, unfinished)
-    metadata = json.loads((unfinished / "zarr.json").read_text())
-    del metadata["attributes"]["novelty_dask"]["stages"]["merge"]
-    (unfinished / "zarr.json").write_text(json.dumps(metadata))
+    alter(unfinished, lambda said: said["stages"].pop("merge"))
     with pytest.raises(StoreError, match="not complete"):
         export(unfinished, tmp_path / "rows.csv")
     assert not (tmp_path / "rows.csv").exists()

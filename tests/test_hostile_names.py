@@ -3,12 +3,12 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from novelty_dask.cli import main
+from tests.manifests import alter
 
 CONTROLS = [chr(code) for code in (*range(1, 32), *range(127, 160))]
 """All 65 but NUL, which no name holds and for which a line is rejected."""
@@ -86,12 +86,8 @@ def test_a_run_can_say_nothing_of_itself_that_is_not_printable(
 ) -> None:
     run = tmp_path / "run.zarr"
     assert invoke("score", source, "-o", run, "--workers", 0).exit_code == 0
-    path = run / "zarr.json"
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    said = values["attributes"]["novelty_dask"]
-    said["failures"] = [{"stage": "merge", "item": name, "reason": name}]
-    said["counts"]["rejected"] = {name: 1}
-    path.write_text(json.dumps(values), encoding="utf-8")
+    failures = [{"stage": "merge", "item": name, "reason": name}]
+    alter(run, lambda said: said.update(failures=failures, counts={**said["counts"], "rejected": {name: 1}}))
     owner = {"host": name, "namespace": name, "pid": 1, "started": 1.0, "since": 1.0}
     (run / "owners" / "00000001.json").write_text(json.dumps(owner), encoding="utf-8")
     (run / "owners" / "00000001.alive").write_text("1.0", encoding="utf-8")

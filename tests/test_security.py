@@ -31,6 +31,7 @@ from novelty_dask.execution.resources import Resources
 from novelty_dask.kernels.lines import decode_line, sample_of
 from novelty_dask.kernels.urls import normalize, sort_key
 from novelty_dask.terminal import escape, shorten
+from tests.manifests import alter
 
 PACKAGE = Path(novelty_dask.__file__).parent
 COMMAND = [sys.executable, "-m", "novelty_dask"]
@@ -378,9 +379,7 @@ def test_no_run_takes_endless_time_or_memory(
 ) -> None:
     evil = tmp_path / "run.zarr"
     shutil.copytree(run.url, evil)
-    values = json.loads((evil / "zarr.json").read_text())
-    lie(values["attributes"]["novelty_dask"])
-    (evil / "zarr.json").write_text(json.dumps(values))
+    alter(evil, lie)
     for command in (["top"], ["status"], ["verify"], ["resume"], ["clean"]):
         done = CliRunner().invoke(main, [*command, str(evil)])
         assert done.exit_code == 2
@@ -398,9 +397,7 @@ def test_a_run_of_nested_braces_is_no_run(tmp_path: Path) -> None:
 def test_nothing_is_cleaned_away_that_a_damaged_run_may_need(tmp_path: Path, run: novelty_dask.Run) -> None:
     damaged = tmp_path / "run.zarr"
     shutil.copytree(run.url, damaged)
-    values = json.loads((damaged / "zarr.json").read_text())
-    values["attributes"]["novelty_dask"]["settings"]["n_neighbors"] = 11
-    (damaged / "zarr.json").write_text(json.dumps(values))
+    alter(damaged, lambda said: said["settings"].update(n_neighbors=11))
     before = names_in(damaged)
     done = CliRunner().invoke(main, ["clean", str(damaged)])
     assert done.exit_code == 2

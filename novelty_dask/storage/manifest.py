@@ -7,6 +7,7 @@ done is not told by it but by commits.
 
 import hashlib
 import json
+import zlib
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib.metadata import version
@@ -16,9 +17,11 @@ from novelty_dask.errors import StoreError
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.commits import TaskId
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 ATTRIBUTE = "novelty_dask"
+CHECKSUM = "checksum"
 FAILURE = {"stage", "item", "reason"}
+GROUP = {"zarr_format": 3, "node_type": "group"}
 MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
 """Rows of a block, and blocks of a run, beyond which a plan is no plan of ours."""
 
@@ -93,10 +96,10 @@ class Manifest:
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """The metadata of a Zarr group with a manifest."""
-    attributes = {ATTRIBUTE: asdict(manifest)}
-    values = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    return json.dumps(values, indent=2).encode()
+    """The metadata of a Zarr group with a manifest and its checksum."""
+    said = asdict(manifest)
+    attributes = {ATTRIBUTE: {**said, CHECKSUM: checksum(said)}}
+    return json.dumps({**GROUP, "attributes": attributes}, indent=2).encode()
 
 
 def read_manifest(url: str, values: Any) -> Manifest:
@@ -105,24 +108,43 @@ def read_manifest(url: str, values: Any) -> Manifest:
     Raises
     ------
     StoreError
-        There is none, or it was written in another format.
+        There is none, or it was written in another format, or is damaged.
     """
-    attributes = values.get("attributes") if isinstance(values, dict) else None
+    is_group = isinstance(values, dict) and {**values, **GROUP} == values
+    attributes = values.get("attributes") if is_group else None
     if not isinstance(attributes, dict) or ATTRIBUTE not in attributes:
         message = f"{url!r} is no run; check the path."
         raise StoreError(message)
     manifest = attributes[ATTRIBUTE]
     found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION or set(manifest) != {each.name for each in fields(Manifest)}:
+    if found != FORMAT_VERSION or set(manifest) != {CHECKSUM, *(each.name for each in fields(Manifest))}:
         message = (
             f"The run {url!r} has format {found}, and this version reads format {FORMAT_VERSION}; use the "
             "version that wrote it or score again."
         )
         raise StoreError(message)
-    if not _is_sound(manifest):
-        message = f"The run {url!r} is damaged: what it says of itself makes no sense; score again."
+    said = {name: value for name, value in manifest.items() if name != CHECKSUM}
+    if manifest[CHECKSUM] != checksum(said):
+        message = (
+            f"The run {url!r} is damaged: what it says of itself has another checksum than is written there; "
+            "restore its zarr.json, or score again to another path."
+        )
         raise StoreError(message)
-    return Manifest(**manifest)
+    if not _is_sound(said):
+        message = (
+            f"The run {url!r} is damaged: what it says of itself makes no sense; score again to another path."
+        )
+        raise StoreError(message)
+    return Manifest(**said)
+
+
+def checksum(said: dict[str, Any]) -> int:
+    """CRC-32 of a manifest without its checksum, as JSON in the order of the names.
+
+    >>> checksum({"counts": {}, "plan": {}}) == checksum({"plan": {}, "counts": {}})
+    True
+    """
+    return zlib.crc32(json.dumps(said, sort_keys=True).encode())
 
 
 def _is_sound(manifest: dict[str, Any]) -> bool:

@@ -41,6 +41,7 @@ from tests.faults.harness import (
     started,
     wait_until,
 )
+from tests.manifests import alter
 
 POINTS = [
     ("ingest", 1),
@@ -252,10 +253,7 @@ def test_a_silent_client_elsewhere_is_succeeded_on_request(
 
 def of_another_version(out: Path) -> None:
     """Let a run say that another version made it."""
-    path = out / "zarr.json"
-    values = json.loads(path.read_text(encoding="utf-8"))
-    values["attributes"]["novelty_dask"]["novelty_dask_version"] = "0.0.9"
-    path.write_text(json.dumps(values, indent=2), encoding="utf-8")
+    alter(out, lambda said: said.update(novelty_dask_version="0.0.9"))
 
 
 def test_another_run_under_the_same_path_is_refused(record: Record, corpus: Path, tmp_path: Path) -> None:

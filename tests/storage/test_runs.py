@@ -77,7 +77,7 @@ def test_a_manifest_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert again.is_complete
     metadata = json.loads((tmp_path / "run.zarr" / "zarr.json").read_text())
     assert metadata["attributes"].keys() == {ATTRIBUTE}
-    assert zarr.open_group(run.url, mode="r").attrs[ATTRIBUTE]["format_version"] == FORMAT_VERSION == 3
+    assert zarr.open_group(run.url, mode="r").attrs[ATTRIBUTE]["format_version"] == FORMAT_VERSION
 
 
 def test_sources_of_undecodable_names_are_kept(tmp_path: Path) -> None:
@@ -388,6 +388,24 @@ def test_other_formats_are_refused(tmp_path: Path, attribute: object) -> None:
         open_stored(url)
 
 
+def test_no_flipped_bit_of_a_manifest_goes_unnoticed(tmp_path: Path) -> None:
+    run = create_run(str(tmp_path / "run.zarr"), manifest())
+    run.manifest.counts = {"lines": 13, "rows": 10, "duplicates": 1, "rejected": {"blank": 2}}
+    run.save()
+    path = tmp_path / "run.zarr" / "zarr.json"
+    before = path.read_bytes()
+    for place in range(len(before)):
+        for bit in (0, 2, 5):
+            path.write_bytes(before[:place] + bytes([before[place] ^ 1 << bit]) + before[place + 1 :])
+            with pytest.raises(StoreError):
+                open_stored(run.url)
+    path.write_bytes(before.replace(b'"rows": 10', b'"rows": 11'))
+    with pytest.raises(
+        StoreError, match=r"^The run '.*' is damaged: what it says of itself has another check"
+    ):
+        open_stored(run.url)
+
+
 def stored(there: Manifest) -> StoredRun:
     return StoredRun("run.zarr", LocalObjects(Path("run.zarr")), there)
 
@@ -444,4 +462,4 @@ def test_what_a_run_has_done_does_not_show_in_its_fingerprint() -> None:
     }
     assert values.keys() == {each.name for each in fields(Manifest)} - of_the_result
     assert replace(manifest(), **values).fingerprint == manifest().fingerprint
-    assert replace(manifest(), format_version=4).fingerprint != manifest().fingerprint
+    assert replace(manifest(), format_version=FORMAT_VERSION + 1).fingerprint != manifest().fingerprint
