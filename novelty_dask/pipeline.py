@@ -201,7 +201,7 @@ class Pipeline:
     def _sort(self, reads: Sequence[PieceRead]) -> list[Table]:
         """Sort the rows, unless that is done."""
         if not self._done(SORTED.stage):
-            tables = sort_rows(self.executor, self.stored, self.epoch, reads)
+            tables = sort_rows(self.executor, self.stored, self.epoch, self.budget, reads)
             self.books.follow(SORTED.stage, tables, Progress(None))
         commit = self.stored.commits.find(SORTED)
         assert commit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from novelty_dask.errors import HIDDEN, BudgetError, InputError
 from novelty_dask.events import Listener
 from novelty_dask.execution import resources as machine
-from novelty_dask.execution.executors import Executor, SerialExecutor
+from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
 from novelty_dask.execution.resources import Resources
 from novelty_dask.pipeline import Pipeline
 from novelty_dask.planning.memory import Budget, Extent, fit
@@ -207,4 +207,5 @@ def make_budget(settings: Settings, resources: Resources) -> Budget:
         threads=resources.threads,
         limit=resources.memory_limit,
         workers=max(resources.workers, 1),
+        buffer=0 if resources.workers else MEMORY_BYTES,
     )

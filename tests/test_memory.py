@@ -16,6 +16,7 @@ from novelty_dask.errors import BudgetError
 from novelty_dask.events import Silence
 from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
 from novelty_dask.storage.decompress import BUFFER_BYTES, DICTIONARY_BYTES
+from novelty_dask.storage.runs import open_stored
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -63,6 +64,27 @@ def test_stages_keep_to_what_was_projected_on_real_rows(
 def test_stages_keep_to_what_was_projected(tmp_path: Path) -> None:
     source = write(tmp_path / "urls.txt", make_urls(20_000)[0])
     assert_kept(score(source, tmp_path / "run.zarr"), but_text=True)
+
+
+def test_one_process_keeps_to_it_while_it_sorts(tmp_path: Path) -> None:
+    """It keeps the rows that it moves in memory, up to a limit that this text does not reach."""
+    lines = (f"https://{i % 7_919}.example/{random.Random(i).randbytes(80).hex()}" for i in range(600_000))
+    source, out = write(tmp_path / "urls.txt", list(lines)), tmp_path / "run.zarr"
+    script = (
+        "import sys, novelty_dask\n"
+        "from novelty_dask.events import Silence\n"
+        "class Stop(Silence):\n"
+        "    def stage_started(self, stage, total, done=0):\n"
+        "        if stage == 'vectorize': sys.exit()\n"
+        "novelty_dask.score(*sys.argv[1:], workers=0, listener=Stop())\n"
+    )
+    subprocess.run([sys.executable, "-c", script, source, out], check=True)
+    stages = open_stored(str(out)).manifest.stages
+    assert stages.keys() == {"ingest", "sort"}
+    for stage in stages.values():
+        assert stage["peak_bytes"] <= stage["projected_bytes"] <= 2 * stage["peak_bytes"]
+    in_little_memory = worker_bytes({"sort": TEXT_BYTES}, 1)["sort"]
+    assert stages["sort"]["peak_bytes"] > in_little_memory
 
 
 def zstd_long(text: bytes) -> bytes:

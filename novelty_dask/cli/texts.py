@@ -82,4 +82,5 @@ def plan_lines(plan: "RunPlan") -> Iterator[str]:
     yield f"workers  {workers if plan.workers else 'none but this process'}"
     memory = f"{megabytes(plan.worker_bytes)} of {megabytes(plan.memory_limit)}"
     yield f"memory   {memory} a worker, most in {most}"
-    yield f"disk     up to {megabytes(plan.disk_bytes)}"
+    temporary = f", and {megabytes(plan.temporary_bytes)} of temporary files" if plan.temporary_bytes else ""
+    yield f"disk     up to {megabytes(plan.disk_bytes)}{temporary}"

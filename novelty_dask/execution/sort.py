@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.ingest import LINES, SAMPLE_BYTES, PieceRead, distinct, line_offsets
-from novelty_dask.execution.spill import moved_bytes
 from novelty_dask.execution.tasks import Figures, reach
+from novelty_dask.planning.memory import Budget, Extent, check_limit, moved_bytes, sort_bytes
 from novelty_dask.storage.commits import Commit, Draft, TaskId
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.owners import check_epoch
@@ -32,7 +32,7 @@ def key_ranges(keys: Sequence[str], partition_bytes: int) -> list[str]:
 
 
 def sort_rows(
-    executor: Executor, run: StoredRun, epoch: int, reads: Sequence[PieceRead]
+    executor: Executor, run: StoredRun, epoch: int, budget: Budget, reads: Sequence[PieceRead]
 ) -> Generator[Figures, None, list[Table]]:
     """Sort the distinct lines of all pieces into tables of distinct rows, and commit them together.
 
@@ -45,10 +45,18 @@ def sort_rows(
     -------
     list of Table
         The order of their URLs is that of their rows.
+
+    Raises
+    ------
+    BudgetError, ClusterError
+        They would not fit in memory, or on the disk of temporary files.
     """
     found: list[SortedTable] = []
     ranges = key_ranges([key for read in reads for key in read.keys], PARTITION_BYTES)
-    temporary_bytes = moved_bytes(table for read in reads for table in read.tables) if ranges else 0
+    moved = [table for read in reads for table in read.tables] if ranges else []
+    temporary_bytes = moved_bytes(Extent(table.n_rows, table.n_bytes) for table in moved)
+    run.manifest.memory["sort"] = sort_bytes(budget, temporary_bytes)
+    check_limit({"sort": run.manifest.memory["sort"]}, budget)
     executor.reserve(temporary_bytes)
     for table in _sorted(executor, run.url, reads, ranges):
         found.append(table)

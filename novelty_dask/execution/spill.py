@@ -1,4 +1,4 @@
-"""Temporary files of a shuffle: how many bytes they take, and whether so many are free.
+"""Temporary files of a shuffle: whether as many bytes are free as they take.
 
 They are in the folder that Dask is told for them (``temporary-directory``, ``--local-directory``), not in the
 run.  Nothing else is spilled: tasks keep their results in the run.
@@ -7,7 +7,7 @@ run.  Nothing else is spilled: tasks keep their results in the run.
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from shutil import disk_usage
 from typing import NamedTuple
@@ -15,12 +15,6 @@ from typing import NamedTuple
 import dask
 
 from novelty_dask.errors import ClusterError
-from novelty_dask.storage.tables import Table
-
-ROW_BYTES = 40
-"""What a row takes besides its key and its URL: two numbers, two offsets."""
-HEADS = 1.1
-"""What the heads of the pieces add that are written one by one."""
 
 
 class Place(NamedTuple):
@@ -29,15 +23,6 @@ class Place(NamedTuple):
     disk: tuple[str, int]
     folder: str
     free: int
-
-
-def moved_bytes(tables: Iterable[Table]) -> int:
-    """Most bytes of temporary files while the rows of some tables are moved.
-
-    >>> moved_bytes([Table("0", "lines/0.parquet", n_rows=1_000, n_bytes=76_000)])
-    211200
-    """
-    return round(HEADS * sum(2 * table.n_bytes + ROW_BYTES * table.n_rows for table in tables))
 
 
 def place(folder: str | None = None) -> Place:

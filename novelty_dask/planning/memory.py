@@ -4,7 +4,7 @@ A worker holds Python with its libraries, and one task for each thread.  The byt
 task are a function of the plan alone: so much for each row, each non-zero, each column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +24,10 @@ FRAMES_BYTES = 160 * 10**6
 """Dask's dataframes: part of that, but loaded by the shuffle only, after the lines are read."""
 TEXT_BYTES = 160 * 10**6
 """A task that reads or sorts: tables of fixed size, whatever the corpus."""
+ROW_BYTES = 40
+"""What a row that is moved takes besides its key and its URL: two numbers, two offsets."""
+HEADS = 1.1
+"""What the heads of the pieces add that are moved one by one."""
 
 
 class Extent(NamedTuple):
@@ -52,6 +56,8 @@ class Budget:
         Bytes that a worker may use.
     workers : int
         Worker processes: the more, the more tiles.
+    buffer : int
+        Bytes of moved rows that a process may keep besides its tasks: only one that works alone does.
     """
 
     n_neighbors: int
@@ -60,6 +66,7 @@ class Budget:
     threads: int
     limit: int
     workers: int = 1
+    buffer: int = 0
 
 
 def task_bytes(budget: Budget, rows: int, text: int, span_blocks: int = 1) -> dict[str, int]:
@@ -106,7 +113,7 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
     rows = min(plan.block_rows, plan.n_rows)
     stages = task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
     decompressor_bytes = max((extent.decompressor_bytes for extent in extents), default=0)
-    return {**stages, **reading_bytes(decompressor_bytes)}
+    return {**stages, **reading_bytes(decompressor_bytes), "sort": sort_bytes(budget, moved_bytes(extents))}
 
 
 def reading_bytes(decompressor_bytes: int) -> dict[str, int]:
@@ -116,6 +123,20 @@ def reading_bytes(decompressor_bytes: int) -> dict[str, int]:
     {'ingest': 161000000, 'sort': 160000000}
     """
     return {"ingest": TEXT_BYTES + decompressor_bytes, "sort": TEXT_BYTES}
+
+
+def sort_bytes(budget: Budget, moved: int) -> int:
+    """Most bytes that a task of the sort holds, and the process besides, when so many bytes are moved."""
+    return TEXT_BYTES + min(moved, budget.buffer)
+
+
+def moved_bytes(extents: Iterable[Extent]) -> int:
+    """Most bytes that rows take on their way from the tables that were read to those that are sorted.
+
+    >>> moved_bytes([Extent(n_rows=1_000, n_bytes=76_000)])
+    211200
+    """
+    return round(HEADS * sum(2 * extent.n_bytes + ROW_BYTES * extent.n_rows for extent in extents))
 
 
 def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
@@ -130,7 +151,7 @@ def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
     }
 
 
-def check_limit(stages: Mapping[str, int], budget: Budget, rows: int) -> None:
+def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> None:
     """Refuse tasks that don't fit in a worker.
 
     Parameters
@@ -139,7 +160,7 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int) -> None:
         Most bytes that a task of each stage holds.
     budget : Budget
     rows : int
-        Rows of a block.
+        Rows of a block, where a stage depends on them.
 
     Raises
     ------
@@ -150,10 +171,18 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int) -> None:
     stage = max(workers, key=workers.__getitem__)
     projected = workers[stage]
     if projected > budget.limit:
+        of_blocks = stage not in ("ingest", "sort")
+        held = f"blocks of {rows:,} rows and " * of_blocks
+        help_too = {
+            ", or use --workers 1": stage == "sort" and budget.buffer,
+            ", or lower --threads": budget.threads > 1,
+            ", or lower --block-rows": of_blocks and rows > MINIMUM_BLOCK_ROWS,
+        }
         message = (
-            f"A worker is projected to need {megabytes(projected)} in stage {stage} with blocks of {rows:,} "
-            f"rows and {budget.threads} thread{'s' * (budget.threads > 1)}, over its limit of "
-            f"{megabytes(budget.limit)}; raise --memory-limit to that, or lower --threads or --block-rows."
+            f"A worker is projected to need {megabytes(projected)} in stage {stage} with {held}"
+            f"{budget.threads} thread{'s' * (budget.threads > 1)}, over its limit of "
+            f"{megabytes(budget.limit)}; raise --memory-limit to that"
+            f"{''.join(words for words, helps in help_too.items() if helps)}."
         )
         raise BudgetError(message)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from novelty_dask.planning.memory import Budget, Extent, fit, plan_bytes, worker_bytes
+from novelty_dask.planning.memory import Budget, Extent, fit, moved_bytes, plan_bytes, worker_bytes
 from novelty_dask.planning.tiles import TilePlan
 
 
@@ -24,6 +24,8 @@ class RunPlan:
         Most bytes that a worker holds, and may hold.
     disk_bytes : int
         Most bytes that the run takes on disk, at its largest.
+    temporary_bytes : int
+        Most bytes of temporary files of all workers together, while rows are sorted.
     workers, threads : int
         Worker processes, 0 for none, and tasks that each runs at once.
     """
@@ -35,6 +37,7 @@ class RunPlan:
     worker_bytes: int
     memory_limit: int
     disk_bytes: int
+    temporary_bytes: int
     workers: int
     threads: int
 
@@ -62,6 +65,7 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
         worker_bytes=max(worker_bytes(stages, budget.threads).values()),
         memory_limit=budget.limit,
         disk_bytes=disk_bytes(budget, extent, tiles),
+        temporary_bytes=max(moved_bytes([extent]) - budget.buffer, 0),
         workers=workers,
         threads=budget.threads,
     )

@@ -14,6 +14,7 @@ from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.execution.ingest import SAMPLE_BYTES, PieceRead, read_pieces
 from novelty_dask.execution.sort import SORTED, key_ranges, sort_rows, sorted_tables
 from novelty_dask.kernels.urls import sort_key
+from novelty_dask.planning.memory import Budget
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.sources import cut, find_sources
@@ -32,6 +33,7 @@ ODD = [
     "zzz",
 ]
 """Keys at the ends of the alphabet, without a host, and in other scripts."""
+BUDGET = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**9)
 
 
 class Reading(NamedTuple):
@@ -70,7 +72,7 @@ def read(executor: Executor, folder: Path, lines: list[str], piece_bytes: int) -
 
 
 def sort_all(executor: Executor, reading: Reading) -> list[Table]:
-    n_done = sum(1 for _ in sort_rows(executor, reading.run, NOBODY, reading.reads))
+    n_done = sum(1 for _ in sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads))
     commit = reading.run.commits.find(SORTED)
     assert commit is not None
     tables = sorted_tables(commit.figures)

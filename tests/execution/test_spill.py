@@ -16,7 +16,7 @@ from novelty_dask.execution import sort
 from novelty_dask.execution.clusters import client_executor
 from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
 from novelty_dask.execution.spill import Place, check_free, place
-from tests.execution.test_sort import NOBODY, read
+from tests.execution.test_sort import BUDGET, NOBODY, read
 
 HERE = ("here", 1)
 
@@ -37,7 +37,7 @@ def test_a_shuffle_writes_what_was_projected(
     executor = client_executor(client)
     reading = read(executor, tmp_path, make_urls(30_000)[0], 2**20)
     before = sum(client.run(written_bytes).values())
-    first, *others = sort.sort_rows(executor, reading.run, NOBODY, reading.reads)
+    first, *others = sort.sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads)
     assert others
     assert set(map(len, others)) == {0}
     measured = sum(client.run(written_bytes).values()) - before
@@ -47,7 +47,9 @@ def test_a_shuffle_writes_what_was_projected(
 def test_what_needs_no_shuffle_takes_no_temporary_files(tmp_path: Path) -> None:
     executor = SerialExecutor()
     reading = read(executor, tmp_path, make_urls(100)[0], 2**20)
-    assert list(sort.sort_rows(executor, reading.run, NOBODY, reading.reads)) == [{"temporary_bytes": 0}]
+    assert list(sort.sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads)) == [
+        {"temporary_bytes": 0}
+    ]
 
 
 def test_a_shuffle_without_space_is_refused_before_it_begins(executor: Executor) -> None:

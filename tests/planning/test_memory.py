@@ -13,6 +13,7 @@ from novelty_dask.planning.memory import (
     check_limit,
     densest_block,
     fit,
+    moved_bytes,
     plan_bytes,
     task_bytes,
     worker_bytes,
@@ -136,14 +137,34 @@ def test_no_rows_take_what_a_process_and_its_columns_take() -> None:
     assert projected_bytes(DEFAULT, [Extent(0, 0)], plan) > PROCESS_BYTES
 
 
-@pytest.mark.parametrize(("threads", "words"), [(1, "and 1 thread,"), (2, "and 2 threads,")])
-def test_the_refusal_says_what_to_do(threads: int, words: str) -> None:
-    with pytest.raises(
-        BudgetError, match=r"raise --memory-limit to that, or lower --threads or --block-rows\.$"
-    ) as refusal:
-        fit(Budget(10, 2**20, 1, threads, 10**6), [MILLION])
-    assert words in str(refusal.value)
-    assert "blocks of 1,024 rows" in str(refusal.value)
+@pytest.mark.parametrize(
+    ("threads", "block_rows", "held", "remedy"),
+    [
+        (1, None, "blocks of 1,024 rows and 1 thread,", "to that."),
+        (2, None, "blocks of 1,024 rows and 2 threads,", "to that, or lower --threads."),
+        (1, 4_096, "blocks of 4,096 rows and 1 thread,", "to that, or lower --block-rows."),
+        (
+            2,
+            4_096,
+            "blocks of 4,096 rows and 2 threads,",
+            "to that, or lower --threads, or lower --block-rows.",
+        ),
+    ],
+)
+def test_the_refusal_says_what_helps(threads: int, block_rows: int | None, held: str, remedy: str) -> None:
+    with pytest.raises(BudgetError, match=rf" with {held} .* raise --memory-limit {re.escape(remedy)}$"):
+        fit(Budget(10, 2**22, 1, threads, 10**6), [MILLION], block_rows)
+
+
+def test_one_process_is_projected_to_hold_what_it_sorts_up_to_its_buffer() -> None:
+    alone = replace(DEFAULT, buffer=10**9)
+    plan = fit(alone, [MILLION])
+    bounded = plan_bytes(DEFAULT, [MILLION], plan)
+    assert plan_bytes(alone, [MILLION], plan) == {**bounded, "sort": bounded["sort"] + moved_bytes([MILLION])}
+    assert plan_bytes(alone, [MILLION] * 50, plan)["sort"] == bounded["sort"] + 10**9
+    with pytest.raises(BudgetError, match=r" in stage sort with 1 thread, .* to that, or use --workers 1\.$"):
+        fit(replace(alone, limit=700 * 10**6), [MILLION])
+    fit(replace(DEFAULT, limit=700 * 10**6), [MILLION])
 
 
 def test_what_the_refusal_asks_for_is_enough() -> None:

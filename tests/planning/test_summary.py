@@ -3,7 +3,15 @@ from dataclasses import replace
 import pytest
 
 from novelty_dask.errors import BudgetError
-from novelty_dask.planning.memory import PROCESS_BYTES, Budget, Extent, fit, plan_bytes, worker_bytes
+from novelty_dask.planning.memory import (
+    PROCESS_BYTES,
+    Budget,
+    Extent,
+    fit,
+    moved_bytes,
+    plan_bytes,
+    worker_bytes,
+)
 from novelty_dask.planning.summary import disk_bytes, make_run_plan
 from novelty_dask.planning.tiles import plan_tiles
 
@@ -44,6 +52,14 @@ def test_small_corpora_have_a_plan(extent: Extent) -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(BudgetError):
         make_run_plan(Budget(10, 2**20, 1, 1, 10**6), MILLION, None, workers=0)
+
+
+def test_temporary_files_hold_what_is_moved_but_for_the_buffer_of_one_process() -> None:
+    moved = moved_bytes([MILLION])
+    assert make_run_plan(BUDGET, MILLION, None, workers=3).temporary_bytes == moved
+    alone = replace(BUDGET, buffer=10**8)
+    assert make_run_plan(alone, MILLION, None, workers=0).temporary_bytes == moved - 10**8
+    assert make_run_plan(replace(alone, buffer=10**9), MILLION, None, workers=0).temporary_bytes == 0
 
 
 def test_disk_grows_with_text_neighbors_and_groups() -> None:
