@@ -7,7 +7,8 @@
     ├── BudgetError     (also ValueError)    projected memory is over the limit
     ├── InputError      (also ValueError)    a source is missing, unreadable or holds no URL
     ├── StoreError      (also OSError)       a run on disk is absent, foreign, unfinished or not writable
-    │   └── DamageError                      data of a run are not what was written
+    │   ├── DamageError                      data of a run are not what was written
+    │   └── DiskFullError                    there is no space for more of a run
     └── ClusterError    (also RuntimeError)  the scheduler or its workers failed or can't be reached
 
 Each message is one sentence that says what is wrong and what to do, and tells no secret: messages end up
@@ -89,6 +90,10 @@ class DamageError(StoreError):
     def of(cls, task: tuple[str, str], key: str, what: str) -> Self:
         """What is wrong with an object of a task."""
         return cls(f"{key!r} {what}; `novelty resume` makes it again.", *task)
+
+
+class DiskFullError(StoreError):
+    """A disk has no space for more of a run, of which all is kept that is finished."""
 
 
 class ClusterError(NoveltyError, RuntimeError):

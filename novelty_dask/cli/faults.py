@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from novelty_dask.errors import ClusterError, NoveltyError, without_secrets
+from novelty_dask.errors import ClusterError, DiskFullError, NoveltyError, without_secrets
 from novelty_dask.terminal import escape
 
 EXIT_CODES = """\b
@@ -72,8 +72,8 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt | Terminated):
         return f"Stopped; {resume or 'nothing was stored'}.", 143 if isinstance(error, Terminated) else 130
     if isinstance(error, NoveltyError):
-        hint = f" {resume}." if run and isinstance(error, ClusterError) else ""
-        return f"Error: {error}{hint}", 3 if isinstance(error, ClusterError) else 2
+        may_pass = isinstance(error, ClusterError | DiskFullError)
+        return f"Error: {error}" + f" {resume}." * bool(run and may_pass), 3 if may_pass else 2
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
         said = error.strerror + (f" at {str(path)!r}" if path else "")

@@ -2,6 +2,7 @@
 
 import platform
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -38,10 +39,10 @@ def check_workers(client: Client, run: StoredRun) -> None:
     try:
         scheduler = Scheduler(client)
         packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
-        for worker, found in packages.items():
+        for worker, found in _of_those_there(packages):
             _check_versions(worker, found)
         views = scheduler.ask_workers(lambda: client.run(sees, run.url, probe, on_error="return"))
-        for worker, seen in views.items():
+        for worker, seen in _of_those_there(views):
             if seen != token:
                 message = (
                     f"Worker {worker} does not see {run.url!r}; put the run where all workers have it under "
@@ -67,6 +68,11 @@ def sees(url: str, key: str) -> str:
         return open_objects(url).read(key).decode()
     except (KeyError, OSError, StoreError, UnicodeDecodeError):
         return ""
+
+
+def _of_those_there(answers: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Workers with their answers, but for those that went away when they were asked: these get no task."""
+    return ((worker, answer) for worker, answer in answers.items() if not isinstance(answer, OSError))
 
 
 def _check_versions(worker: str, found: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from novelty_dask.errors import InputError, StoreError
+from novelty_dask.errors import DiskFullError, InputError, StoreError
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def writable(root: Path, needed: int) -> Iterator[None]:
         there = next(folder for folder in [root, *root.parents] if folder.exists())
         free = shutil.disk_usage(there).free
         message = (
-            f"The disk of {str(root)!r} is full: {needed:,} bytes are needed and {free:,} are free; what is "
-            "finished is kept, so free some space and go on."
+            f"The disk of {str(root)!r} is full: {needed:,} bytes are needed and {free:,} are free; free "
+            "some space, as what is finished is kept."
         )
-        raise StoreError(message) from None
+        raise DiskFullError(message) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import novelty_dask
-from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.errors import DamageError, DiskFullError
 from tests.faults import spy
 from tests.faults.forks import finish, fork, watched_score
 from tests.faults.harness import (
@@ -55,9 +55,9 @@ def test_a_full_disk_is_told_and_costs_nothing(
     with small_disk(tmp_path / "disk", int(peak * share)) as resize:
         out = tmp_path / "disk" / "run.zarr"
         with pytest.raises(
-            StoreError,
+            DiskFullError,
             match=r"^The disk of '.*/run\.zarr' is full: [1-9][\d,]* bytes are needed and [\d,]+ are free; "
-            r"what is finished is kept, so free some space and go on\.$",
+            r"free some space, as what is finished is kept\.$",
         ):
             novelty_dask.score(corpus, out, workers=0, **SETTINGS, **WORK)
         assert novelty_dask.status(out).state == "stopped"

@@ -130,6 +130,19 @@ def test_a_frozen_worker_is_given_up(
     assert cluster.record.attempts("compare", start).total() <= TILES + 2
 
 
+def test_a_worker_that_is_frozen_from_the_start_is_given_up(
+    cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path
+) -> None:
+    cluster.scale(3)
+    [frozen, *_] = cluster.worker_pids()
+    kill(frozen, signal.SIGSTOP)
+    try:
+        run = novelty_dask.score(corpus, tmp_path / "run.zarr", scheduler=cluster.address, **SETTINGS, **WORK)
+    finally:
+        kill(frozen)
+    assert content(run.url) == undisturbed
+
+
 def test_a_long_kernel_is_not_taken_for_dead(
     cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:

@@ -244,7 +244,7 @@ def test_a_full_disk_is_told_and_leaves_everything_as_it_was(tmp_path: Path) -> 
     assert len(messages) == 4
     for message in messages:
         assert message.startswith(f"The disk of '{disk}' is full: 3,145,728 bytes are needed and ")
-        assert message.endswith(" so free some space and go on.")
+        assert message.endswith("; free some space, as what is finished is kept.")
 
 
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n" + FILL.replace(
