@@ -101,7 +101,7 @@ def _go_through(
     budget = make_budget(settings, resources)
     if not stored.manifest.plan:
         fit(budget, [Extent(*estimate_lines(files))], settings.block_rows)
-    with _executor(client, resources, stored) as (executor, dashboard):
+    with _executor(client, resources, stored, listener) as (executor, dashboard):
         if dashboard:
             listener.note(f"Dashboard: {dashboard}")
         Pipeline(stored, owner.epoch, executor, listener, budget).run(files, settings.block_rows)
@@ -171,7 +171,7 @@ def _resources(files: list[Source], settings: Settings, client: "Client | None")
 
 @contextmanager
 def _executor(
-    client: "Client | None", resources: Resources, stored: StoredRun
+    client: "Client | None", resources: Resources, stored: StoredRun, listener: Listener
 ) -> Iterator[tuple[Executor, str | None]]:
     """What runs the tasks: the client's scheduler, or what this machine gives."""
     if client is None and not resources.workers:
@@ -183,6 +183,8 @@ def _executor(
         with clusters.open_executor(resources) as opened:
             yield opened
         return
+    if exposed := clusters.exposure(client):
+        listener.note(exposed)
     preflight.check_workers(client, stored)
     executor = clusters.client_executor(client)
     try:

@@ -9,12 +9,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from ipaddress import ip_address
 from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
 import psutil
 from distributed import Client, LocalCluster
+from distributed.comm.addressing import get_address_host
 from distributed.comm.core import CommClosedError
 
 from novelty_dask.errors import ClusterError
@@ -133,6 +135,21 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def exposure(client: Client) -> str | None:
+    """What others on the network can see and do, if a scheduler is not on this machine and not encrypted."""
+    address = str(getattr(client.scheduler, "address", ""))
+    if not address.startswith(("tcp://", "ws://")):
+        return None
+    host = get_address_host(address)
+    with suppress(ValueError):
+        if host == "localhost" or ip_address(host).is_loopback:
+            return None
+    return (
+        f"The scheduler {address} is not encrypted: who shares the network can read the URLs and run code "
+        "on its workers; set up Dask's tls:// unless you trust them."
+    )
 
 
 def client_executor(client: Client) -> DaskExecutor:

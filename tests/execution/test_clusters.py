@@ -5,13 +5,16 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import psutil
 import pytest
 from distributed import Client, LocalCluster
 
+import novelty_dask
 from novelty_dask.errors import ClusterError
+from novelty_dask.events import Silence
 from novelty_dask.execution import clusters
 from novelty_dask.execution.clusters import (
     client_executor,
@@ -56,6 +59,35 @@ def test_local_workers_are_processes_that_only_this_machine_reaches(
         assert listening() == {"127.0.0.1"}
         assert [path.name[:8] for path in tmp_path.iterdir()] == ["novelty-"]
     assert list(tmp_path.iterdir()) == []
+
+
+def addresses_of_this_machine() -> list[str]:
+    """Where others on the network reach it."""
+    found = [each for each in chain(*psutil.net_if_addrs().values()) if each.family == socket.AF_INET]
+    return [each.address for each in found if not each.address.startswith("127.")]
+
+
+def test_that_others_can_listen_is_told(tmp_path: Path) -> None:
+    class Notes(Silence):
+        def note(self, message: str) -> None:
+            notes.append(message)
+
+    notes: list[str] = []
+    (tmp_path / "urls.txt").write_text("http://a.example/\nhttp://b.example/\n")
+    hosts = ["127.0.0.1", *addresses_of_this_machine()[:1]]
+    for host in hosts:
+        out = tmp_path / f"{host}.zarr"
+        with (
+            LocalCluster(
+                n_workers=1, processes=False, protocol="tcp", host=host, dashboard_address=None
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            novelty_dask.score(tmp_path / "urls.txt", out, client=client, listener=Notes())
+        warning = f"The scheduler {cluster.scheduler_address} is not encrypted: "
+        assert any(note.startswith(warning) for note in notes) == (host != "127.0.0.1")
+    if len(hosts) == 1:
+        pytest.skip("this machine has no address but its own")
 
 
 def test_two_clusters_have_two_dashboards() -> None:
