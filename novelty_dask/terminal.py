@@ -40,6 +40,15 @@ def escape(text: str) -> str:
     return "".join(char if char.isprintable() else _visible(ord(char)) for char in text)
 
 
+def defang(url: str) -> str:
+    """A URL of which no terminal, mail program or chat makes a link; what is in brackets was there.
+
+    >>> defang("https://a.example/login?next=http://b.example")
+    'https[://]a[.]example/login?next=http[://]b[.]example'
+    """
+    return url.replace(".", "[.]").replace("://", "[://]")
+
+
 def _visible(code: int) -> str:
     """A character as Python writes it in ASCII."""
     if code < 0x100:

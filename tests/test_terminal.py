@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from novelty_dask.terminal import Column, emit, escape, number, shorten, table
+from novelty_dask.terminal import Column, defang, emit, escape, number, shorten, table
 
 BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
@@ -35,6 +35,13 @@ def test_every_control_is_shown_as_its_code(code: int) -> None:
 )
 def test_escape_sequences(text: str, shown: str) -> None:
     assert escape(text) == shown
+
+
+@given(st.text() | st.text("http:/[.]"))
+def test_a_defanged_url_can_be_told_back(url: str) -> None:
+    shown = defang(url)
+    assert shown.replace("[://]", "://").replace("[.]", ".") == url
+    assert not re.search(r"(?<!\[)\.|\.(?!\])|(?<!\[)://|://(?!\])", shown)
 
 
 @given(st.text(st.characters(exclude_categories=[])))

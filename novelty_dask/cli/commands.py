@@ -66,14 +66,15 @@ def score(
 @main.command()
 @click.argument("run")
 @click.option("-n", "n_rows", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@click.option("--defang", is_flag=True, help="URLs of which nothing makes links: http[://]a[.]example.")
 @options.debug
-def top(run: str, *, n_rows: int) -> None:
+def top(run: str, *, n_rows: int, defang: bool) -> None:
     """Print the most novel rows of a run.
 
     A terminal gets a table that fits, with the nearest neighbor of each row. A pipe gets lines of
     novelty, URL, similarity and nearest URL in full, separated by TAB.
     """
-    emit(novelty_table(novelty_dask.open(run).top(n_rows)))
+    emit(novelty_table(novelty_dask.open(run).top(n_rows), defanged=defang))
 
 
 @main.command()

@@ -1,10 +1,10 @@
 """Plans, summaries and tables as lines of text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.planning.memory import megabytes
-from novelty_dask.terminal import Column, escape, number, table
+from novelty_dask.terminal import Column, defang, escape, number, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,11 +20,12 @@ COLUMNS = (
 )
 
 
-def novelty_table(top: "pd.DataFrame") -> Iterator[str]:
+def novelty_table(top: "pd.DataFrame", *, defanged: bool = False) -> Iterator[str]:
     """Rows with their novelty and nearest neighbor."""
+    shown: Callable[[str], str] = defang if defanged else str
     columns = (top.novelty, top.url, top.nearest_similarity, top.nearest_url.fillna(""))
     rows = [
-        (number(novelty), url, number(similarity), nearest)
+        (number(novelty), shown(url), number(similarity), shown(nearest))
         for novelty, url, similarity, nearest in zip(*columns, strict=True)
     ]
     return table(COLUMNS, rows)

@@ -110,6 +110,19 @@ def test_top_prints_full_lines_for_a_pipe(run: Path, novelty: Novelty) -> None:
     assert result.stdout.splitlines() == [f"{a:.6f}\t{b}\t{c:.6f}\t{d}" for a, b, c, d in expected]
 
 
+def test_top_makes_no_links_if_asked_to(run: Path, novelty: Novelty) -> None:
+    plain, defanged = (novelty("top", run, *flags) for flags in ([], ["--defang"]))
+    assert defanged.exit_code == 0
+    cells = [line.split("\t") for line in defanged.stdout.splitlines()]
+    assert all("[://]" in cell and "[.]" in cell for row in cells for cell in (row[1], row[3]))
+    back = ["\t".join([n, _back(url), s, _back(nearest)]) for n, url, s, nearest in cells]
+    assert back == plain.stdout.splitlines()
+
+
+def _back(url: str) -> str:
+    return url.replace("[://]", "://").replace("[.]", ".")
+
+
 def test_top_has_twenty_rows_unless_told(run: Path, novelty: Novelty) -> None:
     assert len(novelty("top", run).stdout.splitlines()) == 20
 
