@@ -102,6 +102,14 @@ def write_manifest(manifest: Manifest) -> bytes:
     return json.dumps({**GROUP, "attributes": attributes}, indent=2).encode()
 
 
+def has_manifest(values: Any) -> bool:
+    """Whether the metadata of a group hold a manifest, of whatever format and whether sound or not."""
+    attributes = (
+        values.get("attributes") if isinstance(values, dict) and {**values, **GROUP} == values else None
+    )
+    return isinstance(attributes, dict) and ATTRIBUTE in attributes
+
+
 def read_manifest(url: str, values: Any) -> Manifest:
     """The manifest in the metadata of a group.
 
@@ -110,21 +118,19 @@ def read_manifest(url: str, values: Any) -> Manifest:
     StoreError
         There is none, or it was written in another format, or is damaged.
     """
-    is_group = isinstance(values, dict) and {**values, **GROUP} == values
-    attributes = values.get("attributes") if is_group else None
-    if not isinstance(attributes, dict) or ATTRIBUTE not in attributes:
+    if not has_manifest(values):
         message = f"{url!r} is no run; check the path."
         raise StoreError(message)
-    manifest = attributes[ATTRIBUTE]
+    manifest = values["attributes"][ATTRIBUTE]
     found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION or set(manifest) != {CHECKSUM, *(each.name for each in fields(Manifest))}:
+    if found != FORMAT_VERSION:
         message = (
             f"The run {url!r} has format {found}, and this version reads format {FORMAT_VERSION}; use the "
-            "version that wrote it or score again."
+            "version that wrote it, or score again to another path."
         )
         raise StoreError(message)
     said = {name: value for name, value in manifest.items() if name != CHECKSUM}
-    if manifest[CHECKSUM] != checksum(said):
+    if manifest.get(CHECKSUM) != checksum(said):
         message = (
             f"The run {url!r} is damaged: what it says of itself has another checksum than is written there; "
             "restore its zarr.json, or score again to another path."
@@ -150,6 +156,8 @@ def checksum(said: dict[str, Any]) -> int:
 def _is_sound(manifest: dict[str, Any]) -> bool:
     """Whether a manifest has the types that it should, and a plan that can be gone through."""
     default = Manifest({}, [])
+    if manifest.keys() != {each.name for each in fields(Manifest)}:
+        return False
     if any(type(manifest[each.name]) is not type(getattr(default, each.name)) for each in fields(Manifest)):
         return False
     return _is_possible(manifest["plan"], planned="vectorize" in manifest["stages"]) and all(

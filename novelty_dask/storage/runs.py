@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from novelty_dask.storage.checked import CheckedStore, find_array
 from novelty_dask.storage.commits import Commit, Commits, Draft, TaskId
 from novelty_dask.storage.faults import reason
 from novelty_dask.storage.layout import Layout
-from novelty_dask.storage.manifest import Manifest, read_manifest, this_version, write_manifest
+from novelty_dask.storage.manifest import Manifest, has_manifest, read_manifest, this_version, write_manifest
 from novelty_dask.storage.objects import METADATA, Objects
 from novelty_dask.storage.owners import check_epoch
 from novelty_dask.storage.places import open_objects
@@ -128,15 +129,17 @@ def find_run(url: str) -> StoredRun | None:
     Raises
     ------
     StoreError
-        There is something else, which is not overwritten.
+        There is something else, or a run that is damaged or of another format, which is not overwritten.
     """
-    try:
+    objects, is_run = open_objects(absolute_url(url)), False
+    with suppress(KeyError, OSError, ValueError, RecursionError):
+        is_run = has_manifest(json.loads(objects.read(METADATA)))
+    if is_run:
         return open_stored(url)
-    except StoreError:
-        if not open_objects(absolute_url(url)).exists():
-            return None
-        message = f"{url!r} exists and is no run; nothing was written: name another output path."
-        raise StoreError(message) from None
+    if not objects.exists():
+        return None
+    message = f"{url!r} exists and is no run; nothing was written: name another output path."
+    raise StoreError(message)
 
 
 def check_same(stored: StoredRun, wanted: Manifest) -> None:
