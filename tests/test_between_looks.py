@@ -84,7 +84,7 @@ def test_closed_standard_input_is_an_input_error() -> None:
 
 
 def test_a_disk_that_is_full_is_a_novelty_error(tmp_path: Path) -> None:
-    """pipeline: OSError of a task or of the client (ENOSPC, EFBIG) becomes StoreError; nothing is lost."""
+    """pipeline: OSError of a task or of the client (ENOSPC, EFBIG) becomes DiskFullError; nothing is lost."""
     source = store(tmp_path / "urls.txt")
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_is_a_novelty_error(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "StoreError" in done.stderr.splitlines()[-1], done.stderr[-500:]
+    assert "DiskFullError" in done.stderr.splitlines()[-1], done.stderr[-500:]
 
 
 @pytest.mark.parametrize("name", ["~/x.zarr"])
