@@ -37,6 +37,7 @@ def clean_run(place: Path) -> tuple[int, Content]:
     return int((folder / "count").read_text(encoding="utf-8")), content(folder / "run.zarr", ["csv"])
 
 
+@pytest.mark.timeout(3600 if EVERY else 600)
 @pytest.mark.parametrize("mode", MODES)
 def test_no_change_of_the_disk_that_fails_leaves_a_wrong_run(
     place: Path, clean_run: tuple[int, Content], measured: Measured, mode: str
