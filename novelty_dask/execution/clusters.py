@@ -62,8 +62,13 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
     What cancels a call that was interrupted before it began (distributed.utils.sync) fails.  That a
     connection was lost is told by an error of ours, too.
     """
-    lost = record.exc_info is not None and isinstance(record.exc_info[1], _LOST)
-    return not lost and "sync.<locals>.cancel" not in record.getMessage()
+    error = record.exc_info[1] if record.exc_info else None
+    while error is not None:
+        # Where it was lost, something else may answer under its address, and be misunderstood.
+        if isinstance(error, _LOST):
+            return False
+        error = error.__cause__ or error.__context__
+    return "sync.<locals>.cancel" not in record.getMessage()
 
 
 for _name in ("tornado.application", "distributed.client", "distributed.batched"):
@@ -193,8 +198,11 @@ def connect(address: str) -> Iterator[Client]:
     try:
         yield client
     finally:
-        with suppress(TimeoutError):
+        # What goes wrong now is no news, and would hide what did before.
+        with suppress(Exception):
             client.close(timeout=CLOSE_SECONDS)  # type: ignore[no-untyped-call]
+        # Else the garbage collector tries once more, and longer.
+        client.status = "closed"
 
 
 def _free_port(port: int) -> int:

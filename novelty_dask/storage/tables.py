@@ -1,6 +1,5 @@
 """Parquet tables of the ingest stage: what a shuffle reads and leaves, removed when the rows are stored."""
 
-import io
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -44,9 +43,9 @@ class SortedTable(NamedTuple):
 
 def write_table(draft: Draft, key: str, table: pa.Table, text: str = "url") -> Table:
     """Write a table in small row groups, so that a part can be read."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, row_group_size=ROW_GROUP_ROWS, compression="lz4")
-    draft.write(key, buffer.getbuffer())
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=ROW_GROUP_ROWS, compression="lz4")
+    draft.write(key, memoryview(sink.getvalue()))
     return Table(draft.task.item, key, table.num_rows, pc.sum(pc.binary_length(table[text])).as_py() or 0)
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import socketserver
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -78,6 +79,49 @@ def test_a_killed_scheduler_ends_the_command(
     assert not done & set(cluster.record.attempts(since=mark))
     assert content(out) == undisturbed
     measured("seconds", round(seconds, 1))
+
+
+class Gateway(socketserver.BaseRequestHandler):
+    """Answers whoever it is, as a server of pages does."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@contextmanager
+def gateway(address: str) -> Iterator[None]:
+    """Listen at the address of a scheduler that is gone."""
+    host, _, port = address.removeprefix("tcp://").partition(":")
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer((host, int(port)), Gateway) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(server.serve_forever)
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def test_something_else_in_place_of_the_scheduler_ends_the_command(
+    record: Record, corpus: Path, tmp_path: Path, measured: Measured
+) -> None:
+    """As where a proxy answers for a network that is cut off; Dask takes its answer for a length in bytes."""
+    out = tmp_path / "run.zarr"
+    record.ask(compare=["sleep", 0.1])
+    with Cluster(tmp_path / "lost", record) as lost:
+        lost.add_worker()
+        command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
+        with started(*command, env=record.environment) as process:
+            wait_until(lambda: record.attempts("compare ").total() > 5, process=process)
+            kill(lost.scheduler.pid)
+            lost.scheduler.wait()
+            began = time.monotonic()
+            with gateway(lost.address):
+                _, stderr = process.communicate(timeout=60)
+            measured("seconds", round(time.monotonic() - began, 1))
+    assert process.returncode == 3, stderr
+    assert stderr.splitlines()[-1].endswith(f" `novelty resume {out}` goes on.")
+    assert "Traceback" not in stderr
+    assert novelty_dask.status(out).state == "stopped"
 
 
 @contextmanager
