@@ -24,12 +24,15 @@ class Cluster:
         Of its logs and scratch files.
     record : Record
         What its workers write down.
+    host : str
+        Where it can be reached.
     **environment
         Of its processes, besides.
     """
 
-    def __init__(self, folder: Path, record: Record, **environment: str) -> None:
+    def __init__(self, folder: Path, record: Record, host: str = "127.0.0.1", **environment: str) -> None:
         folder.mkdir(exist_ok=True)
+        self.host = host
         self.folder = folder
         self.record = record
         self.environment = {**record.environment, "DASK_CONFIG": str(LOCAL), **environment}
@@ -37,7 +40,7 @@ class Cluster:
         self.workers: list[subprocess.Popen[bytes]] = []
         self._opened = ExitStack()
         self.scheduler = self._start(
-            "scheduler", "--port", "0", "--scheduler-file", self.file, "--no-dashboard"
+            "scheduler", "--host", host, "--port", "0", "--scheduler-file", self.file, "--no-dashboard"
         )
         wait_until(lambda: self.file.exists() and self.file.read_text(encoding="utf-8"), STARTUP_SECONDS)
         self.address: str = json.loads(self.file.read_text(encoding="utf-8"))["address"]
@@ -53,7 +56,7 @@ class Cluster:
     ) -> "subprocess.Popen[bytes]":
         """Start ``dask`` in a session of its own."""
         log = self._opened.enter_context((self.folder / f"{arguments[0]}.log").open("ab"))
-        command = [*prefix, sys.executable, "-m", "dask", *map(str, arguments), "--host", "127.0.0.1"]
+        command = [*prefix, sys.executable, "-m", "dask", *map(str, arguments)]
         process = subprocess.Popen(
             command,
             env={**self.environment, **(environment or {})},
@@ -72,11 +75,14 @@ class Cluster:
         nanny: bool = True,
         environment: dict[str, str] | None = None,
         prefix: tuple[str, ...] = (),
+        host: str | None = None,
     ) -> "subprocess.Popen[bytes]":
         """Start a worker of one thread."""
         common = ["worker", self.address, "--nthreads", 1, "--no-dashboard", "--local-directory", self.folder]
         process = self._start(
             *common,
+            "--host",
+            host or self.host,
             *(options or ("--memory-limit", "1 GB")),
             *([] if nanny else ["--no-nanny"]),
             environment=environment,
