@@ -104,7 +104,9 @@ class Pipeline:
             tables = self._read(sources)
             self._plan(tables, sources, block_rows)
         plan = TilePlan(**self.manifest.plan)
-        check_limit(self.manifest.memory, self.budget, plan.block_rows)
+        # What sorting takes besides depends on who does it, and is checked if it is done.
+        memory = {**self.manifest.memory, **reading_bytes(held_bytes(sources))}
+        check_limit(memory, self.budget, plan.block_rows)
         stages = make_stages(plan, tables)
         kept = [stage.name for stage in lasting(stages)]
         done = {stage.name: self._done(stage.name, believed=stage is not stages[-1]) for stage in stages}

@@ -17,6 +17,7 @@ from novelty_dask.events import Silence
 from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
 from novelty_dask.storage.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.storage.runs import open_stored
+from tests.manifests import alter
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -133,15 +134,28 @@ def test_tight_memory_gives_small_blocks_and_the_same_scores(tmp_path: Path) -> 
     assert (tight.neighbors.ids[:] == ample.neighbors.ids[:]).all()
 
 
-def test_going_on_with_less_memory_than_the_plan_needs_is_refused(tmp_path: Path) -> None:
+def stopped(folder: Path) -> Path:
+    """A run that was stopped before rows were compared."""
+
     class Stop(Silence):
         def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
             if stage == "compare":
                 raise KeyboardInterrupt
 
-    source = write(tmp_path / "urls.txt", make_urls(3_000)[0])
+    source = write(folder / "urls.txt", make_urls(3_000)[0])
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, tmp_path / "run.zarr", workers=0, listener=Stop())
+        novelty_dask.score(source, folder / "run.zarr", workers=0, listener=Stop())
+    return folder / "run.zarr"
+
+
+def test_what_was_sorted_by_one_process_goes_on_in_less_memory(tmp_path: Path) -> None:
+    out = stopped(tmp_path)
+    alter(out, lambda said: said["memory"].update(sort=10**12))
+    assert len(novelty_dask.resume(out, workers=0)) > 2_000
+
+
+def test_going_on_with_less_memory_than_the_plan_needs_is_refused(tmp_path: Path) -> None:
+    stopped(tmp_path)
     with pytest.raises(BudgetError):
         novelty_dask.resume(tmp_path / "run.zarr", workers=0, memory_limit=10**8)
     assert len(novelty_dask.resume(tmp_path / "run.zarr", workers=0)) > 2_000
