@@ -78,6 +78,15 @@ def number(value: float | None) -> str:
     return "nan" if value is None or math.isnan(value) else f"{value:.6f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of something that takes an s.
+
+    >>> counted(1, "row"), counted(1_200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def emit(lines: Iterable[str]) -> None:
     """Write lines to standard output; if its reader has gone, quietly stop."""
     out = sys.stdout

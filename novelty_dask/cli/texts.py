@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.planning.memory import megabytes
-from novelty_dask.terminal import Column, defang, escape, number, table
+from novelty_dask.terminal import Column, counted, defang, escape, number, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,8 @@ def count_line(counts: dict[str, Any]) -> str:
     rejected = counts["rejected"]
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
     return (
-        f"{counts['lines']:,} lines: {counts['rows']:,} rows, {counts['duplicates']:,} duplicates, "
+        f"{counted(counts['lines'], 'line')}: {counted(counts['rows'], 'row')}, "
+        f"{counted(counts['duplicates'], 'duplicate')}, "
         f"{sum(rejected.values()):,} rejected" + (f" ({reasons})" if reasons else "")
     )
 
@@ -75,7 +76,7 @@ def _status_lines(status: "RunStatus") -> Iterator[str]:
 def plan_lines(plan: "RunPlan") -> Iterator[str]:
     """What a run would take."""
     tasks = ", ".join(f"{count:,} {stage}" for stage, count in plan.tasks.items())
-    workers = f"{plan.workers} with {plan.threads} thread{'s' * (plan.threads > 1)} each"
+    workers = f"{plan.workers} with {counted(plan.threads, 'thread')} each"
     most = max(plan.stage_bytes, key=plan.stage_bytes.__getitem__)
     yield f"rows     about {plan.n_rows:,}, if no line repeats another"
     yield f"blocks   {plan.tiles.n_blocks:,} of {plan.tiles.block_rows:,} rows"

@@ -10,7 +10,7 @@ from novelty_dask.cli.commands import finish, main, say
 from novelty_dask.cli.faults import RESUMABLE, UNWHOLE
 from novelty_dask.cli.texts import status_lines
 from novelty_dask.progress import progress
-from novelty_dask.terminal import emit
+from novelty_dask.terminal import counted, emit
 
 
 @main.command()
@@ -58,8 +58,9 @@ def verify(run: str, *, recompute: int) -> None:
     found = novelty_dask.verify(run, recompute_blocks=recompute)
     for damage in found.damages:
         say(f"Damage: {damage}")
-    again = f", {found.recomputed:,} blocks computed again" if recompute else ""
-    emit([f"{found.tasks:,} tasks read{again}, {len(found.damages):,} damages found."])
+    again = f", {counted(found.recomputed, 'block')} computed again" if recompute else ""
+    damages = counted(len(found.damages), "damage")
+    emit([f"{counted(found.tasks, 'task')} read{again}, {damages} found."])
     if found.damages:
         click.get_current_context().exit(UNWHOLE)
 

@@ -47,7 +47,7 @@ def test_verify_says_that_a_run_is_whole(run: Path, novelty: Novelty) -> None:
     assert result.stdout == "5 tasks read, 0 damages found.\n"
     result = novelty("verify", run, "--recompute", 3)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "5 tasks read, 1 blocks computed again, 0 damages found.\n"
+    assert result.stdout == "5 tasks read, 1 block computed again, 0 damages found.\n"
 
 
 def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, novelty: Novelty) -> None:
@@ -55,7 +55,7 @@ def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, no
     (copy / "novelty" / "c" / "0").write_bytes(b"")
     result = novelty("verify", copy)
     assert result.exit_code == 4
-    assert result.stdout == "5 tasks read, 1 damages found.\n"
+    assert result.stdout == "5 tasks read, 1 damage found.\n"
     assert re.fullmatch(
         r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume` makes it again\.\n",
         result.stderr,
