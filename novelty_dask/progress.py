@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from novelty_dask.events import Listener, Silence
-from novelty_dask.terminal import escape
+from novelty_dask.terminal import counted, escape
 
 LINE_SECONDS = 10.0
 
@@ -115,7 +115,7 @@ class Lines:
         """Write that a stage starts."""
         self._started = self._last_line = self._clock()
         self._done, self._total = 0, None if total is None else total - done
-        tasks = "" if total is None else f", {_tasks(total)}"
+        tasks = "" if total is None else f", {counted(total, 'task')}"
         self._write(f"{stage}: started{tasks}" + (f", {done:,} done before" if done else ""))
 
     def stage_advanced(self, stage: str) -> None:
@@ -128,7 +128,7 @@ class Lines:
 
     def stage_finished(self, stage: str, seconds: float) -> None:
         """Write that a stage is done."""
-        self._write(f"{stage}: done, {_tasks(self._done)} in {duration(seconds)}")
+        self._write(f"{stage}: done, {counted(self._done, 'task')} in {duration(seconds)}")
 
     def note(self, message: str) -> None:
         """Write a line."""
@@ -137,7 +137,7 @@ class Lines:
     def _state(self, elapsed: float) -> str:
         """Tasks done, time gone, and time to go if the rest is as fast."""
         if not self._total:
-            return f"{_tasks(self._done)}, {duration(elapsed)} elapsed"
+            return f"{counted(self._done, 'task')}, {duration(elapsed)} elapsed"
         remaining = elapsed / self._done * (self._total - self._done)
         tasks = f"{self._done:,}/{self._total:,} tasks"
         return f"{tasks}, {duration(elapsed)} elapsed, about {duration(remaining)} remaining"
@@ -146,11 +146,6 @@ class Lines:
         """Write a line at once, so that it is there when someone looks."""
         self._stream.write(f"{message}\n")
         self._stream.flush()
-
-
-def _tasks(count: int) -> str:
-    """So many tasks."""
-    return f"{count:,} task{'s' * (count != 1)}"
 
 
 def duration(seconds: float) -> str:

@@ -131,11 +131,11 @@ def find_run(url: str) -> StoredRun | None:
     StoreError
         There is something else, or a run that is damaged or of another format, which is not overwritten.
     """
-    objects, is_run = open_objects(absolute_url(url)), False
-    with suppress(KeyError, OSError, ValueError, RecursionError):
-        is_run = has_manifest(json.loads(objects.read(METADATA)))
-    if is_run:
-        return open_stored(url)
+    objects, values = open_objects(absolute_url(url)), None
+    with suppress(StoreError):
+        values = _metadata(url, objects)
+    if has_manifest(values):
+        return StoredRun(absolute_url(url), objects, read_manifest(url, values))
     if not objects.exists():
         return None
     message = f"{url!r} exists and is no run; nothing was written: name another output path."
@@ -189,15 +189,19 @@ def open_stored(url: str) -> StoredRun:
         There is none, or it is no run of this format.
     """
     objects = open_objects(absolute_url(url))
+    return StoredRun(absolute_url(url), objects, read_manifest(url, _metadata(url, objects)))
+
+
+def _metadata(url: str, objects: Objects) -> Any:
+    """What stands where a run has the metadata of its group."""
     try:
-        values = json.loads(objects.read(METADATA))
+        return json.loads(objects.read(METADATA))
     except KeyError:
         message = f"{url!r} holds no run; check the path."
         raise StoreError(message) from None
     except (OSError, ValueError, RecursionError) as error:
         message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
         raise StoreError(message) from None
-    return StoredRun(absolute_url(url), objects, read_manifest(url, values))
 
 
 def open_complete(url: str) -> StoredRun:

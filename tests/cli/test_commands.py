@@ -13,6 +13,7 @@ from distributed import LocalCluster
 import novelty_dask
 from novelty_dask.cli import main
 from tests.cli.conftest import Novelty
+from tests.test_terminal import refanged
 
 
 def test_score_prints_all_rows_most_novel_first(corpus: Path, run: Path, novelty: Novelty) -> None:
@@ -115,12 +116,8 @@ def test_top_makes_no_links_if_asked_to(run: Path, novelty: Novelty) -> None:
     assert defanged.exit_code == 0
     cells = [line.split("\t") for line in defanged.stdout.splitlines()]
     assert all("[://]" in cell and "[.]" in cell for row in cells for cell in (row[1], row[3]))
-    back = ["\t".join([n, _back(url), s, _back(nearest)]) for n, url, s, nearest in cells]
+    back = ["\t".join([n, refanged(url), s, refanged(nearest)]) for n, url, s, nearest in cells]
     assert back == plain.stdout.splitlines()
-
-
-def _back(url: str) -> str:
-    return url.replace("[://]", "://").replace("[.]", ".")
 
 
 def test_top_has_twenty_rows_unless_told(run: Path, novelty: Novelty) -> None:

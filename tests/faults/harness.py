@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -154,6 +154,30 @@ def started(
             yield process
         finally:
             end_session(process.pid)
+
+
+class Ended(NamedTuple):
+    """How a command ended, what it said, and how many seconds after a fault."""
+
+    code: int
+    stderr: str
+    seconds: float
+
+
+def ended_by(
+    fault: Callable[[int], object],
+    command: Sequence[object],
+    record: Record,
+    stage: str = "compare",
+) -> Ended:
+    """Start a command and, when some tasks of a stage have begun, a fault, which is told the process."""
+    mark = record.mark()
+    with started(*command, env=record.environment) as process:
+        wait_until(lambda: record.attempts(f"{stage} ", mark).total() > 5, process=process)
+        began = time.monotonic()
+        fault(process.pid)
+        _, stderr = process.communicate(timeout=60)
+        return Ended(process.returncode, stderr, time.monotonic() - began)
 
 
 def end_session(leader: int) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +11,17 @@ import pytest
 import novelty_dask
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Measured
-from tests.faults.harness import COMMAND, FLAGS, Content, Record, commits, content, started, wait_until
+from tests.faults.harness import (
+    COMMAND,
+    FLAGS,
+    Content,
+    Record,
+    commits,
+    content,
+    ended_by,
+    started,
+    wait_until,
+)
 
 HERE, THERE = (f"198.18.{os.getpid() % 250}.{end}" for end in (1, 2))
 """Addresses that RFC 2544 keeps for tests."""
@@ -87,13 +96,9 @@ def test_a_client_that_is_cut_off_ends_and_goes_on(
     out = tmp_path / "run.zarr"
     record.ask(compare=["sleep", 0.1])
     command = [*wire.there, *COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
-    with started(*command, env=record.environment) as process:
-        wait_until(lambda: record.attempts("compare ").total() > 5, process=process)
-        wire.connect(False)
-        began = time.monotonic()
-        _, stderr = process.communicate(timeout=60)
-    measured("seconds", round(time.monotonic() - began, 1))
-    assert process.returncode == 3, stderr
+    code, stderr, seconds = ended_by(lambda _pid: wire.connect(False), command, record)
+    measured("seconds", round(seconds, 1))
+    assert code == 3, stderr
     assert stderr.splitlines()[-1].endswith(f" `novelty resume {out}` goes on.")
     assert "Traceback" not in stderr
     wire.connect(True)

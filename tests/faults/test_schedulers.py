@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,8 @@ from tests.faults.harness import (
     Record,
     commits,
     content,
+    ended_by,
     kill,
-    started,
     wait_until,
 )
 
@@ -54,13 +54,8 @@ def test_a_killed_scheduler_ends_the_command(
     with Cluster(tmp_path / "lost", record) as lost:
         worker = lost.add_worker()
         command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
-        with started(*command, env=record.environment) as process:
-            wait_until(lambda: record.attempts(f"{stage} ").total() > 5, process=process)
-            kill(lost.scheduler.pid)
-            began = time.monotonic()
-            _, stderr = process.communicate(timeout=60)
-            seconds = time.monotonic() - began
-        assert process.returncode == 3, stderr
+        code, stderr, seconds = ended_by(lambda _pid: kill(lost.scheduler.pid), command, record, stage)
+        assert code == 3, stderr
         assert seconds < 60
         last = stderr.splitlines()[-1]
         assert re.match(r"^Error: .*scheduler.*", last)
@@ -107,18 +102,18 @@ def test_something_else_in_place_of_the_scheduler_ends_the_command(
     """As where a proxy answers for a network that is cut off; Dask takes its answer for a length in bytes."""
     out = tmp_path / "run.zarr"
     record.ask(compare=["sleep", 0.1])
-    with Cluster(tmp_path / "lost", record) as lost:
+    with Cluster(tmp_path / "lost", record) as lost, ExitStack() as opened:
         lost.add_worker()
-        command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
-        with started(*command, env=record.environment) as process:
-            wait_until(lambda: record.attempts("compare ").total() > 5, process=process)
+
+        def replace(_pid: int) -> None:
             kill(lost.scheduler.pid)
             lost.scheduler.wait()
-            began = time.monotonic()
-            with gateway(lost.address):
-                _, stderr = process.communicate(timeout=60)
-            measured("seconds", round(time.monotonic() - began, 1))
-    assert process.returncode == 3, stderr
+            opened.enter_context(gateway(lost.address))
+
+        command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
+        code, stderr, seconds = ended_by(replace, command, record)
+    measured("seconds", round(seconds, 1))
+    assert code == 3, stderr
     assert stderr.splitlines()[-1].endswith(f" `novelty resume {out}` goes on.")
     assert "Traceback" not in stderr
     assert novelty_dask.status(out).state == "stopped"
@@ -135,7 +130,6 @@ def frozen(cluster: Cluster) -> Iterator[Callable[[], None]]:
 
 def test_a_frozen_scheduler_ends_the_command(
     cluster: Cluster,
-    record: Record,
     corpus: Path,
     undisturbed: Content,
     tmp_path: Path,
@@ -149,16 +143,16 @@ def test_a_frozen_scheduler_ends_the_command(
     def freeze_and(stop: Callable[[int], None]) -> tuple[int, str, float]:
         """Freeze the scheduler while tiles run; exit code, last line, and how long it took."""
         cluster.scale(1)
-        mark = cluster.record.mark()
-        with frozen(cluster) as freeze, started(*command, env=record.environment) as process:
-            wait_until(lambda: cluster.record.attempts("compare ", mark).total() > 5, process=process)
-            freeze()
-            began = time.monotonic()
-            stop(process.pid)
-            _, stderr = process.communicate(timeout=60)
+        with frozen(cluster) as freeze:
+
+            def fault(pid: int) -> None:
+                freeze()
+                stop(pid)
+
+            code, stderr, seconds = ended_by(fault, command, cluster.record)
         assert "Traceback" not in stderr
         assert not novelty_dask.verify(out).damages
-        return process.returncode, stderr.splitlines()[-1], time.monotonic() - began
+        return code, stderr.splitlines()[-1], seconds
 
     code, last, seconds = freeze_and(lambda _pid: None)
     measured("seconds", round(seconds, 1))
