@@ -14,7 +14,9 @@ from novelty_dask.planning.summary import RunPlan, make_run_plan
 from novelty_dask.run import Run
 from novelty_dask.runner import local_resources, make_budget, work, working_client
 from novelty_dask.settings import Settings
-from novelty_dask.storage.estimate import estimate_lines
+from novelty_dask.sources.estimate import estimate_lines
+from novelty_dask.sources.find import STDIN, Source, find_sources
+from novelty_dask.sources.stdin import identify, standard_input
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import (
     StoredRun,
@@ -25,8 +27,6 @@ from novelty_dask.storage.runs import (
     is_inside,
     open_stored,
 )
-from novelty_dask.storage.sources import STDIN, Source, find_sources
-from novelty_dask.storage.spool import identify, standard_input
 
 if TYPE_CHECKING:
     from distributed import Client

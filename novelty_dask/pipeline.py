@@ -23,13 +23,13 @@ from novelty_dask.execution.usage import measured
 from novelty_dask.planning.memory import Budget, Extent, check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.needs import needed_items
 from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.sources.estimate import held_bytes
+from novelty_dask.sources.find import Piece, Source, check_unchanged, cut
 from novelty_dask.stages import Stage, lasting, make_stages, schedule
 from novelty_dask.storage.audit import list_done, take_stock, tally
 from novelty_dask.storage.commits import FOLDER, TaskId
-from novelty_dask.storage.estimate import held_bytes
 from novelty_dask.storage.owners import check_epoch
 from novelty_dask.storage.runs import StoredRun
-from novelty_dask.storage.sources import Piece, Source, check_unchanged, cut
 from novelty_dask.storage.tables import Table
 
 REPAIRS = 3

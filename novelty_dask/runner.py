@@ -12,13 +12,13 @@ from novelty_dask.execution.resources import Resources
 from novelty_dask.pipeline import Pipeline
 from novelty_dask.planning.memory import Budget, Extent, fit
 from novelty_dask.settings import Settings
+from novelty_dask.sources.estimate import COMPRESSION_RATIO, estimate_lines
+from novelty_dask.sources.find import STDIN, Source, check_unchanged
+from novelty_dask.sources.stdin import spool, standard_input
 from novelty_dask.storage.audit import find_damage
 from novelty_dask.storage.commits import TaskId
-from novelty_dask.storage.estimate import COMPRESSION_RATIO, estimate_lines
 from novelty_dask.storage.owners import Owner, claim
 from novelty_dask.storage.runs import SPOOLED, WORK_FOLDER, StoredRun, check_version, open_stored
-from novelty_dask.storage.sources import STDIN, Source, check_unchanged
-from novelty_dask.storage.spool import spool, standard_input
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -18,7 +18,7 @@ import novelty_dask
 from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
 from novelty_dask.events import Silence
 from novelty_dask.planning import tiles
-from novelty_dask.storage import estimate
+from novelty_dask.sources import estimate
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.runs import open_stored
 from tests.test_exact import content, write

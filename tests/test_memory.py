@@ -15,7 +15,7 @@ from novelty_dask.datasets import make_urls
 from novelty_dask.errors import BudgetError
 from novelty_dask.events import Silence
 from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
-from novelty_dask.storage.decompress import BUFFER_BYTES, DICTIONARY_BYTES
+from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.storage.runs import open_stored
 from tests.manifests import alter
 

@@ -27,8 +27,8 @@ from novelty_dask.errors import (
     without_secrets,
 )
 from novelty_dask.events import Silence
-from novelty_dask.storage.estimate import estimate_lines
-from novelty_dask.storage.sources import Source, find_sources
+from novelty_dask.sources.estimate import estimate_lines
+from novelty_dask.sources.find import Source, find_sources
 from tests.test_cluster import STARTUP_SECONDS, dask_command
 
 CANARY = "canary7f3ab41c"

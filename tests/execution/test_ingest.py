@@ -19,10 +19,10 @@ from novelty_dask.execution.ingest import PieceRead, distinct, line_offsets, rea
 from novelty_dask.execution.rejected import count_rejected, store_rejected
 from novelty_dask.kernels.lines import Reason, decode_line, sample_of
 from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
+from novelty_dask.sources.find import Piece, Source, cut, find_sources
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
-from novelty_dask.storage.sources import Piece, Source, cut, find_sources
 from novelty_dask.storage.tables import read_table
 from tests.storage.storing import NOBODY
 
@@ -237,7 +237,7 @@ from novelty_dask.execution.ingest import PieceRead, read_pieces
 from novelty_dask.execution.usage import forget_peak, usage
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run
-from novelty_dask.storage.sources import cut, find_sources
+from novelty_dask.sources.find import cut, find_sources
 
 def read(name):
     sources = find_sources([f"{sys.argv[1]}/{name}"])

@@ -15,9 +15,9 @@ from novelty_dask.execution.ingest import SAMPLE_BYTES, PieceRead, read_pieces
 from novelty_dask.execution.sort import SORTED, key_ranges, sort_rows, sorted_tables
 from novelty_dask.kernels.urls import sort_key
 from novelty_dask.planning.memory import Budget
+from novelty_dask.sources.find import cut, find_sources
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
-from novelty_dask.storage.sources import cut, find_sources
 from novelty_dask.storage.tables import Table, read_table
 from tests.storage.storing import NOBODY
 

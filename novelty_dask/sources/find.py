@@ -17,12 +17,12 @@ from fsspec.core import get_compression, url_to_fs
 from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError, without_secrets
-from novelty_dask.storage.decompress import FORMATS, decompress
+from novelty_dask.sources.decompress import FORMATS, decompress
+from novelty_dask.sources.folders import file_system
+from novelty_dask.sources.ranges import read_all, read_lines_between
+from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
 from novelty_dask.storage.faults import reason, told
-from novelty_dask.storage.folders import file_system
-from novelty_dask.storage.heads import HEAD_BYTES, check_head, check_name, check_text
 from novelty_dask.storage.objects import METADATA
-from novelty_dask.storage.ranges import read_all, read_lines_between
 
 CHUNK_BYTES = 2**18
 PIECE_BYTES = 16 * 2**20

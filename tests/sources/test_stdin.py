@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from novelty_dask.errors import InputError
-from novelty_dask.storage import spool as spools
-from novelty_dask.storage.sources import CHUNK_BYTES, Source, cut, read_chunks
-from novelty_dask.storage.spool import identify, spool
+from novelty_dask.sources import stdin as spools
+from novelty_dask.sources.find import CHUNK_BYTES, Source, cut, read_chunks
+from novelty_dask.sources.stdin import identify, spool
 
 TEXT = b"".join(b"https://a.example/%d\n" % i for i in range(20_000))
 

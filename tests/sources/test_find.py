@@ -19,11 +19,9 @@ from hypothesis import strategies as st
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.lines import read_lines
-from novelty_dask.storage import sources
-from novelty_dask.storage.decompress import FREE_BYTES
-from novelty_dask.storage.heads import check_text
-from novelty_dask.storage.ranges import read_lines_between
-from novelty_dask.storage.sources import (
+from novelty_dask.sources import find as sources
+from novelty_dask.sources.decompress import FREE_BYTES
+from novelty_dask.sources.find import (
     Piece,
     Source,
     check_unchanged,
@@ -32,6 +30,8 @@ from novelty_dask.storage.sources import (
     find_sources,
     read_chunks,
 )
+from novelty_dask.sources.ranges import read_lines_between
+from novelty_dask.sources.signatures import check_text
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.storage import decompress as module
-from novelty_dask.storage.decompress import DAMAGED, FORMATS, decompress
+from novelty_dask.sources import decompress as module
+from novelty_dask.sources.decompress import DAMAGED, FORMATS, decompress
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -142,7 +142,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 MEASURE = """
 import sys
 from novelty_dask.execution.usage import forget_peak, usage
-from novelty_dask.storage.decompress import decompress
+from novelty_dask.sources.decompress import decompress
 
 before, n_text, fault = forget_peak(), 0, "none"
 with open(sys.argv[1], "rb") as file:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from novelty_dask.errors import InputError
-from novelty_dask.storage import folders
-from novelty_dask.storage.sources import find_sources
+from novelty_dask.sources import folders
+from novelty_dask.sources.find import find_sources
 
 NOBODY = 65_534
 

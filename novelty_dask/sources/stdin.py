@@ -8,8 +8,8 @@ from typing import BinaryIO
 import fsspec
 
 from novelty_dask.errors import InputError
+from novelty_dask.sources.find import CHUNK_BYTES, STDIN, Source
 from novelty_dask.storage.faults import told
-from novelty_dask.storage.sources import CHUNK_BYTES, STDIN, Source
 
 LINE_BYTES = 256 * 2**20
 """A line after which a stream is taken for endless."""

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import fsspec
 
-from novelty_dask.storage.decompress import DAMAGED, FORMATS, decompress
+from novelty_dask.sources.decompress import DAMAGED, FORMATS, decompress
+from novelty_dask.sources.find import STDIN, Source
 from novelty_dask.storage.faults import told
-from novelty_dask.storage.sources import STDIN, Source
 
 SAMPLE_BYTES = 2**18
 LARGEST_TEXT = 2**24

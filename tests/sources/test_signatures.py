@@ -17,9 +17,9 @@ import pytest
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.lines import read_lines
-from novelty_dask.storage.heads import HEAD_BYTES, check_head, check_name, check_text
-from novelty_dask.storage.sources import Piece, Source, find_sources, read_chunks
-from novelty_dask.storage.spool import spool
+from novelty_dask.sources.find import Piece, Source, find_sources, read_chunks
+from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
+from novelty_dask.sources.stdin import spool
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -6,10 +6,10 @@ import pytest
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import InputError
-from novelty_dask.storage import estimate
-from novelty_dask.storage.decompress import BUFFER_BYTES, DICTIONARY_BYTES
-from novelty_dask.storage.estimate import estimate_lines
-from novelty_dask.storage.sources import Source, find_sources
+from novelty_dask.sources import estimate
+from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
+from novelty_dask.sources.estimate import estimate_lines
+from novelty_dask.sources.find import Source, find_sources
 
 
 @pytest.fixture(scope="module")
