@@ -10,8 +10,8 @@ from novelty_dask.errors import NoveltyError
 from novelty_dask.events import Listener
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.usage import core_seconds
+from novelty_dask.objects.owners import check_epoch
 from novelty_dask.planning.memory import worker_bytes
-from novelty_dask.storage.owners import check_epoch
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tally import joined, sums
 

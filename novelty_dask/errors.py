@@ -15,7 +15,11 @@ Each message is one sentence that says what is wrong and what to do, and tells n
 in logs, and URLs may hold passwords, tokens and signatures.
 """
 
+import errno
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 _USER = re.compile(r"://[^/?#\s]*@")
@@ -98,3 +102,34 @@ class DiskFullError(StoreError):
 
 class ClusterError(NoveltyError, RuntimeError):
     """The Dask scheduler can't be reached, or its workers failed."""
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says, as the end of a sentence."""
+    if isinstance(error, FileNotFoundError):  # fsspec words it in several ways.
+        return os.strerror(errno.ENOENT)
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(said).split()).rstrip(".")
+
+
+@contextmanager
+def reading_errors(problem: str) -> Iterator[None]:
+    """Turn any error into an InputError of one sentence: the problem, and why.
+
+    Parameters
+    ----------
+    problem : str
+        What could not be done, such as ``"Can't read 'urls.txt'"``.
+
+    Raises
+    ------
+    InputError
+        Anything was raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each file system, and each format, has its own
+        message = f"{problem}: {reason(error)}."
+        raise InputError(message) from None

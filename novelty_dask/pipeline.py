@@ -20,6 +20,8 @@ from novelty_dask.execution.rejected import count_rejected, nothing_to_score, st
 from novelty_dask.execution.sort import SORTED, sort_rows, sorted_tables
 from novelty_dask.execution.tasks import Job, perform
 from novelty_dask.execution.usage import measured
+from novelty_dask.objects.commits import FOLDER, TaskId
+from novelty_dask.objects.owners import check_epoch
 from novelty_dask.planning.memory import Budget, Extent, check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.needs import needed_items
 from novelty_dask.planning.tiles import TilePlan
@@ -27,8 +29,6 @@ from novelty_dask.sources.estimate import held_bytes
 from novelty_dask.sources.find import Piece, Source, check_unchanged, cut
 from novelty_dask.stages import Stage, lasting, make_stages, schedule
 from novelty_dask.storage.audit import list_done, take_stock, tally
-from novelty_dask.storage.commits import FOLDER, TaskId
-from novelty_dask.storage.owners import check_epoch
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table
 

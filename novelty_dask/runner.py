@@ -9,6 +9,8 @@ from novelty_dask.events import Listener
 from novelty_dask.execution import resources as machine
 from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
 from novelty_dask.execution.resources import Resources
+from novelty_dask.objects.commits import TaskId
+from novelty_dask.objects.owners import Owner, claim
 from novelty_dask.pipeline import Pipeline
 from novelty_dask.planning.memory import Budget, Extent, fit
 from novelty_dask.settings import Settings
@@ -16,8 +18,6 @@ from novelty_dask.sources.estimate import COMPRESSION_RATIO, estimate_lines
 from novelty_dask.sources.find import STDIN, Source, check_unchanged
 from novelty_dask.sources.stdin import spool, standard_input
 from novelty_dask.storage.audit import find_damage
-from novelty_dask.storage.commits import TaskId
-from novelty_dask.storage.owners import Owner, claim
 from novelty_dask.storage.runs import SPOOLED, WORK_FOLDER, StoredRun, check_version, open_stored
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import novelty_dask
 from novelty_dask.events import Silence
 from novelty_dask.execution.executors import Outcome, Perform, SerialExecutor
 from novelty_dask.execution.tasks import Job
+from novelty_dask.objects.owners import claim
 from novelty_dask.pipeline import Pipeline
 from novelty_dask.planning import tiles
 from novelty_dask.planning.memory import Budget
@@ -23,7 +24,6 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import find_sources
 from novelty_dask.storage.blocks import array, read_csr
 from novelty_dask.storage.manifest import Manifest
-from novelty_dask.storage.owners import claim
 from novelty_dask.storage.runs import create_run, open_stored
 from tests.reference import assert_exact, tfidf
 

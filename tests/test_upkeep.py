@@ -13,9 +13,9 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.commits import Commit, TaskId
 from novelty_dask.planning import tiles
 from novelty_dask.storage.blocks import array
-from novelty_dask.storage.commits import Commit, TaskId
 from novelty_dask.storage.runs import open_stored
 from tests.storage.storing import writable
 from tests.test_api import Recorder, snapshot, stop_at

@@ -13,7 +13,7 @@ from typing import Any
 import dask
 from distributed import Client, Future, Worker, as_completed
 
-from novelty_dask.errors import ClusterError, NoveltyError
+from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution import usage
 from novelty_dask.execution.executors import Outcome, Perform
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
@@ -21,7 +21,6 @@ from novelty_dask.execution.spill import Place, check_free, place
 from novelty_dask.execution.tasks import Job
 from novelty_dask.execution.usage import Usage
 from novelty_dask.execution.window import Window
-from novelty_dask.storage.faults import reason
 
 MINIMUM_WINDOW = 64
 SETTLE_SECONDS = 60

@@ -25,9 +25,9 @@ from novelty_dask.kernels.tfidf import (
     renumber_columns,
     weigh,
 )
+from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning.tiles import Tile, TilePlan
 from novelty_dask.storage.blocks import array, read_csr
-from novelty_dask.storage.commits import TaskId
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun
 

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.ingest import LINES, SAMPLE_BYTES, PieceRead, distinct, line_offsets
 from novelty_dask.execution.tasks import Figures, reach
+from novelty_dask.objects.commits import Commit, Draft, TaskId
+from novelty_dask.objects.owners import check_epoch
 from novelty_dask.planning.memory import Budget, Extent, check_limit, moved_bytes, sort_bytes
-from novelty_dask.storage.commits import Commit, Draft, TaskId
 from novelty_dask.storage.layout import WHOLE
-from novelty_dask.storage.owners import check_epoch
 from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
 from novelty_dask.storage.tables import SortedTable, Table, read_table, write_table
 

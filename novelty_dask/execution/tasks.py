@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.commits import Draft, TaskId
 from novelty_dask.storage.runs import StoredRun, check_version, open_stored
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import fsspec
 
+from novelty_dask.errors import reading_errors
 from novelty_dask.sources.decompress import DAMAGED, FORMATS, decompress
 from novelty_dask.sources.find import STDIN, Source
-from novelty_dask.storage.faults import told
 
 SAMPLE_BYTES = 2**18
 LARGEST_TEXT = 2**24
@@ -65,7 +65,7 @@ def _estimate(source: Source) -> Estimate:
     InputError
         Not even that can be read.
     """
-    with told(f"Can't read {source.url!r}"):
+    with reading_errors(f"Can't read {source.url!r}"):
         with fsspec.open(source.url, "rb") as stored:
             head = stored.read(SAMPLE_BYTES)
         n_lines, n_text = _count(head, source)

@@ -16,13 +16,12 @@ import fsspec
 from fsspec.core import get_compression, url_to_fs
 from fsspec.spec import AbstractFileSystem
 
-from novelty_dask.errors import InputError, without_secrets
+from novelty_dask.errors import InputError, reading_errors, reason, without_secrets
+from novelty_dask.objects.protocol import METADATA
 from novelty_dask.sources.decompress import FORMATS, decompress
 from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.ranges import read_all, read_lines_between
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
-from novelty_dask.storage.faults import reason, told
-from novelty_dask.storage.objects import METADATA
 
 CHUNK_BYTES = 2**18
 PIECE_BYTES = 16 * 2**20
@@ -190,7 +189,7 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
         The file can't be read or decompressed to its end, it holds no lines of text, or it has changed
         since it was found.
     """
-    with told(f"Can't read {source.url!r} to its end"):
+    with reading_errors(f"Can't read {source.url!r} to its end"):
         before = _unchanged(source, (source.n_bytes,))
         with fsspec.open(source.url, "rb") as file:
             chunks = _chunks(file, source.compression, piece, chunk_bytes)

@@ -7,9 +7,8 @@ from typing import BinaryIO
 
 import fsspec
 
-from novelty_dask.errors import InputError
+from novelty_dask.errors import InputError, reading_errors
 from novelty_dask.sources.find import CHUNK_BYTES, STDIN, Source
-from novelty_dask.storage.faults import told
 
 LINE_BYTES = 256 * 2**20
 """A line after which a stream is taken for endless."""
@@ -37,13 +36,16 @@ def spool(stream: BinaryIO, url: str) -> Source:
     InputError
         It can't be read or stored, or has no newlines.
     """
-    with told("Can't copy standard input into the run"), fsspec.open(url, "wb", auto_mkdir=True) as file:
+    with (
+        reading_errors("Can't copy standard input into the run"),
+        fsspec.open(url, "wb", auto_mkdir=True) as file,
+    ):
         return _pass_on(stream, file.write)
 
 
 def identify(stream: BinaryIO) -> Source:
     """Read a stream to its end; what `spool` would return."""
-    with told("Can't read standard input"):
+    with reading_errors("Can't read standard input"):
         return _pass_on(stream, len)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.objects.commits import FOLDER, SUFFIX, TaskId, read_stamped
+from novelty_dask.objects.owners import FOLDER as OWNERS
+from novelty_dask.objects.protocol import METADATA
 from novelty_dask.storage.checked import check_chunk
-from novelty_dask.storage.commits import FOLDER, SUFFIX, TaskId, read_stamped
-from novelty_dask.storage.objects import METADATA
-from novelty_dask.storage.owners import FOLDER as OWNERS
 from novelty_dask.storage.runs import SPOOLED, StoredRun
 from novelty_dask.storage.tally import Tally
 

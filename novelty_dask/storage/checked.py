@@ -9,10 +9,10 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.objects.commits import Commits, Draft, Stamp, TaskId, read_stamped
+from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.storage.chunks import fault_of
-from novelty_dask.storage.commits import Commits, Draft, Stamp, TaskId, read_stamped
 from novelty_dask.storage.layout import ArraySpec, Layout
-from novelty_dask.storage.objects import METADATA, Objects
 
 
 class CheckedStore(Store):

@@ -14,8 +14,8 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from novelty_dask.kernels.lines import MAX_BYTES, SAMPLE_BYTES, Reason
+from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning.tiles import Tile, TilePlan
-from novelty_dask.storage.commits import TaskId
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
 """Non-zeros of a chunk: a few chunks a block, as the last is filled up."""

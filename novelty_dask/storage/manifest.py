@@ -14,8 +14,8 @@ from importlib.metadata import version
 from typing import Any
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.commits import TaskId
 
 FORMAT_VERSION = 4
 ATTRIBUTE = "novelty_dask"

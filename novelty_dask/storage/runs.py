@@ -9,15 +9,14 @@ from typing import Any
 
 import zarr
 
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import StoreError, reason
+from novelty_dask.objects.commits import Commit, Commits, Draft, TaskId
+from novelty_dask.objects.owners import check_epoch
+from novelty_dask.objects.protocol import METADATA, Objects
+from novelty_dask.objects.remote import open_objects
 from novelty_dask.storage.checked import CheckedStore, find_array
-from novelty_dask.storage.commits import Commit, Commits, Draft, TaskId
-from novelty_dask.storage.faults import reason
 from novelty_dask.storage.layout import Layout
 from novelty_dask.storage.manifest import Manifest, has_manifest, read_manifest, this_version, write_manifest
-from novelty_dask.storage.objects import METADATA, Objects
-from novelty_dask.storage.owners import check_epoch
-from novelty_dask.storage.places import open_objects
 
 WORK_FOLDER = "work/"
 SPOOLED = f"{WORK_FOLDER}stdin"

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from novelty_dask.storage.commits import Commits, Draft, Stamp, TaskId
+from novelty_dask.objects.commits import Commits, Draft, Stamp, TaskId
 
 ROW_GROUP_ROWS = 16_384
 

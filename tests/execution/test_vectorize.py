@@ -17,9 +17,9 @@ from novelty_dask.execution.sort import SORTED
 from novelty_dask.execution.tasks import Job, perform
 from novelty_dask.execution.vectorize import BlockRows
 from novelty_dask.kernels.ngrams import count_ngrams
+from novelty_dask.objects.commits import Commit, Draft
 from novelty_dask.planning.tiles import plan_tiles
 from novelty_dask.storage.blocks import array, read_csr
-from novelty_dask.storage.commits import Commit, Draft
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, write_table

@@ -18,8 +18,8 @@ import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.execution.compare import compare
 from novelty_dask.execution.tasks import Job, perform
+from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import Tile
-from novelty_dask.storage.owners import claim
 from novelty_dask.storage.runs import open_stored
 from tests.faults import spy
 from tests.faults.conftest import Measured

@@ -10,12 +10,12 @@ import pytest
 import zarr
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.commits import Commit, Draft, TaskId
+from novelty_dask.objects.local import PARTIAL, LocalObjects
+from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.blocks import array
-from novelty_dask.storage.commits import Commit, Draft, TaskId
-from novelty_dask.storage.local import PARTIAL, LocalObjects
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, FORMAT_VERSION, Manifest, checksum
-from novelty_dask.storage.owners import claim
 from novelty_dask.storage.runs import (
     StoredRun,
     absolute_url,

@@ -14,9 +14,9 @@ import fsspec
 import pytest
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.local import PARTIAL, LocalObjects
-from novelty_dask.storage.objects import Objects
-from novelty_dask.storage.places import RemoteObjects, open_objects
+from novelty_dask.objects.local import PARTIAL, LocalObjects
+from novelty_dask.objects.protocol import Objects
+from novelty_dask.objects.remote import RemoteObjects, open_objects
 
 PROCESSES = multiprocessing.get_context("spawn")
 
@@ -175,7 +175,7 @@ def test_of_two_processes_that_create_at_once_one_does(tmp_path: Path) -> None:
 WRITE = """
 import sys
 from pathlib import Path
-from novelty_dask.storage.local import LocalObjects
+from novelty_dask.objects.local import LocalObjects
 
 objects, number = LocalObjects(Path(sys.argv[1])), 0
 print("started", flush=True)
@@ -212,7 +212,7 @@ FILL = """
 import sys
 from pathlib import Path
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.local import LocalObjects
+from novelty_dask.objects.local import LocalObjects
 
 objects = LocalObjects(Path(sys.argv[1]))
 objects.write("old", b"old")

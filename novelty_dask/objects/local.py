@@ -1,16 +1,16 @@
 """Objects as files of a folder: whole or not there, and on the disk when a call returns."""
 
+import errno
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from novelty_dask.errors import StoreError
-from novelty_dask.storage.faults import writable
-from novelty_dask.storage.objects import Data
+from novelty_dask.errors import DiskFullError, StoreError
+from novelty_dask.objects.protocol import Data
 
 PARTIAL = ".partial"
 """How the files end that are being written, or were when their writer was killed."""
@@ -91,7 +91,7 @@ class LocalObjects:
         """Write a file of another name, bring it down to the disk, and give it its name."""
         path = self.root / key
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
-        with writable(self.root, len(data)):
+        with _writing_errors(self.root, len(data)):
             self._check_inside(path.parent)
             _make_folder(path.parent)
             try:
@@ -147,3 +147,25 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def _writing_errors(root: Path, needed: int) -> Iterator[None]:
+    """Raise a StoreError where a disk is full or not writable; any other error is raised as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            message = (
+                f"Can't write in {str(root)!r}: {error.strerror}; make it writable, or name another path."
+            )
+            raise StoreError(message) from None
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        there = next(folder for folder in [root, *root.parents] if folder.exists())
+        free = shutil.disk_usage(there).free
+        message = (
+            f"The disk of {str(root)!r} is full: {needed:,} bytes are needed and {free:,} are free; free "
+            "some space, as what is finished is kept."
+        )
+        raise DiskFullError(message) from None

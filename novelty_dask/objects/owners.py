@@ -16,7 +16,7 @@ from typing import Any, Self
 import psutil
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.objects import Objects
+from novelty_dask.objects.protocol import Objects
 
 FOLDER = "owners/"
 HEARTBEAT_SECONDS = 10.0

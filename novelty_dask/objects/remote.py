@@ -12,10 +12,9 @@ from typing import Any, cast
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from novelty_dask.errors import StoreError
-from novelty_dask.storage.faults import reason
-from novelty_dask.storage.local import LocalObjects
-from novelty_dask.storage.objects import Data, Objects
+from novelty_dask.errors import StoreError, reason
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.objects.protocol import Data, Objects
 
 
 def open_objects(url: str) -> Objects:

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage import owners
-from novelty_dask.storage.local import LocalObjects
-from novelty_dask.storage.owners import check_epoch, claim, holder, newest_epoch
+from novelty_dask.objects import owners
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.objects.owners import check_epoch, claim, holder, newest_epoch
 
 PROCESSES = multiprocessing.get_context("spawn")
 HOLD = """
 import sys
 from pathlib import Path
-from novelty_dask.storage.local import LocalObjects
-from novelty_dask.storage.owners import claim
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.objects.owners import claim
 
 with claim(LocalObjects(Path(sys.argv[1])), "run.zarr") as owner:
     print(owner.epoch, flush=True)

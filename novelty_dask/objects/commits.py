@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.storage.objects import Data, Objects
+from novelty_dask.objects.protocol import Data, Objects
 
 FOLDER = "commits/"
 SUFFIX = ".json"
