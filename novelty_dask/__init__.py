@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from novelty_dask import datasets, errors
     from novelty_dask.api import plan, resume, score
-    from novelty_dask.exports import export
     from novelty_dask.kernels.dense import cosine_similarity
+    from novelty_dask.results.export import export
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
@@ -41,8 +41,7 @@ _HOMES = {
     "cosine_similarity": "novelty_dask.kernels.dense:cosine_similarity",
     "datasets": "novelty_dask.datasets:",
     "errors": "novelty_dask.errors:",
-    "export": "novelty_dask.exports:export",
-    "exports": "novelty_dask.exports:",
+    "export": "novelty_dask.results.export:export",
     "open": "novelty_dask.run:open_run",
     "plan": "novelty_dask.api:plan",
     "resume": "novelty_dask.api:resume",

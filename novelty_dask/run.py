@@ -4,8 +4,8 @@ import html
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from novelty_dask.results.results import Results
 from novelty_dask.storage.blocks import array
-from novelty_dask.storage.results import Results
 from novelty_dask.storage.runs import open_complete
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Run:
         lists : bool
             Whether to add the columns neighbor_urls and neighbor_similarities.
         """
-        from novelty_dask.execution.frames import to_dataframe  # noqa: PLC0415 - takes long to import
+        from novelty_dask.results.frames import to_dataframe  # noqa: PLC0415 - takes long to import
 
         return to_dataframe(self.url, lists=lists)
 

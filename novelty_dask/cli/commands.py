@@ -55,7 +55,9 @@ def score(
     """
     run = _score(sources, out, quiet=quiet, **options.read_settings(config, **flags))
     if out is None:
-        rows = novelty_dask.exports.most_novel_first(run)
+        from novelty_dask.results.export import most_novel_first  # noqa: PLC0415 - Arrow takes long to import
+
+        rows = most_novel_first(run)
         emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in rows)
     elif not quiet:
         emit(novelty_table(run.top(TOP_ROWS)))

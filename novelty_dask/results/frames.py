@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from novelty_dask.storage.results import Results
+from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import open_complete
 
 

@@ -15,9 +15,9 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import DamageError, NoveltyError, SettingsError, StoreError
-from novelty_dask.exports import export, most_novel_first, open_results
+from novelty_dask.results import ordering
+from novelty_dask.results.export import export, most_novel_first, open_results
 from novelty_dask.run import Run
-from novelty_dask.storage import ordering
 from tests.manifests import alter
 
 HOSTILE = [

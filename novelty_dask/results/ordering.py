@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from novelty_dask.storage.results import Results
+from novelty_dask.results.results import Results
 
 PART_ROWS = 16_384
 """Rows turned into a table at once."""

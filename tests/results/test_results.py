@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage import results
-from novelty_dask.storage.results import Results
+from novelty_dask.results import results
+from novelty_dask.results.results import Results
 from tests.storage.storing import make_run, store
 
 NAN = math.nan

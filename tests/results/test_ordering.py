@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novelty_dask.storage.ordering import place
+from novelty_dask.results.ordering import place
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), unique=True, max_size=20)
 

@@ -1,0 +1,1 @@
+"""Results: reading the rows of a complete run, in any order, and writing them to files."""
