@@ -139,7 +139,7 @@ def dissect(arguments: list[str]) -> dict[str, Times]:
 
 def load_compiled(account: Account) -> None:
     """Have Numba load compiled code for the first time, for which it prepares itself."""
-    from novelty_dask.kernels.ngrams import count_ngrams  # noqa: PLC0415
+    from novelty_dask.kernels.text.ngrams import count_ngrams  # noqa: PLC0415
 
     with account.on("Numba's start"):
         count_ngrams(["abc"], (3, 3), 8)

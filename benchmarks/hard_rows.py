@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from results import Entry, add_entries
 from scipy.optimize import nnls
 
-from novelty_dask.kernels.topk import Neighbors, Work
+from novelty_dask.kernels.search.topk import Neighbors, Work
 
 KEY = ("features", "rows", "k")
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)

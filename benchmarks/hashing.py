@@ -26,7 +26,7 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.utils import murmurhash3_32
 
-from novelty_dask.kernels.ngrams import count_ngrams
+from novelty_dask.kernels.text.ngrams import count_ngrams
 
 SIZE, N_FEATURES = 3, 2**20
 OURS, REFERENCE = "novelty_dask", "scikit-learn HashingVectorizer"

@@ -38,7 +38,7 @@ from matrices import Corpus, make_matrix
 from numpy.typing import NDArray
 from results import Entry, add_entries
 
-from novelty_dask.kernels.topk import Neighbors, Work
+from novelty_dask.kernels.search.topk import Neighbors, Work
 
 OURS, PEERS = "novelty_dask", ("sp_matmul_rs", "sparse_dot_topn")
 KEY = ("features", "rows", "k", "name")

@@ -27,11 +27,11 @@ from rates import LIST_LENGTHS, Rates, measure_rates
 from results import Entry, add_entries
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.compare import _open, scratch_for
-from novelty_dask.kernels.finish import Scratch, Task
-from novelty_dask.kernels.lanes import LANES
-from novelty_dask.kernels.tiles import Tile
-from novelty_dask.kernels.topk import Neighbors, Work
+from novelty_dask.kernels.search.finish import Scratch, Task
+from novelty_dask.kernels.search.inverted import Tile
+from novelty_dask.kernels.search.scan import _open, scratch_for
+from novelty_dask.kernels.search.simd import LANES
+from novelty_dask.kernels.search.topk import Neighbors, Work
 
 KEY = ("features", "rows", "k")
 

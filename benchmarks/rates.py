@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_fastmath_loop
-from novelty_dask.kernels.lanes import LANES, add_lanes, reaching
+from novelty_dask.kernels.search.simd import LANES, add_lanes, reaching
 
 REPEATS = 7
 LEAST_SECONDS = 0.02

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from novelty_dask import datasets, errors
     from novelty_dask.api import plan, resume, score
-    from novelty_dask.kernels.dense import cosine_similarity
+    from novelty_dask.kernels.cosine import cosine_similarity
     from novelty_dask.results.export import export
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
@@ -38,7 +38,7 @@ _HOMES = {
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
     "clean": "novelty_dask.upkeep:clean",
-    "cosine_similarity": "novelty_dask.kernels.dense:cosine_similarity",
+    "cosine_similarity": "novelty_dask.kernels.cosine:cosine_similarity",
     "datasets": "novelty_dask.datasets:",
     "errors": "novelty_dask.errors:",
     "export": "novelty_dask.results.export:export",

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import novelty_dask
 from novelty_dask.errors import InputError
-from novelty_dask.kernels.lines import MAX_BYTES, Reason, read_lines
-from novelty_dask.kernels.urls import NormalForm, normalize
+from novelty_dask.kernels.text.lines import MAX_BYTES, Reason, read_lines
+from novelty_dask.kernels.text.urls import NormalForm, normalize
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.runs import open_stored
 

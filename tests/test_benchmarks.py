@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 from click.testing import CliRunner
 
-from novelty_dask.kernels.topk import Work
+from novelty_dask.kernels.search.topk import Work
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks"

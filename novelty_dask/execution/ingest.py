@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from novelty_dask.execution.tasks import Figures, reach
 from novelty_dask.execution.usage import measured
-from novelty_dask.kernels.lines import MAX_BYTES, LineBatch, Reason, Rejected, read_lines, sample_of
-from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
+from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Rejected, read_lines, sample_of
+from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.sources.find import Piece, Source, read_chunks
 from novelty_dask.storage.runs import WORK_FOLDER

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from novelty_dask.errors import DamageError
 from novelty_dask.execution.compare import search_tile
 from novelty_dask.execution.tasks import Workspace
-from novelty_dask.kernels.bounds import order_columns
-from novelty_dask.kernels.ngrams import count_ngrams
-from novelty_dask.kernels.novelty import novelty_scores
-from novelty_dask.kernels.tfidf import (
+from novelty_dask.kernels.scores import novelty_scores
+from novelty_dask.kernels.search.bounds import order_columns
+from novelty_dask.kernels.text.ngrams import count_ngrams
+from novelty_dask.kernels.text.tfidf import (
     document_frequency,
     inverse_document_frequency,
     renumber_columns,

@@ -12,9 +12,9 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from novelty_dask.execution.tasks import Figures, Workspace
-from novelty_dask.kernels.bounds import order_columns
-from novelty_dask.kernels.ngrams import count_ngrams
-from novelty_dask.kernels.tfidf import (
+from novelty_dask.kernels.search.bounds import order_columns
+from novelty_dask.kernels.text.ngrams import count_ngrams
+from novelty_dask.kernels.text.tfidf import (
     document_frequency,
     inverse_document_frequency,
     renumber_columns,

@@ -3,7 +3,7 @@
 import re
 
 from novelty_dask.errors import InputError
-from novelty_dask.kernels.lines import looks_like_utf16
+from novelty_dask.kernels.text.lines import looks_like_utf16
 
 HEAD_BYTES = 512
 """As many as are needed, up to the mark of a tar archive."""

@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from novelty_dask.kernels.lines import MAX_BYTES, SAMPLE_BYTES, Reason
+from novelty_dask.kernels.text.lines import MAX_BYTES, SAMPLE_BYTES, Reason
 from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning.tiles import Tile, TilePlan
 

@@ -17,8 +17,8 @@ from novelty_dask.execution import ingest
 from novelty_dask.execution.executors import SerialExecutor
 from novelty_dask.execution.ingest import PieceRead, distinct, line_offsets, read_pieces
 from novelty_dask.execution.rejected import count_rejected, store_rejected
-from novelty_dask.kernels.lines import Reason, decode_line, sample_of
-from novelty_dask.kernels.urls import NormalForm, normalize, sort_key
+from novelty_dask.kernels.text.lines import Reason, decode_line, sample_of
+from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
 from novelty_dask.sources.find import Piece, Source, cut, find_sources
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.manifest import Manifest

@@ -13,7 +13,7 @@ from novelty_dask.execution import ingest, sort
 from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.execution.ingest import SAMPLE_BYTES, PieceRead, read_pieces
 from novelty_dask.execution.sort import SORTED, key_ranges, sort_rows, sorted_tables
-from novelty_dask.kernels.urls import sort_key
+from novelty_dask.kernels.text.urls import sort_key
 from novelty_dask.planning.memory import Budget
 from novelty_dask.sources.find import cut, find_sources
 from novelty_dask.storage.manifest import Manifest

@@ -16,7 +16,7 @@ from novelty_dask.execution import vectorize
 from novelty_dask.execution.sort import SORTED
 from novelty_dask.execution.tasks import Job, perform
 from novelty_dask.execution.vectorize import BlockRows
-from novelty_dask.kernels.ngrams import count_ngrams
+from novelty_dask.kernels.text.ngrams import count_ngrams
 from novelty_dask.objects.commits import Commit, Draft
 from novelty_dask.planning.tiles import plan_tiles
 from novelty_dask.storage.blocks import array, read_csr

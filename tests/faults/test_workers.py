@@ -16,10 +16,15 @@ from click.testing import CliRunner, Result
 import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.cli.faults import UNWHOLE
-from novelty_dask.kernels.bounds import order_columns
-from novelty_dask.kernels.ngrams import count_ngrams
-from novelty_dask.kernels.tfidf import document_frequency, inverse_document_frequency, renumber_columns, weigh
-from novelty_dask.kernels.topk import Neighbors, prepare, search
+from novelty_dask.kernels.search.bounds import order_columns
+from novelty_dask.kernels.search.topk import Neighbors, prepare, search
+from novelty_dask.kernels.text.ngrams import count_ngrams
+from novelty_dask.kernels.text.tfidf import (
+    document_frequency,
+    inverse_document_frequency,
+    renumber_columns,
+    weigh,
+)
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Measured
 from tests.faults.harness import (

@@ -18,7 +18,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import InputError
-from novelty_dask.kernels.lines import read_lines
+from novelty_dask.kernels.text.lines import read_lines
 from novelty_dask.sources import find as sources
 from novelty_dask.sources.decompress import FREE_BYTES
 from novelty_dask.sources.find import (

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from novelty_dask.errors import InputError
-from novelty_dask.kernels.lines import read_lines
+from novelty_dask.kernels.text.lines import read_lines
 from novelty_dask.sources.find import Piece, Source, find_sources, read_chunks
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
 from novelty_dask.sources.stdin import spool

@@ -15,7 +15,7 @@ from numcodecs.vlen import VLenUTF8
 
 import novelty_dask
 from novelty_dask.errors import DamageError
-from novelty_dask.kernels.lines import MAX_BYTES
+from novelty_dask.kernels.text.lines import MAX_BYTES
 from novelty_dask.objects.commits import Commit, stamp
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.blocks import array

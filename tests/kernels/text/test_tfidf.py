@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from novelty_dask.kernels.tfidf import (
+from novelty_dask.kernels.text.tfidf import (
     document_frequency,
     inverse_document_frequency,
     renumber_columns,

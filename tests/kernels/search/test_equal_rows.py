@@ -4,10 +4,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.kernels import copies as module
-from novelty_dask.kernels.blocks import prepare
-from novelty_dask.kernels.bounds import Rows
-from novelty_dask.kernels.copies import find_copies
+from novelty_dask.kernels.search import equal_rows as module
+from novelty_dask.kernels.search.block import prepare
+from novelty_dask.kernels.search.bounds import Rows
+from novelty_dask.kernels.search.equal_rows import find_copies
 
 CONTENTS = np.array(
     [[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0.6, 0.8, 0, 0], [0.8, 0.6, 0, 0], [0.6, 0, 0.8, 0]]

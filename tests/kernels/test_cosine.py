@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import pairwise
 
-from novelty_dask.kernels.dense import cosine_similarity
+from novelty_dask.kernels.cosine import cosine_similarity
 
 VALUES = st.one_of(st.just(0.0), st.floats(-1e6, -1e-6), st.floats(1e-6, 1e6))
 MATRICES = arrays(np.float64, st.tuples(st.integers(1, 8), st.just(5)), elements=VALUES)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled, compiled_loop
-from novelty_dask.kernels.bounds import Rows
+from novelty_dask.kernels.search.bounds import Rows
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """The odd number nearest to 2**64 divided by the golden ratio; multiples of it are spread evenly."""

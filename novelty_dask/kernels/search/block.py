@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.bounds import MOST_NONZEROS, Rows, suffix_norms
-from novelty_dask.kernels.tiles import Tile, invert
+from novelty_dask.kernels.search.bounds import MOST_NONZEROS, Rows, suffix_norms
+from novelty_dask.kernels.search.inverted import Tile, invert
 
 TILE_ROWS = 16_384
 """Rows of a cache tile: 32 KiB of sums, the fastest size measured."""

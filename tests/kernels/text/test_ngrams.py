@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.utils import murmurhash3_32
 
 from novelty_dask.datasets import make_urls
-from novelty_dask.kernels.ngrams import count_ngrams
+from novelty_dask.kernels.text.ngrams import count_ngrams
 
 HARD = [
     "",

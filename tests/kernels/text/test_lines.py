@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.kernels.lines import (
+from novelty_dask.kernels.text.lines import (
     MAX_BYTES,
     LineBatch,
     Reason,

@@ -30,11 +30,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from novelty_dask.kernels.blocks import Block, prepare
-from novelty_dask.kernels.compare import compare, scratch_for
-from novelty_dask.kernels.finish import Task, seed, similarity
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
-from novelty_dask.kernels.tiles import Tile
+from novelty_dask.kernels.search.block import Block, prepare
+from novelty_dask.kernels.search.finish import Task, seed, similarity
+from novelty_dask.kernels.search.inverted import Tile
+from novelty_dask.kernels.search.scan import compare, scratch_for
 
 __all__ = ["Block", "Neighbors", "Work", "merge", "prepare", "search", "similarity", "sort_neighbors"]
 

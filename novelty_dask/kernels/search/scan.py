@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.bounds import Rows, lowest_estimate
-from novelty_dask.kernels.finish import (
+from novelty_dask.kernels.search.bounds import Rows, lowest_estimate
+from novelty_dask.kernels.search.finish import (
     Query,
     Scratch,
     Task,
@@ -21,8 +21,8 @@ from novelty_dask.kernels.finish import (
     load,
     unload,
 )
-from novelty_dask.kernels.lanes import LANES, add_lanes, lowest_bit, prefetch, reaching_both
-from novelty_dask.kernels.tiles import STEPS, UNITS, Tile
+from novelty_dask.kernels.search.inverted import STEPS, UNITS, Tile
+from novelty_dask.kernels.search.simd import LANES, add_lanes, lowest_bit, prefetch, reaching_both
 
 DEPTH = np.float32(0.8)
 """The prefix ends where the suffix bound is below this share of the limit: longer lists, fewer survivors."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from novelty_dask.kernels.blocks import prepare
+from novelty_dask.kernels.search.block import prepare
 
 CUTS = np.array([1, 3], np.int32)
 ROWS = sp.csr_matrix(np.array([[0.6, 0, 0.8], [0, 0, 0], [0, 1, 0]], np.float32))

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled
-from novelty_dask.kernels.bounds import Rows
-from novelty_dask.kernels.copies import find_copies
-from novelty_dask.kernels.lanes import LANES
+from novelty_dask.kernels.search.bounds import Rows
+from novelty_dask.kernels.search.equal_rows import find_copies
+from novelty_dask.kernels.search.simd import LANES
 
 ONE = 1 << 15
 """Similarity 1 in units of a sum: 16-bit sums saturate at twice that."""

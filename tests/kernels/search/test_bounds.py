@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from novelty_dask.kernels.bounds import SMALLEST, lowest_estimate, order_columns, suffix_norms
+from novelty_dask.kernels.search.bounds import SMALLEST, lowest_estimate, order_columns, suffix_norms
 
 FREQUENCIES = arrays(np.int64, st.integers(0, 60), elements=st.integers(0, 1000))
 

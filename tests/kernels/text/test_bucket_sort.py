@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.kernels.buckets import buckets_for, sort_keys
+from novelty_dask.kernels.text.bucket_sort import buckets_for, sort_keys
 
 
 @settings(deadline=None, max_examples=300)

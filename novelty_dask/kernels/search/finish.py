@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_fastmath_loop, compiled_loop
-from novelty_dask.kernels.bounds import SMALLEST, Rows, lowest_estimate
-from novelty_dask.kernels.lanes import LANES, lowest_bit, reaching
 from novelty_dask.kernels.neighbors import Neighbors, insert
-from novelty_dask.kernels.tiles import ONE, Tile
+from novelty_dask.kernels.search.bounds import SMALLEST, Rows, lowest_estimate
+from novelty_dask.kernels.search.inverted import ONE, Tile
+from novelty_dask.kernels.search.simd import LANES, lowest_bit, reaching
 
 
 class Task(NamedTuple):

@@ -14,8 +14,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.buckets import buckets_for, sort_keys
-from novelty_dask.kernels.murmurhash import murmurhash3
+from novelty_dask.kernels.text.bucket_sort import buckets_for, sort_keys
+from novelty_dask.kernels.text.murmurhash import murmurhash3
 
 _WHITE_SPACES = re.compile(r"\s\s+")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from novelty_dask.kernels.accelerate import compiled
-from novelty_dask.kernels.lanes import LANES, add_lanes, lowest_bit, prefetch, reaching, reaching_both
+from novelty_dask.kernels.search.simd import LANES, add_lanes, lowest_bit, prefetch, reaching, reaching_both
 
 
 @compiled

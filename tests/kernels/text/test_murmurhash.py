@@ -3,7 +3,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.utils import murmurhash3_32
 
-from novelty_dask.kernels.murmurhash import murmurhash3
+from novelty_dask.kernels.text.murmurhash import murmurhash3
 
 
 @settings(deadline=None, max_examples=500)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.kernels.urls import normalize, sort_key
+from novelty_dask.kernels.text.urls import normalize, sort_key
 
 # Text that is likely to be cut in the wrong place.
 URL_PIECES = st.lists(

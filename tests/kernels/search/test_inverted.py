@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from novelty_dask.kernels.blocks import prepare
-from novelty_dask.kernels.bounds import Rows
-from novelty_dask.kernels.lanes import LANES
-from novelty_dask.kernels.tiles import STEPS, Tile, invert
+from novelty_dask.kernels.search.block import prepare
+from novelty_dask.kernels.search.bounds import Rows
+from novelty_dask.kernels.search.inverted import STEPS, Tile, invert
+from novelty_dask.kernels.search.simd import LANES
 
 LEVELS = np.array([5, 20, 30], np.int32)
 
