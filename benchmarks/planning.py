@@ -17,10 +17,10 @@ import click
 
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.objects.owners import newest_epoch
+from novelty_dask.pipeline.graph import Stage, make_stages
 from novelty_dask.planning.memory import Budget, task_bytes
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, TilePlan
 from novelty_dask.settings import Settings
-from novelty_dask.stages import Stage, make_stages
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from novelty_dask import datasets, errors
     from novelty_dask.api import plan, resume, score
     from novelty_dask.kernels.cosine import cosine_similarity
+    from novelty_dask.pipeline.maintenance import clean, status, verify
     from novelty_dask.results.export import export
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
-    from novelty_dask.upkeep import clean, status, verify
 
 __all__ = [
     "Run",
@@ -37,7 +37,7 @@ __all__ = [
 _HOMES = {
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
-    "clean": "novelty_dask.upkeep:clean",
+    "clean": "novelty_dask.pipeline.maintenance:clean",
     "cosine_similarity": "novelty_dask.kernels.cosine:cosine_similarity",
     "datasets": "novelty_dask.datasets:",
     "errors": "novelty_dask.errors:",
@@ -46,8 +46,8 @@ _HOMES = {
     "plan": "novelty_dask.api:plan",
     "resume": "novelty_dask.api:resume",
     "score": "novelty_dask.api:score",
-    "status": "novelty_dask.upkeep:status",
-    "verify": "novelty_dask.upkeep:verify",
+    "status": "novelty_dask.pipeline.maintenance:status",
+    "verify": "novelty_dask.pipeline.maintenance:verify",
 }
 
 

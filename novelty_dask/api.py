@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import InputError, without_secrets
 from novelty_dask.events import Listener, Silence
+from novelty_dask.pipeline.session import local_resources, make_budget, work, working_client
 from novelty_dask.planning.memory import Extent
 from novelty_dask.planning.summary import RunPlan, make_run_plan
 from novelty_dask.run import Run
-from novelty_dask.runner import local_resources, make_budget, work, working_client
 from novelty_dask.settings import Settings
 from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import STDIN, Source, find_sources

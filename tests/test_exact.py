@@ -17,7 +17,7 @@ from novelty_dask.events import Silence
 from novelty_dask.execution.executors import Outcome, Perform, SerialExecutor
 from novelty_dask.execution.tasks import Job
 from novelty_dask.objects.owners import claim
-from novelty_dask.pipeline import Pipeline
+from novelty_dask.pipeline.pipeline import Pipeline
 from novelty_dask.planning import tiles
 from novelty_dask.planning.memory import Budget
 from novelty_dask.planning.tiles import TilePlan

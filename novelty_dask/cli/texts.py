@@ -9,8 +9,8 @@ from novelty_dask.terminal import Column, counted, defang, escape, number, table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from novelty_dask.pipeline.maintenance import RunStatus
     from novelty_dask.planning.summary import RunPlan
-    from novelty_dask.upkeep import RunStatus
 
 COLUMNS = (
     Column("novelty"),

@@ -1,6 +1,6 @@
 """What of a run is there, whole and wanted: for going on, for `verify`, and for `clean`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
@@ -9,7 +9,6 @@ from novelty_dask.objects.owners import FOLDER as OWNERS
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.runs import SPOOLED, StoredRun
-from novelty_dask.storage.tally import Tally
 
 
 class Stock(NamedTuple):
@@ -32,15 +31,6 @@ def take_stock(run: StoredRun, stage: str) -> Stock:
         whole = commit and all(length(key) == stamp.length for key, stamp in commit.objects.items())
         (stock.done if whole else stock.broken).add(task.item)
     return stock
-
-
-def tally(run: StoredRun, stage: str, items: Iterable[str]) -> dict[str, float]:
-    """What some finished tasks took, in the terms of a manifest."""
-    added = Tally()
-    for commit in (run.commits.find(TaskId(stage, item)) for item in items):
-        if commit:
-            added.add(commit.epoch, commit.figures)
-    return added.figures
 
 
 def find_damage(run: StoredRun) -> Iterator[DamageError]:

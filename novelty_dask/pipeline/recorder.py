@@ -11,9 +11,9 @@ from novelty_dask.events import Listener
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.usage import core_seconds
 from novelty_dask.objects.owners import check_epoch
+from novelty_dask.pipeline.measurements import joined, sums
 from novelty_dask.planning.memory import worker_bytes
 from novelty_dask.storage.runs import StoredRun
-from novelty_dask.storage.tally import joined, sums
 
 
 class Progress(NamedTuple):

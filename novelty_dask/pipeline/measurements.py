@@ -1,10 +1,12 @@
 """What finished tasks took, added up from their commits, so that no kind of end of a client loses it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
-TOOK = "took"
-"""The figure of a task that says who did it, when, at which CPU seconds, and with how much memory."""
+from novelty_dask.execution.usage import TOOK
+from novelty_dask.objects.commits import TaskId
+from novelty_dask.storage.runs import StoredRun
 
 
 class Span:
@@ -84,3 +86,12 @@ def joined(earlier: dict[str, float], later: dict[str, float]) -> dict[str, floa
     together.update(later)
     peaks = [figures["peak_bytes"] for figures in (earlier, later) if "peak_bytes" in figures]
     return {**together, **({"peak_bytes": max(peaks)} if peaks else {})}
+
+
+def tally(run: StoredRun, stage: str, items: Iterable[str]) -> dict[str, float]:
+    """What some finished tasks took, in the terms of a manifest."""
+    added = Tally()
+    for commit in (run.commits.find(TaskId(stage, item)) for item in items):
+        if commit:
+            added.add(commit.epoch, commit.figures)
+    return added.figures

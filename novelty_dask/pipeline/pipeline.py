@@ -11,7 +11,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from novelty_dask.books import Books, Progress, reason_of
 from novelty_dask.errors import ClusterError, DamageError, InputError
 from novelty_dask.events import Listener
 from novelty_dask.execution.executors import Executor, Outcome
@@ -22,13 +21,15 @@ from novelty_dask.execution.tasks import Job, perform
 from novelty_dask.execution.usage import measured
 from novelty_dask.objects.commits import FOLDER, TaskId
 from novelty_dask.objects.owners import check_epoch
+from novelty_dask.pipeline.graph import Stage, lasting, make_stages, schedule
+from novelty_dask.pipeline.measurements import tally
+from novelty_dask.pipeline.recorder import Books, Progress, reason_of
 from novelty_dask.planning.memory import Budget, Extent, check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.needs import needed_items
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.estimate import held_bytes
 from novelty_dask.sources.find import Piece, Source, check_unchanged, cut
-from novelty_dask.stages import Stage, lasting, make_stages, schedule
-from novelty_dask.storage.audit import list_done, take_stock, tally
+from novelty_dask.storage.audit import list_done, take_stock
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table
 

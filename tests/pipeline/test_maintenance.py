@@ -17,10 +17,10 @@ from novelty_dask.objects.commits import Commit, TaskId
 from novelty_dask.planning import tiles
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.runs import open_stored
+from tests.pipeline.test_pipeline import BLOCK_ROWS, failing, flip, make_complete
 from tests.storage.storing import writable
 from tests.test_api import Recorder, snapshot, stop_at
 from tests.test_exact import content
-from tests.test_pipeline import BLOCK_ROWS, failing, flip, make_complete
 
 WHOLE = {"ingest": (1, 1), "sort": (1, 1), "vectorize": (5, 5), "columns": (1, 1), "weigh": (5, 5)}
 

@@ -11,7 +11,7 @@ from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecu
 from novelty_dask.execution.resources import Resources
 from novelty_dask.objects.commits import TaskId
 from novelty_dask.objects.owners import Owner, claim
-from novelty_dask.pipeline import Pipeline
+from novelty_dask.pipeline.pipeline import Pipeline
 from novelty_dask.planning.memory import Budget, Extent, fit
 from novelty_dask.settings import Settings
 from novelty_dask.sources.estimate import COMPRESSION_RATIO, estimate_lines
