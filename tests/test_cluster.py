@@ -7,15 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import dask.config
 import pytest
-import yaml
 from distributed import Client
 
 import novelty_dask
-from novelty_dask.execution.clusters import CONFIGURATION
+from novelty_dask.execution.clusters.configuration import read_configuration
 from tests.test_exact import content
 
 LOCAL = Path(__file__).parents[1] / "cluster" / "local.yaml"
@@ -23,17 +21,11 @@ ENVIRONMENT = {**os.environ, "DASK_CONFIG": str(LOCAL)}
 STARTUP_SECONDS = 120
 
 
-def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of a configuration under their dotted names."""
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def test_local_yaml_holds_what_local_workers_get() -> None:
-    assert dict(flat(yaml.safe_load(LOCAL.read_text(encoding="utf-8")))) == CONFIGURATION
+    with dask.config.set(read_configuration()):
+        [loaded] = dask.config.collect_yaml([str(LOCAL)])
+        assert loaded.keys() == {"distributed"}
+        assert dask.config.merge(dask.config.config, loaded) == dask.config.config
 
 
 def test_local_yaml_names_no_public_address() -> None:
@@ -75,7 +67,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 def test_a_run_on_such_a_cluster_is_the_same_bytes(client: Client, tmp_path: Path) -> None:
     assert client.scheduler_info()["address"].startswith("tcp://127.0.0.1:")
-    for name, value in CONFIGURATION.items():
+    for name, value in read_configuration().items():
         assert set(client.run(dask.config.get, name).values()) == {value}
     # Long lines, so that there is more text than one range of the shuffle takes; their features are few.
     urls, _ = novelty_dask.datasets.make_urls(1_300, seed=6)

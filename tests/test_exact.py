@@ -14,8 +14,7 @@ from distributed import Client, LocalCluster
 
 import novelty_dask
 from novelty_dask.events import Silence
-from novelty_dask.execution.executors import Outcome, Perform, SerialExecutor
-from novelty_dask.execution.tasks import Job
+from novelty_dask.execution.executors import Job, Outcome, Perform, SerialExecutor
 from novelty_dask.objects.owners import claim
 from novelty_dask.pipeline.pipeline import Pipeline
 from novelty_dask.planning import tiles

@@ -1,1 +1,1 @@
-"""The stages as Dask tasks, and what runs them.  The only importer of dask."""
+"""Execution: who runs tasks, and on what.  The only importer of Dask, besides `results.frames`."""

@@ -15,10 +15,9 @@ from distributed import Client, Future, Worker, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution import usage
-from novelty_dask.execution.executors import Outcome, Perform
+from novelty_dask.execution.executors import Job, Outcome, Perform
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
-from novelty_dask.execution.spill import Place, check_free, place
-from novelty_dask.execution.tasks import Job
+from novelty_dask.execution.temporary import Place, check_free, place
 from novelty_dask.execution.usage import Usage
 from novelty_dask.execution.window import Window
 

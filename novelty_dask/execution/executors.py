@@ -13,8 +13,7 @@ from dask.local import get_sync
 
 from novelty_dask.errors import NoveltyError
 from novelty_dask.execution import usage
-from novelty_dask.execution.spill import check_free, place
-from novelty_dask.execution.tasks import Figures, Job
+from novelty_dask.execution.temporary import check_free, place
 from novelty_dask.execution.usage import Usage
 
 ATTEMPTS = 3
@@ -22,6 +21,17 @@ ATTEMPTS = 3
 
 MEMORY_BYTES = 10**9
 """What a shuffle in one process keeps in memory before it writes files (partd.Buffer)."""
+
+Figures = dict[str, Any]
+"""What a task returns: figures to add up."""
+
+
+class Job(NamedTuple):
+    """One task of a stage: the name of its item, and what its work is called with."""
+
+    item: str
+    argument: Any = None
+
 
 Perform = Callable[[Job], Figures]
 

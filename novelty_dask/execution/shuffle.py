@@ -1,30 +1,27 @@
 """Rows moved between tables by ranges of their key, by Dask's own shuffle.
 
-A module of its own, as only corpora of several ranges need Dask's dataframes, which take long to import.
+Only corpora of several ranges need Dask's dataframes, which take long to import, so this is a module of its
+own that is imported on demand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
 
-from novelty_dask.storage.tables import SortedTable
 
-TABLE_TYPES = {"item": "str", "key": "str"} | dict.fromkeys(
-    ["n_rows", "n_bytes", "length", "checksum"], "int64"
-)
-
-
-def shuffled(
+def shuffle(
     read: Callable[[Any], pa.Table],
     items: Sequence[Any],
     schema: pa.Schema,
     ranges: Sequence[str],
-    write: Callable[[pa.Table, int], SortedTable],
+    write: Callable[[pa.Table, int], Sequence[Any]],
+    types: Mapping[str, str],
 ) -> dd.DataFrame:
-    """Tables of which each is written with the rows of one range, computed when Dask is asked to.
+    """Return a lazy frame of which each partition writes the rows of one range.
 
     Parameters
     ----------
@@ -33,20 +30,23 @@ def shuffled(
     items : sequence
         What there is to read.
     schema : pyarrow.Schema
-        That of what is read; has a column "key".
+        The schema of what is read; it has a column "key".
     ranges : sequence of str
-        Keys that cut the rows into ranges, without the ends, ascending.
+        Ascending keys that split the rows into ranges, without the two ends.
     write : callable
-        Called with the rows of a range and its number, returns where they are.
+        Called with the rows of a range and its number, returns one row that describes what was written.
+    types : mapping of str to str
+        Names and pandas dtypes of the columns of that row.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        A partition for each range, with the fields of `SortedTable` as its columns.
+        A partition for each range, with one row each.
     """
+    described = partial(_describe, types=types)
     lines = dd.from_map(load, items, read=read, meta=_frame(schema.empty_table()))
     moved = lines.set_index("key", divisions=["", *ranges, "\U0010ffff"])
-    return cast("dd.DataFrame", moved.map_partitions(sort, write, meta=_described([])))
+    return cast("dd.DataFrame", moved.map_partitions(sort, write, described, meta=described([])))
 
 
 def load(item: Any, read: Callable[[Any], pa.Table]) -> pd.DataFrame:
@@ -56,12 +56,13 @@ def load(item: Any, read: Callable[[Any], pa.Table]) -> pd.DataFrame:
 
 def sort(
     lines: pd.DataFrame,
-    write: Callable[[pa.Table, int], SortedTable],
+    write: Callable[[pa.Table, int], Sequence[Any]],
+    describe: Callable[[list[Sequence[Any]]], pd.DataFrame],
     partition_info: dict[str, int] | None = None,
 ) -> pd.DataFrame:
     """Write the rows of one range."""
     rows = pa.Table.from_pandas(lines.reset_index(drop=True), preserve_index=False)
-    return _described([write(rows, partition_info["number"] if partition_info else 0)])
+    return describe([write(rows, partition_info["number"] if partition_info else 0)])
 
 
 def _frame(lines: pa.Table) -> pd.DataFrame:
@@ -70,6 +71,6 @@ def _frame(lines: pa.Table) -> pd.DataFrame:
     return cast("pd.DataFrame", lines.to_pandas(types_mapper=types.get))
 
 
-def _described(tables: list[SortedTable]) -> pd.DataFrame:
-    """Tables as rows of a frame."""
-    return pd.DataFrame(tables, columns=list(SortedTable._fields)).astype(TABLE_TYPES)
+def _describe(rows: list[Sequence[Any]], types: Mapping[str, str]) -> pd.DataFrame:
+    """Return a frame of rows, with a dtype for each column."""
+    return pd.DataFrame(rows, columns=list(types)).astype(dict(types))

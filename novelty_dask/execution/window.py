@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from distributed import Future, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError
-from novelty_dask.execution.executors import ATTEMPTS, Outcome, Perform
+from novelty_dask.execution.executors import ATTEMPTS, Figures, Job, Outcome, Perform
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
-from novelty_dask.execution.tasks import Figures, Job
 
 
 class Window:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from novelty_dask.execution import compare, vectorize
-from novelty_dask.execution.tasks import Job, Work
+from novelty_dask.execution.executors import Job
 from novelty_dask.objects.commits import TaskId
-from novelty_dask.planning.needs import StageItems
+from novelty_dask.planning.pending import StageItems
 from novelty_dask.planning.tiles import Tile, TilePlan
+from novelty_dask.stages import compare, vectorize
+from novelty_dask.stages.tasks import Work
 from novelty_dask.storage.layout import WHOLE, tile_item
 from novelty_dask.storage.tables import Table
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from novelty_dask.errors import DamageError
-from novelty_dask.execution.recompute import recompute_block, recompute_columns
 from novelty_dask.objects.commits import TaskId
 from novelty_dask.objects.owners import claim, holder
 from novelty_dask.pipeline.graph import lasting, make_stages
 from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.stages.recompute import recompute_block, recompute_columns
 from novelty_dask.storage.audit import find_damage, leftovers, list_done, tasks
 from novelty_dask.storage.checked import find_array
 from novelty_dask.storage.layout import WHOLE

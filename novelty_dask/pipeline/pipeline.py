@@ -13,11 +13,8 @@ from typing import Any
 
 from novelty_dask.errors import ClusterError, DamageError, InputError
 from novelty_dask.events import Listener
-from novelty_dask.execution.executors import Executor, Outcome
-from novelty_dask.execution.ingest import PieceRead, read_pieces
-from novelty_dask.execution.rejected import count_rejected, nothing_to_score, store_rejected
-from novelty_dask.execution.sort import SORTED, sort_rows, sorted_tables
-from novelty_dask.execution.tasks import Job, perform
+from novelty_dask.execution.bags import make_bag
+from novelty_dask.execution.executors import Executor, Job, Outcome
 from novelty_dask.execution.usage import measured
 from novelty_dask.objects.commits import FOLDER, TaskId
 from novelty_dask.objects.owners import check_epoch
@@ -25,10 +22,14 @@ from novelty_dask.pipeline.graph import Stage, lasting, make_stages, schedule
 from novelty_dask.pipeline.measurements import tally
 from novelty_dask.pipeline.recorder import Books, Progress, reason_of
 from novelty_dask.planning.memory import Budget, Extent, check_limit, fit, plan_bytes, reading_bytes
-from novelty_dask.planning.needs import needed_items
+from novelty_dask.planning.pending import needed_items
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.estimate import held_bytes
 from novelty_dask.sources.find import Piece, Source, check_unchanged, cut
+from novelty_dask.stages.ingest import PieceRead, ingest
+from novelty_dask.stages.rejected import count_rejected, nothing_to_score, store_rejected
+from novelty_dask.stages.sort import SORTED, sort_rows, sorted_tables
+from novelty_dask.stages.tasks import perform
 from novelty_dask.storage.audit import list_done, take_stock
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table
@@ -195,7 +196,8 @@ class Pipeline:
         missing = [(number, piece) for number, piece in enumerate(pieces) if str(number) not in done]
         if missing:
             form = self.manifest.settings["normal_form"]
-            bag = read_pieces(sources, missing, self.stored.url, self.epoch, form)
+            parts = [(number, piece, sources[piece.source]) for number, piece in missing]
+            bag = make_bag(parts, ingest, self.stored.url, self.epoch, form)
             took = partial(tally, self.stored, "ingest", done)
             progress = Progress(len(pieces), len(pieces) - len(missing), took)
             self.books.follow("ingest", self.executor.compute(bag), progress)

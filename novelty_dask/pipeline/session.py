@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import HIDDEN, BudgetError, InputError
 from novelty_dask.events import Listener
-from novelty_dask.execution import resources as machine
+from novelty_dask.execution.clusters import resources as machine
+from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
-from novelty_dask.execution.resources import Resources
 from novelty_dask.objects.commits import TaskId
 from novelty_dask.objects.owners import Owner, claim
 from novelty_dask.pipeline.pipeline import Pipeline
@@ -36,9 +36,9 @@ def working_client(client: "Client | None", settings: Settings) -> Iterator["Cli
     if client is not None or not settings.scheduler:
         yield client
         return
-    from novelty_dask.execution import clusters  # noqa: PLC0415 - Distributed takes long to import
+    from novelty_dask.execution.clusters.connect import connect  # noqa: PLC0415 - Distributed takes long to import
 
-    with clusters.connect(settings.scheduler) as connected:
+    with connect(settings.scheduler) as connected:
         yield connected
 
 
@@ -163,9 +163,9 @@ def _spooled(stored: StoredRun, number: int, *, is_given: bool) -> Source:
 def _resources(files: list[Source], settings: Settings, client: "Client | None") -> Resources:
     """Who is to do the work."""
     if client is not None:
-        from novelty_dask.execution import clusters  # noqa: PLC0415 - Distributed takes long to import
+        from novelty_dask.execution.clusters import connect  # noqa: PLC0415 - Distributed takes long to import
 
-        return clusters.client_resources(client, settings.memory_limit)
+        return connect.client_resources(client, settings.memory_limit)
     return local_resources(files, settings)
 
 
@@ -177,16 +177,16 @@ def _executor(
     if client is None and not resources.workers:
         yield SerialExecutor(), None
         return
-    from novelty_dask.execution import clusters, preflight  # noqa: PLC0415 - Distributed takes long to import
+    from novelty_dask.execution.clusters import connect, local, preflight  # noqa: PLC0415 - Distributed takes long to import
 
     if client is None:
-        with clusters.open_executor(resources) as opened:
+        with local.open_executor(resources) as opened:
             yield opened
         return
-    if exposed := clusters.exposure(client):
+    if exposed := connect.exposure(client):
         listener.note(exposed)
     preflight.check_workers(client, stored)
-    executor = clusters.client_executor(client)
+    executor = connect.client_executor(client)
     try:
         yield executor, client.dashboard_link
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import novelty_dask
-from novelty_dask.execution import compare
+from novelty_dask.stages import compare
 from tests.cli.conftest import Novelty
 from tests.cli.test_processes import COMMAND, MANY_TASKS, started, wait_for
 

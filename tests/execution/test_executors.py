@@ -19,8 +19,7 @@ from distributed import Client, LocalCluster, get_worker
 from novelty_dask.errors import ClusterError, InputError
 from novelty_dask.execution import dask_executor, scheduler
 from novelty_dask.execution.dask_executor import DaskExecutor
-from novelty_dask.execution.executors import ATTEMPTS, Executor, Outcome, SerialExecutor
-from novelty_dask.execution.tasks import Job
+from novelty_dask.execution.executors import ATTEMPTS, Executor, Job, Outcome, SerialExecutor
 
 LOST = r"^The connection to the Dask scheduler was lost; start it again and go on\.$"
 

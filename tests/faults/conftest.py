@@ -7,8 +7,8 @@ import pytest
 
 import novelty_dask
 from novelty_dask.datasets import make_urls
-from novelty_dask.execution import sort
 from novelty_dask.pipeline.pipeline import pipeline
+from novelty_dask.stages import sort
 from tests.faults import spy
 from tests.faults.cluster import Cluster
 from tests.faults.harness import SETTINGS, WORK, Content, Record, content

@@ -18,11 +18,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from novelty_dask.execution import sort
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.pipeline.pipeline import pipeline
 from novelty_dask.planning.memory import Budget, Extent, fit
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, TilePlan
+from novelty_dask.stages import sort
 from novelty_dask.storage.runs import StoredRun
 
 FOLDER = "NOVELTY_SPY"

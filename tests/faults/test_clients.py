@@ -16,10 +16,11 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import StoreError
-from novelty_dask.execution.compare import compare
-from novelty_dask.execution.tasks import Job, perform
+from novelty_dask.execution.executors import Job
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import Tile
+from novelty_dask.stages.compare import compare
+from novelty_dask.stages.tasks import perform
 from novelty_dask.storage.runs import open_stored
 from tests.faults import spy
 from tests.faults.conftest import Measured

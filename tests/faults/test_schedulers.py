@@ -16,8 +16,9 @@ import pytest
 import novelty_dask
 from novelty_dask.errors import ClusterError
 from novelty_dask.events import Silence
-from novelty_dask.execution import clusters, scheduler
-from novelty_dask.execution.clusters import connect
+from novelty_dask.execution import scheduler
+from novelty_dask.execution.clusters import connect as connecting
+from novelty_dask.execution.clusters.connect import connect
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Measured
 from tests.faults.harness import (
@@ -226,7 +227,7 @@ def test_a_scheduler_that_is_frozen_from_the_start_is_told(
 ) -> None:
     """Before a client connects, and after."""
     cluster.scale(0)
-    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 2)
     monkeypatch.setattr(scheduler, "ANSWER_SECONDS", 2)
     out = tmp_path / "run.zarr"
     with connect(cluster.address) as client, frozen(cluster) as freeze:
@@ -242,7 +243,7 @@ def test_no_worker_at_all_is_told(
     cluster: Cluster, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.scale(0)
-    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 2)
     with pytest.raises(ClusterError, match=r"^No worker joined the scheduler within 2 s; start some"):
         novelty_dask.score(corpus, tmp_path / "run.zarr", scheduler=cluster.address, **SETTINGS, **WORK)
 

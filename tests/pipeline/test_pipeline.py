@@ -14,13 +14,13 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import ClusterError, DamageError, InputError
-from novelty_dask.execution import compare, vectorize
 from novelty_dask.objects.commits import Commit, Draft, TaskId, _encode
 from novelty_dask.pipeline.graph import make_stages, schedule
 from novelty_dask.pipeline.measurements import tally
 from novelty_dask.planning import tiles
-from novelty_dask.planning.needs import needed_items
+from novelty_dask.planning.pending import needed_items
 from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.stages import compare, vectorize
 from novelty_dask.storage.audit import list_done
 from novelty_dask.storage.runs import StoredRun, open_stored
 from tests.storage.storing import make_run

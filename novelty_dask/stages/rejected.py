@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from novelty_dask.execution.ingest import PieceRead
-from novelty_dask.execution.tasks import Figures
+from novelty_dask.execution.executors import Figures
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.sources.find import Piece
+from novelty_dask.stages.ingest import PieceRead
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun

@@ -13,20 +13,20 @@ Lines that can't be scored are kept aside with their reason.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Self
 
-import dask.bag as db
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from novelty_dask.execution.tasks import Figures, reach
+from novelty_dask.execution.executors import Figures
 from novelty_dask.execution.usage import measured
 from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Rejected, read_lines, sample_of
 from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.sources.find import Piece, Source, read_chunks
+from novelty_dask.stages.tasks import reach
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import Table, write_table
 
@@ -58,33 +58,6 @@ class PieceRead(NamedTuple):
         read = cls(**{name: figures[name] for name in cls._fields})
         tables, rejected = ([Table(*table) for table in part] for part in (read.tables, read.rejected))
         return read._replace(tables=tables, rejected=rejected)
-
-
-def read_pieces(
-    sources: Sequence[Source], numbered: Sequence[tuple[int, Piece]], run: str, epoch: int, form: NormalForm
-) -> db.Bag:
-    """Read pieces into tables of distinct lines.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-    numbered : sequence of (int, Piece)
-        Pieces with their numbers.
-    run : str
-        URL of the run, which all workers see.
-    epoch : int
-        Of its owner.
-    form : {"raw", "web"}
-        Normal form of the URLs.
-
-    Returns
-    -------
-    dask.bag.Bag of dict
-        The figures of each piece, for `PieceRead.of`; one partition a piece.
-    """
-    parts = [(number, piece, sources[piece.source]) for number, piece in numbered]
-    bag = db.from_sequence(parts, partition_size=1)
-    return cast("db.Bag", bag.map_partitions(ingest, run, epoch, form))
 
 
 def _normalized(batch: LineBatch, form: NormalForm) -> LineBatch:

@@ -9,17 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.datasets import make_urls
-from novelty_dask.execution import ingest, sort
 from novelty_dask.execution.executors import Executor, SerialExecutor
-from novelty_dask.execution.ingest import SAMPLE_BYTES, PieceRead, read_pieces
-from novelty_dask.execution.sort import SORTED, key_ranges, sort_rows, sorted_tables
 from novelty_dask.kernels.text.urls import sort_key
 from novelty_dask.planning.memory import Budget
 from novelty_dask.sources.find import cut, find_sources
+from novelty_dask.stages import ingest, sort
+from novelty_dask.stages.ingest import SAMPLE_BYTES, PieceRead
+from novelty_dask.stages.sort import SORTED, key_ranges, sort_rows, sorted_tables
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import Table, read_table
 from tests.storage.storing import NOBODY
+from tests.support.pieces import read_pieces
 
 ODD = [
     "https://例え.example/é",

@@ -12,11 +12,11 @@ from distributed import Client, Worker
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import ClusterError
-from novelty_dask.execution import sort
-from novelty_dask.execution.clusters import client_executor
+from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
-from novelty_dask.execution.spill import Place, check_free, place
-from tests.execution.test_sort import BUDGET, NOBODY, read
+from novelty_dask.execution.temporary import Place, check_free, place
+from novelty_dask.stages import sort
+from tests.stages.test_sort import BUDGET, NOBODY, read
 
 HERE = ("here", 1)
 

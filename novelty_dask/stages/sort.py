@@ -6,17 +6,21 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from novelty_dask.execution.executors import Executor
-from novelty_dask.execution.ingest import LINES, SAMPLE_BYTES, PieceRead, distinct, line_offsets
-from novelty_dask.execution.tasks import Figures, reach
+from novelty_dask.execution.executors import Executor, Figures
 from novelty_dask.objects.commits import Commit, Draft, TaskId
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.planning.memory import Budget, Extent, check_limit, moved_bytes, sort_bytes
+from novelty_dask.stages.ingest import LINES, SAMPLE_BYTES, PieceRead, distinct, line_offsets
+from novelty_dask.stages.tasks import reach
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
 from novelty_dask.storage.tables import SortedTable, Table, read_table, write_table
 
 SORTED = TaskId("sort", WHOLE)
+TABLE_TYPES = {"item": "str", "key": "str"} | dict.fromkeys(
+    ["n_rows", "n_bytes", "length", "checksum"], "int64"
+)
+"""The fields of `SortedTable` as columns of a frame."""
 PARTITION_BYTES = 8 * 2**20
 """Text aimed at in one range of the sort key."""
 
@@ -87,9 +91,9 @@ def _sorted(
         # What fits in one range needs no shuffle, nor what is imported for it.
         yield write(pa.concat_tables(map(load, numbered)), 0)
         return
-    from novelty_dask.execution.shuffle import shuffled  # noqa: PLC0415
+    from novelty_dask.execution.shuffle import shuffle  # noqa: PLC0415 - Dask's dataframes take long to import
 
-    for frame in executor.compute(shuffled(load, numbered, LINES, ranges, write)):
+    for frame in executor.compute(shuffle(load, numbered, LINES, ranges, write, TABLE_TYPES)):
         yield from (SortedTable(*row) for row in frame.itertuples(index=False))
 
 

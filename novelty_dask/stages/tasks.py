@@ -4,22 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import StoreError
+from novelty_dask.execution.executors import Figures, Job
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.runs import StoredRun, check_version, open_stored
 
 if TYPE_CHECKING:
     import zarr
-
-Figures = dict[str, Any]
-"""What a task returns: figures to add up."""
-
-
-class Job(NamedTuple):
-    """One task of a stage: the name of its item, and what its work is called with."""
-
-    item: str
-    argument: Any = None
 
 
 class Workspace(NamedTuple):

@@ -12,13 +12,14 @@ from dask_ml.feature_extraction.text import HashingVectorizer as DaskVectorizer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from novelty_dask.datasets import make_urls
-from novelty_dask.execution import vectorize
-from novelty_dask.execution.sort import SORTED
-from novelty_dask.execution.tasks import Job, perform
-from novelty_dask.execution.vectorize import BlockRows
+from novelty_dask.execution.executors import Job
 from novelty_dask.kernels.text.ngrams import count_ngrams
 from novelty_dask.objects.commits import Commit, Draft
 from novelty_dask.planning.tiles import plan_tiles
+from novelty_dask.stages import vectorize
+from novelty_dask.stages.sort import SORTED
+from novelty_dask.stages.tasks import perform
+from novelty_dask.stages.vectorize import BlockRows
 from novelty_dask.storage.blocks import array, read_csr
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun

@@ -16,17 +16,17 @@ from distributed import Client, LocalCluster
 import novelty_dask
 from novelty_dask.errors import ClusterError
 from novelty_dask.events import Silence
-from novelty_dask.execution import clusters
-from novelty_dask.execution.clusters import (
+from novelty_dask.execution.clusters import connect as connecting
+from novelty_dask.execution.clusters import local
+from novelty_dask.execution.clusters.connect import (
     client_executor,
     client_resources,
     connect,
-    open_executor,
 )
+from novelty_dask.execution.clusters.local import open_executor
+from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.execution.dask_executor import DaskExecutor
-from novelty_dask.execution.executors import Executor
-from novelty_dask.execution.resources import Resources
-from novelty_dask.execution.tasks import Figures, Job
+from novelty_dask.execution.executors import Executor, Figures, Job
 
 
 def own_pid(_job: Job) -> Figures:
@@ -97,8 +97,8 @@ def test_two_clusters_have_two_dashboards() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert clusters._free_port(port) == 0
-    assert clusters._free_port(port) == port
+        assert local._free_port(port) == 0
+    assert local._free_port(port) == port
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def test_the_resources_of_a_client_are_those_of_its_workers(memory_limit: int | 
 
 
 def test_a_cluster_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1)
     with (
         cluster(0) as client,
         pytest.raises(
@@ -188,13 +188,13 @@ def refuse(address: str) -> str:
     ],
 )
 def test_where_no_scheduler_is_that_is_said(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1)
     refuse(address)
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9, bytes(1_000)])
 def test_a_server_that_is_no_scheduler_is_refused(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1)
     with server(answer) as address:
         refuse(address)
 

@@ -1,7 +1,7 @@
 import psutil
 import pytest
 
-from novelty_dask.execution.resources import SMALL_BYTES, Resources, available_cores, local_resources
+from novelty_dask.execution.clusters.resources import SMALL_BYTES, Resources, available_cores, local_resources
 
 
 @pytest.mark.parametrize("n_bytes", [0, SMALL_BYTES])

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novelty_dask.planning.needs import StageItems, needed_items
+from novelty_dask.planning.pending import StageItems, needed_items
 
 Task = tuple[str, str]
 

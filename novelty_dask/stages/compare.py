@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from novelty_dask.execution.tasks import Figures, Workspace
+from novelty_dask.execution.executors import Figures
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.kernels.search.topk import Block, Neighbors, Work, merge, prepare, search, sort_neighbors
 from novelty_dask.planning.tiles import Tile
+from novelty_dask.stages.tasks import Workspace
 from novelty_dask.storage.blocks import array, read_csr
 
 if TYPE_CHECKING:

@@ -13,18 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.execution import ingest
 from novelty_dask.execution.executors import SerialExecutor
-from novelty_dask.execution.ingest import PieceRead, distinct, line_offsets, read_pieces
-from novelty_dask.execution.rejected import count_rejected, store_rejected
 from novelty_dask.kernels.text.lines import Reason, decode_line, sample_of
 from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
 from novelty_dask.sources.find import Piece, Source, cut, find_sources
+from novelty_dask.stages import ingest
+from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets
+from novelty_dask.stages.rejected import count_rejected, store_rejected
 from novelty_dask.storage.blocks import array
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import read_table
 from tests.storage.storing import NOBODY
+from tests.support.pieces import read_pieces
 
 BOM = b"\xef\xbb\xbf"
 
@@ -233,7 +234,8 @@ def test_line_offsets_count_the_lines_of_the_pieces_before() -> None:
 MEASURE = """
 import sys
 from novelty_dask.execution.executors import SerialExecutor
-from novelty_dask.execution.ingest import PieceRead, read_pieces
+from novelty_dask.stages.ingest import PieceRead
+from tests.support.pieces import read_pieces
 from novelty_dask.execution.usage import forget_peak, usage
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run

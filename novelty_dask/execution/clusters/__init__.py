@@ -1,0 +1,1 @@
+"""Clusters: local worker processes, or a scheduler elsewhere, and whether they are fit for the run."""

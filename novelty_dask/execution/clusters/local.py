@@ -1,0 +1,77 @@
+"""Worker processes on this machine, started for one run and ended with it."""
+
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
+
+import dask
+from distributed import Client, LocalCluster
+
+from novelty_dask.execution.clusters.configuration import quieten_distributed, read_configuration
+from novelty_dask.execution.clusters.connect import client_executor
+from novelty_dask.execution.clusters.resources import Resources
+from novelty_dask.execution.executors import Executor
+
+DASHBOARD_PORT = 8787
+LOOPBACK = "127.0.0.1"
+
+
+@contextmanager
+def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]:
+    """Start what runs the tasks, and the link of its dashboard.
+
+    Worker processes can be reached from this machine alone.
+    """
+    quieten_distributed()
+    with (
+        tempfile.TemporaryDirectory(prefix="novelty-", ignore_cleanup_errors=True) as scratch,
+        dask.config.set({**read_configuration(), "temporary-directory": scratch}),
+        ExitStack() as opened,
+    ):
+        with _deaf_to_interrupts():
+            cluster = opened.enter_context(
+                LocalCluster(
+                    n_workers=resources.workers,
+                    threads_per_worker=resources.threads,
+                    memory_limit=resources.memory_limit,
+                    host=LOOPBACK,
+                    dashboard_address=f"{LOOPBACK}:{_free_port(DASHBOARD_PORT)}",
+                    local_directory=scratch,
+                    silence_logs="CRITICAL",
+                )
+            )
+            client = opened.enter_context(Client(cluster))
+        yield client_executor(client), cluster.dashboard_link
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait while workers start; they inherit that they never hear them.
+
+    A terminal, or a service manager, sends them to all processes, but to end the workers is the business of
+    this one.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Where it starts late, it unblocks the signal in the thread that is about to start a worker.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _free_port(port: int) -> int:
+    """The port, if nobody listens there, else 0 for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return 0
+    return port

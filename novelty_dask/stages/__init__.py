@@ -1,0 +1,1 @@
+"""Stages: what one task of each stage does.  Knows no Dask."""
