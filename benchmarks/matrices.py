@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
-from novelty_dask.kernels.search.bounds import order_columns
+from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.kernels.search.topk import Block, Neighbors, Work, prepare, search
 from novelty_dask.kernels.text.urls import sort_key
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import InputError, without_secrets
 from novelty_dask.events import Listener, Silence
+from novelty_dask.objects.address import absolute_url, is_inside
 from novelty_dask.pipeline.session import local_resources, make_budget, work, working_client
 from novelty_dask.planning.memory import Extent
 from novelty_dask.planning.summary import RunPlan, make_run_plan
@@ -18,15 +19,7 @@ from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import STDIN, Source, find_sources
 from novelty_dask.sources.stdin import identify, standard_input
 from novelty_dask.storage.manifest import Manifest
-from novelty_dask.storage.runs import (
-    StoredRun,
-    absolute_url,
-    check_same,
-    create_run,
-    find_run,
-    is_inside,
-    open_stored,
-)
+from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_stored
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -5,7 +5,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.results.results import Results
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_complete
 
 if TYPE_CHECKING:

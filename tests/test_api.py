@@ -19,7 +19,7 @@ from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsE
 from novelty_dask.events import Silence
 from novelty_dask.planning import tiles
 from novelty_dask.sources import estimate
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
 from tests.test_exact import content, write
 

@@ -21,7 +21,7 @@ import novelty_dask
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import MAX_BYTES, Reason, read_lines
 from novelty_dask.kernels.text.urls import NormalForm, normalize
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
 
 BOM = b"\xef\xbb\xbf"

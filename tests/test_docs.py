@@ -14,7 +14,7 @@ import zarr
 
 import novelty_dask
 from novelty_dask.cli import main
-from novelty_dask.cli.faults import EXIT_CODES
+from novelty_dask.cli.failures import EXIT_CODES
 from novelty_dask.settings import RESULT_SETTINGS, Settings
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ from novelty_dask.planning import tiles
 from novelty_dask.planning.memory import Budget
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import find_sources
-from novelty_dask.storage.blocks import array, read_csr
+from novelty_dask.storage.arrays import array, read_csr
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run, open_stored
 from tests.reference import assert_exact, tfidf

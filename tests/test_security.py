@@ -24,13 +24,13 @@ from click.testing import CliRunner
 
 import novelty_dask
 from novelty_dask.cli import main
+from novelty_dask.cli.terminal import escape, shorten
 from novelty_dask.datasets import make_urls
 from novelty_dask.events import Silence
 from novelty_dask.execution.clusters.local import open_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.kernels.text.lines import decode_line, sample_of
 from novelty_dask.kernels.text.urls import normalize, sort_key
-from novelty_dask.terminal import escape, shorten
 from tests.manifests import alter
 
 PACKAGE = Path(novelty_dask.__file__).parent

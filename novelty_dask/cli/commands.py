@@ -8,11 +8,11 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.faults import EXIT_CODES, RESUMABLE, UNWHOLE, Commands
-from novelty_dask.cli.texts import count_line, failure_line, novelty_table, plan_lines
+from novelty_dask.cli.failures import EXIT_CODES, RESUMABLE, UNWHOLE, Commands
+from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines
+from novelty_dask.cli.progress import progress
+from novelty_dask.cli.terminal import emit, escape, number
 from novelty_dask.errors import StoreError
-from novelty_dask.progress import progress
-from novelty_dask.terminal import emit, escape, number
 
 if TYPE_CHECKING:
     from novelty_dask.run import Run

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from novelty_dask.cli.faults import DEBUG
+from novelty_dask.cli.failures import DEBUG
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -1,36 +1,11 @@
-"""Where objects can be kept: in a folder, or in what fsspec reaches.
-
-Both pass the same tests, and nothing above knows which it has.
-"""
+"""Objects in any file system that fsspec reaches, such as an object store."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
-
-from novelty_dask.errors import StoreError, reason
-from novelty_dask.objects.local import LocalObjects
-from novelty_dask.objects.protocol import Data, Objects
-
-
-def open_objects(url: str) -> Objects:
-    """The objects under a path or a URL.
-
-    Raises
-    ------
-    StoreError
-        The URL is of a kind that fsspec does not know.
-    """
-    try:
-        fs, path = url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        message = f"Can't use {url!r}: {reason(error)}."
-        raise StoreError(message) from None
-    return LocalObjects(Path(path)) if isinstance(fs, LocalFileSystem) else RemoteObjects(fs, path)
+from novelty_dask.objects.protocol import Data
 
 
 class RemoteObjects:

@@ -25,7 +25,8 @@ from novelty_dask.planning.memory import Budget, Extent, check_limit, fit, plan_
 from novelty_dask.planning.pending import needed_items
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.estimate import held_bytes
-from novelty_dask.sources.find import Piece, Source, check_unchanged, cut
+from novelty_dask.sources.find import Source, check_unchanged
+from novelty_dask.sources.pieces import Piece, cut
 from novelty_dask.stages.ingest import PieceRead, ingest
 from novelty_dask.stages.rejected import count_rejected, nothing_to_score, store_rejected
 from novelty_dask.stages.sort import SORTED, sort_rows, sorted_tables

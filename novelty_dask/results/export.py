@@ -17,11 +17,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError, StoreError
+from novelty_dask.objects.address import is_inside
 from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
 from novelty_dask.results.ordering import KEYS, sorted_tables
 from novelty_dask.results.results import Results
-from novelty_dask.storage.blocks import array
-from novelty_dask.storage.runs import is_inside, open_complete
+from novelty_dask.storage.arrays import array
+from novelty_dask.storage.runs import open_complete
 
 FORMATS = ("csv", "parquet", "jsonl", "npz")
 WITH_LISTS = ("parquet", "jsonl")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from novelty_dask.results.results import Results
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 
 FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
 """How a cell begins that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters,

@@ -9,7 +9,7 @@ import zarr
 from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 
 CACHED_BLOCKS = 16
 """Blocks of URLs kept for looking up neighbors, which are mostly near."""

@@ -8,7 +8,8 @@ from typing import BinaryIO
 import fsspec
 
 from novelty_dask.errors import InputError, reading_errors
-from novelty_dask.sources.find import CHUNK_BYTES, STDIN, Source
+from novelty_dask.sources.find import STDIN, Source
+from novelty_dask.sources.pieces import CHUNK_BYTES
 
 LINE_BYTES = 256 * 2**20
 """A line after which a stream is taken for endless."""

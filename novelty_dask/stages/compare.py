@@ -11,7 +11,7 @@ from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.kernels.search.topk import Block, Neighbors, Work, merge, prepare, search, sort_neighbors
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.tasks import Workspace
-from novelty_dask.storage.blocks import array, read_csr
+from novelty_dask.storage.arrays import array, read_csr
 
 if TYPE_CHECKING:
     import zarr

@@ -25,7 +25,8 @@ from novelty_dask.execution.usage import measured
 from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Rejected, read_lines, sample_of
 from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
 from novelty_dask.objects.commits import Draft, TaskId
-from novelty_dask.sources.find import Piece, Source, read_chunks
+from novelty_dask.sources.find import Source
+from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.stages.tasks import reach
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import Table, write_table

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.errors import DamageError
 from novelty_dask.kernels.scores import novelty_scores
-from novelty_dask.kernels.search.bounds import order_columns
+from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.kernels.text.ngrams import count_ngrams
 from novelty_dask.kernels.text.tfidf import (
     document_frequency,
@@ -27,7 +27,7 @@ from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning.tiles import Tile, TilePlan
 from novelty_dask.stages.compare import search_tile
 from novelty_dask.stages.tasks import Workspace
-from novelty_dask.storage.blocks import array, read_csr
+from novelty_dask.storage.arrays import array, read_csr
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun
 

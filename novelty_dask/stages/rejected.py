@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from novelty_dask.execution.executors import Figures
 from novelty_dask.objects.commits import Draft, TaskId
-from novelty_dask.sources.find import Piece
+from novelty_dask.sources.pieces import Piece
 from novelty_dask.stages.ingest import PieceRead
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import read_table

@@ -12,7 +12,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from novelty_dask.execution.executors import Figures
-from novelty_dask.kernels.search.bounds import order_columns
+from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.kernels.text.ngrams import count_ngrams
 from novelty_dask.kernels.text.tfidf import (
     document_frequency,
@@ -22,7 +22,7 @@ from novelty_dask.kernels.text.tfidf import (
 )
 from novelty_dask.planning.tiles import TilePlan, block_slices
 from novelty_dask.stages.tasks import Workspace
-from novelty_dask.storage.blocks import array, write_csr
+from novelty_dask.storage.arrays import array, write_csr
 from novelty_dask.storage.tables import Table, read_slice
 
 if TYPE_CHECKING:

@@ -4,16 +4,15 @@ import json
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import zarr
 
 from novelty_dask.errors import StoreError, reason
+from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import Commit, Commits, Draft, TaskId
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
-from novelty_dask.objects.remote import open_objects
 from novelty_dask.storage.checked import CheckedStore, find_array
 from novelty_dask.storage.layout import Layout
 from novelty_dask.storage.manifest import Manifest, has_manifest, read_manifest, this_version, write_manifest
@@ -109,17 +108,6 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         message = f"Can't create {url!r}: there is something already; name another output path."
         raise StoreError(message)
     return run
-
-
-def absolute_url(path: str) -> str:
-    """The path as workers that were started elsewhere find it, too; a URL as it is."""
-    local = path.removeprefix("file://")
-    return path if "://" in local else str(Path(local).expanduser().absolute())
-
-
-def is_inside(url: str, run: str) -> bool:
-    """Whether a URL is that of a file of a run."""
-    return absolute_url(url).startswith(f"{absolute_url(run).rstrip('/')}/")
 
 
 def find_run(url: str) -> StoredRun | None:

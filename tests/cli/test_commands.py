@@ -13,7 +13,7 @@ from distributed import LocalCluster
 import novelty_dask
 from novelty_dask.cli import main
 from tests.cli.conftest import Novelty
-from tests.test_terminal import refanged
+from tests.cli.test_terminal import refanged
 
 
 def test_score_prints_all_rows_most_novel_first(corpus: Path, run: Path, novelty: Novelty) -> None:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.commits import Commit, Commits, Draft, Stamp, TaskId, stamp
-from novelty_dask.objects.remote import open_objects
 
 TASK = TaskId("merge", "3")
 STAMPS = st.builds(Stamp, st.integers(0, 2**50), st.integers(0, 2**32 - 1))

@@ -14,9 +14,10 @@ import fsspec
 import pytest
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.local import PARTIAL, LocalObjects
 from novelty_dask.objects.protocol import Objects
-from novelty_dask.objects.remote import RemoteObjects, open_objects
+from novelty_dask.objects.remote import RemoteObjects
 
 PROCESSES = multiprocessing.get_context("spawn")
 

@@ -15,7 +15,7 @@ import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.objects.commits import Commit, TaskId
 from novelty_dask.planning import tiles
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
 from tests.pipeline.test_pipeline import BLOCK_ROWS, failing, flip, make_complete
 from tests.storage.storing import writable

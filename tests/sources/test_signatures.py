@@ -17,7 +17,8 @@ import pytest
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import read_lines
-from novelty_dask.sources.find import Piece, Source, find_sources, read_chunks
+from novelty_dask.sources.find import Source, find_sources
+from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
 from novelty_dask.sources.stdin import spool
 

@@ -6,7 +6,8 @@ import pytest
 
 from novelty_dask.errors import InputError
 from novelty_dask.sources import stdin as spools
-from novelty_dask.sources.find import CHUNK_BYTES, Source, cut, read_chunks
+from novelty_dask.sources.find import Source
+from novelty_dask.sources.pieces import CHUNK_BYTES, cut, read_chunks
 from novelty_dask.sources.stdin import identify, spool
 
 TEXT = b"".join(b"https://a.example/%d\n" % i for i in range(20_000))

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from novelty_dask.execution.executors import SerialExecutor
 from novelty_dask.kernels.text.lines import Reason, decode_line, sample_of
 from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
-from novelty_dask.sources.find import Piece, Source, cut, find_sources
+from novelty_dask.sources.find import Source, find_sources
+from novelty_dask.sources.pieces import Piece, cut
 from novelty_dask.stages import ingest
 from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets
 from novelty_dask.stages.rejected import count_rejected, store_rejected
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import read_table
@@ -239,7 +240,8 @@ from tests.support.pieces import read_pieces
 from novelty_dask.execution.usage import forget_peak, usage
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run
-from novelty_dask.sources.find import cut, find_sources
+from novelty_dask.sources.pieces import cut
+from novelty_dask.sources.find import find_sources
 
 def read(name):
     sources = find_sources([f"{sys.argv[1]}/{name}"])

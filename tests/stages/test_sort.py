@@ -12,7 +12,8 @@ from novelty_dask.datasets import make_urls
 from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.kernels.text.urls import sort_key
 from novelty_dask.planning.memory import Budget
-from novelty_dask.sources.find import cut, find_sources
+from novelty_dask.sources.find import find_sources
+from novelty_dask.sources.pieces import cut
 from novelty_dask.stages import ingest, sort
 from novelty_dask.stages.ingest import SAMPLE_BYTES, PieceRead
 from novelty_dask.stages.sort import SORTED, key_ranges, sort_rows, sorted_tables

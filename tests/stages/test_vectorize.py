@@ -20,7 +20,7 @@ from novelty_dask.stages import vectorize
 from novelty_dask.stages.sort import SORTED
 from novelty_dask.stages.tasks import perform
 from novelty_dask.stages.vectorize import BlockRows
-from novelty_dask.storage.blocks import array, read_csr
+from novelty_dask.storage.arrays import array, read_csr
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, write_table

@@ -15,7 +15,7 @@ from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning import tiles
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import StoredRun, open_stored
 from tests.storage.storing import make_arrays, make_run, writable
 

@@ -18,7 +18,7 @@ from novelty_dask.errors import DamageError
 from novelty_dask.kernels.text.lines import MAX_BYTES
 from novelty_dask.objects.commits import Commit, stamp
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.chunks import fault_of
 from novelty_dask.storage.layout import CODECS, Layout
 from novelty_dask.storage.runs import open_stored
@@ -115,7 +115,7 @@ READ = """
 import sys
 import novelty_dask
 from novelty_dask.execution.usage import forget_peak, usage
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
 
 array(open_stored(sys.argv[1]).group(), "rows/count")[:]

@@ -12,7 +12,7 @@ import novelty_dask
 from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning import tiles
 from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.layout import Layout, tile_item
 from novelty_dask.storage.runs import open_stored
 from tests.storage.storing import make_arrays, make_run

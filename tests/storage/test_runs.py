@@ -10,22 +10,14 @@ import pytest
 import zarr
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.address import absolute_url, is_inside
 from novelty_dask.objects.commits import Commit, Draft, TaskId
 from novelty_dask.objects.local import PARTIAL, LocalObjects
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.blocks import array
+from novelty_dask.storage.arrays import array
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, FORMAT_VERSION, Manifest, checksum
-from novelty_dask.storage.runs import (
-    StoredRun,
-    absolute_url,
-    check_same,
-    create_run,
-    find_run,
-    is_inside,
-    open_complete,
-    open_stored,
-)
+from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_complete, open_stored
 from tests.storage.storing import NOBODY, make_arrays, make_run, writable
 
 SETTINGS = {"n_neighbors": 10, "score": "mean", "ngram_range": [3, 3]}

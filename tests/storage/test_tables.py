@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import DamageError
+from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.commits import Commit, Commits, Draft, TaskId
-from novelty_dask.objects.remote import open_objects
 from novelty_dask.storage import tables
 from novelty_dask.storage.tables import Table, read_slice, read_table, write_table
 

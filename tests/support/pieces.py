@@ -6,7 +6,8 @@ import dask.bag as db
 
 from novelty_dask.execution.bags import make_bag
 from novelty_dask.kernels.text.urls import NormalForm
-from novelty_dask.sources.find import Piece, Source
+from novelty_dask.sources.find import Source
+from novelty_dask.sources.pieces import Piece
 from novelty_dask.stages.ingest import ingest
 
 

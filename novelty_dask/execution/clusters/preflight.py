@@ -11,7 +11,7 @@ from distributed import Client
 
 from novelty_dask.errors import ClusterError, StoreError
 from novelty_dask.execution.scheduler import Scheduler
-from novelty_dask.objects.remote import open_objects
+from novelty_dask.objects.address import open_objects
 from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
 
 PACKAGES = ("novelty-dask", "numba", "numpy", "scipy", "zarr")

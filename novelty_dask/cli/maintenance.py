@@ -7,10 +7,10 @@ import click
 import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
-from novelty_dask.cli.faults import RESUMABLE, UNWHOLE
-from novelty_dask.cli.texts import status_lines
-from novelty_dask.progress import progress
-from novelty_dask.terminal import counted, emit
+from novelty_dask.cli.failures import RESUMABLE, UNWHOLE
+from novelty_dask.cli.output import status_lines
+from novelty_dask.cli.progress import progress
+from novelty_dask.cli.terminal import counted, emit
 
 
 @main.command()

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from novelty_dask.cli.faults import Commands, Terminated, verdict
+from novelty_dask.cli.failures import Commands, Terminated, verdict
 from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
 from tests.cli.conftest import Novelty
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from novelty_dask.cli.terminal import Column, counted, defang, escape, number, table
 from novelty_dask.planning.memory import megabytes
-from novelty_dask.terminal import Column, counted, defang, escape, number, table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,8 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from novelty_dask.cli.terminal import counted, escape
 from novelty_dask.events import Listener, Silence
-from novelty_dask.terminal import counted, escape
 
 LINE_SECONDS = 10.0
 

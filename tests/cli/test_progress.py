@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from novelty_dask.cli.progress import Bars, Lines, duration, progress
 from novelty_dask.events import Listener, Silence
-from novelty_dask.progress import Bars, Lines, duration, progress
 
 
 class Clock:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from novelty_dask.terminal import Column, defang, emit, escape, number, shorten, table
+from novelty_dask.cli.terminal import Column, defang, emit, escape, number, shorten, table
 
 BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]

@@ -12,7 +12,7 @@ from novelty_dask.errors import StoreError
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage import layout
-from novelty_dask.storage.blocks import array, read_csr, write_csr
+from novelty_dask.storage.arrays import array, read_csr, write_csr
 from novelty_dask.storage.layout import ArraySpec
 from novelty_dask.storage.runs import StoredRun
 from tests.storage.storing import NOBODY, make_arrays, make_run, writable

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
+from novelty_dask.cli.terminal import escape
 from novelty_dask.errors import ClusterError, DiskFullError, NoveltyError, without_secrets
-from novelty_dask.terminal import escape
 
 EXIT_CODES = """\b
 Exit codes:

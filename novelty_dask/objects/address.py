@@ -1,0 +1,41 @@
+"""From a path or a URL to the objects that are kept there.
+
+A folder and what fsspec reaches pass the same tests, and nothing above knows which it has.
+"""
+
+from pathlib import Path
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from novelty_dask.errors import StoreError, reason
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.objects.protocol import Objects
+from novelty_dask.objects.remote import RemoteObjects
+
+
+def open_objects(url: str) -> Objects:
+    """The objects under a path or a URL.
+
+    Raises
+    ------
+    StoreError
+        The URL is of a kind that fsspec does not know.
+    """
+    try:
+        fs, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        message = f"Can't use {url!r}: {reason(error)}."
+        raise StoreError(message) from None
+    return LocalObjects(Path(path)) if isinstance(fs, LocalFileSystem) else RemoteObjects(fs, path)
+
+
+def absolute_url(path: str) -> str:
+    """The path as workers that were started elsewhere find it, too; a URL as it is."""
+    local = path.removeprefix("file://")
+    return path if "://" in local else str(Path(local).expanduser().absolute())
+
+
+def is_inside(url: str, run: str) -> bool:
+    """Whether a URL is that of a file of a run."""
+    return absolute_url(url).startswith(f"{absolute_url(run).rstrip('/')}/")

@@ -1,0 +1,100 @@
+"""From a source to pieces of its bytes that can be read side by side.
+
+An uncompressed file is split into byte ranges; a compressed one is a single piece, because its middle can't
+be found without its beginning.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import BinaryIO, NamedTuple
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from novelty_dask.errors import InputError, reading_errors
+from novelty_dask.sources.decompress import decompress
+from novelty_dask.sources.find import Source, file_state
+from novelty_dask.sources.ranges import read_all, read_lines_between
+from novelty_dask.sources.signatures import check_text
+
+CHUNK_BYTES = 2**18
+PIECE_BYTES = 16 * 2**20
+MAXIMUM_PIECES = 1_024
+
+
+class Piece(NamedTuple):
+    """The lines that begin in the bytes ``start`` to ``stop`` of a source; None is its end."""
+
+    source: int
+    start: int
+    stop: int | None
+
+
+def cut(sources: Sequence[Source], piece_bytes: int = PIECE_BYTES) -> list[Piece]:
+    """Pieces of about equal size, in the order of their bytes.
+
+    >>> cut([Source("file:///a.txt", 25, None), Source("file:///b.gz", 99, "gzip")], piece_bytes=10)
+    [Piece(source=0, start=0, stop=10), Piece(source=0, start=10, stop=20), \
+Piece(source=0, start=20, stop=None), Piece(source=1, start=0, stop=None)]
+    """
+    total = sum(source.n_bytes for source in sources)
+    step = max(piece_bytes, -(-total // MAXIMUM_PIECES))
+    return [piece for number, source in enumerate(sources) for piece in _cut(number, source, step)]
+
+
+def _cut(number: int, source: Source, step: int) -> Iterator[Piece]:
+    """Pieces of one source."""
+    starts = [0] if source.compression else list(range(0, max(source.n_bytes, 1), step))
+    for start, stop in zip(starts, [*starts[1:], None], strict=True):
+        yield Piece(number, start, stop)
+
+
+def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """The bytes of a piece's lines, decompressed, a chunk at a time.
+
+    Raises
+    ------
+    InputError
+        The file can't be read or decompressed to its end, it holds no lines of text, or it has changed
+        since it was found.
+    """
+    with reading_errors(f"Can't read {source.url!r} to its end"):
+        before = _unchanged(source, (source.n_bytes,))
+        with fsspec.open(source.url, "rb") as file:
+            chunks = _chunks(file, source.compression, piece, chunk_bytes)
+            yield from chunks if piece.start else _checked(source.url, chunks)
+        _unchanged(source, before)
+
+
+def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
+    """The state of a file; refuse one whose pieces are no longer those that were cut.
+
+    Its version when it was found is not known here, as that may differ for a while from machine to machine.
+    """
+    fs, path = url_to_fs(source.url)
+    state = file_state(fs.info(path))
+    if state[: len(known)] != known:
+        message = f"{source.url!r} has changed since it was found; start again when it rests."
+        raise InputError(message)
+    return state
+
+
+def _chunks(file: BinaryIO, compression: str | None, piece: Piece, chunk_bytes: int) -> Iterator[bytes]:
+    """The bytes of a piece's lines."""
+    if compression:
+        return decompress(file, compression, chunk_bytes)
+    if piece.start == 0 and piece.stop is None:
+        return read_all(file, chunk_bytes)
+    return read_lines_between(file, piece.start, piece.stop, chunk_bytes)
+
+
+def _checked(url: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a file from its start, once that has shown that it is text."""
+    beginning, n_bytes = [], 0
+    for chunk in chunks:
+        beginning.append(chunk)
+        n_bytes += len(chunk)
+        if n_bytes >= CHUNK_BYTES:
+            break
+    check_text(url, b"".join(beginning))
+    yield from chain(beginning, chunks)
