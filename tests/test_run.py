@@ -9,7 +9,7 @@ import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.run import Run
 from novelty_dask.storage.runs import open_stored
-from tests.test_exact import write
+from tests.system.test_exact import write
 
 HOSTILE = [
     "<script>alert(1)</script>",

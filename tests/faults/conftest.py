@@ -7,11 +7,11 @@ import pytest
 
 import novelty_dask
 from novelty_dask.datasets import make_urls
-from novelty_dask.pipeline.pipeline import pipeline
+from novelty_dask.pipeline import pipeline
 from novelty_dask.stages import sort
-from tests.faults import spy
-from tests.faults.cluster import Cluster
-from tests.faults.harness import SETTINGS, WORK, Content, Record, content
+from tests.support import spy
+from tests.support.cluster import Cluster
+from tests.support.processes import SETTINGS, WORK, Content, Record, content
 
 Measured = Callable[[str, object], None]
 

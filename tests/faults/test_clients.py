@@ -22,10 +22,11 @@ from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare
 from novelty_dask.stages.tasks import perform
 from novelty_dask.storage.runs import open_stored
-from tests.faults import spy
 from tests.faults.conftest import Measured
-from tests.faults.forks import finish, fork, watched_score
-from tests.faults.harness import (
+from tests.support import spy
+from tests.support.forks import finish, fork, watched_score
+from tests.support.manifests import alter
+from tests.support.processes import (
     COMMAND,
     EVERY,
     FLAGS,
@@ -42,7 +43,6 @@ from tests.faults.harness import (
     started,
     wait_until,
 )
-from tests.manifests import alter
 
 POINTS = [
     ("ingest", 1),

@@ -11,9 +11,10 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import DamageError, DiskFullError
-from tests.faults import spy
-from tests.faults.forks import finish, fork, watched_score
-from tests.faults.harness import (
+from tests.faults.test_clients import stop_at
+from tests.support import spy
+from tests.support.forks import finish, fork, watched_score
+from tests.support.processes import (
     SETTINGS,
     WORK,
     Content,
@@ -21,7 +22,6 @@ from tests.faults.harness import (
     commits,
     content,
 )
-from tests.faults.test_clients import stop_at
 
 
 @contextlib.contextmanager

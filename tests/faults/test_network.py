@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 
 import novelty_dask
-from tests.faults.cluster import Cluster
 from tests.faults.conftest import Measured
-from tests.faults.harness import (
+from tests.support.cluster import Cluster
+from tests.support.processes import (
     COMMAND,
     FLAGS,
     Content,

@@ -10,9 +10,9 @@ import pytest
 
 from novelty_dask.datasets import make_urls
 from tests.faults.conftest import Measured
-from tests.faults.disk import KILLED, MODES, go_on, score_on
-from tests.faults.forks import finish, fork
-from tests.faults.harness import EVERY, Content, content
+from tests.support.disk import KILLED, MODES, go_on, score_on
+from tests.support.forks import finish, fork
+from tests.support.processes import EVERY, Content, content
 
 STEP = 1 if EVERY else 79
 FIRST = 7

@@ -19,9 +19,9 @@ from novelty_dask.events import Silence
 from novelty_dask.execution import scheduler
 from novelty_dask.execution.clusters import connect as connecting
 from novelty_dask.execution.clusters.connect import connect
-from tests.faults.cluster import Cluster
 from tests.faults.conftest import Measured
-from tests.faults.harness import (
+from tests.support.cluster import Cluster
+from tests.support.processes import (
     COMMAND,
     FLAGS,
     ROOT,

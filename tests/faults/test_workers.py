@@ -25,9 +25,9 @@ from novelty_dask.kernels.text.tfidf import (
     renumber_columns,
     weigh,
 )
-from tests.faults.cluster import Cluster
 from tests.faults.conftest import Measured
-from tests.faults.harness import (
+from tests.support.cluster import Cluster
+from tests.support.processes import (
     FLAGS,
     SETTINGS,
     WORK,

@@ -18,9 +18,9 @@ from novelty_dask.planning import tiles
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
 from tests.pipeline.test_pipeline import BLOCK_ROWS, failing, flip, make_complete
-from tests.storage.storing import writable
-from tests.test_api import Recorder, snapshot, stop_at
-from tests.test_exact import content
+from tests.support.runs import writable
+from tests.system.test_api import Recorder, snapshot, stop_at
+from tests.system.test_exact import content
 
 WHOLE = {"ingest": (1, 1), "sort": (1, 1), "vectorize": (5, 5), "columns": (1, 1), "weigh": (5, 5)}
 

@@ -23,9 +23,9 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.stages import compare, vectorize
 from novelty_dask.storage.audit import list_done
 from novelty_dask.storage.runs import StoredRun, open_stored
-from tests.storage.storing import make_run
-from tests.test_api import Recorder, snapshot, stop_at
-from tests.test_exact import content
+from tests.support.runs import make_run
+from tests.system.test_api import Recorder, snapshot, stop_at
+from tests.system.test_exact import content
 
 BLOCK_ROWS = 128
 LINES = [*novelty_dask.datasets.make_urls(600, seed=9)[0], "", "a\0b"]

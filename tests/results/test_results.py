@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.results import results
 from novelty_dask.results.results import Results
-from tests.storage.storing import make_run, store
+from tests.support.runs import make_run, store
 
 NAN = math.nan
 

@@ -25,8 +25,8 @@ from novelty_dask.storage.arrays import array
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import read_table
-from tests.storage.storing import NOBODY
 from tests.support.pieces import read_pieces
+from tests.support.runs import NOBODY
 
 BOM = b"\xef\xbb\xbf"
 

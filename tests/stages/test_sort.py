@@ -20,8 +20,8 @@ from novelty_dask.stages.sort import SORTED, key_ranges, sort_rows, sorted_table
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import Table, read_table
-from tests.storage.storing import NOBODY
 from tests.support.pieces import read_pieces
+from tests.support.runs import NOBODY
 
 ODD = [
     "https://例え.example/é",

@@ -24,7 +24,7 @@ from novelty_dask.storage.arrays import array, read_csr
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, write_table
-from tests.storage.storing import NOBODY, make_run
+from tests.support.runs import NOBODY, make_run
 
 N_FEATURES = 150_000
 """More columns than a chunk has, and no multiple of them."""

@@ -15,7 +15,7 @@ from novelty_dask.storage import layout
 from novelty_dask.storage.arrays import array, read_csr, write_csr
 from novelty_dask.storage.layout import ArraySpec
 from novelty_dask.storage.runs import StoredRun
-from tests.storage.storing import NOBODY, make_arrays, make_run, writable
+from tests.support.runs import NOBODY, make_arrays, make_run, writable
 
 N_COLUMNS = 5_000
 PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)

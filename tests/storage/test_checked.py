@@ -17,7 +17,7 @@ from novelty_dask.planning import tiles
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import StoredRun, open_stored
-from tests.storage.storing import make_arrays, make_run, writable
+from tests.support.runs import make_arrays, make_run, writable
 
 PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
 ARRAYS = [

@@ -15,7 +15,7 @@ from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.layout import Layout, tile_item
 from novelty_dask.storage.runs import open_stored
-from tests.storage.storing import make_arrays, make_run
+from tests.support.runs import make_arrays, make_run
 
 SETTINGS = {"n_features": 100, "n_neighbors": 3}
 PLANS = st.builds(TilePlan, st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.just(0)).flatmap(

@@ -18,7 +18,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, FORMAT_VERSION, Manifest, checksum
 from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_complete, open_stored
-from tests.storage.storing import NOBODY, make_arrays, make_run, writable
+from tests.support.runs import NOBODY, make_arrays, make_run, writable
 
 SETTINGS = {"n_neighbors": 10, "score": "mean", "ngram_range": [3, 3]}
 SOURCE = {"url": "file:///a.txt", "n_bytes": 5, "compression": None, "version": "1"}

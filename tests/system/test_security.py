@@ -31,7 +31,7 @@ from novelty_dask.execution.clusters.local import open_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.kernels.text.lines import decode_line, sample_of
 from novelty_dask.kernels.text.urls import normalize, sort_key
-from tests.manifests import alter
+from tests.support.manifests import alter
 
 PACKAGE = Path(novelty_dask.__file__).parent
 COMMAND = [sys.executable, "-m", "novelty_dask"]

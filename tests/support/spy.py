@@ -1,6 +1,6 @@
 """What the processes of these tests load besides the package: a record of every attempt, and mischief.
 
-Workers have it as a preload, clients start as ``python -m tests.faults.spy COMMAND``.  The folder that
+Workers have it as a preload, clients start as ``python -m tests.support.spy COMMAND``.  The folder that
 ``NOVELTY_SPY`` names holds the record, to which a line is appended when a task's work begins and when it
 has ended, and ``mischief.json``, which says of a task (``compare 3-1``), a stage or all (``*``) what is to
 happen as its work begins.
@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from novelty_dask.objects.commits import Draft, TaskId
-from novelty_dask.pipeline.pipeline import pipeline
+from novelty_dask.pipeline import pipeline
 from novelty_dask.planning.memory import Budget, Extent, fit
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, TilePlan
 from novelty_dask.stages import sort

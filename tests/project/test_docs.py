@@ -17,7 +17,7 @@ from novelty_dask.cli import main
 from novelty_dask.cli.failures import EXIT_CODES
 from novelty_dask.settings import RESULT_SETTINGS, Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/architecture.md"]

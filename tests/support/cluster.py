@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from distributed import Client
 
-from tests.faults.harness import ROOT, Record, end_session, wait_until
+from tests.support.processes import ROOT, Record, end_session, wait_until
 
 LOCAL = ROOT / "cluster" / "local.yaml"
 STARTUP_SECONDS = 120

@@ -14,9 +14,9 @@ from distributed import Client
 
 import novelty_dask
 from novelty_dask.execution.clusters.configuration import read_configuration
-from tests.test_exact import content
+from tests.system.test_exact import content
 
-LOCAL = Path(__file__).parents[1] / "cluster" / "local.yaml"
+LOCAL = Path(__file__).parents[2] / "cluster" / "local.yaml"
 ENVIRONMENT = {**os.environ, "DASK_CONFIG": str(LOCAL)}
 STARTUP_SECONDS = 120
 

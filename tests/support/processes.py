@@ -18,14 +18,14 @@ import numpy as np
 import psutil
 
 import novelty_dask
-from tests.faults.spy import FOLDER
+from tests.support.spy import FOLDER
 
 ROOT = Path(__file__).parents[2]
 BLOCK_ROWS = 64
 SETTINGS: dict[str, Any] = {"n_features": 2**14, "n_neighbors": 5}
 WORK: dict[str, Any] = {"block_rows": BLOCK_ROWS}
 FLAGS = ["--n-features", str(2**14), "-k", "5", "--block-rows", str(BLOCK_ROWS)]
-COMMAND = [sys.executable, "-m", "tests.faults.spy"]
+COMMAND = [sys.executable, "-m", "tests.support.spy"]
 EVERY = bool(os.environ.get("NOVELTY_EVERY_OPERATION"))
 """Whether all is tried of which a usual run tries samples."""
 STAGES = ("ingest", "sort", "rejected", "vectorize", "columns", "weigh", "compare", "merge")
@@ -90,7 +90,7 @@ class Record:
             **os.environ,
             FOLDER: str(self.folder),
             "PYTHONPATH": search,
-            "DASK_DISTRIBUTED__WORKER__PRELOAD": '["tests.faults.spy"]',
+            "DASK_DISTRIBUTED__WORKER__PRELOAD": '["tests.support.spy"]',
         }
 
     def mark(self) -> int:

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from novelty_dask.kernels.search.topk import Work
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
 RESULTS = FOLDER / "results"
 COUNTS = set(Work._fields)

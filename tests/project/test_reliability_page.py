@@ -15,20 +15,29 @@ def names_of(path: Path) -> set[str]:
     return {each.name for each in body if isinstance(each, ast.FunctionDef) and each.name.startswith("test_")}
 
 
+def locate(name: str, folder: Path) -> Path:
+    """Return the one test file of a name, which may begin with its folders; of several, that of a folder."""
+    found = [
+        path for path in TESTS.rglob("test_*.py") if f"/{path.relative_to(TESTS.parent)}".endswith(f"/{name}")
+    ]
+    [path] = [path for path in found if path.parent == folder] or found
+    return path
+
+
 def named(part: str, folder: Path, file: str) -> set[tuple[Path, str]]:
-    """Files and tests that a part of the page names; without a file, it is the one before, or a default."""
+    """Return files and tests that a part of the page names; no file means the one before, or a default."""
     found = set()
     for row in part.splitlines():
         last = file
         for path, test in re.findall(r"`([\w/]+\.py)?(?:::(test_\w+))?`", row):
             last = path or last
             if path or test:
-                found.add((folder / last if (folder / last).exists() else TESTS / last, test))
+                found.add((locate(last, folder), test))
     return found
 
 
 def test_tests_that_are_named_are_there() -> None:
-    both = named(FAULTS, TESTS / "faults", "") | named(SECURITY, TESTS, "test_security.py")
+    both = named(FAULTS, TESTS / "faults", "") | named(SECURITY, TESTS / "system", "test_security.py")
     assert len(both) > 40
     for path, test in both:
         assert not test or test in names_of(path), (path, test)
@@ -37,5 +46,4 @@ def test_tests_that_are_named_are_there() -> None:
 def test_each_test_of_a_fault_is_named() -> None:
     there = named(FAULTS, TESTS / "faults", "")
     for path in (TESTS / "faults").glob("test_*.py"):
-        if path != Path(__file__):
-            assert {test for file, test in there if file == path} == names_of(path)
+        assert {test for file, test in there if file == path} == names_of(path)

@@ -14,7 +14,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.datasets import make_urls
-from tests.faults.harness import content, started, wait_until
+from tests.support.processes import content, started, wait_until
 
 SECONDS = 120
 

@@ -24,7 +24,7 @@ from novelty_dask.sources.find import find_sources
 from novelty_dask.storage.arrays import array, read_csr
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run, open_stored
-from tests.reference import assert_exact, tfidf
+from tests.support.reference import assert_exact, tfidf
 
 ARRAYS = ("neighbors/ids", "neighbors/similarities", "novelty", "rows/url", "rows/count", "rows/position")
 

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from novelty_dask.datasets import make_urls
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import novelty_dask
-from tests.faults import spy
-from tests.faults.harness import SETTINGS, WORK
+from tests.support import spy
+from tests.support.processes import SETTINGS, WORK
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.faults.forks", "tests.faults.disk", "tests.faults.warm"])
+_CONTEXT.set_forkserver_preload(["tests.support.forks", "tests.support.disk", "tests.support.preload"])
 
 
 def fork(work: Callable[..., Any], *arguments: object, **keywords: object) -> ForkServerProcess:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import novelty_dask
 from novelty_dask.errors import NoveltyError
-from tests.faults import spy
-from tests.faults.harness import SETTINGS, Content, content
+from tests.support import spy
+from tests.support.processes import SETTINGS, Content, content
 
 KILLED = 77
 MODES = ("once", "from then on", "exit", "power")

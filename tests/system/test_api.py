@@ -21,7 +21,7 @@ from novelty_dask.planning import tiles
 from novelty_dask.sources import estimate
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
-from tests.test_exact import content, write
+from tests.system.test_exact import content, write
 
 STAGES = ["ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"]
 URLS, _ = novelty_dask.datasets.make_urls(600, seed=9)

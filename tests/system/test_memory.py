@@ -17,7 +17,7 @@ from novelty_dask.events import Silence
 from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.storage.runs import open_stored
-from tests.manifests import alter
+from tests.support.manifests import alter
 
 if sys.version_info >= (3, 14):
     from compression import zstd
