@@ -9,7 +9,7 @@ import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.run import Run
 from novelty_dask.storage.runs import open_stored
-from tests.system.test_exact import write
+from tests.support.files import write_lines
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -108,7 +108,7 @@ class Elements(HTMLParser):
 
 def html(path: Path, urls: list[str]) -> Elements:
     path.mkdir()
-    run = novelty_dask.score(write(path / "urls.txt", urls), path / "<b>run.zarr")
+    run = novelty_dask.score(write_lines(path / "urls.txt", urls), path / "<b>run.zarr")
     return Elements(run._repr_html_())
 
 
@@ -129,7 +129,7 @@ def test_no_url_gets_out_of_its_cell_of_html(tmp_path: Path, url: str) -> None:
 
 
 def test_an_incomplete_run_is_refused(tmp_path: Path) -> None:
-    copy = novelty_dask.score(write(tmp_path / "urls.txt", URLS), tmp_path / "run.zarr")
+    copy = novelty_dask.score(write_lines(tmp_path / "urls.txt", URLS), tmp_path / "run.zarr")
     stored = open_stored(copy.url)
     del stored.manifest.stages["merge"]
     stored.save()

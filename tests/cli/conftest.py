@@ -1,6 +1,5 @@
 """A small corpus, its run, and the command as a function."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,7 @@ from click.testing import CliRunner, Result
 
 from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
-
-Novelty = Callable[..., Result]
+from tests.support.fixtures import Novelty
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from distributed import LocalCluster
 
 import novelty_dask
 from novelty_dask.cli import main
-from tests.cli.conftest import Novelty
-from tests.cli.test_terminal import refanged
+from tests.support.fixtures import Novelty
+from tests.support.text import refanged
 
 
 def test_score_prints_all_rows_most_novel_first(corpus: Path, run: Path, novelty: Novelty) -> None:

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from novelty_dask.cli.failures import Commands, Terminated, verdict
 from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
-from tests.cli.conftest import Novelty
+from tests.support.files import snapshot
+from tests.support.fixtures import Novelty
 
 URLS = "http://a.example/1\nhttp://b.example/2\n"
 
@@ -27,11 +28,6 @@ def assert_refused(result: Result, *words: str) -> None:
     assert sentence.endswith(".")
     assert all(word in sentence for word in words)
     assert not any("Traceback" in line or line.startswith("Error") for line in before)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """All files under a folder."""
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture
@@ -64,11 +60,11 @@ def folder(tmp_path: Path) -> Path:
 )
 @pytest.mark.parametrize("stored", [True, False])
 def test_bad_sources(folder: Path, novelty: Novelty, name: str, word: str, *, stored: bool) -> None:
-    before = tree(folder)
+    before = snapshot(folder)
     source = name if "://" in name else folder / name
     out = ["-o", folder / "run.zarr"] if stored else []
     assert_refused(novelty("score", source, *out), word)
-    assert tree(folder) == before
+    assert snapshot(folder) == before
     assert not (folder / "run.zarr").exists()
 
 
@@ -134,25 +130,25 @@ def test_bad_settings_files(folder: Path, novelty: Novelty, text: str | None, wo
 @pytest.mark.parametrize("name", ["good.txt", "notes"])
 def test_output_that_is_no_run_stays(folder: Path, novelty: Novelty, name: str) -> None:
     (folder / "notes" / "note").write_text("precious")
-    before = tree(folder)
+    before = snapshot(folder)
     assert_refused(novelty("score", folder / "good.txt", "-o", folder / name), "no run")
-    assert tree(folder) == before
+    assert snapshot(folder) == before
 
 
 def test_run_of_other_settings_stays(run: Path, corpus: Path, novelty: Novelty) -> None:
-    before = tree(run)
+    before = snapshot(run)
     assert_refused(novelty("score", corpus, "-o", run, "-k", "3"), "n_neighbors is 10 there and 3 here")
-    assert tree(run) == before
+    assert snapshot(run) == before
 
 
 def test_complete_run_of_standard_input_is_not_taken_for_another(tmp_path: Path, novelty: Novelty) -> None:
     out = tmp_path / "run.zarr"
     first = novelty("score", "-", "-o", out, stdin=URLS.encode())
     assert first.exit_code == 0
-    before = tree(out)
+    before = snapshot(out)
     assert_refused(novelty("score", "-", "-o", out, stdin=b"http://c.example/"), "the sources are others")
     assert novelty("score", "-", "-o", out, stdin=URLS.encode()).stdout == first.stdout
-    assert tree(out) == before
+    assert snapshot(out) == before
 
 
 def test_standard_input_has_no_plan(novelty: Novelty) -> None:

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import pytest
 
 import novelty_dask
 from novelty_dask.stages import compare
-from tests.cli.conftest import Novelty
-from tests.cli.test_processes import COMMAND, MANY_TASKS, started, wait_for
+from tests.support.fixtures import Novelty
+from tests.support.processes import COMMAND, started, wait_for
 
 
 @pytest.fixture
@@ -153,7 +152,7 @@ def test_status_names_who_is_at_work_and_a_second_client_is_refused(
     corpus: Path, tmp_path: Path, novelty: Novelty
 ) -> None:
     out = tmp_path / "run.zarr"
-    with started("score", corpus, "-o", out, "--block-rows", 2) as process:
+    with started(*COMMAND, "score", corpus, "-o", out, "--block-rows", 2) as process:
         wait_for(process.stderr, "vectorize: started")
         status = novelty("status", out)
         assert re.match(rf"state    running, process {process.pid} on \S+ since ", status.stdout)
@@ -168,7 +167,7 @@ def test_standard_input_is_asked_for_once(
     corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, same: bool
 ) -> None:
     out = tmp_path / "run.zarr"
-    command = [*COMMAND, "score", "-", "-o", str(out), *MANY_TASKS]
+    command = [*COMMAND, "score", "-", "-o", str(out), "--block-rows", "64"]
     with (
         corpus.open("rb") as stdin,
         subprocess.Popen(command, stdin=stdin, stderr=subprocess.PIPE, text=True) as process,
@@ -181,7 +180,7 @@ def test_standard_input_is_asked_for_once(
     if same:
         assert novelty("score", "-", "-o", out, stdin=corpus.read_bytes()).exit_code == 0
     else:
-        resume = [sys.executable, "-m", "novelty_dask", "resume", str(out)]
+        resume = [*COMMAND, "resume", str(out)]
         subprocess.run(resume, stdin=subprocess.DEVNULL, check=True, capture_output=True)
     assert novelty("top", out).stdout == novelty("top", run).stdout
     assert len(novelty_dask.open(out)) == 295

@@ -1,25 +1,21 @@
 """The command as a process of its own: pipes, terminals, signals, exit codes."""
 
 import os
-import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import psutil
 import pytest
 from rich.cells import cell_len
 
 from novelty_dask.datasets import make_urls
-from tests.cli.conftest import Novelty
+from tests.support.fixtures import Novelty
+from tests.support.processes import COMMAND, started, terminal_output, wait_for
 
-COMMAND = [sys.executable, "-m", "novelty_dask"]
 MANY_TASKS = ["--block-rows", "64"]
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -32,46 +28,8 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@contextmanager
-def started(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
-    """The command, as the leader of a process group, as in a terminal."""
-    command = [*COMMAND, *map(str, arguments)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for(stream: IO[str] | None, text: str) -> None:
-    """Read until a line has the text."""
-    assert stream is not None
-    assert any(text in line for line in stream)
-
-
-def terminal_output(*arguments: object, columns: int = 80) -> str:
-    """What the command writes to a terminal."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
-    with subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    ) as process:
-        os.close(theirs)
-        output = b""
-        try:
-            while chunk := os.read(ours, 65_536):
-                output += chunk
-        except OSError:  # Linux says so that the other end is closed
-            pass
-    os.close(ours)
-    assert process.returncode == 0
-    return output.decode()
-
-
 def test_a_closed_pipe_is_the_end_of_it(corpus: Path) -> None:
-    with started("score", corpus, "--quiet") as process:
+    with started(*COMMAND, "score", corpus, "--quiet") as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.stdout.close()
@@ -115,7 +73,7 @@ def test_a_stopped_run_goes_on(
     long: Path, tmp_path: Path, novelty: Novelty, number: signal.Signals, code: int
 ) -> None:
     out = tmp_path / "run.zarr"
-    with started("score", long, "-o", out, *MANY_TASKS) as process:
+    with started(*COMMAND, "score", long, "-o", out, *MANY_TASKS) as process:
         wait_for(process.stderr, "columns: done")
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
@@ -149,7 +107,9 @@ def test_a_run_stopped_early_leaves_nothing(long: Path, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_the_workers_quietly(long: Path, tmp_path: Path) -> None:
-    with started("score", long, "-o", tmp_path / "run.zarr", "--workers", 1, *MANY_TASKS) as process:
+    with started(
+        *COMMAND, "score", long, "-o", tmp_path / "run.zarr", "--workers", 1, *MANY_TASKS
+    ) as process:
         wait_for(process.stderr, "vectorize: started")
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)

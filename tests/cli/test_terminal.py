@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from novelty_dask.cli.terminal import Column, defang, emit, escape, number, shorten, table
+from tests.support.text import refanged
 
 BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
@@ -35,11 +36,6 @@ def test_every_control_is_shown_as_its_code(code: int) -> None:
 )
 def test_escape_sequences(text: str, shown: str) -> None:
     assert escape(text) == shown
-
-
-def refanged(shown: str) -> str:
-    """What a URL was before `defang`."""
-    return shown.replace("[://]", "://").replace("[.]", ".")
 
 
 @given(st.text() | st.text("http:/[.]"))

@@ -16,7 +16,8 @@ from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
 from novelty_dask.execution.temporary import Place, check_free, place
 from novelty_dask.stages import sort
-from tests.stages.test_sort import BUDGET, NOBODY, read
+from tests.support.pieces import BUDGET, read_lines
+from tests.support.runs import NOBODY
 
 HERE = ("here", 1)
 
@@ -35,7 +36,7 @@ def test_a_shuffle_writes_what_was_projected(
 ) -> None:
     monkeypatch.setattr(sort, "PARTITION_BYTES", 2**20)
     executor = client_executor(client)
-    reading = read(executor, tmp_path, make_urls(30_000)[0], 2**20)
+    reading = read_lines(executor, tmp_path, make_urls(30_000)[0], 2**20)
     before = sum(client.run(written_bytes).values())
     first, *others = sort.sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads)
     assert others
@@ -46,7 +47,7 @@ def test_a_shuffle_writes_what_was_projected(
 
 def test_what_needs_no_shuffle_takes_no_temporary_files(tmp_path: Path) -> None:
     executor = SerialExecutor()
-    reading = read(executor, tmp_path, make_urls(100)[0], 2**20)
+    reading = read_lines(executor, tmp_path, make_urls(100)[0], 2**20)
     assert list(sort.sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads)) == [
         {"temporary_bytes": 0}
     ]

@@ -1,6 +1,6 @@
 """A corpus of many small tasks, and what an undisturbed run makes of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ from novelty_dask.pipeline import pipeline
 from novelty_dask.stages import sort
 from tests.support import spy
 from tests.support.cluster import Cluster
-from tests.support.processes import SETTINGS, WORK, Content, Record, content
-
-Measured = Callable[[str, object], None]
+from tests.support.content import Content, content_and_exports
+from tests.support.fixtures import Measured
+from tests.support.record import SETTINGS, WORK, Record
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Conte
     """What a run has to hold, whatever happens to it; made without spies, in other tiles."""
     out = tmp_path_factory.mktemp("undisturbed") / "run.zarr"
     novelty_dask.score(corpus, out, workers=0, **SETTINGS, **WORK)
-    return content(out)
+    return content_and_exports(out)
 
 
 @pytest.fixture

@@ -22,27 +22,14 @@ from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare
 from novelty_dask.stages.tasks import perform
 from novelty_dask.storage.runs import open_stored
-from tests.faults.conftest import Measured
 from tests.support import spy
-from tests.support.forks import finish, fork, watched_score
-from tests.support.manifests import alter
-from tests.support.processes import (
-    COMMAND,
-    EVERY,
-    FLAGS,
-    SETTINGS,
-    STAGES,
-    WORK,
-    Content,
-    Record,
-    commits,
-    content,
-    files,
-    kill,
-    novelty,
-    started,
-    wait_until,
-)
+from tests.support.content import Content, content_and_exports
+from tests.support.damage import alter
+from tests.support.files import snapshot
+from tests.support.fixtures import Measured
+from tests.support.forks import finish, fork, kill_at, watched_score
+from tests.support.processes import kill, started, wait_until
+from tests.support.record import EVERY, FLAGS, SETTINGS, SPIED, STAGES, WORK, Record, begun, commits, novelty
 
 POINTS = [
     ("ingest", 1),
@@ -61,21 +48,6 @@ KILLS = 20 if EVERY else 3
 """How often all processes are killed."""
 
 
-def begun(record: Record, stage: str, mark: int) -> int:
-    """Tasks of a stage begun since a mark."""
-    return record.attempts(f"{stage} ", mark).total()
-
-
-def stop_at(record: Record, corpus: Path, out: Path, stage: str, number: int) -> None:
-    """Score in a process, and kill it as it begins so many tasks of a stage."""
-    mark = record.mark()
-    process = fork(watched_score, record.folder, corpus, out)
-    wait_until(lambda: begun(record, stage, mark) >= number, process=process)
-    assert process.pid
-    kill(process.pid)
-    assert finish(process) == -signal.SIGKILL
-
-
 def test_a_killed_client_goes_on(record: Record, corpus: Path, undisturbed: Content, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     record.ask(**{"*": ["sleep", 0.02]})
@@ -83,7 +55,7 @@ def test_a_killed_client_goes_on(record: Record, corpus: Path, undisturbed: Cont
     assert {stage for stage, _ in POINTS} == set(STAGES)
     for stage, number in POINTS:
         mark = record.mark()
-        stop_at(record, corpus, out, stage, number)
+        kill_at(record, corpus, out, stage, number)
         assert not done & set(record.attempts(since=mark))
         assert novelty_dask.status(out).state == "stopped"
         assert not novelty_dask.verify(out).damages
@@ -91,10 +63,10 @@ def test_a_killed_client_goes_on(record: Record, corpus: Path, undisturbed: Cont
     mark = record.mark()
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
     assert not done & set(record.attempts(since=mark))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     assert novelty_dask.clean(out) <= len(POINTS)
     assert not list(out.rglob("*.partial"))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 def test_stopped_commands_with_workers(
@@ -102,7 +74,7 @@ def test_stopped_commands_with_workers(
 ) -> None:
     """The client killed and its workers not; then SIGTERM, then SIGINT, to all processes."""
     out = tmp_path / "run.zarr"
-    command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--workers", "1"]
+    command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--workers", "1"]
     record.ask(compare=["sleep", 0.05])
     with started(*command, env=record.environment) as process:
         wait_until(lambda: begun(record, "compare", 0) >= 10, process=process)
@@ -130,7 +102,7 @@ def test_stopped_commands_with_workers(
     mark, done = record.mark(), commits(out)
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
     assert not done & set(record.attempts(since=mark))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 def kill_all(record: Record, command: list[object], scratch: Path, *, at_work: bool, seconds: float) -> None:
@@ -150,7 +122,7 @@ def test_all_processes_killed_again_and_again(
     """Client, scheduler and workers at the same moment: while they start, or at work."""
     out, scratch, chance = tmp_path / "run.zarr", tmp_path / "scratch", random.Random(11)
     scratch.mkdir()
-    command: list[object] = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--workers", "2"]
+    command: list[object] = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--workers", "2"]
     # So that there is work left for the last.
     record.ask(**{"*": ["sleep", 0.02 * KILLS]})
     done: set[str] = set()
@@ -163,13 +135,13 @@ def test_all_processes_killed_again_and_again(
         done |= committed(out)
     record.ask()
     mark = record.mark()
-    assert novelty(record, *command[len(COMMAND) :]).returncode == 0
+    assert novelty(record, *command[len(SPIED) :]).returncode == 0
     assert record.mark() > mark
     assert not done & set(record.attempts(since=mark))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     assert novelty_dask.clean(out) <= 3 * KILLS
     assert not list(out.rglob("*.partial"))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     # What they had in the temporary folder stays there, for nobody else to read.
     assert all(path.stat().st_mode & 0o077 == 0 for path in scratch.glob("novelty-*"))
     measured("tasks begun", record.attempts().total())
@@ -196,16 +168,16 @@ def test_a_second_client_is_refused(
     record.ask(**{"compare 5-3": ["sleep", 3]})
     first = fork(watched_score, record.folder, corpus, out)
     wait_until(lambda: "compare 5-3" in record.attempts(), process=first)
-    before, began = files(out), time.monotonic()
+    before, began = snapshot(out), time.monotonic()
     message = refused_score(corpus, out)
     assert time.monotonic() - began < 2
     assert f"is being worked on by process {first.pid} on {socket.gethostname()} since " in message
     with pytest.raises(StoreError, match="is being worked on by process"):
         novelty_dask.resume(out, take_over=True)
-    assert files(out) == before
+    assert snapshot(out) == before
     assert novelty_dask.status(out).state == "running"
     assert finish(first) == 0
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 def test_of_two_at_the_same_moment_one_is_refused(
@@ -215,7 +187,7 @@ def test_of_two_at_the_same_moment_one_is_refused(
     both = [fork(watched_score, record.folder, corpus, out) for _ in range(2)]
     assert sorted(map(finish, both)) == [0, 1]
     assert set(record.attempts().values()) == {1}
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 def moved_elsewhere(out: Path, silent_seconds: float) -> None:
@@ -244,11 +216,11 @@ def test_a_silent_client_elsewhere_is_succeeded_on_request(
     moved_elsewhere(out, silent_seconds=100)
     assert refused_score(corpus, out).endswith("; if it is dead, `novelty resume --take-over` goes on.")
     novelty_dask.resume(out, take_over=True, workers=0)
-    assert content(out) == undisturbed
-    before = {name: value for name, value in files(out).items() if not name.startswith("owners")}
+    assert content_and_exports(out) == undisturbed
+    before = {name: value for name, value in snapshot(out).items() if not name.startswith("owners")}
     kill(first.pid, signal.SIGCONT)
     assert finish(first) == 1
-    assert {name: value for name, value in files(out).items() if not name.startswith("owners")} == before
+    assert {name: value for name, value in snapshot(out).items() if not name.startswith("owners")} == before
     assert novelty_dask.status(out).state == "complete"
 
 
@@ -259,23 +231,23 @@ def of_another_version(out: Path) -> None:
 
 def test_another_run_under_the_same_path_is_refused(record: Record, corpus: Path, tmp_path: Path) -> None:
     out, other = tmp_path / "run.zarr", tmp_path / "other"
-    stop_at(record, corpus, out, "compare", 3)
+    kill_at(record, corpus, out, "compare", 3)
     shutil.copytree(corpus, other)
     with (other / "0.txt").open("a", encoding="utf-8") as file:
         file.write("\nhttps://one.more.example/")
-    before = files(out)
+    before = snapshot(out)
     assert "the sources are others, or have changed" in refused_score(other, out)
     assert re.search(
         r"n_neighbors is 5 there and 6 here; name another", refused_score(corpus, out, n_neighbors=6)
     ) or ("n_neighbors is 5 there and 6 here" in refused_score(corpus, out, n_neighbors=6))
-    assert files(out) == before
+    assert snapshot(out) == before
     of_another_version(out)
-    before = files(out)
+    before = snapshot(out)
     here = version("novelty-dask")
     assert f"version is 0.0.9 there and {here} here" in refused_score(corpus, out)
     with pytest.raises(StoreError, match=rf"version is 0\.0\.9 there and {re.escape(here)} here"):
         novelty_dask.resume(out)
-    assert files(out) == before
+    assert snapshot(out) == before
 
 
 def perform_tile(record: Path, out: Path, epoch: int, tile: Tile) -> None:
@@ -289,7 +261,7 @@ def test_a_task_done_twice_at_once_is_done_once(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:
     out, meeting = tmp_path / "run.zarr", tmp_path / "meeting"
-    stop_at(record, corpus, out, "compare", 20)
+    kill_at(record, corpus, out, "compare", 20)
     stored = open_stored(str(out))
     mark = record.mark()
     meeting.mkdir()
@@ -302,4 +274,4 @@ def test_a_task_done_twice_at_once_is_done_once(
     mark = record.mark()
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
     assert "compare 15-7" not in record.attempts(since=mark)
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed

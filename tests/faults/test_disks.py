@@ -11,17 +11,11 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import DamageError, DiskFullError
-from tests.faults.test_clients import stop_at
 from tests.support import spy
-from tests.support.forks import finish, fork, watched_score
-from tests.support.processes import (
-    SETTINGS,
-    WORK,
-    Content,
-    Record,
-    commits,
-    content,
-)
+from tests.support.content import Content, content_and_exports
+from tests.support.damage import flip_file, swap
+from tests.support.forks import finish, fork, kill_at, watched_score
+from tests.support.record import SETTINGS, WORK, Record, commits
 
 
 @contextlib.contextmanager
@@ -66,7 +60,7 @@ def test_a_full_disk_is_told_and_costs_nothing(
         resize(4 * peak)
         assert finish(fork(watched_score, record.folder, corpus, out)) == 0
         assert not done & set(record.attempts())
-        assert content(out) == undisturbed
+        assert content_and_exports(out) == undisturbed
 
 
 @pytest.fixture
@@ -75,22 +69,8 @@ def peak(many_tasks: None) -> int:
     return 2_000_000
 
 
-def flip(path: Path, _other: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def swap(path: Path, other: Path) -> None:
-    """Each is a valid chunk, in the other's place."""
-    one, two = path.read_bytes(), other.read_bytes()
-    assert one != two
-    path.write_bytes(two)
-    other.write_bytes(one)
-
-
 DAMAGES: dict[str, Callable[[Path, Path], object]] = {
-    "flipped": flip,
+    "flipped": lambda path, _other: flip_file(path),
     "cut": lambda path, _other: os.truncate(path, path.stat().st_size // 2),
     "zeroed": lambda path, _other: path.write_bytes(bytes(path.stat().st_size)),
     "emptied": lambda path, _other: os.truncate(path, 0),
@@ -156,7 +136,7 @@ def test_a_damaged_chunk_is_found_by_all_and_mended(
         *(f"merge {block}" for block in affected),
         *(f"compare {block}-{group}" for block in affected for group in range(8)),
     }
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 ON_THE_WAY = [
@@ -174,7 +154,7 @@ def test_damage_on_the_way_is_found_before_use(
     """What is damaged after a stop never gets into a result."""
     out, damaged = tmp_path / "run.zarr", set[str]()
     for stage, number, name, damage in ON_THE_WAY:
-        stop_at(record, corpus, out, stage, number)
+        kill_at(record, corpus, out, stage, number)
         # A tile whose damage was just met has no commit, so nothing of it counts.
         chunks = two_chunks(out, name, last=stage == "merge")
         DAMAGES[damage](*chunks)
@@ -184,7 +164,7 @@ def test_damage_on_the_way_is_found_before_use(
         assert new <= found <= new | damaged
         damaged |= new
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     assert max(record.attempts("compare").values()) <= 4
 
 
@@ -194,8 +174,8 @@ def test_a_damaged_source_of_rows_is_read_again(
     """The rows of a block come from the sources, which are there still."""
     out = tmp_path / "run.zarr"
     shutil.copytree(complete, out)
-    flip(two_chunks(out, "rows/url")[0], out)
+    flip_file(two_chunks(out, "rows/url")[0])
     assert finish(fork(watched_resume, record.folder, out)) == 0
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     assert record.attempts("vectorize") == {"vectorize 0": 1}
     assert record.attempts("compare").total() == 0

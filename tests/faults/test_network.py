@@ -9,19 +9,11 @@ from typing import NamedTuple
 import pytest
 
 import novelty_dask
-from tests.faults.conftest import Measured
 from tests.support.cluster import Cluster
-from tests.support.processes import (
-    COMMAND,
-    FLAGS,
-    Content,
-    Record,
-    commits,
-    content,
-    ended_by,
-    started,
-    wait_until,
-)
+from tests.support.content import Content, content_and_exports
+from tests.support.fixtures import Measured
+from tests.support.processes import started, wait_until
+from tests.support.record import FLAGS, SPIED, Record, commits, ended_by
 
 HERE, THERE = (f"198.18.{os.getpid() % 250}.{end}" for end in (1, 2))
 """Addresses that RFC 2544 keeps for tests."""
@@ -95,7 +87,7 @@ def test_a_client_that_is_cut_off_ends_and_goes_on(
     """Meanwhile its workers finish what they have."""
     out = tmp_path / "run.zarr"
     record.ask(compare=["sleep", 0.1])
-    command = [*wire.there, *COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
+    command = [*wire.there, *SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
     code, stderr, seconds = ended_by(lambda _pid: wire.connect(False), command, record)
     measured("seconds", round(seconds, 1))
     assert code == 3, stderr
@@ -108,7 +100,7 @@ def test_a_client_that_is_cut_off_ends_and_goes_on(
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert not done & set(record.attempts(since=mark))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 def test_the_work_of_a_worker_that_is_cut_off_is_done_by_others(
@@ -117,11 +109,11 @@ def test_the_work_of_a_worker_that_is_cut_off_is_done_by_others(
     out = tmp_path / "run.zarr"
     cluster.add_worker(prefix=wire.there, host=THERE)
     record.ask(compare=["sleep", 0.1])
-    command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
+    command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
     with started(*command, env=record.environment) as process:
         wait_until(lambda: len({event.pid for event in record.events() if "compare" in event.task}) == 2)
         wire.connect(False)
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     assert not novelty_dask.verify(out).damages

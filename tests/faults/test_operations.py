@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from novelty_dask.datasets import make_urls
-from tests.faults.conftest import Measured
+from tests.support.content import Content, content
 from tests.support.disk import KILLED, MODES, go_on, score_on
+from tests.support.fixtures import Measured
 from tests.support.forks import finish, fork
-from tests.support.processes import EVERY, Content, content
+from tests.support.record import EVERY
 
 STEP = 1 if EVERY else 79
 FIRST = 7

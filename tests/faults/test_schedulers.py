@@ -19,22 +19,12 @@ from novelty_dask.events import Silence
 from novelty_dask.execution import scheduler
 from novelty_dask.execution.clusters import connect as connecting
 from novelty_dask.execution.clusters.connect import connect
-from tests.faults.conftest import Measured
 from tests.support.cluster import Cluster
-from tests.support.processes import (
-    COMMAND,
-    FLAGS,
-    ROOT,
-    SETTINGS,
-    WORK,
-    Content,
-    Record,
-    commits,
-    content,
-    ended_by,
-    kill,
-    wait_until,
-)
+from tests.support.content import Content, content_and_exports
+from tests.support.files import ROOT
+from tests.support.fixtures import Measured
+from tests.support.processes import kill, wait_until
+from tests.support.record import FLAGS, SETTINGS, SPIED, WORK, Record, commits, ended_by
 
 pytestmark = pytest.mark.usefixtures("many_tasks")
 
@@ -54,7 +44,7 @@ def test_a_killed_scheduler_ends_the_command(
     record.ask(**{stage: ["sleep", 0.1]})
     with Cluster(tmp_path / "lost", record) as lost:
         worker = lost.add_worker()
-        command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
+        command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
         code, stderr, seconds = ended_by(lambda _pid: kill(lost.scheduler.pid), command, record, stage)
         assert code == 3, stderr
         assert seconds < 60
@@ -73,7 +63,7 @@ def test_a_killed_scheduler_ends_the_command(
     mark = cluster.record.mark()
     novelty_dask.resume(out, scheduler=cluster.address)
     assert not done & set(cluster.record.attempts(since=mark))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     measured("seconds", round(seconds, 1))
 
 
@@ -111,7 +101,7 @@ def test_something_else_in_place_of_the_scheduler_ends_the_command(
             lost.scheduler.wait()
             opened.enter_context(gateway(lost.address))
 
-        command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
+        command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
         code, stderr, seconds = ended_by(replace, command, record)
     measured("seconds", round(seconds, 1))
     assert code == 3, stderr
@@ -139,7 +129,7 @@ def test_a_frozen_scheduler_ends_the_command(
     """By itself, and soon when it is stopped; the thawed cluster goes on."""
     out = tmp_path / "run.zarr"
     cluster.record.ask(compare=["sleep", 0.1])
-    command = [*COMMAND, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
+    command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
 
     def freeze_and(stop: Callable[[int], None]) -> tuple[int, str, float]:
         """Freeze the scheduler while tiles run; exit code, last line, and how long it took."""
@@ -171,7 +161,7 @@ def test_a_frozen_scheduler_ends_the_command(
     cluster.scale(1)
     novelty_dask.resume(out, scheduler=cluster.address)
     assert not done & set(cluster.record.attempts(since=mark))
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 class Freezing(Silence):
@@ -219,7 +209,7 @@ def test_a_scheduler_may_freeze_at_any_time(
     cluster.record.ask()
     cluster.scale(1)
     novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 def test_a_scheduler_that_is_frozen_from_the_start_is_told(
@@ -271,7 +261,7 @@ def test_no_worker_any_more_is_told(
     cluster.record.ask()
     cluster.scale(1)
     novelty_dask.resume(out, scheduler=cluster.address)
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
 
 
 def test_a_worker_of_another_version_is_refused(cluster: Cluster, corpus: Path, tmp_path: Path) -> None:

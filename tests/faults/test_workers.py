@@ -25,18 +25,11 @@ from novelty_dask.kernels.text.tfidf import (
     renumber_columns,
     weigh,
 )
-from tests.faults.conftest import Measured
 from tests.support.cluster import Cluster
-from tests.support.processes import (
-    FLAGS,
-    SETTINGS,
-    WORK,
-    Content,
-    commits,
-    content,
-    kill,
-    wait_until,
-)
+from tests.support.content import Content, content_and_exports
+from tests.support.fixtures import Measured
+from tests.support.processes import kill, wait_until
+from tests.support.record import FLAGS, SETTINGS, WORK, commits
 
 TTL_SECONDS = 6
 TILES = 128
@@ -81,7 +74,7 @@ def test_killed_workers_cost_what_they_were_at(
             kill(cluster.worker_pids()[0])
 
     run = scored(cluster, corpus, out, meanwhile)
-    assert content(run.url) == undisturbed
+    assert content_and_exports(run) == undisturbed
     for mark, done in done_before:
         assert not done & set(record.attempts(since=mark))
     attempts = record.attempts("compare", start).total()
@@ -107,7 +100,7 @@ def test_workers_killed_all_the_time(
                 kills += 1
 
     run = scored(cluster, corpus, out, meanwhile)
-    assert content(run.url) == undisturbed
+    assert content_and_exports(run) == undisturbed
     attempts = record.attempts("compare", start).total()
     measured("kills", kills)
     measured("attempts", attempts)
@@ -131,7 +124,7 @@ def test_a_frozen_worker_is_given_up(
         run = scored(cluster, corpus, out, meanwhile)
     finally:
         kill(frozen[0])
-    assert content(run.url) == undisturbed
+    assert content_and_exports(run) == undisturbed
     assert cluster.record.attempts("compare", start).total() <= TILES + 2
 
 
@@ -145,7 +138,7 @@ def test_a_worker_that_is_frozen_from_the_start_is_given_up(
         run = novelty_dask.score(corpus, tmp_path / "run.zarr", scheduler=cluster.address, **SETTINGS, **WORK)
     finally:
         kill(frozen)
-    assert content(run.url) == undisturbed
+    assert content_and_exports(run) == undisturbed
 
 
 def test_a_long_kernel_is_not_taken_for_dead(
@@ -158,7 +151,7 @@ def test_a_long_kernel_is_not_taken_for_dead(
     began = time.monotonic()
     run = novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
     assert time.monotonic() - began > 2 * TTL_SECONDS
-    assert content(run.url) == undisturbed
+    assert content_and_exports(run) == undisturbed
     assert set(cluster.record.attempts("compare", start).values()) == {1}
 
 
@@ -177,7 +170,7 @@ def test_workers_come_and_go(cluster: Cluster, corpus: Path, undisturbed: Conten
         assert not ended()
 
     run = scored(cluster, corpus, out, meanwhile)
-    assert content(run.url) == undisturbed
+    assert content_and_exports(run) == undisturbed
 
 
 def command(*arguments: object) -> Result:
@@ -223,7 +216,7 @@ def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     mark = record.mark()
     resumed = command("resume", out, "--scheduler", cluster.address, "--quiet")
     assert resumed.exit_code == 0, resumed.output
-    assert content(out) == undisturbed
+    assert content_and_exports(out) == undisturbed
     assert set(record.attempts(since=mark)) == {"compare 5-3", "compare 9-2", "merge 5", "merge 9"}
 
 

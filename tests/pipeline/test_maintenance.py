@@ -2,7 +2,6 @@
 
 import io
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,32 +13,15 @@ import pytest
 import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.objects.commits import Commit, TaskId
-from novelty_dask.planning import tiles
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
-from tests.pipeline.test_pipeline import BLOCK_ROWS, failing, flip, make_complete
-from tests.support.runs import writable
-from tests.system.test_api import Recorder, snapshot, stop_at
-from tests.system.test_exact import content
+from tests.support.content import content
+from tests.support.damage import failing, flip_file
+from tests.support.files import snapshot
+from tests.support.listeners import Recorder, stop_at
+from tests.support.runs import BLOCK_ROWS, writable
 
 WHOLE = {"ingest": (1, 1), "sort": (1, 1), "vectorize": (5, 5), "columns": (1, 1), "weigh": (5, 5)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def many_tiles() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
-        yield
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_complete(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def out(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made / "run.zarr", tmp_path / "run.zarr")
 
 
 def stopped(made: Path, out: Path, stage: str, count: int) -> Path:
@@ -111,7 +93,7 @@ def test_every_task_of_a_whole_run_is_read_and_nothing_is_written(out: Path) -> 
 
 
 def test_all_damages_are_named(out: Path) -> None:
-    flip(out / "novelty" / "c" / "3")
+    flip_file(out / "novelty" / "c" / "3")
     (out / "rows" / "count" / "c" / "0").unlink()
     (out / "commits" / "weigh" / "2.json").write_bytes(b"nonsense")
     (out / "commits" / "merge" / "4.json").unlink()
@@ -132,7 +114,7 @@ def test_a_stopped_run_is_verified_as_far_as_it_is(made: Path, tmp_path: Path) -
     with pytest.raises(StoreError, match="is not complete"):
         novelty_dask.verify(out, recompute_blocks=1)
     chunk = next(path for path in (out / "strips" / "ids" / "c").rglob("*") if path.is_file())
-    flip(chunk)
+    flip_file(chunk)
     [damage] = novelty_dask.verify(out).damages
     assert damage.stage == "compare"
 

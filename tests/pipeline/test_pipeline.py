@@ -17,49 +17,21 @@ from novelty_dask.errors import ClusterError, DamageError, InputError
 from novelty_dask.objects.commits import Commit, Draft, TaskId, _encode
 from novelty_dask.pipeline.graph import make_stages, schedule
 from novelty_dask.pipeline.measurements import tally
-from novelty_dask.planning import tiles
 from novelty_dask.planning.pending import needed_items
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.stages import compare, vectorize
+from novelty_dask.stages import vectorize
 from novelty_dask.storage.audit import list_done
 from novelty_dask.storage.runs import StoredRun, open_stored
-from tests.support.runs import make_run
-from tests.system.test_api import Recorder, snapshot, stop_at
-from tests.system.test_exact import content
-
-BLOCK_ROWS = 128
-LINES = [*novelty_dask.datasets.make_urls(600, seed=9)[0], "", "a\0b"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def many_tiles() -> Any:
-    """5 blocks, 25 tiles."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
-        yield
-
-
-def make_complete(folder: Path) -> Path:
-    """Make a source and its complete run."""
-    (folder / "urls.txt").write_text("\n".join(LINES), encoding="utf-8")
-    novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=BLOCK_ROWS)
-    return folder
+from tests.support.content import Content, content
+from tests.support.damage import failing, flip_file
+from tests.support.files import snapshot
+from tests.support.listeners import Recorder, stop_at
+from tests.support.runs import BLOCK_ROWS, make_run
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_complete(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture(scope="module")
-def expected(made: Path) -> dict[str, list[Any]]:
+def expected(made: Path) -> Content:
     return content(novelty_dask.open(made / "run.zarr"))
-
-
-@pytest.fixture
-def out(made: Path, tmp_path: Path) -> Path:
-    """A complete run to be damaged."""
-    return shutil.copytree(made / "run.zarr", tmp_path / "run.zarr")
 
 
 def arrays(out: Path) -> dict[str, bytes]:
@@ -98,12 +70,6 @@ def a_chunk(out: Path, name: str) -> Path:
     return chunks[min(1, len(chunks) - 1)]
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
 def alter_type(metadata: Path) -> None:
     values = json.loads(metadata.read_text())
     metadata.write_text(json.dumps({**values, "data_type": "bool", "fill_value": False}))
@@ -111,14 +77,14 @@ def alter_type(metadata: Path) -> None:
 
 @pytest.mark.parametrize(("name", "repair"), REPAIRS.items())
 def test_a_damaged_chunk_is_made_again_by_no_more_than_leads_to_it(
-    out: Path, expected: dict[str, list[Any]], name: str, repair: dict[str, tuple[int | None, int]]
+    out: Path, expected: Content, name: str, repair: dict[str, tuple[int | None, int]]
 ) -> None:
     before = arrays(out)
     chunk, listener = a_chunk(out, name), Recorder()
     if name.endswith("s"):
         chunk.unlink()
     else:
-        flip(chunk)
+        flip_file(chunk)
     [damage] = novelty_dask.verify(out).damages
     assert str(damage).startswith(f"'{chunk.relative_to(out)}' ")
     assert content(novelty_dask.resume(out, listener=listener)) == expected
@@ -129,9 +95,9 @@ def test_a_damaged_chunk_is_made_again_by_no_more_than_leads_to_it(
 
 
 @pytest.mark.parametrize("stage", ["rejected", "vectorize", "columns", "weigh", "merge"])
-@pytest.mark.parametrize("damage", [Path.unlink, flip])
+@pytest.mark.parametrize("damage", [Path.unlink, flip_file])
 def test_a_lost_commit_is_found_and_its_task_done_again(
-    out: Path, expected: dict[str, list[Any]], stage: str, damage: Callable[[Path], None]
+    out: Path, expected: Content, stage: str, damage: Callable[[Path], None]
 ) -> None:
     before = arrays(out)
     commit = sorted((out / "commits" / stage).iterdir())[-1]
@@ -146,7 +112,7 @@ def test_a_lost_commit_is_found_and_its_task_done_again(
 @pytest.mark.parametrize("name", ["rejected/line", "rows/url", "columns/idf", "weights/data", "novelty"])
 @pytest.mark.parametrize("damage", [Path.unlink, alter_type, lambda path: path.write_text("[]")])
 def test_damaged_metadata_are_found_and_written_again(
-    out: Path, expected: dict[str, list[Any]], name: str, damage: Callable[[Path], None]
+    out: Path, expected: Content, name: str, damage: Callable[[Path], None]
 ) -> None:
     before, listener = arrays(out), Recorder()
     damage(out / name / "zarr.json")
@@ -175,14 +141,14 @@ def test_rows_are_not_made_again_from_other_sources(out: Path, made: Path) -> No
 
 
 def test_damage_that_a_task_comes_upon_is_repaired_on_the_way(
-    made: Path, tmp_path: Path, expected: dict[str, list[Any]]
+    made: Path, tmp_path: Path, expected: Content
 ) -> None:
     out = tmp_path / "run.zarr"
     for stage, name in (("vectorize", "work/rows"), ("weigh", "columns/idf"), ("compare", "weights/data")):
         with pytest.raises(KeyboardInterrupt):
             novelty_dask.score(made / "urls.txt", out, listener=stop_at(stage, 1), block_rows=BLOCK_ROWS)
         damaged = a_chunk(out, name) if "work" not in name else next((out / name).iterdir())
-        flip(damaged)
+        flip_file(damaged)
         listener = stop_at(stage, 3)
         with pytest.raises(KeyboardInterrupt):
             novelty_dask.resume(out, listener=listener)
@@ -202,7 +168,7 @@ def test_a_store_that_damages_what_it_is_given_is_given_up(
         write(draft, key, data)
         if key == "columns/idf/c/0":
             writes.append(key)
-            flip(out / key)
+            flip_file(out / key)
 
     monkeypatch.setattr(Draft, "write", careless)
     with pytest.raises(DamageError, match=r"^'columns/idf/c/0' has another checksum"):
@@ -212,7 +178,7 @@ def test_a_store_that_damages_what_it_is_given_is_given_up(
 
 @pytest.mark.parametrize("name", ["rows/count", "weights/indptr", "columns/idf"])
 def test_what_is_lost_of_a_stopped_run_is_made_again_though_nothing_reads_it_any_more(
-    made: Path, tmp_path: Path, expected: dict[str, list[Any]], name: str
+    made: Path, tmp_path: Path, expected: Content, name: str
 ) -> None:
     """Of a complete stage commits are believed, and looked at before the last stage."""
     out = tmp_path / "run.zarr"
@@ -274,26 +240,12 @@ def test_a_client_that_was_succeeded_leaves_the_manifest_alone(made: Path, tmp_p
 # Tasks that fail.
 
 
-def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the comparison of two blocks fail, until it is mended."""
-    search, failures = compare.search, []
-
-    def fail(*blocks: Any, row_start: int, candidate_start: int) -> Any:
-        if (row_start, candidate_start) == (row * BLOCK_ROWS, candidate * BLOCK_ROWS):
-            failures.append(1)
-            raise ZeroDivisionError("of https://secret.example/")
-        return search(*blocks, row_start=row_start, candidate_start=candidate_start)
-
-    monkeypatch.setattr(compare, "search", fail)
-    return failures
-
-
 @pytest.mark.parametrize(("candidate", "given_up"), [(4, ["1-4"]), (1, ["1-0", "1-1", "1-2", "1-3", "1-4"])])
 def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
     made: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    expected: dict[str, list[Any]],
+    expected: Content,
     candidate: int,
     given_up: list[str],
 ) -> None:
@@ -331,7 +283,7 @@ def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
 
 
 def test_a_partial_run_that_fails_again_stays_partial(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, list[Any]]
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: Content
 ) -> None:
     out = tmp_path / "run.zarr"
     with monkeypatch.context() as patch:
@@ -351,7 +303,7 @@ def test_a_task_that_fails_without_which_nothing_goes_ends_the_run_and_is_named(
     made: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    expected: dict[str, list[Any]],
+    expected: Content,
     function: str,
     task: str,
 ) -> None:
@@ -371,7 +323,7 @@ def test_a_task_that_fails_without_which_nothing_goes_ends_the_run_and_is_named(
 
 
 def test_a_client_that_was_succeeded_commits_nothing_more(
-    made: Path, tmp_path: Path, expected: dict[str, list[Any]]
+    made: Path, tmp_path: Path, expected: Content
 ) -> None:
     out = tmp_path / "run.zarr"
 
@@ -387,9 +339,7 @@ def test_a_client_that_was_succeeded_commits_nothing_more(
     assert content(novelty_dask.resume(out)) == expected
 
 
-def test_commits_of_another_run_do_not_count(
-    made: Path, tmp_path: Path, expected: dict[str, list[Any]]
-) -> None:
+def test_commits_of_another_run_do_not_count(made: Path, tmp_path: Path, expected: Content) -> None:
     """The same URLs, packed: all arrays would fit."""
     (tmp_path / "urls.gz").write_bytes(gzip.compress((made / "urls.txt").read_bytes()))
     other = tmp_path / "other.zarr"

@@ -18,7 +18,7 @@ from novelty_dask.errors import DamageError, NoveltyError, SettingsError, StoreE
 from novelty_dask.results import ordering
 from novelty_dask.results.export import export, most_novel_first, open_results
 from novelty_dask.run import Run
-from tests.support.manifests import alter
+from tests.support.damage import alter
 
 HOSTILE = [
     "ab",

@@ -19,11 +19,7 @@ from hypothesis import strategies as st
 
 from novelty_dask.sources import decompress as module
 from novelty_dask.sources.decompress import DAMAGED, FORMATS, decompress
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.files import zstd
 
 TEXT = b"".join(b"https://%d.example/\n" % (i * i) for i in range(3_000))
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {

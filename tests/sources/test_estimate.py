@@ -1,4 +1,3 @@
-import gzip
 import random
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from novelty_dask.sources import estimate
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import Source, find_sources
+from tests.support.files import write_packed
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +17,6 @@ def content() -> bytes:
     """Five million bytes of URLs."""
     urls, _ = make_urls(2_000, seed=5)
     return "\n".join(random.Random(5).choices(urls, k=90_000)).encode()
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.write_bytes(gzip.compress(content, 6) if path.suffix == ".gz" else content)
-    return path
 
 
 def assert_near(found: tuple[int, int, int], content: bytes) -> None:
@@ -32,14 +27,14 @@ def assert_near(found: tuple[int, int, int], content: bytes) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "a.gz"])
 def test_a_file_is_estimated_from_its_beginning(tmp_path: Path, content: bytes, name: str) -> None:
     assert len(content) > 4 * estimate.SAMPLE_BYTES
-    assert_near(estimate_lines(find_sources([str(write(tmp_path / name, content))])), content)
+    assert_near(estimate_lines(find_sources([str(write_packed(tmp_path / name, content))])), content)
 
 
 def test_plain_and_compressed_files_are_estimated_each_by_itself(tmp_path: Path, content: bytes) -> None:
-    write(tmp_path / "a.txt", content)
-    write(tmp_path / "b.gz", content)
+    write_packed(tmp_path / "a.txt", content)
+    write_packed(tmp_path / "b.gz", content)
     short = b"a.example\n" * 100_000
-    write(tmp_path / "c.txt", short)
+    write_packed(tmp_path / "c.txt", short)
     n_lines, n_bytes, _ = estimate_lines(find_sources([str(tmp_path)]))
     assert n_lines == pytest.approx(2 * content.count(b"\n") + 100_000, rel=0.2)
     assert n_bytes == pytest.approx(2 * len(content) + len(short), rel=0.2)
@@ -48,7 +43,7 @@ def test_plain_and_compressed_files_are_estimated_each_by_itself(tmp_path: Path,
 def test_of_many_files_some_are_looked_at(tmp_path: Path, content: bytes) -> None:
     lines = content.splitlines(keepends=True)
     for number in range(3 * estimate.SAMPLED_SOURCES):
-        write(tmp_path / f"{number:03}.{'gz' if number % 2 else 'txt'}", b"".join(lines[number::900]))
+        write_packed(tmp_path / f"{number:03}.{'gz' if number % 2 else 'txt'}", b"".join(lines[number::900]))
     n_lines, n_bytes, _ = estimate_lines(find_sources([str(tmp_path)]))
     assert n_lines == pytest.approx(9_600, rel=0.2)
     assert n_bytes == pytest.approx(9_600 * len(content) / len(lines), rel=0.2)
@@ -59,7 +54,7 @@ def test_of_many_files_some_are_looked_at(tmp_path: Path, content: bytes) -> Non
 )
 @pytest.mark.parametrize("name", ["a.txt", "a.gz"])
 def test_small_files_are_counted(tmp_path: Path, content: bytes, n_lines: int, name: str) -> None:
-    found = find_sources([str(write(tmp_path / name, content))])
+    found = find_sources([str(write_packed(tmp_path / name, content))])
     assert estimate_lines(found) == (n_lines, len(content), 0)
 
 

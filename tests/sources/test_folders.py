@@ -13,14 +13,9 @@ import pytest
 from novelty_dask.errors import InputError
 from novelty_dask.sources import folders
 from novelty_dask.sources.find import find_sources
+from tests.support.files import write_all
 
 NOBODY = 65_534
-
-
-def write(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text("https://a.example/\n")
 
 
 def names(*sources: object) -> list[str]:
@@ -54,7 +49,7 @@ def public() -> Iterator[Path]:
 
 
 def test_links_to_folders_are_followed(tmp_path: Path) -> None:
-    write(tmp_path / "disk" / "b.txt", tmp_path / "disk" / "more" / "c.txt", tmp_path / "data" / "a.txt")
+    write_all(tmp_path / "disk" / "b.txt", tmp_path / "disk" / "more" / "c.txt", tmp_path / "data" / "a.txt")
     (tmp_path / "data" / "linked").symlink_to("../disk")
     for source in ("data", "data/**/*.txt", "data/**"):
         assert names(tmp_path / source) == ["a.txt", "b.txt", "c.txt"]
@@ -63,7 +58,7 @@ def test_links_to_folders_are_followed(tmp_path: Path) -> None:
 
 
 def test_links_in_circles_end(tmp_path: Path) -> None:
-    write(tmp_path / "a" / "1.txt", tmp_path / "b" / "2.txt")
+    write_all(tmp_path / "a" / "1.txt", tmp_path / "b" / "2.txt")
     for name in ("self", "myself"):
         (tmp_path / "a" / name).symlink_to(".")
     (tmp_path / "a" / "there").symlink_to("../b")
@@ -74,7 +69,7 @@ def test_links_in_circles_end(tmp_path: Path) -> None:
 
 
 def test_a_file_is_read_once_whatever_leads_to_it(tmp_path: Path) -> None:
-    write(tmp_path / "2026" / "a.txt")
+    write_all(tmp_path / "2026" / "a.txt")
     (tmp_path / "latest").symlink_to("2026")
     (tmp_path / "2026" / "b.txt").symlink_to("a.txt")
     assert names(tmp_path) == ["a.txt"]
@@ -88,7 +83,7 @@ def test_links_that_multiply_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
         (tmp_path / str(level)).mkdir()
         for name in ("left", "right"):
             (tmp_path / str(level) / name).symlink_to(f"../{level + 1}")
-    write(tmp_path / "15" / "a.txt")
+    write_all(tmp_path / "15" / "a.txt")
     for source in ("0", "0/**"):
         with pytest.raises(
             InputError, match=r"^Can't read '.*/0/?': Too many folders, or links to folders\.$"
@@ -114,7 +109,7 @@ def test_deep_folders_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("source", ["", "*", "**", "**/*.txt"])
 def test_an_unreadable_folder_is_named(public: Path, source: str) -> None:
-    write(public / "a.txt", public / "open" / "b.txt", public / "shut" / "c.txt")
+    write_all(public / "a.txt", public / "open" / "b.txt", public / "shut" / "c.txt")
     (public / "shut").chmod(0)
     with unprivileged():
         if source == "*":
@@ -125,7 +120,7 @@ def test_an_unreadable_folder_is_named(public: Path, source: str) -> None:
 
 
 def test_an_unreadable_file_is_named(public: Path) -> None:
-    write(public / "a.txt", public / "b.txt")
+    write_all(public / "a.txt", public / "b.txt")
     (public / "b.txt").chmod(0)
     with unprivileged():
         for source in ("", "*.txt", "b.txt"):
@@ -135,7 +130,7 @@ def test_an_unreadable_file_is_named(public: Path) -> None:
 
 @pytest.mark.parametrize("source", ["socket", "", "*", "link"])
 def test_a_socket_is_refused(public: Path, source: str) -> None:
-    write(public / "a.txt")
+    write_all(public / "a.txt")
     (public / "link").symlink_to("socket")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(public / "socket"))
@@ -156,7 +151,7 @@ def test_devices_are_refused_also_through_links(tmp_path: Path) -> None:
 )
 def test_files_of_any_name_are_found(tmp_path: Path, name: bytes) -> None:
     path = tmp_path / os.fsdecode(name)
-    write(path)
+    write_all(path)
     for source in (path, tmp_path, tmp_path / "*.txt"):
         [found] = find_sources([str(source)])
         assert found.url == f"file://{path}"

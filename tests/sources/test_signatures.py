@@ -5,7 +5,6 @@ import gzip
 import io
 import lzma
 import sqlite3
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -21,11 +20,7 @@ from novelty_dask.sources.find import Source, find_sources
 from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
 from novelty_dask.sources.stdin import spool
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.files import zstd
 
 TEXT = b"https://a.example/\n" * 50
 

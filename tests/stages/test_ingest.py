@@ -101,7 +101,7 @@ def expect(contents: list[bytes], form: NormalForm = "raw") -> Books:
     return Books(n_lines, rows, rejected)
 
 
-def write(folder: Path, contents: list[bytes]) -> list[Source]:
+def write_sources(folder: Path, contents: list[bytes]) -> list[Source]:
     for number, content in enumerate(contents):
         (folder / f"{number:03}.txt").write_bytes(content)
     return find_sources([f"{folder}/*.txt"])
@@ -133,19 +133,19 @@ CONTENTS = {
 def test_every_line_is_accounted_for(
     tmp_path: Path, contents: list[bytes], piece_bytes: int, form: NormalForm
 ) -> None:
-    books = read(write(tmp_path, contents), tmp_path, piece_bytes, form)
+    books = read(write_sources(tmp_path, contents), tmp_path, piece_bytes, form)
     assert books == expect(contents, form)
     assert_balanced(books)
 
 
 def test_duplicates_are_counted_and_the_first_position_is_kept(tmp_path: Path) -> None:
-    books = read(write(tmp_path, CONTENTS["duplicates across files"]), tmp_path, 2**24)
+    books = read(write_sources(tmp_path, CONTENTS["duplicates across files"]), tmp_path, 2**24)
     assert books == Books(5, {"b.example": (2, 0), "a.example": (3, 1)}, [])
 
 
 def test_urls_of_one_web_form_are_one_row(tmp_path: Path) -> None:
     spellings = [b"HTTP://Example.org:80/a/../b", b"example.org/b", b"http://example.org/b", b"http://[bad/"]
-    books = read(write(tmp_path, [b"\n".join(spellings)]), tmp_path, 2**24, "web")
+    books = read(write_sources(tmp_path, [b"\n".join(spellings)]), tmp_path, 2**24, "web")
     assert books.rows == {"http://example.org/b": (3, 0)}
     assert books.rejected == [(0, 3, "not-a-url", "http://[bad/")]
 
@@ -168,7 +168,7 @@ def test_neither_pieces_nor_tables_show(
     folder = tmp_path_factory.mktemp("books")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest, "TABLE_BYTES", table_bytes)
-        books = read(write(folder, contents), folder, piece_bytes)
+        books = read(write_sources(folder, contents), folder, piece_bytes)
     assert books == expect(contents)
 
 
@@ -194,7 +194,7 @@ def test_bad_input_is_accounted_for_to_the_line(
     monkeypatch.setattr(ingest, "TABLE_BYTES", table_bytes)
     middle = len(bad_input) // 2
     contents = [bad_input[:middle], bad_input, bad_input[middle:]]
-    books = read(write(tmp_path, contents), tmp_path, piece_bytes, form)
+    books = read(write_sources(tmp_path, contents), tmp_path, piece_bytes, form)
     assert books == expect(contents, form)
     assert_balanced(books)
     assert {reason for _, _, reason, _ in books.rejected} >= {"blank", "nul", "invalid-utf8", "too-long"}
@@ -219,7 +219,7 @@ def test_sampled_keys_are_as_many_as_the_bytes_however_they_are_cut(tmp_path: Pa
     for number, n_files in enumerate((1, 400)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        sources = write(folder, [b"".join(lines[i::n_files]) for i in range(n_files)])
+        sources = write_sources(folder, [b"".join(lines[i::n_files]) for i in range(n_files)])
         reads = read_all(create_run(f"{folder}/run.zarr", Manifest({}, [])), sources, cut(sources), "raw")
         assert sum(len(read.keys) for read in reads) == pytest.approx(n_expected, rel=0.25)
 

@@ -1,7 +1,7 @@
 import random
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,16 +11,12 @@ from hypothesis import strategies as st
 from novelty_dask.datasets import make_urls
 from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.kernels.text.urls import sort_key
-from novelty_dask.planning.memory import Budget
-from novelty_dask.sources.find import find_sources
-from novelty_dask.sources.pieces import cut
 from novelty_dask.stages import ingest, sort
-from novelty_dask.stages.ingest import SAMPLE_BYTES, PieceRead
+from novelty_dask.stages.ingest import SAMPLE_BYTES
 from novelty_dask.stages.sort import SORTED, key_ranges, sort_rows, sorted_tables
-from novelty_dask.storage.manifest import Manifest
-from novelty_dask.storage.runs import StoredRun, create_run
+from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, read_table
-from tests.support.pieces import read_pieces
+from tests.support.pieces import BUDGET, Reading, read_lines
 from tests.support.runs import NOBODY
 
 ODD = [
@@ -35,14 +31,6 @@ ODD = [
     "zzz",
 ]
 """Keys at the ends of the alphabet, without a host, and in other scripts."""
-BUDGET = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**9)
-
-
-class Reading(NamedTuple):
-    """A run, and what its pieces left."""
-
-    run: StoredRun
-    reads: list[PieceRead]
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +49,6 @@ def expect(lines: list[str]) -> list[dict[str, Any]]:
         {"key": sort_key(url), "url": url, "position": positions[url][0], "count": len(positions[url])}
         for url in sorted(positions, key=lambda url: (sort_key(url), url))
     ]
-
-
-def read(executor: Executor, folder: Path, lines: list[str], piece_bytes: int) -> Reading:
-    """Read lines from two files, into a run."""
-    (folder / "1.txt").write_text("\n".join(lines[: len(lines) // 3]), encoding="utf-8")
-    (folder / "2.txt").write_text("\n".join(lines[len(lines) // 3 :]), encoding="utf-8")
-    sources = find_sources([f"{folder}/*.txt"])
-    run = create_run(str(folder / "run.zarr"), Manifest({}, []))
-    bag = read_pieces(sources, list(enumerate(cut(sources, piece_bytes))), run.url, NOBODY, "raw")
-    return Reading(run, sorted(PieceRead.of(each) for part in executor.compute(bag) for each in part))
 
 
 def sort_all(executor: Executor, reading: Reading) -> list[Table]:
@@ -97,7 +75,7 @@ def rows(run: StoredRun, tables: list[Table]) -> list[dict[str, Any]]:
 def test_what_fits_in_one_range_is_sorted_as_python_would(
     executor: Executor, tmp_path: Path, lines: list[str], piece_bytes: int
 ) -> None:
-    reading = read(executor, tmp_path, lines, piece_bytes)
+    reading = read_lines(executor, tmp_path, lines, piece_bytes)
     tables = sort_all(executor, reading)
     assert len(tables) == 1
     assert rows(reading.run, tables) == expect(lines)
@@ -108,7 +86,7 @@ def test_many_ranges_are_shuffled_and_sorted_as_python_would(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], piece_bytes: int
 ) -> None:
     monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
-    reading = read(executor, tmp_path, lines, piece_bytes)
+    reading = read_lines(executor, tmp_path, lines, piece_bytes)
     tables = sort_all(executor, reading)
     assert len(tables) > 8
     assert rows(reading.run, tables) == expect(lines)
@@ -118,7 +96,7 @@ def test_ranges_without_rows_leave_empty_tables(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
     monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
-    reading = read(executor, tmp_path, lines, 2**24)
+    reading = read_lines(executor, tmp_path, lines, 2**24)
     between = [f"{key}{end}" for key in reading.reads[0].keys for end in ("\0", "\0\0")]
     reading.reads[0].keys.extend(between)
     tables = sort_all(executor, reading)
@@ -133,7 +111,7 @@ def test_ranges_are_of_about_equal_bytes(
     monkeypatch.setattr(sort, "SAMPLE_BYTES", 2**9)
     monkeypatch.setattr(sort, "PARTITION_BYTES", 2**13)
     executor = SerialExecutor()
-    reading = read(executor, tmp_path, lines, 5_000)
+    reading = read_lines(executor, tmp_path, lines, 5_000)
     tables = sort_all(executor, reading)
     before = sum(table.n_bytes for read in reading.reads for table in read.tables)
     assert len(tables) == pytest.approx(before / 2**13, rel=0.2)

@@ -17,6 +17,7 @@ from novelty_dask.planning import tiles
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import StoredRun, open_stored
+from tests.support.damage import flip
 from tests.support.runs import make_arrays, make_run, writable
 
 PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
@@ -70,11 +71,6 @@ def read_chunk(run: StoredRun, name: str, key: str) -> Any:
     places = map(int, key.rpartition("/c/")[2].split("/"))
     where = [slice(i * n, (i + 1) * n) for i, n in zip(places, found.chunks, strict=True)]
     return found[tuple(where)]
-
-
-def flip(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {

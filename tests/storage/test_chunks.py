@@ -22,11 +22,7 @@ from novelty_dask.storage.arrays import array
 from novelty_dask.storage.chunks import fault_of
 from novelty_dask.storage.layout import CODECS, Layout
 from novelty_dask.storage.runs import open_stored
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.files import zstd
 
 URLS = novelty_dask.datasets.make_urls(200, seed=8)[0]
 BLOSC = Blosc("lz4", clevel=5, shuffle=1)

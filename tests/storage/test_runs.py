@@ -18,6 +18,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, FORMAT_VERSION, Manifest, checksum
 from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_complete, open_stored
+from tests.support.files import snapshot
 from tests.support.runs import NOBODY, make_arrays, make_run, writable
 
 SETTINGS = {"n_neighbors": 10, "score": "mean", "ngram_range": [3, 3]}
@@ -27,12 +28,6 @@ PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
 
 def manifest() -> Manifest:
     return Manifest(dict(SETTINGS), [dict(SOURCE)])
-
-
-def snapshot(path: Path) -> dict[str, bytes]:
-    """Every file under a path, and its bytes."""
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return {str(file): file.read_bytes() for file in files}
 
 
 @pytest.mark.parametrize(

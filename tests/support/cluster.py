@@ -1,18 +1,40 @@
 """A Dask cluster of processes: a scheduler, and workers that come and go."""
 
 import json
+import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 from distributed import Client
 
-from tests.support.processes import ROOT, Record, end_session, wait_until
+from tests.support.files import ROOT
+from tests.support.processes import end_session, wait_until
+from tests.support.record import Record
 
 LOCAL = ROOT / "cluster" / "local.yaml"
+ENVIRONMENT = {**os.environ, "DASK_CONFIG": str(LOCAL)}
 STARTUP_SECONDS = 120
+
+
+@contextmanager
+def dask_command(*arguments: str, folder: Path) -> Iterator[None]:
+    """Run ``dask`` in the background with the configuration of local.yaml, as long as the block lasts."""
+    with (folder / f"{arguments[0]}.log").open("wb") as log:
+        command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
+        process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 class Cluster:

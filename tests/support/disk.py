@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import novelty_dask
 from novelty_dask.errors import NoveltyError
 from tests.support import spy
-from tests.support.processes import SETTINGS, Content, content
+from tests.support.content import Content, content
+from tests.support.record import SETTINGS
 
 KILLED = 77
 MODES = ("once", "from then on", "exit", "power")

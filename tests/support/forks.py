@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import novelty_dask
 from tests.support import spy
-from tests.support.processes import SETTINGS, WORK
+from tests.support.processes import kill, wait_until
+from tests.support.record import SETTINGS, WORK, Record, begun
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.support.forks", "tests.support.disk", "tests.support.preload"])
@@ -34,3 +36,13 @@ def watched_score(record: Path, corpus: Path, out: Path, **settings: Any) -> Non
     os.environ[spy.FOLDER] = str(record)
     spy.install()
     novelty_dask.score(corpus, out, workers=0, **{**SETTINGS, **WORK, **settings})
+
+
+def kill_at(record: Record, corpus: Path, out: Path, stage: str, number: int) -> None:
+    """Score in a process, and kill it as it begins so many tasks of a stage."""
+    mark = record.mark()
+    process = fork(watched_score, record.folder, corpus, out)
+    wait_until(lambda: begun(record, stage, mark) >= number, process=process)
+    assert process.pid
+    kill(process.pid)
+    assert finish(process) == -signal.SIGKILL

@@ -7,6 +7,7 @@ from typing import Any
 
 import zarr
 
+import novelty_dask
 from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import Settings
@@ -16,6 +17,8 @@ from novelty_dask.storage.runs import StoredRun, create_run
 
 NOBODY = 0
 """The epoch of a run that nobody has claimed."""
+BLOCK_ROWS = 128
+LINES = [*novelty_dask.datasets.make_urls(600, seed=9)[0], "", "a\0b"]
 
 
 def make_run(folder: Path | None, plan: TilePlan, n_rejected: int = 0, **settings: Any) -> StoredRun:
@@ -55,3 +58,10 @@ def writable(run: StoredRun, stage: str, item: str) -> tuple[zarr.Group, Draft]:
     """The arrays of a run as a task sees them, and what it has written."""
     draft = Draft(TaskId(stage, item), run.objects)
     return run.group(draft), draft
+
+
+def make_complete(folder: Path) -> Path:
+    """Make a source and its complete run."""
+    (folder / "urls.txt").write_text("\n".join(LINES), encoding="utf-8")
+    novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=BLOCK_ROWS)
+    return folder

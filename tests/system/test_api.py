@@ -16,48 +16,26 @@ from distributed import Client, LocalCluster
 
 import novelty_dask
 from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
-from novelty_dask.events import Silence
 from novelty_dask.planning import tiles
 from novelty_dask.sources import estimate
 from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
-from tests.system.test_exact import content, write
+from tests.support.content import Content, content
+from tests.support.files import snapshot, write_lines
+from tests.support.listeners import Recorder, stop_at
 
 STAGES = ["ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"]
 URLS, _ = novelty_dask.datasets.make_urls(600, seed=9)
 
 
-class Recorder(Silence):
-    """Knows which stages ran; calls a function at each of their tasks."""
-
-    def __init__(self, advanced: Callable[[str, int], None] = lambda stage, count: None) -> None:
-        self.stages: list[str] = []
-        self.totals: dict[str, tuple[int | None, int]] = {}
-        self.notes: list[str] = []
-        self.advanced = advanced
-        self.count = 0
-
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        self.stages.append(stage)
-        self.totals[stage] = (total, done)
-        self.count = 0
-
-    def stage_advanced(self, stage: str) -> None:
-        self.count += 1
-        self.advanced(stage, self.count)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
 @pytest.fixture
 def source(tmp_path: Path) -> str:
-    return write(tmp_path / "urls.txt", URLS)
+    return str(write_lines(tmp_path / "urls.txt", URLS))
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
-    return content(novelty_dask.score(write(tmp_path_factory.mktemp("expected") / "urls.txt", URLS)))
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Content:
+    return content(novelty_dask.score(write_lines(tmp_path_factory.mktemp("expected") / "urls.txt", URLS)))
 
 
 @pytest.fixture
@@ -71,20 +49,16 @@ def pipe(monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
 
 
-def snapshot(path: Path) -> dict[str, bytes]:
-    return {str(file): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
-
-
 # Sources and paths.
 
 
 def test_sources_may_be_named_in_any_way(
-    tmp_path: Path, source: str, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, source: str, expected: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     half = len(URLS) // 2
-    write(tmp_path / "folder" / "1.txt", URLS[:half])
+    write_lines(tmp_path / "folder" / "1.txt", URLS[:half])
     (tmp_path / "folder" / "2.gz").write_bytes(gzip.compress("\n".join(URLS[half:]).encode()))
     for sources in (
         Path(source),
@@ -100,7 +74,7 @@ def test_sources_may_be_named_in_any_way(
 
 
 def test_standard_input_is_a_source(
-    tmp_path: Path, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, expected: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
         pipe(monkeypatch, URLS)
@@ -121,7 +95,7 @@ def test_standard_input_is_a_source(
 
 @pytest.mark.parametrize("stage", ["ingest", "vectorize", "merge"])
 def test_a_stopped_run_of_standard_input_goes_on_without_it_or_with_the_same(
-    tmp_path: Path, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch, stage: str
+    tmp_path: Path, expected: Content, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     for number, resumes in enumerate((True, False)):
         out = tmp_path / f"{number}.zarr"
@@ -144,7 +118,7 @@ def test_a_stopped_run_of_standard_input_goes_on_without_it_or_with_the_same(
     "form", ["{}/run.zarr", "{}/new/run.zarr/", "file://{}/run.zarr", "run.zarr", "memory://api/run.zarr"]
 )
 def test_a_run_may_be_anywhere(
-    tmp_path: Path, source: str, expected: dict[str, list[Any]], form: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, source: str, expected: Content, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     out = form.format(tmp_path)
@@ -244,13 +218,13 @@ def test_a_run_of_other_sources_is_not_overwritten(
 
 def test_a_run_among_its_sources_is_none_of_them(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    write(tmp_path / "data" / "urls.txt", URLS)
+    write_lines(tmp_path / "data" / "urls.txt", URLS)
     out = tmp_path / "data" / "run.zarr"
     first = content(novelty_dask.score(tmp_path / "data", out))
     assert content(novelty_dask.score(tmp_path / "data", out)) == first
 
 
-def test_how_the_work_is_done_may_change(source: str, tmp_path: Path, expected: dict[str, list[Any]]) -> None:
+def test_how_the_work_is_done_may_change(source: str, tmp_path: Path, expected: Content) -> None:
     novelty_dask.score(source, tmp_path / "run.zarr", block_rows=100)
     again = novelty_dask.score(source, tmp_path / "run.zarr", block_rows=7, memory_limit="1 GB", threads=3)
     assert content(again) == expected
@@ -269,11 +243,11 @@ def fails_by_empty_file(folder: Path) -> dict[str, Any]:
 def fails_by_damage(folder: Path) -> dict[str, Any]:
     packed = gzip.compress("\n".join(URLS * 300).encode())
     (folder / "a.gz").write_bytes(packed[:-2_000])
-    return {"sources": [write(folder / "a.txt", URLS), folder / "a.gz"]}
+    return {"sources": [str(write_lines(folder / "a.txt", URLS)), folder / "a.gz"]}
 
 
 def fails_by_memory(folder: Path) -> dict[str, Any]:
-    return {"sources": write(folder / "a.txt", URLS), "memory_limit": "1 MB"}
+    return {"sources": str(write_lines(folder / "a.txt", URLS)), "memory_limit": "1 MB"}
 
 
 FAILURES: list[tuple[Callable[[Path], dict[str, Any]], type[Exception], str]] = [
@@ -354,14 +328,6 @@ def test_a_run_without_a_path_goes_with_its_object(
 # Going on.
 
 
-def stop_at(stage: str, count: int) -> Recorder:
-    def stop(at_stage: str, at_count: int) -> None:
-        if (at_stage, at_count) == (stage, count):
-            raise KeyboardInterrupt
-
-    return Recorder(stop)
-
-
 def figures(path: Path) -> dict[Path, tuple[int, int]]:
     """Chunks and commits of a run: when each was written, and as which file."""
     kept = [
@@ -380,7 +346,7 @@ LAST = {"ingest": 1, "sort": 1, "vectorize": 5, "columns": 1, "weigh": 5, "compa
 def test_a_stopped_run_goes_on_after_its_last_commit(
     source: str,
     tmp_path: Path,
-    expected: dict[str, list[Any]],
+    expected: Content,
     many_tiles: None,
     stage: str,
     count: int,
@@ -432,7 +398,7 @@ def abandon(out: Path) -> None:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A source, and a folder of what was on disk when each stage was half done, and in the end."""
     folder = tmp_path_factory.mktemp("killed")
-    source = write(folder / "urls.txt", URLS)
+    source = str(write_lines(folder / "urls.txt", URLS))
 
     def copy(stage: str, _count: int) -> None:
         half_done = folder / f"{stage}.zarr"
@@ -448,7 +414,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_a_killed_process_left_is_gone_on_with(
-    killed: tuple[str, Path], expected: dict[str, list[Any]], stage: str
+    killed: tuple[str, Path], expected: Content, stage: str
 ) -> None:
     source, folder = killed
     out = folder / f"{stage}.zarr"
@@ -532,7 +498,7 @@ def client() -> Iterator[Client]:
 def test_a_client_does_the_work_and_its_dashboard_is_noted(
     source: str,
     tmp_path: Path,
-    expected: dict[str, list[Any]],
+    expected: Content,
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -545,7 +511,7 @@ def test_a_client_does_the_work_and_its_dashboard_is_noted(
 
 
 def test_a_run_on_a_client_goes_on_without_it(
-    source: str, tmp_path: Path, expected: dict[str, list[Any]], client: Client
+    source: str, tmp_path: Path, expected: Content, client: Client
 ) -> None:
     out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):

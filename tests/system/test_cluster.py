@@ -1,11 +1,8 @@
 """A Dask cluster started with the files of cluster/, as their comments say, and a run on it."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dask.config
@@ -14,11 +11,9 @@ from distributed import Client
 
 import novelty_dask
 from novelty_dask.execution.clusters.configuration import read_configuration
-from tests.system.test_exact import content
-
-LOCAL = Path(__file__).parents[2] / "cluster" / "local.yaml"
-ENVIRONMENT = {**os.environ, "DASK_CONFIG": str(LOCAL)}
-STARTUP_SECONDS = 120
+from tests.support.cluster import ENVIRONMENT, LOCAL, STARTUP_SECONDS, dask_command
+from tests.support.content import content
+from tests.support.processes import COMMAND
 
 
 def test_local_yaml_holds_what_local_workers_get() -> None:
@@ -32,23 +27,6 @@ def test_local_yaml_names_no_public_address() -> None:
     addresses = re.findall(r"(?:--host |--dashboard-address |//)([\w.]+)", LOCAL.read_text(encoding="utf-8"))
     assert len(addresses) >= 5
     assert set(addresses) == {"127.0.0.1"}
-
-
-@contextmanager
-def dask_command(*arguments: str, folder: Path) -> Iterator[None]:
-    """Run ``dask`` in the background with the configuration of local.yaml, as long as the block lasts."""
-    with (folder / f"{arguments[0]}.log").open("wb") as log:
-        command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
-        process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @pytest.fixture
@@ -73,7 +51,7 @@ def test_a_run_on_such_a_cluster_is_the_same_bytes(client: Client, tmp_path: Pat
     urls, _ = novelty_dask.datasets.make_urls(1_300, seed=6)
     source, out = tmp_path / "urls.txt", tmp_path / "run.zarr"
     source.write_text("".join(f"{url}?{'x' * 7_500}\n" for url in urls), encoding="utf-8")
-    command = [sys.executable, "-m", "novelty_dask", "score", str(source), "-o", str(out), "--quiet"]
+    command = [*COMMAND, "score", str(source), "-o", str(out), "--quiet"]
     command += ["--scheduler", client.scheduler.address, "--block-rows", "256"]
     subprocess.run(command, env=ENVIRONMENT, check=True, timeout=300)
     run = novelty_dask.open(out)

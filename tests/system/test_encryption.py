@@ -14,7 +14,8 @@ import pytest
 
 import novelty_dask
 from novelty_dask.datasets import make_urls
-from tests.support.processes import content, started, wait_until
+from tests.support.content import content_and_exports
+from tests.support.processes import COMMAND, started, wait_until
 
 SECONDS = 120
 
@@ -73,7 +74,7 @@ def score(folder: Path, address: str, environment: dict[str, str]) -> "subproces
     folder.mkdir(exist_ok=True)
     source = folder / "urls.txt"
     source.write_text("\n".join(make_urls(300)[0]), encoding="utf-8")
-    command = [sys.executable, "-m", "novelty_dask", "score", source, "-q", "-o", folder / "run.zarr"]
+    command = [*COMMAND, "score", source, "-q", "-o", folder / "run.zarr"]
     return subprocess.run(
         [*command, "--scheduler", address], env=environment, capture_output=True, text=True, check=False
     )
@@ -86,7 +87,7 @@ def test_a_client_with_the_certificate_works_on_it(
     done = score(tmp_path, address, environment)
     assert (done.returncode, done.stderr) == (0, "")
     here = novelty_dask.score(tmp_path / "urls.txt", tmp_path / "here.zarr", workers=0)
-    assert content(tmp_path / "run.zarr") == content(here.url)
+    assert content_and_exports(tmp_path / "run.zarr") == content_and_exports(here)
 
 
 def test_clients_without_it_are_refused(address: str, environment: dict[str, str], tmp_path: Path) -> None:

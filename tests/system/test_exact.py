@@ -1,12 +1,9 @@
 """The whole way from text to neighbors, against scikit-learn's brute force, and against itself."""
 
-import lzma
 import random
 from collections import deque
-from collections.abc import Generator, Iterable
-from itertools import islice
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,27 +21,15 @@ from novelty_dask.sources.find import find_sources
 from novelty_dask.storage.arrays import array, read_csr
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run, open_stored
+from tests.support.content import Content, content
+from tests.support.files import read_real_lines, write_lines
 from tests.support.reference import assert_exact, tfidf
-
-ARRAYS = ("neighbors/ids", "neighbors/similarities", "novelty", "rows/url", "rows/count", "rows/position")
-
-
-def write(path: Path, lines: Iterable[str]) -> str:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return str(path)
-
-
-def content(run: novelty_dask.Run) -> dict[str, list[Any]]:
-    """All that a run says of its rows; floats as their bytes."""
-    group = open_stored(run.url).group()
-    values = {name: np.asarray(array(group, name)[:]) for name in ARRAYS}
-    return {name: value.tolist() if name == "rows/url" else value.tobytes() for name, value in values.items()}
 
 
 @pytest.mark.parametrize("score", ["mean", "nearest", "kth"])
 def test_made_urls_are_scored_as_scikit_learn_would(tmp_path: Path, score: str) -> None:
     urls, _ = novelty_dask.datasets.make_urls(1_500, seed=1)
-    run = novelty_dask.score(write(tmp_path / "urls.txt", urls), score=score, n_neighbors=5)
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), score=score, n_neighbors=5)
     rows = run.urls[:].tolist()
     assert sorted(rows) == sorted(set(urls))
     assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(rows))
@@ -55,9 +40,8 @@ def test_made_urls_are_scored_as_scikit_learn_would(tmp_path: Path, score: str) 
 
 @pytest.mark.corpus
 def test_five_thousand_real_urls_are_exact(corpora: Path, tmp_path: Path) -> None:
-    with lzma.open(corpora / "urls_1m.txt.xz", "rt", encoding="utf-8", errors="strict") as lines:
-        urls = [line.rstrip("\n") for line in islice(lines, 5_000)]
-    run = novelty_dask.score(write(tmp_path / "urls.txt", urls), block_rows=1_024)
+    source = write_lines(tmp_path / "urls.txt", read_real_lines(corpora, 5_000))
+    run = novelty_dask.score(source, block_rows=1_024)
     assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(run.urls[:].tolist()))
 
 
@@ -65,7 +49,10 @@ def test_five_thousand_real_urls_are_exact(corpora: Path, tmp_path: Path) -> Non
 def test_weights_are_those_of_scikit_learn_bit_for_bit(tmp_path: Path, ngram_range: tuple[int, int]) -> None:
     urls, _ = novelty_dask.datasets.make_urls(700, seed=2)
     run = novelty_dask.score(
-        write(tmp_path / "urls.txt", urls), tmp_path / "run.zarr", ngram_range=ngram_range, block_rows=256
+        write_lines(tmp_path / "urls.txt", urls),
+        tmp_path / "run.zarr",
+        ngram_range=ngram_range,
+        block_rows=256,
     )
     group = open_stored(run.url).group()
     rank = np.asarray(array(group, "columns/rank")[:])
@@ -94,7 +81,7 @@ EDGES: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("urls", EDGES.values(), ids=EDGES.keys())
 def test_edges_are_exact_and_defined(tmp_path: Path, urls: list[str]) -> None:
-    run = novelty_dask.score(write(tmp_path / "urls.txt", urls), n_neighbors=10, block_rows=2)
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), n_neighbors=10, block_rows=2)
     rows = run.urls[:].tolist()
     assert sorted(rows) == sorted(set(urls))
     if len(rows) > 1:
@@ -105,7 +92,7 @@ def test_edges_are_exact_and_defined(tmp_path: Path, urls: list[str]) -> None:
 
 
 def test_missing_neighbors_count_as_similarity_zero(tmp_path: Path) -> None:
-    run = novelty_dask.score(write(tmp_path / "urls.txt", ["aaaa", "bbbb", "aaaab"]), n_neighbors=10)
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", ["aaaa", "bbbb", "aaaab"]), n_neighbors=10)
     novelty = dict(zip(run.urls[:].tolist(), run.novelty[:].tolist(), strict=True))
     [similarity] = {float(value) for value in run.neighbors.similarities[:].ravel() if value > 0}
     assert novelty["bbbb"] == 1
@@ -113,25 +100,25 @@ def test_missing_neighbors_count_as_similarity_zero(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus with many near-duplicates, repeated lines and features that tie."""
     urls, _ = novelty_dask.datasets.make_urls(2_500, seed=3)
     ties = [f"https://{case}.example/{i % 7}" for i in range(40) for case in ("TIE", "tie", "Tie")]
-    return write(tmp_path_factory.mktemp("source") / "urls.txt", [*urls, *ties])
+    return write_lines(tmp_path_factory.mktemp("source") / "urls.txt", [*urls, *ties])
 
 
 @pytest.fixture(scope="module")
-def expected(source: str) -> dict[str, list[Any]]:
+def expected(source: Path) -> Content:
     return content(novelty_dask.score(source, workers=0))
 
 
 @pytest.mark.parametrize("block_rows", [200, 777, 2_048])
-def test_block_size_does_not_show(source: str, expected: dict[str, list[Any]], block_rows: int) -> None:
+def test_block_size_does_not_show(source: Path, expected: Content, block_rows: int) -> None:
     assert content(novelty_dask.score(source, workers=0, block_rows=block_rows)) == expected
 
 
 def test_number_of_groups_does_not_show(
-    source: str, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+    source: Path, expected: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
     run = novelty_dask.score(source, workers=0, block_rows=200)
@@ -141,7 +128,7 @@ def test_number_of_groups_does_not_show(
 
 @pytest.mark.parametrize(("workers", "processes"), [(1, False), (1, True), (2, True)])
 def test_who_works_does_not_show(
-    source: str, expected: dict[str, list[Any]], tmp_path: Path, workers: int, processes: bool
+    source: Path, expected: Content, tmp_path: Path, workers: int, processes: bool
 ) -> None:
     with (
         LocalCluster(
@@ -167,8 +154,8 @@ class ShufflingExecutor(SerialExecutor):
             yield self._perform(perform, ready.popleft())
 
 
-def test_order_of_tasks_does_not_show(source: str, expected: dict[str, list[Any]], tmp_path: Path) -> None:
-    sources = find_sources([source])
+def test_order_of_tasks_does_not_show(source: Path, expected: Content, tmp_path: Path) -> None:
+    sources = find_sources([str(source)])
     stored = create_run(
         str(tmp_path / "run.zarr"),
         Manifest(novelty_dask.Settings().result, [each._asdict() for each in sources]),
@@ -180,18 +167,21 @@ def test_order_of_tasks_does_not_show(source: str, expected: dict[str, list[Any]
 
 
 def test_files_and_their_order_show_only_in_positions(
-    source: str, expected: dict[str, list[Any]], tmp_path: Path
+    source: Path, expected: Content, tmp_path: Path
 ) -> None:
-    lines = Path(source).read_text(encoding="utf-8").splitlines()
-    first, second = write(tmp_path / "1.txt", lines[1_000:]), write(tmp_path / "2.txt", lines[:1_000])
+    lines = source.read_text(encoding="utf-8").splitlines()
+    first, second = (
+        write_lines(tmp_path / "1.txt", lines[1_000:]),
+        write_lines(tmp_path / "2.txt", lines[:1_000]),
+    )
     found = content(novelty_dask.score([second, first], workers=0))
     assert found == expected
     swapped = content(novelty_dask.score([first, second], workers=0))
-    assert {name for name in ARRAYS if swapped[name] != expected[name]} == {"rows/position"}
+    assert {name for name in swapped if swapped[name] != expected[name]} == {"positions"}
 
 
 def test_planted_urls_are_the_most_novel(tmp_path: Path) -> None:
     urls, planted = novelty_dask.datasets.make_urls(5_000, seed=4)
-    run = novelty_dask.score(write(tmp_path / "urls.txt", urls))
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls))
     found = set(run.top(len(planted)).position) & set(planted.tolist())
     assert len(found) >= 0.95 * len(planted)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from novelty_dask.cli import main
-from tests.support.manifests import alter
+from tests.support.damage import alter
 
 CONTROLS = [chr(code) for code in (*range(1, 32), *range(127, 160))]
 """All 65 but NUL, which no name holds and for which a line is rejected."""

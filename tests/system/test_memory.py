@@ -5,7 +5,6 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -13,33 +12,20 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import BudgetError
-from novelty_dask.events import Silence
 from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.storage.runs import open_stored
-from tests.support.manifests import alter
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.damage import alter
+from tests.support.files import read_real_lines, write_lines, zstd
+from tests.support.listeners import At, interrupt
+from tests.support.processes import COMMAND
 
 STAGES = {"ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"}
 
 
-def real(corpora: Path, n_rows: int) -> list[str]:
-    with lzma.open(corpora / "urls_1m.txt.xz", "rt", encoding="utf-8") as lines:
-        return [line.rstrip("\n") for line in islice(lines, n_rows)]
-
-
-def write(path: Path, urls: list[str]) -> Path:
-    path.write_text("".join(f"{url}\n" for url in urls), encoding="utf-8")
-    return path
-
-
 def score(source: Path, out: Path, *options: str) -> novelty_dask.Run:
     """A run by a process of its own, as the memory of the client counts too."""
-    command = [sys.executable, "-m", "novelty_dask", "score", source, "-o", out, "--workers", "1", "--quiet"]
+    command = [*COMMAND, "score", source, "-o", out, "--workers", "1", "--quiet"]
     subprocess.run([*command, *options], check=True)
     return novelty_dask.open(out)
 
@@ -58,19 +44,19 @@ def assert_kept(run: novelty_dask.Run, *, but_text: bool = False) -> None:
 def test_stages_keep_to_what_was_projected_on_real_rows(
     corpora: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    source = write(tmp_path / "urls.txt", real(corpora, 60_000))
+    source = write_lines(tmp_path / "urls.txt", read_real_lines(corpora, 60_000))
     assert_kept(score(source, tmp_path / "run.zarr", *options))
 
 
 def test_stages_keep_to_what_was_projected(tmp_path: Path) -> None:
-    source = write(tmp_path / "urls.txt", make_urls(20_000)[0])
+    source = write_lines(tmp_path / "urls.txt", make_urls(20_000)[0])
     assert_kept(score(source, tmp_path / "run.zarr"), but_text=True)
 
 
 def test_one_process_keeps_to_it_while_it_sorts(tmp_path: Path) -> None:
     """It keeps the rows that it moves in memory, up to a limit that this text does not reach."""
     lines = (f"https://{i % 7_919}.example/{random.Random(i).randbytes(80).hex()}" for i in range(600_000))
-    source, out = write(tmp_path / "urls.txt", list(lines)), tmp_path / "run.zarr"
+    source, out = write_lines(tmp_path / "urls.txt", lines), tmp_path / "run.zarr"
     script = (
         "import sys, novelty_dask\n"
         "from novelty_dask.events import Silence\n"
@@ -123,7 +109,7 @@ def test_the_window_of_a_decompressor_is_projected(
 
 def test_tight_memory_gives_small_blocks_and_the_same_scores(tmp_path: Path) -> None:
     settings = {"workers": 0, "n_neighbors": 300}
-    source = write(tmp_path / "urls.txt", make_urls(20_000)[0])
+    source = write_lines(tmp_path / "urls.txt", make_urls(20_000)[0])
     ample = novelty_dask.score(source, tmp_path / "ample.zarr", **settings)
     with pytest.raises(BudgetError, match=r"raise --memory-limit to that") as refusal:
         novelty_dask.score(source, tmp_path / "none.zarr", **settings, memory_limit=1)
@@ -136,15 +122,9 @@ def test_tight_memory_gives_small_blocks_and_the_same_scores(tmp_path: Path) -> 
 
 def stopped(folder: Path) -> Path:
     """A run that was stopped before rows were compared."""
-
-    class Stop(Silence):
-        def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-            if stage == "compare":
-                raise KeyboardInterrupt
-
-    source = write(folder / "urls.txt", make_urls(3_000)[0])
+    source = write_lines(folder / "urls.txt", make_urls(3_000)[0])
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, folder / "run.zarr", workers=0, listener=Stop())
+        novelty_dask.score(source, folder / "run.zarr", workers=0, listener=At("compare", interrupt))
     return folder / "run.zarr"
 
 

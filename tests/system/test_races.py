@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +12,24 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import InputError, StoreError
-from novelty_dask.events import Silence
+from tests.support.files import write_lines
+from tests.support.listeners import At
+from tests.support.processes import COMMAND
 
 TEXT: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
-COMMAND = [sys.executable, "-m", "novelty_dask"]
 KEY = "canary90d2e6f8"
-
-
-def store(path: Path) -> Path:
-    path.write_text("".join(f"{url}\n" for url in make_urls(200)[0]))
-    return path
-
-
-class At(Silence):
-    """Calls a function when a stage starts."""
-
-    def __init__(self, stage: str, function: Callable[[], None]) -> None:
-        self.stage, self.function = stage, function
-
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        if stage == self.stage:
-            self.function()
+URLS = make_urls(200)[0]
 
 
 def test_the_manifest_keeps_no_secret_of_a_source(tmp_path: Path) -> None:
-    source = store(tmp_path / f"urls.txt?token={KEY}")
+    source = write_lines(tmp_path / f"urls.txt?token={KEY}", URLS)
     novelty_dask.score(source, tmp_path / "run.zarr")
     assert KEY not in (tmp_path / "run.zarr" / "zarr.json").read_text()
     assert len(novelty_dask.score(source, tmp_path / "run.zarr"))  # it is the same run
 
 
 def test_a_source_edited_between_finding_and_reading_is_named(tmp_path: Path) -> None:
-    source = store(tmp_path / "urls.txt")
+    source = write_lines(tmp_path / "urls.txt", URLS)
 
     def edit() -> None:
         source.write_text(source.read_text().replace("http", "HTTP"))
@@ -56,7 +41,7 @@ def test_a_source_edited_between_finding_and_reading_is_named(tmp_path: Path) ->
 
 
 def test_a_half_made_run_leads_nowhere_else(tmp_path: Path) -> None:
-    source, victim = store(tmp_path / "urls.txt"), tmp_path / "victim"
+    source, victim = write_lines(tmp_path / "urls.txt", URLS), tmp_path / "victim"
     victim.mkdir()
 
     def stop() -> None:
@@ -85,7 +70,7 @@ def test_closed_standard_input_is_an_input_error() -> None:
 
 def test_a_disk_that_is_full_is_a_novelty_error(tmp_path: Path) -> None:
     """pipeline: OSError of a task or of the client (ENOSPC, EFBIG) becomes DiskFullError; nothing is lost."""
-    source = store(tmp_path / "urls.txt")
+    source = write_lines(tmp_path / "urls.txt", URLS)
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
         "import novelty_dask; novelty_dask.score(sys.argv[1], sys.argv[2])"
@@ -103,6 +88,6 @@ def test_a_disk_that_is_full_is_a_novelty_error(tmp_path: Path) -> None:
 def test_home_is_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    store(tmp_path / "urls.txt")
+    write_lines(tmp_path / "urls.txt", URLS)
     run = novelty_dask.score("~/urls.txt", name)
     assert run.url == f"{tmp_path}/x.zarr"

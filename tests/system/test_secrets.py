@@ -29,7 +29,7 @@ from novelty_dask.errors import (
 from novelty_dask.events import Silence
 from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import Source, find_sources
-from tests.system.test_cluster import STARTUP_SECONDS, dask_command
+from tests.support.cluster import STARTUP_SECONDS, dask_command
 
 CANARY = "canary7f3ab41c"
 """In the URLs of the corpus: user names, hosts, paths, queries, and lines that are rejected."""

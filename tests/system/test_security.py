@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import pickletools
-import pty
 import re
 import shutil
 import subprocess
@@ -31,10 +30,11 @@ from novelty_dask.execution.clusters.local import open_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.kernels.text.lines import decode_line, sample_of
 from novelty_dask.kernels.text.urls import normalize, sort_key
-from tests.support.manifests import alter
+from tests.support.damage import alter
+from tests.support.files import write_lines
+from tests.support.processes import COMMAND, terminal_output
 
 PACKAGE = Path(novelty_dask.__file__).parent
-COMMAND = [sys.executable, "-m", "novelty_dask"]
 CONTROLS = [chr(code) for code in (*range(1, 10), *range(11, 32), *range(127, 160))]
 BIDI = [chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))]
 TERMINAL = [
@@ -79,11 +79,6 @@ MARKUP = [
 ]
 
 
-def store(path: Path, urls: list[str]) -> str:
-    path.write_text("".join(f"{url}\n" for url in urls), encoding="utf-8", newline="")
-    return str(path)
-
-
 # Pages.
 
 
@@ -112,7 +107,7 @@ class Page(HTMLParser):
 
 def page(folder: Path, urls: list[str]) -> Page:
     folder.mkdir()
-    run = novelty_dask.score(store(folder / "urls.txt", urls), folder / "run.zarr")
+    run = novelty_dask.score(write_lines(folder / "urls.txt", urls), folder / "run.zarr")
     return Page(run._repr_html_())
 
 
@@ -135,29 +130,12 @@ def test_markup_stays_text_and_no_link_is_alive(tmp_path: Path, start: int) -> N
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     lines = [f"http://{i}.example/{text}/x" for i, text in enumerate([*CONTROLS, *BIDI, *TERMINAL])]
-    novelty_dask.score(store(folder / "urls.txt", lines), folder / "run.zarr")
+    novelty_dask.score(write_lines(folder / "urls.txt", lines), folder / "run.zarr")
     return folder
 
 
-def on_a_terminal(*arguments: object) -> str:
-    """What the command writes to a terminal, standard error too."""
-    ours, theirs = pty.openpty()
-    command = [*COMMAND, *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm-256color"}
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
-        os.close(theirs)
-        output = b""
-        try:
-            while chunk := os.read(ours, 65_536):
-                output += chunk
-        except OSError:  # Linux says so that the other end is closed
-            pass
-    os.close(ours)
-    return output.decode()
-
-
 def test_a_terminal_gets_styles_and_nothing_else(hostile_run: Path) -> None:
-    shown = on_a_terminal("top", hostile_run / "run.zarr", "-n", 1_000)
+    shown = terminal_output("top", hostile_run / "run.zarr", "-n", 1_000, columns=200)
     assert len(shown.splitlines()) == len(CONTROLS) + len(BIDI) + len(TERMINAL) + 1
     plain = re.sub(r"\x1b\[[0-9;]*m|\r\n", "", shown)
     assert all(char.isprintable() for char in plain)
@@ -167,8 +145,8 @@ def test_a_terminal_gets_styles_and_nothing_else(hostile_run: Path) -> None:
 def test_names_of_files_can_not_command_a_terminal(tmp_path: Path) -> None:
     name = "".join(CONTROLS[:40]) + TERMINAL[0]
     path = tmp_path / name
-    store(path, ["http://a.example/1", "http://a.example/2"])
-    shown = on_a_terminal("score", path, "-o", tmp_path / f"{name}.zarr")
+    write_lines(path, ["http://a.example/1", "http://a.example/2"])
+    shown = terminal_output("score", path, "-o", tmp_path / f"{name}.zarr", columns=200)
     assert TERMINAL[0] not in shown
     assert r"\x1b]52;c;aGFjaw==\x07" in shown
 
@@ -183,7 +161,7 @@ def test_no_cell_of_csv_is_run(tmp_path: Path) -> None:
         f"{space}{start}{number}+cmd|' /C calc'!A0" for number, start in enumerate(starts) for space in before
     ]
     harmless = ["http://a.example/=1", "http://a.example/", "'=1", "a=b", "日本"]
-    run = novelty_dask.score(store(tmp_path / "urls.txt", [*urls, *harmless]), tmp_path / "run.zarr")
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", [*urls, *harmless]), tmp_path / "run.zarr")
     for raw in (False, True):
         out = tmp_path / f"rows-{raw}.csv"
         novelty_dask.export(run, out, raw=raw)
@@ -249,7 +227,7 @@ def test_no_module_runs_data_or_opens_urls(path: Path) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> novelty_dask.Run:
     folder = tmp_path_factory.mktemp("run")
-    source = store(
+    source = write_lines(
         folder / "urls.txt", [*make_urls(300)[0], "\ud800".encode("utf-8", "replace").decode(), ""]
     )
     return novelty_dask.score(source, folder / "run.zarr", block_rows=100)
@@ -426,7 +404,7 @@ def test_no_url_becomes_a_path(tmp_path: Path) -> None:
     trees = []
     for name, urls in (("hostile", hostile), ("harmless", [f"https://a.example/{i}" for i in hostile])):
         (tmp_path / name).mkdir()
-        source = store(tmp_path / name / "urls.txt", urls)
+        source = write_lines(tmp_path / name / "urls.txt", urls)
         run = novelty_dask.score(source, tmp_path / name / "run.zarr")
         for suffix in ("csv", "jsonl", "parquet", "npz"):
             novelty_dask.export(run, tmp_path / name / f"rows.{suffix}")
@@ -438,7 +416,7 @@ def test_no_url_becomes_a_path(tmp_path: Path) -> None:
 def test_what_is_there_for_a_while_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    run = novelty_dask.score(store(tmp_path / "urls.txt", make_urls(50)[0]))
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", make_urls(50)[0]))
     with open_executor(Resources(1, 1, 10**9)):
         made = list((tmp_path / "temporary").iterdir())
         assert Path(run.url).parent in made
@@ -465,7 +443,7 @@ def test_a_run_is_as_private_as_its_user_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, file: int, folder: int
 ) -> None:
     """Neither more nor less: runs may be meant to be shared."""
-    source = Path(store(tmp_path / "urls.txt", make_urls(50)[0]))
+    source = write_lines(tmp_path / "urls.txt", make_urls(50)[0])
     place, before = tmp_path / "place", os.umask(umask)
     try:
         place.mkdir()
@@ -502,7 +480,7 @@ LOOPBACK_CALL = r"socket\.(connect \('127\.0\.0\.1', \d+\)|getaddrinfo 127\.0\.0
 @pytest.fixture
 def names(tmp_path: Path) -> str:
     """URLs that resolve, or would if anybody asked."""
-    return store(
+    return write_lines(
         tmp_path / "urls.txt", [f"http://localhost:{i}/{i}" for i in range(200)] + ["ftp://example.com"]
     )
 

@@ -1,0 +1,43 @@
+"""All that a run tells of its rows, as hashes that two runs have in common if they are the same."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+import novelty_dask
+
+FORMATS = ("csv", "jsonl", "parquet", "npz")
+
+Content = dict[str, str]
+
+
+def content(run: novelty_dask.Run | Path, formats: Iterable[str] = ()) -> Content:
+    """Return hashes of all arrays of rows, read from storage, and of exports in some formats."""
+    url = str(run) if isinstance(run, Path) else run.url
+    opened = novelty_dask.open(url)
+    arrays = {
+        "urls": np.array(opened.urls[:].tolist()),
+        "counts": opened.counts[:],
+        "positions": opened.positions[:],
+        "novelty": opened.novelty[:],
+        "ids": opened.neighbors.ids[:],
+        "similarities": opened.neighbors.similarities[:],
+    }
+    found = {name: hashlib.sha256(np.ascontiguousarray(value)).hexdigest() for name, value in arrays.items()}
+    return {**found, **{name: _export(url, name) for name in formats}}
+
+
+def content_and_exports(run: novelty_dask.Run | Path) -> Content:
+    """Return hashes of all arrays of rows, and of exports in all formats."""
+    return content(run, FORMATS)
+
+
+def _export(url: str, name: str) -> str:
+    """Return the hash of an export, which is not kept."""
+    out = Path(f"{url}.export.{name}")
+    novelty_dask.export(url, out)
+    found = hashlib.sha256(out.read_bytes()).hexdigest()
+    out.unlink()
+    return found

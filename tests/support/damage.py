@@ -1,0 +1,56 @@
+"""What goes wrong with runs: chunks that are damaged, and manifests that are altered."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novelty_dask.stages import compare
+from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, checksum
+from tests.support.runs import BLOCK_ROWS
+
+
+def flip(data: bytes) -> bytes:
+    """Return some bytes of which one bit in the middle is another."""
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def flip_file(path: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    path.write_bytes(flip(path.read_bytes()))
+
+
+def swap(path: Path, other: Path) -> None:
+    """Give two files, which are not the same, each the content of the other."""
+    one, two = path.read_bytes(), other.read_bytes()
+    assert one != two
+    path.write_bytes(two)
+    other.write_bytes(one)
+
+
+def alter(run: str | Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the manifest of a run, and its checksum with it."""
+    path = Path(run) / "zarr.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    said = values["attributes"][ATTRIBUTE]
+    del said[CHECKSUM]
+    change(said)
+    said[CHECKSUM] = checksum(said)
+    path.write_text(json.dumps(values, indent=2), encoding="utf-8")
+
+
+def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the comparison of two blocks fail, until it is mended."""
+    search, failures = compare.search, []
+
+    def fail(*blocks: Any, row_start: int, candidate_start: int) -> Any:
+        if (row_start, candidate_start) == (row * BLOCK_ROWS, candidate * BLOCK_ROWS):
+            failures.append(1)
+            raise ZeroDivisionError("of https://secret.example/")
+        return search(*blocks, row_start=row_start, candidate_start=candidate_start)
+
+    monkeypatch.setattr(compare, "search", fail)
+    return failures
