@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import dask
 import dask.bag as db
@@ -9,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 import zarr
 from dask_ml.feature_extraction.text import HashingVectorizer as DaskVectorizer
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.execution.executors import Job
@@ -24,6 +23,7 @@ from novelty_dask.storage.arrays import array, read_csr
 from novelty_dask.storage.layout import WHOLE
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, write_table
+from tests.support.reference import count_features
 from tests.support.runs import NOBODY, make_run
 
 N_FEATURES = 150_000
@@ -31,18 +31,6 @@ N_FEATURES = 150_000
 
 
 PLAN = plan_tiles(50, 16)
-
-
-def scikit_learn(urls: list[str], ngram_range: tuple[int, int], n_features: int) -> Any:
-    vectorizer = HashingVectorizer(
-        analyzer="char",
-        ngram_range=ngram_range,
-        n_features=n_features,
-        norm=None,
-        alternate_sign=False,
-        dtype=np.float32,
-    )
-    return vectorizer.transform(urls)
 
 
 def stored(run: StoredRun, sizes: list[int], n_rows: int) -> list[Table]:
@@ -72,7 +60,7 @@ def group(tmp_path: Path) -> zarr.Group:
     for each in reversed(rows):
         figures = perform(run.url, NOBODY, "vectorize", vectorize.vectorize, Job(str(each.block), each))
         n_nonzeros += figures["nonzeros"]
-    assert n_nonzeros == scikit_learn(make_urls(50, seed=8)[0], (3, 3), N_FEATURES).nnz
+    assert n_nonzeros == count_features(make_urls(50, seed=8)[0], (3, 3), N_FEATURES).nnz
     run.create_arrays("columns")
     perform(run.url, NOBODY, "columns", vectorize.order, Job(WHOLE))
     run.create_arrays("weigh")
@@ -96,7 +84,7 @@ def test_rows_are_stored_with_count_and_position(group: zarr.Group) -> None:
 
 
 def test_document_frequencies_are_summed_over_blocks(group: zarr.Group) -> None:
-    expected = scikit_learn(make_urls(50, seed=8)[0], (3, 3), N_FEATURES)
+    expected = count_features(make_urls(50, seed=8)[0], (3, 3), N_FEATURES)
     frequency = np.bincount(expected.indices, minlength=N_FEATURES)
     np.testing.assert_array_equal(array(group, "columns/document_frequency")[:], frequency)
     np.testing.assert_array_equal(np.asarray(array(group, "partial_frequency")[:]).sum(axis=0), frequency)
@@ -111,7 +99,7 @@ def test_columns_are_ranked_rare_ones_first(group: zarr.Group) -> None:
 
 
 def test_blocks_are_weighed_as_scikit_learn_weighs_the_whole(group: zarr.Group) -> None:
-    counts = scikit_learn(make_urls(50, seed=8)[0], (3, 3), N_FEATURES)
+    counts = count_features(make_urls(50, seed=8)[0], (3, 3), N_FEATURES)
     expected = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     rank = np.asarray(array(group, "columns/rank")[:])
     for block, start in enumerate(range(0, 50, 16)):

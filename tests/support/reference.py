@@ -11,12 +11,25 @@ from sklearn.neighbors import NearestNeighbors
 TOLERANCE = 1e-6
 
 
+def count_features(
+    texts: Sequence[str], ngram_range: tuple[int, int], n_features: int = 2**20
+) -> sp.csr_matrix:
+    """Return scikit-learn's counts of the features of some texts."""
+    vectorizer = HashingVectorizer(
+        analyzer="char",
+        ngram_range=ngram_range,
+        n_features=n_features,
+        norm=None,
+        alternate_sign=False,
+        dtype=np.float32,
+    )
+    return vectorizer.transform(texts)
+
+
 def tfidf(urls: Sequence[str], ngram_range: tuple[int, int] = (3, 3)) -> sp.csr_matrix:
     """scikit-learn's weights of some rows."""
-    vectorizer = HashingVectorizer(
-        analyzer="char", ngram_range=ngram_range, norm=None, alternate_sign=False, dtype=np.float32
-    )
-    return sp.csr_matrix(TfidfTransformer(sublinear_tf=True).fit_transform(vectorizer.transform(urls)))
+    counts = count_features(urls, ngram_range)
+    return sp.csr_matrix(TfidfTransformer(sublinear_tf=True).fit_transform(counts))
 
 
 def brute_force(X: sp.csr_matrix, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -7,11 +7,11 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.utils import murmurhash3_32
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.kernels.text.ngrams import count_ngrams
+from tests.support.reference import count_features
 
 HARD = [
     "",
@@ -37,21 +37,10 @@ MOST_NEGATIVE = "ajobr4/a"
 """Its hash is -2**31, whose absolute value is no 32-bit integer."""
 
 
-def scikit_learn(texts: list[str], ngram_range: tuple[int, int], n_features: int) -> sp.csr_matrix:
-    return HashingVectorizer(
-        analyzer="char",
-        ngram_range=ngram_range,
-        n_features=n_features,
-        norm=None,
-        alternate_sign=False,
-        dtype=np.float32,
-    ).transform(texts)
-
-
 def assert_same(texts: list[str], ngram_range: tuple[int, int], n_features: int) -> None:
     """The arrays are those of scikit-learn, byte for byte."""
     found = count_ngrams(texts, ngram_range, n_features)
-    expected = scikit_learn(texts, ngram_range, n_features)
+    expected = count_features(texts, ngram_range, n_features)
     assert found.shape == expected.shape
     for name in ("indptr", "indices", "data"):
         array, wanted = getattr(found, name), getattr(expected, name)
@@ -68,7 +57,7 @@ ranges = st.integers(1, 16).flatmap(lambda n: st.tuples(st.just(n), st.integers(
 @given(st.lists(texts | latin, min_size=1, max_size=8), ranges, st.integers(1, 2**24))
 @example(HARD, (3, 3), 2**20)
 @example(HARD, (1, 16), 2**24)
-def test_counts_are_those_of_scikit_learn(
+def test_counts_are_those_of_count_features(
     texts: list[str], ngram_range: tuple[int, int], n_features: int
 ) -> None:
     assert_same(texts, ngram_range, n_features)
@@ -87,7 +76,7 @@ def test_the_hash_whose_sign_can_not_be_dropped(n_features: int) -> None:
     assert count_ngrams([MOST_NEGATIVE], (8, 8), n_features).indices == 2**31 % n_features
 
 
-def test_real_urls_are_counted_as_by_scikit_learn(corpora: Path) -> None:
+def test_real_urls_are_counted_as_by_count_features(corpora: Path) -> None:
     with lzma.open(corpora / "urls_1m.txt.xz", "rt", encoding="utf-8") as lines:
         urls = [line.rstrip("\n") for line in islice(lines, 20_000)]
     assert_same(urls, (3, 3), 2**20)
@@ -113,6 +102,6 @@ def test_texts_without_ngrams_are_an_empty_matrix(texts: list[str]) -> None:
 
 def test_a_lone_surrogate_is_refused() -> None:
     with pytest.raises(UnicodeEncodeError):
-        scikit_learn(["abc\ud800"], (3, 3), 2**20)
+        count_features(["abc\ud800"], (3, 3), 2**20)
     with pytest.raises(UnicodeEncodeError):
         count_ngrams(["abc\ud800"], (3, 3), 2**20)
