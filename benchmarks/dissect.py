@@ -97,23 +97,19 @@ class TimedFinder:
 
 
 class Stages:
-    """Listens to a run, and keeps an account of its stages."""
+    """Takes the events of a run, and keeps an account of its stages."""
 
     def __init__(self, account: Account, listener: Any) -> None:
         self.account, self.listener = account, listener
         self.began: Times = []
 
-    def __getattr__(self, name: str) -> Any:
-        """What else there is to hear."""
-        return getattr(self.listener, name)
-
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        """Begin."""
-        self.began = self.account.begin()
-
-    def stage_finished(self, stage: str, seconds: float) -> None:
-        """End."""
-        self.account.end(f"stage {stage}", self.began)
+    def __call__(self, event: Any) -> None:
+        """Begin and end with each stage."""
+        if type(event).__name__ == "StageStarted":
+            self.began = self.account.begin()
+        if type(event).__name__ == "StageFinished":
+            self.account.end(f"stage {event.stage}", self.began)
+        self.listener(event)
 
 
 def dissect(arguments: list[str]) -> dict[str, Times]:

@@ -1,4 +1,4 @@
-"""What Python users call: score sources into a run, open a run, plan without running."""
+"""The functions that Python users call: score sources into a run, plan without running, resume a run."""
 
 import shutil
 import tempfile
@@ -8,17 +8,17 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import InputError, without_secrets
-from novelty_dask.events import Listener, Silence
+from novelty_dask.events import Listener, ignore
 from novelty_dask.objects.address import absolute_url, is_inside
-from novelty_dask.pipeline.session import local_resources, make_budget, work, working_client
-from novelty_dask.planning.memory import Extent
+from novelty_dask.pipeline.session import local_resources, make_budget, run_session, working_client
+from novelty_dask.planning.budget import Extent
 from novelty_dask.planning.summary import RunPlan, make_run_plan
 from novelty_dask.run import Run
-from novelty_dask.settings import Settings
+from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import STDIN, Source, find_sources
 from novelty_dask.sources.stdin import identify, standard_input
-from novelty_dask.storage.manifest import Manifest
+from novelty_dask.storage.manifest import Manifest, RunIdentity
 from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_stored
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ def score(
     out: str | PathLike[str] | None = None,
     *,
     client: "Client | None" = None,
-    listener: Listener | None = None,
-    **settings: Any,
+    listener: Listener = ignore,
+    settings: Settings | None = None,
+    **overrides: Any,
 ) -> Run:
     r"""Score the novelty of each distinct URL in some sources.
 
@@ -48,9 +49,11 @@ def score(
     client : distributed.Client, optional
         Works on its scheduler, whose workers must see the sources and `out` under the same names.
     listener : Listener, optional
-        Hears of the progress.
-    **settings
-        Fields of `Settings`.
+        Takes the events.
+    settings : Settings, optional
+        As from `Settings.read`.
+    **overrides
+        Fields of `Settings`, which take precedence.
 
     Returns
     -------
@@ -73,40 +76,48 @@ def score(
     >>> bool(run.top(1).position[0] == planted[0])
     True
     """
-    checked = Settings.make(**settings)
-    with working_client(client, checked) as working:
+    chosen = _settings(settings, overrides)
+    with working_client(client, chosen.scheduler) as working:
         if out is not None:
-            return _score(_names(sources), absolute_url(fspath(out)), checked, working, listener or Silence())
-        return _score_aside(_names(sources), checked, working, listener or Silence())
+            return _score(_names(sources), absolute_url(fspath(out)), chosen, working, listener)
+        return _score_aside(_names(sources), chosen, working, listener)
 
 
-def plan(sources: Sources, **settings: Any) -> RunPlan:
-    """What scoring some sources would take, from a look at a sample of each.
+def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any) -> RunPlan:
+    """Estimate what scoring some sources would take, from a look at a sample of each.
 
     Parameters
     ----------
-    sources, **settings
+    sources : str, path, or iterable of them
         As for `score`; standard input can't be planned for.
+    settings : Settings, optional
+    **overrides
+        Fields of `Settings`, which take precedence.
 
     Returns
     -------
     RunPlan
-        Rows, blocks, tasks, bytes of memory and disk; about, as rows are estimated.
+        Rows, blocks, tasks, bytes of memory and disk; approximate, as rows are estimated.
 
     Raises
     ------
     BudgetError
         A worker would need more memory than it may use.
     """
-    checked = Settings.make(**settings)
+    chosen = _settings(settings, overrides)
     found = find_sources(_names(sources))
     if any(source.url == STDIN for source in found):
         message = "Standard input can't be planned for, as it can be read only once; name files."
         raise InputError(message)
-    resources = local_resources(found, checked)
-    return make_run_plan(
-        make_budget(checked, resources), Extent(*estimate_lines(found)), checked.block_rows, resources.workers
-    )
+    resources = local_resources(found, chosen.work)
+    budget = make_budget(chosen.result, resources)
+    return make_run_plan(budget, Extent(*estimate_lines(found)), chosen.block_rows, resources.workers)
+
+
+def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
+    """Return settings with some fields overridden."""
+    given = settings.model_dump(exclude_unset=True) if settings else {}
+    return Settings.make(**{**given, **overrides})
 
 
 def _score_aside(names: list[str], settings: Settings, client: "Client | None", listener: Listener) -> Run:
@@ -128,49 +139,49 @@ def _score(
     found = [source for source in find_sources(names) if not is_inside(source.url, url)]
     stored = find_run(url)
     found = [_identified(source, stored) for source in found]
-    wanted = Manifest(settings.result, [_shown(source) for source in found])
+    identity = RunIdentity(settings=settings.result, sources=tuple(map(_without_secrets, found)))
     if stored is None:
-        stored = create_run(url, wanted)
+        stored = create_run(url, Manifest(identity=identity))
     else:
-        check_same(stored, wanted)
+        check_same(stored, identity)
     if not stored.manifest.is_complete:
-        work(stored, settings, client, listener, found)
-    return Run(url)
+        run_session(stored, settings.work, client, listener, found)
+    return Run(stored)
 
 
-def _shown(source: Source) -> dict[str, Any]:
-    """A source as its run keeps it: what its URL may hold of passwords and tokens is left out."""
-    return {**source._asdict(), "url": without_secrets(source.url)}
+def _without_secrets(source: Source) -> Source:
+    """Return a source as its run keeps it: without the passwords and tokens that its URL may hold."""
+    return source._replace(url=without_secrets(source.url))
 
 
 def _identified(source: Source, stored: StoredRun | None) -> Source:
-    """The source, with a hash of standard input where there is one of an earlier."""
-    earlier = stored and any(each["url"] == STDIN and each["version"] for each in stored.manifest.sources)
-    return identify(standard_input()) if earlier and source.url == STDIN else source
+    """Return the source; standard input with a hash of it, where a run has one of an earlier."""
+    has_hash = stored and any(each.url == STDIN and each.version for each in stored.manifest.sources)
+    return identify(standard_input()) if has_hash and source.url == STDIN else source
 
 
 def resume(
     run: str | PathLike[str],
     *,
     client: "Client | None" = None,
-    listener: Listener | None = None,
+    listener: Listener = ignore,
     take_over: bool = False,
     **settings: Any,
 ) -> Run:
-    """Do what is missing of a run, or damaged.
+    """Do what is missing or damaged of a run.
 
     Parameters
     ----------
-    run : str or path
-        Path or URL of the run.
+    run : Run, str or path
+        The run, or its path or URL.
     client : distributed.Client, optional
         Works on its scheduler.
     listener : Listener, optional
-        Hears of the progress.
+        Takes the events.
     take_over : bool
-        Whether to succeed a client on another host that is known to be dead, after a minute of silence.
+        True to succeed a client on another host that is known to be dead, after a minute of silence.
     **settings
-        Fields of `Settings` that do not change numbers; those that do are the run's.
+        Fields of `WorkSettings`; those that change numbers belong to the run and are refused.
 
     Returns
     -------
@@ -183,12 +194,12 @@ def resume(
         As their names say.
     """
     stored = open_stored(fspath(run))
-    checked = Settings.make(**{**settings, **stored.manifest.settings})
-    with working_client(client, checked) as working:
-        work(stored, checked, working, listener or Silence(), take_over=take_over)
-    return Run(stored.url)
+    chosen = WorkSettings.make(**settings)
+    with working_client(client, chosen.scheduler) as working:
+        run_session(stored, chosen, working, listener, take_over=take_over)
+    return Run(stored)
 
 
 def _names(sources: Sources) -> list[str]:
-    """Sources as a list of names."""
+    """Return sources as a list of names."""
     return [fspath(sources)] if isinstance(sources, str | PathLike) else [fspath(name) for name in sources]

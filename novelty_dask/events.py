@@ -1,39 +1,104 @@
-"""What a run tells of its progress.  The pipeline emits events; who listens decides how they look."""
+"""Events that a run emits while it works; listeners decide how they look.
 
-from typing import Protocol
+Every event but those of stages reads as one sentence: ``str(event)``.
+"""
 
-
-class Listener(Protocol):
-    """Hears how far a run is."""
-
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        """A stage of so many tasks begins, some done before; None where their number is not known."""
-        ...
-
-    def stage_advanced(self, stage: str) -> None:
-        """A task of a stage is done."""
-        ...
-
-    def stage_finished(self, stage: str, seconds: float) -> None:
-        """All tasks of a stage are done, after so many seconds."""
-        ...
-
-    def note(self, message: str) -> None:
-        """Something a person should know, in one sentence."""
-        ...
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
-class Silence:
-    """A listener that does nothing."""
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage begins.
 
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        """Do nothing."""
+    Parameters
+    ----------
+    stage : str
+    total : int or None
+        Its tasks; None where their number is not known.
+    done : int
+        Tasks that were done before.
+    """
 
-    def stage_advanced(self, stage: str) -> None:
-        """Do nothing."""
+    stage: str
+    total: int | None
+    done: int = 0
 
-    def stage_finished(self, stage: str, seconds: float) -> None:
-        """Do nothing."""
 
-    def note(self, message: str) -> None:
-        """Do nothing."""
+@dataclass(frozen=True)
+class TaskDone:
+    """A task of a stage is done."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """All tasks of a stage are done.
+
+    Parameters
+    ----------
+    stage : str
+    seconds : float
+        Wall time since it began.
+    """
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DashboardOpened:
+    """A dashboard shows the work."""
+
+    url: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"Dashboard: {self.url}"
+
+
+@dataclass(frozen=True)
+class ConnectionExposed:
+    """The connection to the scheduler is not encrypted."""
+
+    message: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.message
+
+
+@dataclass(frozen=True)
+class DamageFound:
+    """Something stored is missing or damaged, and is made again."""
+
+    problem: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"Damage: {self.problem}"
+
+
+@dataclass(frozen=True)
+class TaskGivenUp:
+    """A task failed for good, and the run goes on without it."""
+
+    stage: str
+    item: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"Given up: task {self.item} of {self.stage}; {self.reason}."
+
+
+Event = (
+    StageStarted | TaskDone | StageFinished | DashboardOpened | ConnectionExposed | DamageFound | TaskGivenUp
+)
+Listener = Callable[[Event], None]
+"""Takes each event as it happens, in the process of the client."""
+
+
+def ignore(event: Event) -> None:
+    """Do nothing; the listener where nobody listens."""

@@ -5,8 +5,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.results.results import Results
-from novelty_dask.storage.arrays import array
-from novelty_dask.storage.runs import open_complete
+from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -73,17 +72,21 @@ class Run:
     Slice the arrays to read them: ``run.novelty[:100]`` reads one chunk.
     """
 
-    def __init__(self, url: str) -> None:
-        stored = open_complete(url)
+    def __init__(self, url: str | StoredRun) -> None:
+        stored = open_complete(url) if isinstance(url, str) else require_complete(url)
+        self.url = stored.url
         self.manifest = stored.manifest
-        group = stored.group()
-        self.url = url
-        self._results = Results(group)
-        self.urls = array(group, "rows/url")
-        self.counts = array(group, "rows/count")
-        self.positions = array(group, "rows/position")
-        self.novelty = array(group, "novelty")
-        self.neighbors = NeighborArrays(array(group, "neighbors/ids"), array(group, "neighbors/similarities"))
+        arrays = stored.arrays()
+        self._results = Results(arrays)
+        self.urls = arrays["rows/url"]
+        self.counts = arrays["rows/count"]
+        self.positions = arrays["rows/position"]
+        self.novelty = arrays["novelty"]
+        self.neighbors = NeighborArrays(arrays["neighbors/ids"], arrays["neighbors/similarities"])
+
+    def __fspath__(self) -> str:
+        """Return its path or URL, so that a run can be passed where a path can."""
+        return self.url
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -114,16 +117,16 @@ class Run:
 
     def __repr__(self) -> str:
         """One line."""
-        k, score = self.manifest.settings["n_neighbors"], self.manifest.settings["score"]
-        return f"<Run {self.url!r}: {len(self):,} rows, {k} neighbors, {score}>"
+        settings = self.manifest.settings
+        return f"<Run {self.url!r}: {len(self):,} rows, {settings.n_neighbors} neighbors, {settings.score}>"
 
     def _repr_html_(self) -> str:
         """A summary and the most novel rows, for notebooks."""
-        counts = self.manifest.counts
-        rejected = sum(counts["rejected"].values())
+        totals = self.manifest.totals
+        assert totals
         summary = (
-            f"{counts['lines']:,} lines: {counts['rows']:,} rows, {counts['duplicates']:,} duplicates, "
-            f"{rejected:,} rejected"
+            f"{totals.lines:,} lines: {totals.rows:,} rows, {totals.duplicates:,} duplicates, "
+            f"{totals.n_rejected:,} rejected"
         )
         columns = ["novelty", "url", "nearest_similarity", "nearest_url"]
         table = self.top(5)[columns].to_html(index=False, float_format="{:.3f}".format, na_rep="")

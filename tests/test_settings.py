@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.settings import RESULT_SETTINGS, Settings, parse_bytes
+from novelty_dask.settings import ResultSettings, Settings, WorkSettings, parse_bytes
 
 
 def refused(**values: Any) -> str:
@@ -109,10 +109,19 @@ def test_unknown_settings_are_named_with_those_that_are_known() -> None:
 
 
 def test_only_what_changes_numbers_belongs_to_the_result() -> None:
-    assert tuple(Settings().result) == RESULT_SETTINGS
+    assert Settings().result == ResultSettings()
     work = {"block_rows": 5, "memory_limit": "1 GB", "workers": 3, "threads": 2, "scheduler": "tcp://a:1"}
+    assert work.keys() == WorkSettings.model_fields.keys()
     assert Settings.make(**work).result == Settings().result
-    assert Settings.make(ngram_range="2,4").result["ngram_range"] == [2, 4]
+    assert Settings.make(**work).work == WorkSettings.make(**work)
+    assert Settings.make(ngram_range="2,4").result.ngram_range == (2, 4)
+    assert [*ResultSettings.model_fields, *WorkSettings.model_fields] == [*Settings.model_fields]
+
+
+@pytest.mark.parametrize("name", ResultSettings.model_fields)
+def test_what_belongs_to_a_run_is_no_setting_of_the_work(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^Setting {name} belongs to the run and can't change; score "):
+        WorkSettings.make(**{name: getattr(Settings(), name)})
 
 
 VALUES = st.recursive(

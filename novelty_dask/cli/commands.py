@@ -9,13 +9,14 @@ import click
 import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.failures import EXIT_CODES, RESUMABLE, UNWHOLE, Commands
+from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines
-from novelty_dask.cli.progress import progress
 from novelty_dask.cli.terminal import emit, escape, number
 from novelty_dask.errors import StoreError
 
 if TYPE_CHECKING:
     from novelty_dask.run import Run
+    from novelty_dask.settings import Settings
 
 TOP_ROWS = 10
 DEMO_RUN = "novelty-demo/run.zarr"
@@ -53,7 +54,7 @@ def score(
     order of hosts; undefined novelty is nan, and last. Characters that are not printable show as
     \xNN or \uNNNN.
     """
-    run = _score(sources, out, quiet=quiet, **options.read_settings(config, **flags))
+    run = _score(sources, out, quiet=quiet, settings=options.read_settings(config, **flags))
     if out is None:
         from novelty_dask.results.export import most_novel_first  # noqa: PLC0415 - Arrow takes long to import
 
@@ -114,7 +115,7 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
 @options.debug
 def plan(sources: tuple[str, ...], *, config: str | None, **flags: Any) -> None:
     """Say what scoring would take, from a look at the sources."""
-    emit(plan_lines(novelty_dask.plan(sources, **options.read_settings(config, **flags))))
+    emit(plan_lines(novelty_dask.plan(sources, settings=options.read_settings(config, **flags))))
 
 
 @main.command()
@@ -142,23 +143,29 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
         say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {out} -n 50")
 
 
-def _score(sources: Sequence[str], out: str | None, *, quiet: bool, **settings: Any) -> "Run":
+def _score(
+    sources: Sequence[str], out: str | None, *, quiet: bool, settings: "Settings | None" = None
+) -> "Run":
     """Score sources, showing the progress and what became of their lines."""
     click.get_current_context().meta[RESUMABLE] = out
-    with progress(quiet=quiet) as listener:
-        run = novelty_dask.score(sources, out, listener=listener, **settings)
-    if not quiet:
-        say(count_line(run.manifest.counts))
+    with choose_listener(quiet=quiet) as listener:
+        run = novelty_dask.score(sources, out, listener=listener, settings=settings)
+    _say_totals(run, quiet=quiet)
     return run
 
 
 def finish(run: "Run", *, quiet: bool) -> None:
     """Say what became of a run; leave with an exit code of its own where tasks were given up."""
-    if not quiet:
-        say(count_line(run.manifest.counts))
+    _say_totals(run, quiet=quiet)
     if run.manifest.is_partial:
         say(failure_line(run.manifest.failures, run.url))
         click.get_current_context().exit(UNWHOLE)
+
+
+def _say_totals(run: "Run", *, quiet: bool) -> None:
+    """Say what became of the lines of a run."""
+    if not quiet and run.manifest.totals:
+        say(count_line(run.manifest.totals))
 
 
 def _write_corpus(path: Path, text: str) -> None:

@@ -8,8 +8,8 @@ import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
 from novelty_dask.cli.failures import RESUMABLE, UNWHOLE
+from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import status_lines
-from novelty_dask.cli.progress import progress
 from novelty_dask.cli.terminal import counted, emit
 
 
@@ -42,7 +42,7 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
     """
     click.get_current_context().meta[RESUMABLE] = run
     given = {name: value for name, value in flags.items() if value is not None}
-    with progress(quiet=quiet) as listener:
+    with choose_listener(quiet=quiet) as listener:
         resumed = novelty_dask.resume(run, listener=listener, take_over=take_over, **given)
     finish(resumed, quiet=quiet)
 

@@ -5,11 +5,12 @@ defaults of `Settings` show through.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from novelty_dask.cli.failures import DEBUG
+from novelty_dask.kernels.choices import NormalForm, Score
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,7 +27,7 @@ SETTINGS = (
     ),
     click.option(
         "--score",
-        type=click.Choice(["mean", "nearest", "kth"]),
+        type=click.Choice(get_args(Score)),
         help="Novelty is 1 minus the mean similarity of the neighbors, or minus that of the nearest "
         f"or the k-th. {_default('score')}",
     ),
@@ -36,7 +37,7 @@ SETTINGS = (
     click.option("--n-features", type=int, help=f"Columns of the hashed matrix. {_default('n_features')}"),
     click.option(
         "--normal-form",
-        type=click.Choice(["raw", "web"]),
+        type=click.Choice(get_args(NormalForm)),
         help="Compare lines as they stand, or as browsers rewrite their URLs. " + _default("normal_form"),
     ),
 )
@@ -74,8 +75,8 @@ def work_options(command: Command) -> Command:
     return command
 
 
-def read_settings(config: str | None, **flags: Any) -> dict[str, Any]:
-    """The settings that a file and flags ask for, checked; flags go first.
+def read_settings(config: str | None, **flags: Any) -> Settings:
+    """Return the settings that a file and flags ask for; flags go first.
 
     Raises
     ------
@@ -83,8 +84,7 @@ def read_settings(config: str | None, **flags: Any) -> dict[str, Any]:
         One of them is unknown or impossible.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    settings = Settings.read(config, **given) if config else Settings.make(**given)
-    return settings.model_dump(exclude_unset=True)
+    return Settings.read(config, **given) if config else Settings.make(**given)
 
 
 def _remember(ctx: click.Context, _parameter: click.Parameter, debug: bool) -> None:  # noqa: FBT001 - click's

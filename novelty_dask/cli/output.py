@@ -1,16 +1,17 @@
 """Plans, summaries and tables as lines of text."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from novelty_dask.cli.terminal import Column, counted, defang, escape, number, table
-from novelty_dask.planning.memory import megabytes
+from novelty_dask.planning.budget import megabytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from novelty_dask.pipeline.maintenance import RunStatus
     from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.storage.manifest import Failure, Totals
 
 COLUMNS = (
     Column("novelty"),
@@ -31,27 +32,27 @@ def novelty_table(top: "pd.DataFrame", *, defanged: bool = False) -> Iterator[st
     return table(COLUMNS, rows)
 
 
-def count_line(counts: dict[str, Any]) -> str:
-    """What became of the lines that were read.
+def count_line(totals: "Totals") -> str:
+    """Return what became of the lines that were read.
 
-    >>> count_line({"lines": 1200, "rows": 1100, "duplicates": 98, "rejected": {"blank": 2}})
+    >>> from novelty_dask.storage.manifest import Totals
+    >>> count_line(Totals(lines=1200, rows=1100, duplicates=98, rejected={"blank": 2}))
     '1,200 lines: 1,100 rows, 98 duplicates, 2 rejected (2 blank)'
     """
-    rejected = counts["rejected"]
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in totals.rejected.items())
     return (
-        f"{counted(counts['lines'], 'line')}: {counted(counts['rows'], 'row')}, "
-        f"{counted(counts['duplicates'], 'duplicate')}, "
-        f"{sum(rejected.values()):,} rejected" + (f" ({reasons})" if reasons else "")
+        f"{counted(totals.lines, 'line')}: {counted(totals.rows, 'row')}, "
+        f"{counted(totals.duplicates, 'duplicate')}, "
+        f"{totals.n_rejected:,} rejected" + (f" ({reasons})" if reasons else "")
     )
 
 
-def failure_line(failures: list[dict[str, str]], run: str) -> str:
-    """What of a run was given up, and what to do."""
+def failure_line(failures: "Sequence[Failure]", run: str) -> str:
+    """Return what of a run was given up, and what to do."""
     first = failures[0]
     more = f" and {len(failures) - 1:,} more" if len(failures) > 1 else ""
     return (
-        f"Partial: task {first['item']} of {first['stage']}{more} given up ({first['reason']}); the "
+        f"Partial: task {first.item} of {first.stage}{more} given up ({first.reason}); the "
         f"scores of their rows are missing. `novelty resume {run}` tries again."
     )
 
@@ -64,13 +65,13 @@ def status_lines(status: "RunStatus") -> Iterator[str]:
 def _status_lines(status: "RunStatus") -> Iterator[str]:
     """The lines as they would be of a run that is known to be harmless."""
     yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
-    if "lines" in status.counts:
-        yield f"input    {count_line(status.counts)}"
+    if status.totals:
+        yield f"input    {count_line(status.totals)}"
     for stage, (done, total) in status.stages.items():
         left = "" if total is None else f" of {total:,}, {total - done:,} left"
         yield f"{stage:<10} {done:,} done{left}"
     for failure in status.failures:
-        yield f"given up {failure['stage']} {failure['item']}: {failure['reason']}"
+        yield f"given up {failure.stage} {failure.item}: {failure.reason}"
 
 
 def plan_lines(plan: "RunPlan") -> Iterator[str]:

@@ -15,9 +15,9 @@ from distributed import Client, Future, Worker, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution import usage
-from novelty_dask.execution.executors import Job, Outcome, Perform
+from novelty_dask.execution.executors import Outcome, Perform
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
-from novelty_dask.execution.temporary import Place, check_free, place
+from novelty_dask.execution.temporary import TemporaryFolder, check_free, temporary_folder
 from novelty_dask.execution.usage import Usage
 from novelty_dask.execution.window import Window
 
@@ -45,8 +45,8 @@ class DaskExecutor:
         self.token = token
         self._dropped: set[str] = set()
 
-    def map(self, stage: str, perform: Perform, ready: deque[Job]) -> Generator[Outcome, None, None]:
-        """Perform jobs on the workers."""
+    def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
+        """Perform tasks on the workers."""
         size = max(2 * sum(self.scheduler.workers().values()), MINIMUM_WINDOW)
         window = Window(self.scheduler, f"{stage}-{self.token}", perform)
         with self._released(window.in_flight):
@@ -93,8 +93,8 @@ class DaskExecutor:
 
     def reserve(self, n_bytes: int) -> None:
         """Refuse what does not fit on the disks of the workers."""
-        places = self.scheduler.ask_workers(lambda: self.client.run(_place, on_error="ignore"))
-        check_free(places.values(), n_bytes)
+        folders = self.scheduler.ask_workers(lambda: self.client.run(_worker_folder, on_error="ignore"))
+        check_free(folders.values(), n_bytes)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
         """What the workers have used, those that are there, and this process last."""
@@ -136,6 +136,6 @@ def _has_any(keys: set[str], dask_worker: Worker) -> bool:
     return not keys.isdisjoint(known)
 
 
-def _place(dask_worker: Worker) -> Place:
-    """Where a worker has its temporary files."""
-    return place(dask_worker.local_directory)
+def _worker_folder(dask_worker: Worker) -> TemporaryFolder:
+    """Return where a worker has its temporary files."""
+    return temporary_folder(dask_worker.local_directory)

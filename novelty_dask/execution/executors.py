@@ -13,8 +13,9 @@ from dask.local import get_sync
 
 from novelty_dask.errors import NoveltyError
 from novelty_dask.execution import usage
-from novelty_dask.execution.temporary import check_free, place
+from novelty_dask.execution.temporary import check_free, temporary_folder
 from novelty_dask.execution.usage import Usage
+from novelty_dask.objects.commits import Metrics
 
 ATTEMPTS = 3
 """How often a task is tried that raises an error."""
@@ -22,36 +23,26 @@ ATTEMPTS = 3
 MEMORY_BYTES = 10**9
 """What a shuffle in one process keeps in memory before it writes files (partd.Buffer)."""
 
-Figures = dict[str, Any]
-"""What a task returns: figures to add up."""
-
-
-class Job(NamedTuple):
-    """One task of a stage: the name of its item, and what its work is called with."""
-
-    item: str
-    argument: Any = None
-
-
-Perform = Callable[[Job], Figures]
+Perform = Callable[[str], Metrics]
+"""Does the task of an item."""
 
 
 class Outcome(NamedTuple):
-    """How a job ended: with figures, or after all attempts with an error."""
+    """The end of a task: with metrics, or after all attempts with an error."""
 
     item: str
-    figures: Figures
+    metrics: Metrics
     error: Exception | None = None
 
 
 class Executor(Protocol):
     """Runs tasks and computes Dask collections; what its generators have begun ends when they are closed."""
 
-    def map(self, stage: str, perform: Perform, ready: deque[Job]) -> Generator[Outcome, None, None]:
-        """Perform jobs in about their order; yield how each ended, in any order.
+    def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
+        """Perform the tasks of items in about their order; yield how each ended, in any order.
 
-        Jobs may be added to `ready` until the generator ends.  An error that novelty_dask raises on
-        purpose ends the whole; any other ends its job, after some attempts.
+        Items may be added to `ready` until the generator ends.  An error that novelty_dask raises on
+        purpose ends the whole; any other ends its task, after some attempts.
         """
         ...
 
@@ -64,29 +55,33 @@ class Executor(Protocol):
         ...
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
-        """What each process at work has used; then measure peaks anew if asked to."""
+        """Return what each process at work has used; then measure peaks anew if asked to."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until no worker is at a task any more that was dropped."""
         ...
 
 
 class SerialExecutor:
     """Runs everything in this thread, one after the other."""
 
-    def map(self, stage: str, perform: Perform, ready: deque[Job]) -> Generator[Outcome, None, None]:
-        """Perform jobs in their order."""
+    def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
+        """Perform tasks in their order."""
         while ready:
             yield self._perform(perform, ready.popleft())
 
-    def _perform(self, perform: Perform, job: Job) -> Outcome:
-        """Perform one job, several times if need be."""
+    def _perform(self, perform: Perform, item: str) -> Outcome:
+        """Perform one task, several times if need be."""
         failure: Exception | None = None
         for _ in range(ATTEMPTS):
             try:
-                return Outcome(job.item, perform(job))
+                return Outcome(item, perform(item))
             except NoveltyError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest goes on
                 failure = error
-        return Outcome(job.item, {}, failure)
+        return Outcome(item, {}, failure)
 
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection with the synchronous scheduler."""
@@ -96,8 +91,11 @@ class SerialExecutor:
 
     def reserve(self, n_bytes: int) -> None:
         """Refuse what does not fit on the disk; the first of it is kept in memory."""
-        check_free([place()], n_bytes - MEMORY_BYTES)
+        check_free([temporary_folder()], n_bytes - MEMORY_BYTES)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
         """What this process has used."""
         return [usage.forget_peak() if forget_peak else usage.usage()]
+
+    def settle(self) -> None:
+        """Do nothing: what was dropped here has ended."""

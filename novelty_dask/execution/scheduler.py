@@ -65,14 +65,14 @@ class Scheduler:
             There is none within so many seconds, or was none before, or the connection is lost.
         """
         seconds = ANSWER_SECONDS if seconds is None else seconds
-        if self._is_silent or wait([answer := _begun(question)], seconds).not_done:
+        if self._is_silent or wait([answer := _in_thread(question)], seconds).not_done:
             self._is_silent = True
             message = (
                 f"The Dask scheduler has not answered for {seconds:.0f} s, so it is frozen or cut off; "
                 "restart it and go on."
             )
             raise ClusterError(message)
-        with _reached():
+        with _connection_errors():
             return answer.result()
 
     def ask_workers(self, call: Callable[[], dict[str, T]]) -> dict[str, T]:
@@ -83,11 +83,11 @@ class Scheduler:
         ClusterError
             There is none.
         """
-        answer = _begun(call)
+        answer = _in_thread(call)
         for _ in self.waits():
             if answer.done():
                 break
-        with _reached():
+        with _connection_errors():
             return answer.result()
 
     def workers(self) -> dict[str, int]:
@@ -109,9 +109,11 @@ class Scheduler:
             time.sleep(POLL_SECONDS)
 
     def next_batch(self, running: as_completed) -> list["Future[Any]"]:
-        """The futures that end next."""
-        batches = (list(running.next_batch(block=False)) for _ in self.waits())
-        return next(filter(None, batches))
+        """Return the futures that end next."""
+        for _ in self.waits():
+            if batch := list(running.next_batch(block=False)):
+                return batch
+        raise AssertionError
 
     def result(self, future: "Future[T]") -> T:
         """The result of an ended future, or in the user's terms why there is none.
@@ -139,7 +141,7 @@ class Scheduler:
     def _fetched(self, future: "Future[T]") -> T:
         """The result of a future; if its worker is gone Dask waits for another one, without end."""
         watch = Watch(self)
-        with _reached():
+        with _connection_errors():
             while True:
                 try:
                     return future.result(timeout=WATCH_SECONDS)
@@ -182,7 +184,7 @@ class Watch:
             raise ClusterError(_no_worker(now - self._seen))
 
 
-def _begun(call: Callable[[], T]) -> "Answer[T]":
+def _in_thread(call: Callable[[], T]) -> "Answer[T]":
     """A call that waits in a thread of its own, so that nothing else has to; nobody waits for the thread."""
     answer: Answer[T] = Answer()
 
@@ -197,7 +199,7 @@ def _begun(call: Callable[[], T]) -> "Answer[T]":
 
 
 @contextmanager
-def _reached() -> Iterator[None]:
+def _connection_errors() -> Iterator[None]:
     """Say in the user's terms that the scheduler can't be reached."""
     try:
         yield

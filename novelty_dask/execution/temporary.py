@@ -17,7 +17,7 @@ import dask
 from novelty_dask.errors import ClusterError
 
 
-class Place(NamedTuple):
+class TemporaryFolder(NamedTuple):
     """A folder for temporary files: the disk on which it is, and the bytes that are free there."""
 
     disk: tuple[str, int]
@@ -25,28 +25,29 @@ class Place(NamedTuple):
     free: int
 
 
-def place(folder: str | None = None) -> Place:
-    """A folder for temporary files; that of this process if none is named."""
+def temporary_folder(folder: str | None = None) -> TemporaryFolder:
+    """Return a folder for temporary files; that of this process if none is named."""
     chosen = folder or dask.config.get("temporary-directory", None) or tempfile.gettempdir()
     path = Path(chosen)
-    return Place((socket.gethostname(), path.stat().st_dev), str(path), disk_usage(path).free)
+    disk = (socket.gethostname(), path.stat().st_dev)
+    return TemporaryFolder(disk, str(path), disk_usage(path).free)
 
 
-def check_free(places: Collection[Place], n_bytes: int) -> None:
-    """Refuse to fill a disk with temporary files, of which each place gets an equal share.
+def check_free(folders: Collection[TemporaryFolder], n_bytes: int) -> None:
+    """Refuse to fill a disk with temporary files, of which each folder gets an equal share.
 
     Raises
     ------
     ClusterError
-        They would not fit; it names the place.
+        They would not fit; it names the folder.
     """
-    sharing = Counter(each.disk for each in places)
-    for each in places:
-        needed = n_bytes * sharing[each.disk] // len(places)
+    sharing = Counter(each.disk for each in folders)
+    for each in folders:
+        needed = n_bytes * sharing[each.disk] // len(folders)
         if needed > each.free:
             message = (
                 f"Sorting takes {needed:,} bytes of temporary files on {each.disk[0]}, and {each.free:,} are "
-                f"free in {each.folder!r}; free some there, or name another folder by TMPDIR or to Dask, and "
-                "go on."
+                f"free in {each.folder!r}; free some space, or point TMPDIR (or Dask's temporary-directory) "
+                "to another disk, and resume."
             )
             raise ClusterError(message)

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-TOOK = "took"
-"""The figure of a task that says who did it, when, at which CPU seconds, and with how much memory."""
+USAGE = "usage"
+"""The metric of a task that names its process, its time, its CPU seconds, and its memory."""
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -43,9 +43,9 @@ def usage() -> Usage:
 
 
 def measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """The figures that some work returns, and what it took."""
+    """Return the metrics that some work returns, and its usage."""
     clock, cpu_seconds = time.time(), time.process_time()
-    figures = work(*arguments)
+    metrics = work(*arguments)
     used = usage()
     took = {
         "process": used.process,
@@ -53,7 +53,7 @@ def measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, 
         "cpu": [cpu_seconds, used.cpu_seconds],
         "peak_bytes": used.peak_bytes,
     }
-    return {**figures, TOOK: took}
+    return {**metrics, USAGE: took}
 
 
 def core_seconds(before: Iterable[Usage], after: Iterable[Usage]) -> float:

@@ -4,12 +4,10 @@ A missing neighbor counts as similarity 0, but no row can have more neighbors th
 Where nothing can be compared, the novelty is undefined, not 1.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-Score = Literal["mean", "nearest", "kth"]
+from novelty_dask.kernels.choices import Score
 
 
 def novelty_scores(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.protocol import Data, Objects
+from novelty_dask.planning.stages import TaskId
 
 FOLDER = "commits/"
 SUFFIX = ".json"
@@ -22,16 +23,8 @@ class Stamp(NamedTuple):
     checksum: int
 
 
-class TaskId(NamedTuple):
-    """A stage, and the name of one of its items."""
-
-    stage: str
-    item: str
-
-    @property
-    def key(self) -> str:
-        """Where its commit is."""
-        return f"{FOLDER}{self.stage}/{self.item}{SUFFIX}"
+Metrics = dict[str, Any]
+"""What a task reports."""
 
 
 class Commit(NamedTuple):
@@ -45,14 +38,14 @@ class Commit(NamedTuple):
         Of the client that ordered the task.
     objects : dict
         The stamp of each object, by key.
-    figures : dict
-        What the task returned.
+    metrics : dict
+        What the task reported: numbers to add up, and of a task that reads or sorts its tables.
     """
 
     fingerprint: str
     epoch: int
     objects: dict[str, Stamp]
-    figures: dict[str, Any]
+    metrics: Metrics
 
 
 class Draft:
@@ -75,6 +68,25 @@ class Draft:
         """Store an object, and take note of it."""
         self._objects.write(key, data)
         self.stamps[key] = stamp(data)
+
+
+def commit_key(task: TaskId) -> str:
+    """Return the key of the commit of a task.
+
+    >>> commit_key(TaskId("compare", "1-0"))
+    'commits/compare/1-0.json'
+    """
+    return f"{FOLDER}{task.stage}/{task.item}{SUFFIX}"
+
+
+def committed_task(key: str) -> TaskId:
+    """Return the task of a commit by its key.
+
+    >>> committed_task("commits/compare/1-0.json")
+    TaskId(stage='compare', item='1-0')
+    """
+    stage, _, item = key.removeprefix(FOLDER).removesuffix(SUFFIX).partition("/")
+    return TaskId(stage, item)
 
 
 def stamp(data: Data) -> Stamp:
@@ -106,19 +118,14 @@ class Commits:
     def find(self, task: TaskId) -> Commit | None:
         """The commit of a task; None if there is none, or none that is whole and of this run."""
         try:
-            commit = _decode(self.objects.read(task.key))
+            commit = _decode(self.objects.read(commit_key(task)))
         except (KeyError, ValueError):
             return None
         return commit if commit.fingerprint == self.fingerprint else None
 
-    def items(self, stage: str) -> Iterator[tuple[str, Commit]]:
-        """Items of a stage that have a commit, and the commits."""
-        folder = f"{FOLDER}{stage}/"
-        for key in sorted(self.objects.sizes(folder)):
-            item = key.removeprefix(folder).removesuffix(SUFFIX)
-            commit = self.find(TaskId(stage, item))
-            if commit:
-                yield item, commit
+    def tasks(self, stage: str = "") -> Iterator[TaskId]:
+        """Yield all tasks, or those of one stage, that have a commit, readable or not."""
+        yield from map(committed_task, sorted(self.objects.sizes(f"{FOLDER}{stage}/" if stage else FOLDER)))
 
     def add(self, task: TaskId, commit: Commit) -> Commit:
         """Commit a task; return the first commit of it, which may be another's.
@@ -129,12 +136,12 @@ class Commits:
             The first committer wrote other bytes.
         """
         data = _encode(commit)
-        if self.objects.create(task.key, data):
+        if self.objects.create(commit_key(task), data):
             return commit
         first = self.find(task)
         if first is None:
             # It does not count, so it is in the way.
-            self.objects.write(task.key, data)
+            self.objects.write(commit_key(task), data)
             return commit
         if first.objects != commit.objects:
             message = (
@@ -146,7 +153,7 @@ class Commits:
 
     def forget(self, task: TaskId) -> None:
         """Take a commit back."""
-        self.objects.remove(task.key)
+        self.objects.remove(commit_key(task))
 
     def read(self, task: TaskId, key: str) -> bytes:
         """The bytes of an object of a task, as they were when it was committed.
@@ -159,17 +166,33 @@ class Commits:
         return read_stamped(self.objects, task, key, self.stamps(task, key).get(key))
 
     def stamps(self, task: TaskId, key: str) -> dict[str, Stamp]:
-        """The stamps of what a task wrote, one of which is wanted.
+        """Return the stamps of the objects of a task, one of which is about to be read.
 
         Raises
         ------
         DamageError
             The task is not committed.
         """
+        return self.get(task, key).objects
+
+    def get(self, task: TaskId, key: str | None = None) -> Commit:
+        """Return the commit of a task.
+
+        Parameters
+        ----------
+        task : TaskId
+        key : str, optional
+            The object that is wanted of it, for the error.
+
+        Raises
+        ------
+        DamageError
+            There is none, or none that is whole and of this run.
+        """
         commit = self.find(task)
         if commit is None:
-            raise DamageError.of(task, key, "is not committed")
-        return commit.objects
+            raise DamageError.of(task, key or commit_key(task), "is not committed")
+        return commit
 
 
 def read_stamped(objects: Objects, task: TaskId, key: str, expected: Stamp | None) -> bytes:

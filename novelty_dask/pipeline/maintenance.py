@@ -1,24 +1,20 @@
-"""What can be asked of a run besides its results: how far it is, whether it is whole, what is left over."""
+"""Questions about a run besides its results: how far it is, whether it is whole, what is left over."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike, fspath
-from typing import Any
 
 import numpy as np
 
 from novelty_dask.errors import DamageError
-from novelty_dask.objects.commits import TaskId
+from novelty_dask.objects.commits import commit_key
 from novelty_dask.objects.owners import claim, holder
-from novelty_dask.pipeline.graph import lasting, make_stages
-from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
+from novelty_dask.planning.stages import INGEST, MERGE, SORT
 from novelty_dask.stages.recompute import recompute_block, recompute_columns
-from novelty_dask.storage.audit import find_damage, leftovers, list_done, tasks
-from novelty_dask.storage.checked import find_array
-from novelty_dask.storage.layout import WHOLE
+from novelty_dask.storage.audit import find_damage, find_leftovers, list_done
+from novelty_dask.storage.manifest import Failure, Totals
 from novelty_dask.storage.runs import StoredRun, check_version, open_complete, open_stored
-
-AnyPath = str | PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -31,19 +27,19 @@ class RunStatus:
         Partial: all but tasks that were given up.
     stages : dict
         Tasks done, and tasks in all, of each stage; None where their number is not known yet.
-    failures : list of dict
+    failures : list of Failure
         Tasks that were given up: stage, item and reason.
     owner : str or None
-        Who is at work on it.
-    counts : dict
-        Lines read, rows, duplicates, and rejected lines by reason, as far as known.
+        The client that is at work on it.
+    totals : Totals or None
+        Lines read, rows, duplicates, and rejected lines by reason; None until they are counted.
     """
 
     state: str
     stages: dict[str, tuple[int, int | None]]
-    failures: list[dict[str, str]]
+    failures: list[Failure]
     owner: str | None
-    counts: dict[str, Any]
+    totals: Totals | None
 
 
 @dataclass(frozen=True)
@@ -65,8 +61,8 @@ class Verification:
     recomputed: int
 
 
-def status(run: AnyPath) -> RunStatus:
-    """How far a run is, also while it is being worked on.
+def status(run: str | PathLike[str]) -> RunStatus:
+    """Return how far a run is, also while it is being worked on.
 
     Raises
     ------
@@ -80,12 +76,12 @@ def status(run: AnyPath) -> RunStatus:
         stages=dict(_stages(stored)),
         failures=stored.manifest.failures,
         owner=owner,
-        counts=stored.manifest.counts,
+        totals=stored.manifest.totals,
     )
 
 
 def _state(stored: StoredRun, owner: str | None) -> str:
-    """A run's state as a word."""
+    """Return the state of a run as a word."""
     if stored.manifest.is_complete:
         return "complete"
     if owner:
@@ -94,31 +90,32 @@ def _state(stored: StoredRun, owner: str | None) -> str:
 
 
 def _stages(stored: StoredRun) -> Iterator[tuple[str, tuple[int, int | None]]]:
-    """Tasks done and tasks in all, stage by stage."""
+    """Yield tasks done and tasks in all, stage by stage."""
     manifest = stored.manifest
-    for name in ("ingest", "sort"):
-        if name in manifest.stages:
-            tasks_done = int(manifest.stages[name]["tasks"])
-            yield name, (tasks_done, tasks_done)
-        elif not manifest.plan:
-            yield name, (len(list_done(stored, name)), None)
-    if not manifest.plan:
-        return
-    for stage in make_stages(TilePlan(**manifest.plan)):
-        total = len(stage.jobs)
-        yield stage.name, (total if manifest.is_complete else len(list_done(stored, stage.name)), total)
+    for stage in TEXT_STAGES:
+        items = stage.items(manifest.shape)
+        if stage in (INGEST, SORT):
+            # Their commits are removed when the rows are stored.
+            if manifest.has(stage):
+                n_tasks = int(manifest.stages[stage.name]["tasks"])
+                yield stage.name, (n_tasks, n_tasks)
+            elif manifest.plan is None:
+                yield stage.name, (len(list_done(stored, stage)), None)
+        elif items:
+            n_done = len(items) if manifest.is_complete else len(list_done(stored, stage))
+            yield stage.name, (n_done, len(items))
 
 
-def verify(run: AnyPath, *, recompute_blocks: int = 0, seed: int | None = None) -> Verification:
+def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | None = None) -> Verification:
     """Read every byte of a run, and compare it with what was written.
 
     Parameters
     ----------
-    run : str or path
+    run : Run, str or path
         A run, complete or not.
     recompute_blocks : int
-        So many random blocks of rows of a complete run are also computed again from their URLs: weights,
-        neighbors among all rows, and novelty; and before them weight and order of the columns.
+        Number of random blocks of rows of a complete run that are also computed again from their URLs:
+        weights, neighbors among all rows, and novelty; and before them weight and order of the columns.
     seed : int, optional
         Chooses the same blocks again.
 
@@ -143,33 +140,32 @@ def verify(run: AnyPath, *, recompute_blocks: int = 0, seed: int | None = None) 
 
 
 def _verification(stored: StoredRun) -> Verification:
-    """What is missing of a run, or not as it was written."""
-    return Verification(sum(1 for _ in tasks(stored)), [*find_damage(stored), *_missing(stored)], 0)
+    """Return what is missing of a run, or not as it was written."""
+    n_tasks = sum(1 for _ in stored.commits.tasks())
+    return Verification(n_tasks, [*find_damage(stored), *_find_missing(stored)], 0)
 
 
 def _computable_blocks(stored: StoredRun) -> list[int]:
-    """The blocks of which the neighbors were not given up."""
-    plan, absent = TilePlan(**stored.manifest.plan), set(stored.manifest.absent)
-    return [block for block in range(plan.n_blocks) if TaskId("merge", str(block)) not in absent]
+    """Return the blocks of which the neighbors were not given up."""
+    failed = set(stored.manifest.failed_tasks)
+    return [int(task.item) for task in MERGE.tasks(stored.manifest.shape) if task not in failed]
 
 
-def _missing(stored: StoredRun) -> Iterator[DamageError]:
-    """Tasks that a run says are done, without a commit, and arrays that are not as they should be."""
-    if "merge" not in stored.manifest.stages:
+def _find_missing(stored: StoredRun) -> Iterator[DamageError]:
+    """Yield tasks of a finished run without a commit, and arrays that are not as specified."""
+    if not stored.manifest.has(MERGE):
         return
-    group, known = stored.group(), {*tasks(stored), *stored.manifest.absent}
-    stages = lasting(make_stages(TilePlan(**stored.manifest.plan)))
-    done = [TaskId(stage.name, job.item) for stage in stages for job in stage.jobs]
-    for task in [TaskId("rejected", WHOLE), *done]:
-        if task not in known:
-            yield DamageError.of(task, task.key, "is missing")
-    for name in ("rejected", *(stage.name for stage in stages)):
-        for spec in stored.layout.of(name):
-            if find_array(group, spec) is None:
-                yield DamageError.of((name, WHOLE), f"{spec.name}/zarr.json", "is not as it was written")
+    known = {*stored.commits.tasks(), *stored.manifest.failed_tasks}
+    arrays = stored.arrays()
+    for stage in lasting_stages(TEXT_STAGES):
+        for task in stage.tasks(stored.manifest.shape):
+            if task not in known:
+                yield DamageError.of(task, commit_key(task), "is missing")
+        for spec in arrays.missing(stage):
+            yield DamageError.of(stage.task(), f"{spec.name}/zarr.json", "is not as it was written")
 
 
-def clean(run: AnyPath) -> int:
+def clean(run: str | PathLike[str]) -> int:
     """Remove what killed writers left behind; return how many files that were.
 
     Raises
@@ -180,7 +176,7 @@ def clean(run: AnyPath) -> int:
     stored = open_stored(fspath(run))
     with claim(stored.objects, stored.url):
         removed = stored.objects.sweep()
-        keys = leftovers(stored)
+        keys = find_leftovers(stored)
         for key in keys:
             stored.objects.remove(key)
     return removed + len(keys)

@@ -1,20 +1,22 @@
-"""What finished tasks took, added up from their commits, so that no kind of end of a client loses it."""
+"""Measurements of a stage, added up from the commits of its tasks, so that no end of a client loses them."""
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from novelty_dask.execution.usage import TOOK
-from novelty_dask.objects.commits import TaskId
+from novelty_dask.execution.usage import USAGE
+from novelty_dask.objects.commits import Metrics
+from novelty_dask.planning.stages import Stage
+from novelty_dask.storage.manifest import StageMetrics
 from novelty_dask.storage.runs import StoredRun
 
 
-class Span:
-    """The first and the last of what was seen, for each of several.
+class Intervals:
+    """The first and the last value that was seen, for each of several names.
 
-    >>> span = Span()
-    >>> span.widen("a", 1, 3); span.widen("b", 5, 6); span.widen("a", 2, 4)
-    >>> span.total
+    >>> intervals = Intervals()
+    >>> intervals.widen("a", 1, 3); intervals.widen("b", 5, 6); intervals.widen("a", 2, 4)
+    >>> intervals.total
     4
     """
 
@@ -22,39 +24,39 @@ class Span:
         self._ends: dict[Any, tuple[float, float]] = {}
 
     def widen(self, name: Any, start: float, stop: float) -> None:
-        """Take note of something that began and ended."""
+        """Take in a part that began and ended."""
         first, last = self._ends.get(name, (start, stop))
         self._ends[name] = min(first, start), max(last, stop)
 
     @property
     def total(self) -> float:
-        """From the first to the last of each, added up."""
+        """The sum of all lengths."""
         return sum(last - first for first, last in self._ends.values())
 
 
-class Tally:
-    """Adds up the figures of tasks of one stage.
+class StageMeasurements:
+    """Adds up the metrics of the tasks of one stage.
 
     CPU seconds are those of each process from its first task to its last, and seconds those of each epoch.
-    What processes did before and after, and the client between the tasks, is not known to commits.
+    Commits don't know what processes did before and after, nor the client between the tasks.
     """
 
     def __init__(self) -> None:
         self._sums: Counter[str] = Counter()
-        self._cpu, self._clock = Span(), Span()
+        self._cpu, self._clock = Intervals(), Intervals()
         self._peak_bytes = 0
 
-    def add(self, epoch: int, figures: dict[str, Any]) -> None:
-        """Add the figures of a task that was ordered in an epoch."""
-        self._sums.update(sums(figures))
-        took = figures.get(TOOK)
-        if took:
-            self._cpu.widen((epoch, took["process"]), *took["cpu"])
-            self._clock.widen(epoch, *took["clock"])
-            self._peak_bytes = max(self._peak_bytes, took["peak_bytes"])
+    def add(self, epoch: int, metrics: Metrics) -> None:
+        """Add the metrics of a task that was ordered in an epoch."""
+        self._sums.update(select_numbers(metrics))
+        usage = metrics.get(USAGE)
+        if usage:
+            self._cpu.widen((epoch, usage["process"]), *usage["cpu"])
+            self._clock.widen(epoch, *usage["clock"])
+            self._peak_bytes = max(self._peak_bytes, usage["peak_bytes"])
 
     @property
-    def figures(self) -> dict[str, float]:
+    def totals(self) -> StageMetrics:
         """All that was added, in the terms of a manifest; nothing if nothing was."""
         if not self._peak_bytes:
             return dict(self._sums)
@@ -66,32 +68,32 @@ class Tally:
         }
 
 
-def sums(figures: object) -> dict[str, float]:
-    """The figures of a task that are numbers.
+def measure_stage(run: StoredRun, stage: Stage, items: Iterable[str]) -> StageMetrics:
+    """Return what finished tasks took, in the terms of a manifest."""
+    measurements, commits = StageMeasurements(), run.commits
+    for commit in (commits.find(stage.task(item)) for item in items):
+        if commit:
+            measurements.add(commit.epoch, commit.metrics)
+    return measurements.totals
 
-    >>> sums({"nonzeros": 3, "took": {"process": "a"}})
+
+def select_numbers(metrics: object) -> StageMetrics:
+    """Return the metrics of a task that are numbers.
+
+    >>> select_numbers({"nonzeros": 3, "usage": {"process": "a"}})
     {'nonzeros': 3}
     """
-    numbers = figures.items() if isinstance(figures, dict) else ()
-    return {name: value for name, value in numbers if isinstance(value, int | float)}
+    entries = metrics.items() if isinstance(metrics, dict) else ()
+    return {name: value for name, value in entries if isinstance(value, int | float)}
 
 
-def joined(earlier: dict[str, float], later: dict[str, float]) -> dict[str, float]:
-    """Figures of a stage that was done in several goes.
+def merge_metrics(earlier: StageMetrics, later: StageMetrics) -> StageMetrics:
+    """Return the metrics of a stage that was done in several goes.
 
-    >>> joined({"seconds": 1.5, "peak_bytes": 7}, {"seconds": 2, "peak_bytes": 9, "nonzeros": 3})
+    >>> merge_metrics({"seconds": 1.5, "peak_bytes": 7}, {"seconds": 2, "peak_bytes": 9, "nonzeros": 3})
     {'seconds': 3.5, 'peak_bytes': 9, 'nonzeros': 3}
     """
-    together = Counter(earlier)
+    together: Counter[str] = Counter(earlier)
     together.update(later)
-    peaks = [figures["peak_bytes"] for figures in (earlier, later) if "peak_bytes" in figures]
+    peaks = [metrics["peak_bytes"] for metrics in (earlier, later) if "peak_bytes" in metrics]
     return {**together, **({"peak_bytes": max(peaks)} if peaks else {})}
-
-
-def tally(run: StoredRun, stage: str, items: Iterable[str]) -> dict[str, float]:
-    """What some finished tasks took, in the terms of a manifest."""
-    added = Tally()
-    for commit in (run.commits.find(TaskId(stage, item)) for item in items):
-        if commit:
-            added.add(commit.epoch, commit.figures)
-    return added.figures

@@ -1,39 +1,35 @@
 """From sources to a complete run, stage by stage.  Emits events, prints nothing.
 
-What is done is told by commits, one a task.  A run that was stopped does what is missing; so does one of
-which something was damaged.
+Commits, one a task, decide what is done.  A run that was stopped does what is missing; so does one of which
+something was damaged.
 """
 
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from novelty_dask.errors import ClusterError, DamageError, InputError
-from novelty_dask.events import Listener
-from novelty_dask.execution.bags import make_bag
-from novelty_dask.execution.executors import Executor, Job, Outcome
-from novelty_dask.execution.usage import measured
-from novelty_dask.objects.commits import FOLDER, TaskId
+from novelty_dask.events import DamageFound, Listener
+from novelty_dask.execution.executors import Executor, Outcome
+from novelty_dask.objects.commits import FOLDER as COMMITS
+from novelty_dask.objects.commits import Metrics, commit_key
 from novelty_dask.objects.owners import check_epoch
-from novelty_dask.pipeline.graph import Stage, lasting, make_stages, schedule
-from novelty_dask.pipeline.measurements import tally
-from novelty_dask.pipeline.recorder import Books, Progress, reason_of
-from novelty_dask.planning.memory import Budget, Extent, check_limit, fit, plan_bytes, reading_bytes
-from novelty_dask.planning.pending import needed_items
-from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.sources.estimate import held_bytes
-from novelty_dask.sources.find import Source, check_unchanged
-from novelty_dask.sources.pieces import Piece, cut
-from novelty_dask.stages.ingest import PieceRead, ingest
-from novelty_dask.stages.rejected import count_rejected, nothing_to_score, store_rejected
-from novelty_dask.stages.sort import SORTED, sort_rows, sorted_tables
-from novelty_dask.stages.tasks import perform
-from novelty_dask.storage.audit import list_done, take_stock
+from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages, make_schedule
+from novelty_dask.pipeline.inputs import Inputs
+from novelty_dask.pipeline.limits import MemoryLimits
+from novelty_dask.pipeline.measurements import measure_stage
+from novelty_dask.pipeline.reading import Sorting, read_sources
+from novelty_dask.pipeline.recorder import Progress, StageRecorder, explain_failure
+from novelty_dask.planning.pending import pending_tasks
+from novelty_dask.planning.stages import INGEST, SORT, RunShape, Stage, TaskId
+from novelty_dask.stages.ingest import read_results
+from novelty_dask.stages.perform import perform
+from novelty_dask.stages.rejected import count_rejected, explain_empty
+from novelty_dask.stages.sort import read_sorted_tables
+from novelty_dask.storage.audit import check_commits, list_done
+from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import StoredRun
-from novelty_dask.storage.tables import Table
 
 REPAIRS = 3
 """How often the same task's results may turn out to be damaged before its store is given up."""
@@ -51,31 +47,38 @@ class Pipeline:
     executor : Executor
         Runs the tasks.
     listener : Listener
-        Hears of the progress.
-    budget : Budget
-        What a worker may use.
+        Takes the events.
+    inputs : Inputs
+        The sources of the run.
+    limits : MemoryLimits
+        Decides what fits in a worker.
     """
 
     def __init__(
-        self, run: StoredRun, epoch: int, executor: Executor, listener: Listener, budget: Budget
+        self,
+        run: StoredRun,
+        epoch: int,
+        executor: Executor,
+        listener: Listener,
+        inputs: Inputs,
+        limits: MemoryLimits,
     ) -> None:
-        self.stored = run
+        self.run = run
         self.manifest = run.manifest
         self.epoch = epoch
         self.executor = executor
-        self.budget = budget
+        self.inputs = inputs
+        self.limits = limits
         self.damages: Counter[TaskId] = Counter()
-        self.books = Books(run, epoch, executor, listener, budget.threads)
+        self.recorder = StageRecorder(run, epoch, executor, listener, limits.budget.threads)
 
-    def run(self, sources: Sequence[Source], block_rows: int | None = None) -> None:
+    @property
+    def shape(self) -> RunShape:
+        """The numbers from which the tasks follow."""
+        return self.manifest.shape._replace(n_pieces=len(self.inputs.pieces))
+
+    def execute(self) -> None:
         """Do all that is not done.
-
-        Parameters
-        ----------
-        sources : sequence of Source
-            Where the lines are.
-        block_rows : int or None
-            Rows of a block; as many as the budget allows if None.
 
         Raises
         ------
@@ -90,161 +93,162 @@ class Pipeline:
         """
         while True:
             try:
-                return self._go_on(sources, block_rows)
+                return self._go_on()
             except DamageError as error:
-                task = TaskId(error.stage, error.item)
-                self.damages[task] += 1
-                if self.damages[task] == REPAIRS:
-                    raise
-                check_epoch(self.stored.objects, self.epoch)
-                self.stored.commits.forget(task)
-                self.books.listener.note(f"Damage: {error}")
+                self._take_back(error)
 
-    def _go_on(self, sources: Sequence[Source], block_rows: int | None) -> None:
-        """Do what is missing, as far as nothing is found to be damaged."""
-        tables: list[Table] = []
-        if not self.manifest.plan:
-            tables = self._read(sources)
-            self._plan(tables, sources, block_rows)
-        plan = TilePlan(**self.manifest.plan)
-        # What sorting takes besides depends on who does it, and is checked if it is done.
-        memory = {**self.manifest.memory, **reading_bytes(held_bytes(sources))}
-        check_limit(memory, self.budget, plan.block_rows)
-        stages = make_stages(plan, tables)
-        kept = [stage.name for stage in lasting(stages)]
-        done = {stage.name: self._done(stage.name, believed=stage is not stages[-1]) for stage in stages}
-        needed = needed_items([stage.items for stage in stages], kept, done)
-        if not tables and (needed["vectorize"] or not self._done("rejected")):
-            # What is read again must be what was read.
-            for source in sources:
-                check_unchanged(source)
-            stages = make_stages(plan, self._read(sources))
-        self.books.begin(needed)
-        self._do(stages, {name: set(items) for name, items in needed.items()}, done)
+    def _take_back(self, error: DamageError) -> None:
+        """Forget the commit of a task whose results are damaged, so that it is done again.
 
-    def _do(self, stages: Sequence[Stage], needed: dict[str, set[str]], done: dict[str, set[str]]) -> None:
-        """Do the needed items of all stages, as others are done."""
-        kept = lasting(stages)
-        # A client may have been killed between the last commit of a stage and its entry in the books.
-        unentered = {stage.name for stage in kept} - {*self.manifest.stages}
-        wanted = [stage for stage in stages if needed[stage.name] or stage.name in unentered]
-        for name in dict.fromkeys(["rejected", *(stage.name for stage in [*kept, *wanted])]):
-            self.stored.create_arrays(name)
+        Raises
+        ------
+        DamageError
+            It was damaged too often: the store damages what it is given.
+        """
+        task = TaskId(error.stage, error.item)
+        self.damages[task] += 1
+        if self.damages[task] == REPAIRS:
+            raise error
+        check_epoch(self.run.objects, self.epoch)
+        self.run.commits.forget(task)
+        self.recorder.listener(DamageFound(str(error)))
+
+    def _go_on(self) -> None:
+        """Do what is missing, until something is found to be damaged."""
+        if self.manifest.plan is None:
+            self._do([INGEST, SORT])
+            self._make_plan()
+        self._do(TEXT_STAGES)
+
+    def _make_plan(self) -> None:
+        """Count the rows and split them into blocks that fit the budget; from now on the run keeps to it."""
+        reads, tables = read_results(self.run.commits), read_sorted_tables(self.run.commits)
+        lines, rows = sum(read.n_lines for read in reads), sum(table.n_rows for table in tables)
+        rejected = count_rejected(reads)
+        # Every line is a row, a duplicate of one, or rejected.
+        duplicates = lines - rows - sum(rejected.values())
+        self.manifest.totals = Totals(lines=lines, rows=rows, duplicates=duplicates, rejected=rejected)
+        self.limits.plan(tables, self.inputs)
+        self.recorder.save()
+
+    def _do(self, stages: Sequence[Stage]) -> None:
+        """Do what is missing of some stages, and of what these need."""
+        lasting = lasting_stages(stages)
+        done = {stage.name: self._find_done(stage, believed=stage is not stages[-1]) for stage in stages}
+        needed = pending_tasks(stages, self.shape, [stage.name for stage in lasting], done)
+        self.recorder.reopen_pending(needed)
+        wanted = [stage for stage in stages if needed[stage.name] or self._is_unrecorded(stage)]
+        for stage in dict.fromkeys([*lasting, *wanted]):
+            self.run.create_arrays(stage)
         for stage in stages:
             if stage in wanted:
-                self._look_at(kept[:-1] if stage is stages[-1] else [])
-                self._run(stage, needed[stage.name], done[stage.name])
+                self._check_complete(lasting[:-1] if stage is stages[-1] else [])
+                self._run(stage, set(needed[stage.name]), done[stage.name])
             if not self.manifest.failures:
-                self._remove(stage)
+                self._remove_replaced(stage)
 
-    def _plan(self, tables: Sequence[Table], sources: Sequence[Source], block_rows: int | None) -> None:
-        """Cut the rows into blocks that fit the budget; from now on the run keeps to it."""
-        extents = [Extent(table.n_rows, table.n_bytes, held_bytes(sources)) for table in tables]
-        plan = fit(self.budget, extents, block_rows)
-        self.manifest.plan = asdict(plan)
-        self.manifest.memory = plan_bytes(self.budget, extents, plan)
-        self.books.save()
+    def _is_unrecorded(self, stage: Stage) -> bool:
+        """Return whether a stage has yet to be recorded in the manifest.
 
-    def _done(self, stage: str, *, believed: bool = False) -> set[str]:
-        """Items of a stage that are done; commits that don't count are taken back.
+        A client may have been killed between the last commit of a stage and that.
+        """
+        return not self.manifest.has(stage) and bool(stage.items(self.shape))
 
-        As long as nothing is found to be damaged, commits may be believed: what they tell of is read by
-        later stages, or looked at before the last.
+    def _find_done(self, stage: Stage, *, believed: bool) -> set[str]:
+        """Return the items of a stage that are done; take back commits that don't count.
+
+        As long as nothing was found to be damaged, the names of commits may be believed: later stages read
+        what they list, or it is checked before the last stage.
         """
         if believed and not self.damages:
-            return list_done(self.stored, stage)
-        stock = take_stock(self.stored, stage)
-        for item in stock.broken:
-            self.stored.commits.forget(TaskId(stage, item))
-        return stock.done
+            return list_done(self.run, stage)
+        check = check_commits(self.run, stage)
+        for item in check.broken:
+            self.run.commits.forget(stage.task(item))
+        return check.done
 
-    def _look_at(self, stages: Sequence[Stage]) -> None:
-        """Look for all that some complete stages left; raise DamageError if anything is gone."""
+    def _check_complete(self, stages: Sequence[Stage]) -> None:
+        """Check that complete stages left all that they should.
+
+        Raises
+        ------
+        DamageError
+            The results of a task are gone.
+        """
         for stage in stages:
-            lacking = {job.item for job in stage.jobs} - self._done(stage.name)
-            if lacking:
-                task = TaskId(stage.name, min(lacking))
-                raise DamageError.of(task, task.key, "is gone, or something that it tells of")
+            missing = {*(stage.items(self.shape) or ())} - self._find_done(stage, believed=False)
+            if missing:
+                task = stage.task(min(missing))
+                raise DamageError.of(task, commit_key(task), "is gone, or an object that it lists")
 
-    def _remove(self, stage: Stage) -> None:
+    def _remove_replaced(self, stage: Stage) -> None:
         """Remove what nobody needs after a stage, commits first."""
-        self.stored.remove(f"{FOLDER}{name}" for name in stage.removes)
-        for arrays in stage.removes.values():
-            self.stored.remove(arrays)
-
-    def _read(self, sources: Sequence[Source]) -> list[Table]:
-        """Read and sort the lines; leave tables of distinct rows."""
-        pieces = cut(sources)
-        self.manifest.memory = self.manifest.memory or reading_bytes(held_bytes(sources))
-        reads = self._ingest(sources, pieces)
-        for source in sources:
-            check_unchanged(source)
-        rejected = count_rejected(self.stored, reads)
-        if not any(read.tables for read in reads):
-            raise InputError(nothing_to_score(rejected))
-        tables = self._sort(reads)
-        lines, rows = sum(read.n_lines for read in reads), sum(table.n_rows for table in tables)
-        duplicates = lines - rows - sum(rejected.values())
-        # Every line is a row, a duplicate of one, or rejected.
-        self.manifest.counts = {"lines": lines, "rows": rows, "duplicates": duplicates, "rejected": rejected}
-        self.books.save()
-        store_rejected(self.stored, self.epoch, pieces, reads)
-        return tables
-
-    def _ingest(self, sources: Sequence[Source], pieces: Sequence[Piece]) -> list[PieceRead]:
-        """Read the lines of all pieces that have not been read."""
-        done = self._done("ingest")
-        missing = [(number, piece) for number, piece in enumerate(pieces) if str(number) not in done]
-        if missing:
-            form = self.manifest.settings["normal_form"]
-            parts = [(number, piece, sources[piece.source]) for number, piece in missing]
-            bag = make_bag(parts, ingest, self.stored.url, self.epoch, form)
-            took = partial(tally, self.stored, "ingest", done)
-            progress = Progress(len(pieces), len(pieces) - len(missing), took)
-            self.books.follow("ingest", self.executor.compute(bag), progress)
-        return sorted(PieceRead.of(commit.figures) for _, commit in self.stored.commits.items("ingest"))
-
-    def _sort(self, reads: Sequence[PieceRead]) -> list[Table]:
-        """Sort the rows, unless that is done."""
-        if not self._done(SORTED.stage):
-            tables = sort_rows(self.executor, self.stored, self.epoch, self.budget, reads)
-            self.books.follow(SORTED.stage, tables, Progress(None))
-        commit = self.stored.commits.find(SORTED)
-        assert commit
-        return sorted_tables(commit.figures)
+        self.run.remove(f"{COMMITS}{replaced.name}" for replaced in stage.replaces)
+        self.run.remove(folder for replaced in stage.replaces for folder in replaced.folders)
 
     def _run(self, stage: Stage, needed: set[str], done: set[str]) -> None:
-        """Run the needed tasks of a stage, each after what it needs of the same stage."""
-        ready, unlocked, hopeless = schedule(stage, needed, set(self.manifest.absent))
-        for job, first in hopeless:
-            self.books.give_up(
-                stage.name, job.item, f"it needs task {first.item} of {first.stage}, which was given up"
-            )
-        work = partial(perform, self.stored.url, self.epoch, stage.name, partial(measured, stage.work))
-        outcomes = self._outcomes(stage, self.executor.map(stage.name, work, ready), ready, unlocked)
-        progress = Progress(
-            len(stage.jobs), len(stage.jobs) - len(needed), partial(tally, self.stored, stage.name, done)
-        )
-        self.books.follow(stage.name, outcomes, progress)
-        for item, jobs in unlocked.items():
-            for job in jobs:
-                self.books.give_up(stage.name, job.item, f"it needs task {item}, which was given up")
+        """Run the needed tasks of a stage."""
+        total = len(stage.items(self.shape) or ())
+        progress = Progress(total, total - len(needed), partial(measure_stage, self.run, stage, done))
+        if stage is INGEST:
+            results = self._ingest(needed)
+        elif stage is SORT:
+            results, progress = self._sort(needed), Progress(None)
+        else:
+            results = self._map(stage, needed)
+        self.recorder.run_stage(stage, results, progress)
 
-    def _outcomes(
+    def _ingest(self, needed: set[str]) -> Generator[Metrics, None, None]:
+        """Read the pieces that have not been read."""
+        self.limits.start_reading(self.inputs)
+        if needed:
+            self.inputs.check_unchanged()
+            parts = [part for part in self.inputs.parts() if str(part[0]) in needed]
+            yield from read_sources(self.executor, self.run, self.epoch, parts)
+            # A piece that was read before a change, and one that was read after it, would not fit together.
+            self.inputs.check_unchanged()
+
+    def _sort(self, needed: set[str]) -> Generator[Metrics, None, None]:
+        """Sort the rows, unless that is done."""
+        if not needed:
+            yield from ({} for _ in read_sorted_tables(self.run.commits))
+            return
+        reads = read_results(self.run.commits)
+        if not any(read.tables for read in reads):
+            raise InputError(explain_empty(count_rejected(reads)))
+        sorting = Sorting(reads)
+        self.limits.check_sort(sorting.moved_bytes)
+        yield from sorting.run(self.executor, self.run, self.epoch)
+
+    def _map(self, stage: Stage, needed: set[str]) -> Generator[Metrics, None, None]:
+        """Run the needed tasks of a stage, each after what it needs of the same stage."""
+        ready, unlocked, hopeless = make_schedule(stage, self.shape, needed, {*self.manifest.failed_tasks})
+        for item, first in hopeless:
+            reason = f"it needs task {first.item} of {first.stage}, which was given up"
+            self.recorder.give_up(stage, item, reason)
+        task = partial(perform, self.run.url, self.epoch, stage.name)
+        outcomes = self.executor.map(stage.name, task, ready)
+        yield from self._follow(stage, outcomes, ready, unlocked)
+        for first_item, items in unlocked.items():
+            for item in items:
+                self.recorder.give_up(stage, item, f"it needs task {first_item}, which was given up")
+
+    def _follow(
         self,
         stage: Stage,
         outcomes: Generator[Outcome, None, None],
-        ready: deque[Job],
-        unlocked: dict[str, list[Job]],
-    ) -> Generator[Any, None, None]:
-        """Figures of the tasks that went well, as they come; keep the books of the others."""
+        ready: deque[str],
+        unlocked: dict[str, list[str]],
+    ) -> Generator[Metrics, None, None]:
+        """Yield the metrics of tasks that succeeded, as they come; give up the others."""
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome.error is None:
                     ready.extend(unlocked.pop(outcome.item, []))
-                    yield outcome.figures
+                    yield outcome.metrics
                 elif stage.may_fail:
-                    self.books.give_up(stage.name, outcome.item, reason_of(outcome.error))
+                    self.recorder.give_up(stage, outcome.item, explain_failure(outcome.error))
                 else:
-                    message = f"Task {outcome.item} of {stage.name} was given up: {reason_of(outcome.error)}."
+                    reason = explain_failure(outcome.error)
+                    message = f"Task {outcome.item} of {stage.name} was given up: {reason}."
                     raise ClusterError(message) from outcome.error

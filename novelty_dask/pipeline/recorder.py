@@ -1,4 +1,4 @@
-"""The books of a run: what each stage took, what was given up, told to the manifest and to a listener."""
+"""The recorder of a run: it writes what stages took and what was given up, and emits events."""
 
 import time
 from collections import Counter
@@ -7,17 +7,19 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from novelty_dask.errors import NoveltyError
-from novelty_dask.events import Listener
+from novelty_dask.events import Listener, StageFinished, StageStarted, TaskDone, TaskGivenUp
 from novelty_dask.execution.executors import Executor
 from novelty_dask.execution.usage import core_seconds
 from novelty_dask.objects.owners import check_epoch
-from novelty_dask.pipeline.measurements import joined, sums
+from novelty_dask.pipeline.measurements import merge_metrics, select_numbers
 from novelty_dask.planning.memory import worker_bytes
+from novelty_dask.planning.stages import Stage
+from novelty_dask.storage.manifest import Failure, StageMetrics
 from novelty_dask.storage.runs import StoredRun
 
 
 class Progress(NamedTuple):
-    """Tasks of a stage, all and those that were done before, and what these took.
+    """Tasks of a stage, all of them and those that were done before, and what these took.
 
     Parameters
     ----------
@@ -26,16 +28,16 @@ class Progress(NamedTuple):
     done : int
         Tasks that need not be done any more.
     took : callable
-        Gives what their commits say, when the others are done, as to read many takes a while.
+        Returns what their commits say; called when the others are done, as to read many takes a while.
     """
 
     total: int | None
     done: int = 0
-    took: Callable[[], dict[str, float]] = dict
+    took: Callable[[], StageMetrics] = dict
 
 
-class Books:
-    """Keeps the books of one run.
+class StageRecorder:
+    """Keeps the manifest of one run up to date, and a listener informed.
 
     Parameters
     ----------
@@ -44,9 +46,9 @@ class Books:
     epoch : int
         Of the run's owner.
     executor : Executor
-        Tells what the processes use.
+        Measures the processes.
     listener : Listener
-        Hears of the progress.
+        Takes the events.
     threads : int
         Tasks that a worker runs at once.
     """
@@ -61,18 +63,18 @@ class Books:
         self.listener = listener
         self.threads = threads
 
-    def begin(self, needed: dict[str, list[str]]) -> None:
-        """Let the manifest say that the run is not complete, if some items are needed."""
+    def reopen_pending(self, needed: dict[str, list[str]]) -> None:
+        """Let the manifest say that the run is not complete, if items are needed."""
         if any(needed.values()):
             self.manifest.failures = []
             for name in [name for name in self.manifest.stages if needed.get(name)]:
-                self.reopen(name)
+                self._reopen(name)
             self.save()
 
-    def reopen(self, stage: str) -> None:
+    def _reopen(self, name: str) -> None:
         """Let a complete stage be one of which something is to be done again."""
-        if stage in self.manifest.stages:
-            self.manifest.earlier[stage] = self.manifest.stages.pop(stage)
+        if name in self.manifest.stages:
+            self.manifest.earlier[name] = self.manifest.stages.pop(name)
 
     def save(self) -> None:
         """Store the manifest, unless a newer client has taken over that may have written another.
@@ -85,44 +87,49 @@ class Books:
         check_epoch(self.run.objects, self.epoch)
         self.run.save()
 
-    def follow(self, stage: str, results: Generator[Any, None, Any], progress: Progress) -> None:
-        """Let the results of a stage's tasks come in; then write down what it took."""
-        self.reopen(stage)
-        self.listener.stage_started(stage, progress.total, progress.done)
+    def run_stage(self, stage: Stage, results: Generator[Any, None, Any], progress: Progress) -> None:
+        """Let the results of a stage's tasks come in; then record what it took."""
+        self._reopen(stage.name)
+        self.listener(StageStarted(stage.name, progress.total, progress.done))
         began, used = time.monotonic(), self.executor.usage(forget_peak=True)
-        n_tasks, figures = progress.done, Counter[str]()
+        n_tasks, sums = progress.done, Counter[str]()
         with closing(results):
             for result in results:
                 n_tasks += 1
-                figures.update(sums(result))
-                self.listener.stage_advanced(stage)
+                sums.update(select_numbers(result))
+                self.listener(TaskDone(stage.name))
         seconds, now = time.monotonic() - began, self.executor.usage()
         took = {
             "seconds": seconds,
             "core_seconds": core_seconds(used, now),
             "peak_bytes": max(each.peak_bytes for each in now),
         }
-        # Of what is done again, commits may have been removed.
-        before = {**progress.took(), **self.manifest.earlier.pop(stage, {})}
-        self._enter(stage, n_tasks, joined(before, {**figures, **took}))
-        self.listener.stage_finished(stage, seconds)
+        # Of a stage that is done again, commits may have been removed.
+        before = {**progress.took(), **self.manifest.earlier.pop(stage.name, {})}
+        self._record(stage, n_tasks, merge_metrics(before, {**sums, **took}))
+        self.listener(StageFinished(stage.name, seconds))
 
-    def _enter(self, stage: str, n_tasks: int, took: dict[str, float]) -> None:
-        """Write down that a stage is complete, and what it took."""
-        projected = worker_bytes({stage: self.manifest.memory[stage]}, self.threads)[stage]
+    def _record(self, stage: Stage, n_tasks: int, took: StageMetrics) -> None:
+        """Record that a stage is complete, and what it took."""
+        projected = worker_bytes({stage.name: self.manifest.memory[stage.name]}, self.threads)[stage.name]
         rounded = {name: round(took[name], 3) for name in ("seconds", "core_seconds")}
-        self.manifest.stages[stage] = {**took, **rounded, "tasks": n_tasks, "projected_bytes": projected}
+        self.manifest.stages[stage.name] = {
+            **took,
+            **rounded,
+            "tasks": n_tasks,
+            "projected_bytes": projected,
+        }
         self.save()
 
-    def give_up(self, stage: str, item: str, reason: str) -> None:
-        """Write down that a task is given up."""
-        self.manifest.failures.append({"stage": stage, "item": item, "reason": reason})
+    def give_up(self, stage: Stage, item: str, reason: str) -> None:
+        """Record that a task is given up."""
+        self.manifest.failures.append(Failure(stage=stage.name, item=item, reason=reason))
         self.save()
-        self.listener.note(f"Given up: task {item} of {stage}; {reason}.")
+        self.listener(TaskGivenUp(stage.name, item, reason))
 
 
-def reason_of(error: Exception) -> str:
-    """Why a task was given up, without what it may have said of the data."""
+def explain_failure(error: Exception) -> str:
+    """Return why a task was given up, without what the error may have said of the data."""
     if isinstance(error, NoveltyError):
         return str(error)
     said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""

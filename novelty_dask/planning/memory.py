@@ -1,14 +1,14 @@
-"""What a worker needs at most, in bytes, stated before anything runs.
+"""Memory that a worker needs at most, in bytes, stated before anything runs.
 
-A worker holds Python with its libraries, and one task for each thread.  The bytes of a
-task are a function of the plan alone: so much for each row, each non-zero, each column.
+A worker holds Python with its libraries, and one task for each thread.  The bytes of a task are a function of
+the plan alone (`stages`): a number for each row, each non-zero, each column.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from novelty_dask.errors import BudgetError
+from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
+from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
@@ -22,78 +22,10 @@ PROCESS_BYTES = 460 * 10**6
 """A worker process with all libraries loaded, before its first task."""
 FRAMES_BYTES = 160 * 10**6
 """Dask's dataframes: part of that, but loaded by the shuffle only, after the lines are read."""
-TEXT_BYTES = 160 * 10**6
-"""A task that reads or sorts: tables of fixed size, whatever the corpus."""
 ROW_BYTES = 40
 """What a row that is moved takes besides its key and its URL: two numbers, two offsets."""
-HEADS = 1.1
-"""What the heads of the pieces add that are moved one by one."""
-
-
-class Extent(NamedTuple):
-    """Consecutive rows, the bytes of their text, and the most that a task holds to decompress it."""
-
-    n_rows: int
-    n_bytes: int
-    decompressor_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What the memory of a task depends on besides its block, and what a worker may use.
-
-    Parameters
-    ----------
-    n_neighbors : int
-        Neighbors kept of a row.
-    n_features : int
-        Columns of the hashed matrix.
-    ngram_sizes : int
-        How many lengths of n-grams are counted: about as many non-zeros for each byte of text.
-    threads : int
-        Tasks that a worker runs at once.
-    limit : int
-        Bytes that a worker may use.
-    workers : int
-        Worker processes: the more, the more tiles.
-    buffer : int
-        Bytes of moved rows that a process may keep besides its tasks: only one that works alone does.
-    """
-
-    n_neighbors: int
-    n_features: int
-    ngram_sizes: int
-    threads: int
-    limit: int
-    workers: int = 1
-    buffer: int = 0
-
-
-def task_bytes(budget: Budget, rows: int, text: int, span_blocks: int = 1) -> dict[str, int]:
-    """Most bytes that a task of each stage holds for a block, its process not included.
-
-    Parameters
-    ----------
-    budget : Budget
-    rows : int
-        Rows of the block.
-    text : int
-        Bytes of their text.
-    span_blocks : int
-        Blocks that a comparison holds while another passes by.
-    """
-    nonzeros = min(text * budget.ngram_sizes, rows * budget.n_features)
-    strip = rows * budget.n_neighbors * 12
-    return {
-        **reading_bytes(0),
-        "vectorize": 4 * text + 300 * rows + 24 * nonzeros + 12 * budget.n_features,
-        "columns": 40 * budget.n_features,
-        "weigh": 36 * nonzeros + 12 * budget.n_features,
-        "compare": (span_blocks + 1) * (16 * nonzeros + 300 * rows + 2 * strip)
-        + 12 * nonzeros
-        + 16 * budget.n_features,
-        "merge": 16 * strip,
-    }
+SHUFFLE_OVERHEAD = 1.1
+"""Factor for the heads of the pieces that are moved one by one."""
 
 
 def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
@@ -109,25 +41,25 @@ def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
 
 
 def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dict[str, int]:
-    """Most bytes that a task of each stage holds under a plan."""
-    rows = min(plan.block_rows, plan.n_rows)
-    stages = task_bytes(budget, rows, densest_block(extents, plan), plan.span_blocks)
-    decompressor_bytes = max((extent.decompressor_bytes for extent in extents), default=0)
-    return {**stages, **reading_bytes(decompressor_bytes), "sort": sort_bytes(budget, moved_bytes(extents))}
+    """Return the most bytes that a task of each stage holds under a plan, by the name of the stage."""
+    load = Load(
+        rows=min(plan.block_rows, plan.n_rows),
+        text_bytes=densest_block(extents, plan),
+        span_blocks=plan.span_blocks,
+        decompressor_bytes=max((extent.decompressor_bytes for extent in extents), default=0),
+        moved_bytes=moved_bytes(extents),
+    )
+    return {stage.name: stage.task_bytes(budget, load) for stage in STAGES}
 
 
-def reading_bytes(decompressor_bytes: int) -> dict[str, int]:
-    """Most bytes that a task holds of the stages before the rows are counted: they need no plan.
+def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
+    """Return the most bytes that a task holds of the stages that need no plan.
 
-    >>> reading_bytes(10**6)
-    {'ingest': 161000000, 'sort': 160000000}
+    >>> budget = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**9)
+    >>> reading_bytes(budget, Load(decompressor_bytes=10**6))
+    {'ingest': 161000000, 'sort': 160000000, 'rejected': 160000000}
     """
-    return {"ingest": TEXT_BYTES + decompressor_bytes, "sort": TEXT_BYTES}
-
-
-def sort_bytes(budget: Budget, moved: int) -> int:
-    """Most bytes that a task of the sort holds, and the process besides, when so many bytes are moved."""
-    return TEXT_BYTES + min(moved, budget.buffer)
+    return {stage.name: stage.task_bytes(budget, load) for stage in STAGES if not stage.has_blocks}
 
 
 def moved_bytes(extents: Iterable[Extent]) -> int:
@@ -136,7 +68,7 @@ def moved_bytes(extents: Iterable[Extent]) -> int:
     >>> moved_bytes([Extent(n_rows=1_000, n_bytes=76_000)])
     211200
     """
-    return round(HEADS * sum(2 * extent.n_bytes + ROW_BYTES * extent.n_rows for extent in extents))
+    return round(SHUFFLE_OVERHEAD * sum(2 * extent.n_bytes + ROW_BYTES * extent.n_rows for extent in extents))
 
 
 def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
@@ -146,7 +78,7 @@ def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
     {'ingest': 302000000, 'merge': 462000000}
     """
     return {
-        stage: PROCESS_BYTES - FRAMES_BYTES * (stage == "ingest") + threads * task
+        stage: PROCESS_BYTES - FRAMES_BYTES * (stage == INGEST.name) + threads * task
         for stage, task in stages.items()
     }
 
@@ -171,10 +103,10 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> Non
     stage = max(workers, key=workers.__getitem__)
     projected = workers[stage]
     if projected > budget.limit:
-        of_blocks = stage not in ("ingest", "sort")
+        of_blocks = find_stage(stage).has_blocks
         held = f"blocks of {rows:,} rows and " * of_blocks
         help_too = {
-            ", or use --workers 1": stage == "sort" and budget.buffer,
+            ", or use --workers 1": stage == SORT.name and budget.buffer,
             ", or lower --threads": budget.threads > 1,
             ", or lower --block-rows": of_blocks and rows > MINIMUM_BLOCK_ROWS,
         }
@@ -185,15 +117,6 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> Non
             f"{''.join(words for words, helps in help_too.items() if helps)}."
         )
         raise BudgetError(message)
-
-
-def megabytes(size: int) -> str:
-    """Bytes in megabytes, rounded up.
-
-    >>> megabytes(1_234_500_000)
-    '1,235 MB'
-    """
-    return f"{-(-size // 10**6):,} MB"
 
 
 def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:

@@ -1,26 +1,21 @@
-"""What has to be done: planned backwards from what is wanted, over what is missing."""
+"""Tasks that have to be done: planned backwards from what is wanted, over what is missing."""
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Container, Mapping, Sequence
 
-
-class StageItems(NamedTuple):
-    """The items of a stage, and what each needs: pairs of a stage, also its own, and an item."""
-
-    name: str
-    items: Sequence[str]
-    inputs: Callable[[str], Iterable[tuple[str, str]]]
+from novelty_dask.planning.stages import RunShape, Stage, TaskId
 
 
-def needed_items(
-    stages: Sequence[StageItems], wanted: Container[str], done: Mapping[str, Container[str]]
+def pending_tasks(
+    stages: Sequence[Stage], shape: RunShape, wanted: Container[str], done: Mapping[str, Container[str]]
 ) -> dict[str, list[str]]:
-    """Items of each stage that have to be done so that all of the wanted stages are.
+    """Return the items of each stage that have to be done so that all of the wanted stages are.
 
     Parameters
     ----------
-    stages : sequence of StageItems
-        In order; what an item needs is of an earlier stage, or comes earlier in its own.
+    stages : sequence of Stage
+        In order; the inputs of a task are of an earlier stage, or come earlier in its own.
+    shape : RunShape
+        From which their items follow; stages whose items are not known have none.
     wanted : container of str
         Names of stages of which all items are wanted.
     done : mapping
@@ -29,24 +24,26 @@ def needed_items(
     Returns
     -------
     dict
-        Of each stage, items in their order.
+        Items of each stage in their order, by the name of the stage.
 
     Examples
     --------
-    >>> squares = StageItems("square", ["1", "2"], lambda item: [])
-    >>> total = StageItems("sum", ["all"], lambda item: [("square", "1"), ("square", "2")])
-    >>> needed_items([squares, total], ["sum"], {"square": {"1"}})
-    {'square': ['2'], 'sum': ['all']}
-    >>> needed_items([squares, total], ["sum"], {"sum": {"all"}})
-    {'square': [], 'sum': []}
+    >>> from novelty_dask.planning.stages import COLUMNS, SORT, VECTORIZE
+    >>> from novelty_dask.planning.tiles import TilePlan
+    >>> shape = RunShape(8, 1, n_pieces=0, plan=TilePlan(4, 2, 1, 1))
+    >>> pending_tasks([SORT, VECTORIZE, COLUMNS], shape, ["columns"], {"vectorize": {"1"}})
+    {'sort': ['all'], 'vectorize': ['0'], 'columns': ['all']}
+    >>> pending_tasks([SORT, VECTORIZE, COLUMNS], shape, ["columns"], {"columns": {"all"}})
+    {'sort': [], 'vectorize': [], 'columns': []}
     """
     inputs = {stage.name: stage.inputs for stage in stages}
+    items = {stage.name: stage.items(shape) or () for stage in stages}
     needed: dict[str, set[str]] = {stage.name: set() for stage in stages}
-    open_ends = [(stage.name, item) for stage in stages if stage.name in wanted for item in stage.items]
+    open_ends = [TaskId(name, item) for name in items if name in wanted for item in items[name]]
     while open_ends:
         name, item = open_ends.pop()
         if item in needed[name] or item in done.get(name, ()):
             continue
         needed[name].add(item)
-        open_ends.extend(inputs[name](item))
-    return {stage.name: [item for item in stage.items if item in needed[stage.name]] for stage in stages}
+        open_ends.extend(inputs[name](shape, item))
+    return {name: [item for item in items[name] if item in needed[name]] for name in items}

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from novelty_dask.planning.memory import Budget, Extent, fit, moved_bytes, plan_bytes, worker_bytes
+from novelty_dask.planning.budget import Budget, Extent
+from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
+from novelty_dask.planning.stages import STAGES, RunShape
 from novelty_dask.planning.tiles import TilePlan
 
 
@@ -17,7 +19,7 @@ class RunPlan:
     tiles : TilePlan
         How they are cut.
     tasks : dict
-        Number of tasks of each stage after the sorting.
+        Number of tasks of each stage that has blocks.
     stage_bytes : dict
         Most bytes of memory that a task of each stage holds.
     worker_bytes, memory_limit : int
@@ -52,15 +54,11 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
     """
     tiles = fit(budget, [extent], block_rows)
     stages = plan_bytes(budget, [extent], tiles)
+    shape = RunShape(budget.n_features, budget.n_neighbors, plan=tiles)
     return RunPlan(
         n_rows=extent.n_rows,
         tiles=tiles,
-        tasks={
-            "vectorize": tiles.n_blocks,
-            "weigh": tiles.n_blocks,
-            "compare": tiles.n_spans * tiles.n_groups,
-            "merge": tiles.n_blocks,
-        },
+        tasks={stage.name: len(stage.items(shape) or ()) for stage in STAGES if stage.has_blocks},
         stage_bytes=stages,
         worker_bytes=max(worker_bytes(stages, budget.threads).values()),
         memory_limit=budget.limit,

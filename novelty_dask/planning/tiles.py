@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 MINIMUM_BLOCK_ROWS = 1_024
 SMALLEST_DEFAULT_ROWS = 16_384
@@ -38,10 +38,25 @@ MAXIMUM_GROUPS = 8
 
 
 class Tile(NamedTuple):
-    """One task of the comparison."""
+    """One task of the comparison.
+
+    >>> Tile(1, 0).item, Tile.of_item("1-0")
+    ('1-0', Tile(span=1, group=0))
+    """
 
     span: int
     group: int
+
+    @property
+    def item(self) -> str:
+        """The name of its task."""
+        return f"{self.span}-{self.group}"
+
+    @classmethod
+    def of_item(cls, item: str) -> Self:
+        """Return the tile of a task."""
+        span, group = item.split("-")
+        return cls(int(span), int(group))
 
 
 @dataclass(frozen=True)
@@ -170,17 +185,30 @@ class Slice(NamedTuple):
 
 
 def block_slices(table_rows: Sequence[int], plan: TilePlan) -> Iterator[list[Slice]]:
-    """Where the rows of each block lie in tables that follow one another.
+    """Yield for each block the parts of tables that follow one another in which its rows lie.
 
     >>> [list(map(tuple, slices)) for slices in block_slices([4, 3], TilePlan(7, 5, 1, 1))]
     [[(0, 0, 4), (1, 0, 1)], [(1, 1, 3)]]
     """
     ends = list(accumulate(table_rows))
     for block in range(plan.n_blocks):
-        first, stop = plan.bounds(block)
-        tables = range(bisect_right(ends, first), bisect_left(ends, stop) + 1)
-        starts = {table: ends[table] - table_rows[table] for table in tables}
-        yield [
-            Slice(table, max(first - start, 0), min(stop - start, table_rows[table]))
-            for table, start in starts.items()
-        ]
+        yield _slices(table_rows, ends, *plan.bounds(block))
+
+
+def slice_tables(table_rows: Sequence[int], start: int, stop: int) -> list[Slice]:
+    """Return the parts of tables that follow one another in which some consecutive rows lie.
+
+    >>> slice_tables([4, 3], 5, 7)
+    [Slice(table=1, start=1, stop=3)]
+    """
+    return _slices(table_rows, list(accumulate(table_rows)), start, stop)
+
+
+def _slices(table_rows: Sequence[int], ends: Sequence[int], first: int, stop: int) -> list[Slice]:
+    """Return the parts of tables that end at some rows."""
+    tables = range(bisect_right(ends, first), bisect_left(ends, stop) + 1)
+    starts = {table: ends[table] - table_rows[table] for table in tables}
+    return [
+        Slice(table, max(first - start, 0), min(stop - start, table_rows[table]))
+        for table, start in starts.items()
+    ]

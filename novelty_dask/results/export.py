@@ -21,7 +21,6 @@ from novelty_dask.objects.address import is_inside
 from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
 from novelty_dask.results.ordering import KEYS, sorted_tables
 from novelty_dask.results.results import Results
-from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_complete
 
 FORMATS = ("csv", "parquet", "jsonl", "npz")
@@ -115,7 +114,7 @@ def open_results(run: AnyRun) -> Results:
     StoreError
         There is no run, or it is not complete.
     """
-    return Results(open_complete(_url(run)).group())
+    return Results(open_complete(_url(run)).arrays())
 
 
 def _url(run: AnyRun) -> str:
@@ -156,7 +155,7 @@ def _check(path: Path, format: str, order: str) -> None:  # noqa: A002
 def _write(results: Results, path: Path, format: str, order: str, *, raw: bool) -> None:  # noqa: A002
     """Write all rows in a format, down to the disk."""
     lists = format in WITH_LISTS
-    n_neighbors = array(results.group, "neighbors/ids").shape[1]
+    n_neighbors = results.arrays["neighbors/ids"].shape[1]
     tables = sorted_tables(
         results,
         partial(results.table, lists=lists),

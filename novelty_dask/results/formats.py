@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from novelty_dask.results.results import Results
-from novelty_dask.storage.arrays import array
 
 FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
 """How a cell begins that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters,
@@ -93,7 +92,7 @@ def write_npz(results: Results, path: Path) -> None:
     """Write the arrays of a run, with its URLs as bytes and offsets, so that no pickle is needed."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, source in STORED.items():
-            shape = array(results.group, source).shape
+            shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))
             _write_member(archive, name, shape, blocks)
         _write_member(archive, "url_offsets", (results.n_rows + 1,), _offsets(results))

@@ -14,14 +14,14 @@ from novelty_dask.storage.runs import open_complete
 
 def to_dataframe(run: str, *, lists: bool) -> dd.DataFrame:
     """The rows of a complete run, one partition a block."""
-    results = Results(open_complete(run).group())
+    results = Results(open_complete(run).arrays())
     meta = _to_pandas(results.table(0, np.array([], np.int64), lists=lists))
     return cast("dd.DataFrame", dd.from_map(partial(_frame, run, lists), range(results.n_blocks), meta=meta))
 
 
 def _frame(run: str, lists: bool, block: int) -> pd.DataFrame:  # noqa: FBT001 - partial binds it
     """The rows of one block."""
-    return _to_pandas(Results(open_complete(run).group()).table(block, lists=lists))
+    return _to_pandas(Results(open_complete(run).arrays()).table(block, lists=lists))
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import zarr
 from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.storage.arrays import array
+from novelty_dask.storage.arrays import RunArrays
 
 CACHED_BLOCKS = 16
 """Blocks of URLs kept for looking up neighbors, which are mostly near."""
@@ -20,14 +19,14 @@ class Results:
 
     Parameters
     ----------
-    group : zarr.Group
-        A complete run.
+    arrays : RunArrays
+        Of a complete run.
     """
 
-    def __init__(self, group: zarr.Group) -> None:
-        self.group = group
-        self.n_rows: int = array(group, "novelty").shape[0]
-        self.block_rows: int = array(group, "novelty").chunks[0]
+    def __init__(self, arrays: RunArrays) -> None:
+        self.arrays = arrays
+        self.n_rows: int = arrays["novelty"].shape[0]
+        self.block_rows: int = arrays["novelty"].chunks[0]
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
 
     @property
@@ -37,7 +36,7 @@ class Results:
 
     def read(self, name: str, block: int) -> NDArray[Any]:
         """One block of an array of rows."""
-        return np.asarray(array(self.group, name)[block * self.block_rows : (block + 1) * self.block_rows])
+        return self.arrays.read(name, slice(block * self.block_rows, (block + 1) * self.block_rows))
 
     def urls(self, ids: NDArray[np.int64]) -> NDArray[Any]:
         """URLs of rows, of the shape of `ids`; an id of -1 gives an empty string.
@@ -48,7 +47,9 @@ class Results:
             There is no row of such a number.
         """
         if ids.size and not -1 <= ids.min() <= ids.max() < self.n_rows:
-            message = f"The run {self.group.store_path} names rows that it does not have; score again."
+            message = (
+                "The neighbors of the run name rows that it does not have; score again into another path."
+            )
             raise StoreError(message)
         found = np.full(ids.size, "", np.dtypes.StringDType())
         wanted = ids.ravel()

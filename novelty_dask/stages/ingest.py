@@ -13,6 +13,7 @@ Lines that can't be scored are kept aside with their reason.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -20,14 +21,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from novelty_dask.execution.executors import Figures
 from novelty_dask.execution.usage import measured
-from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Rejected, read_lines, sample_of
-from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
-from novelty_dask.objects.commits import Draft, TaskId
+from novelty_dask.kernels.choices import NormalForm
+from novelty_dask.kernels.text.lines import LineBatch, read_lines
+from novelty_dask.kernels.text.urls import normalize_batch, sort_key
+from novelty_dask.objects.commits import Commits, Draft, Metrics
+from novelty_dask.planning.stages import INGEST
 from novelty_dask.sources.find import Source
 from novelty_dask.sources.pieces import Piece, read_chunks
-from novelty_dask.stages.tasks import reach
+from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import Table, write_table
 
@@ -45,66 +47,91 @@ REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("sample", 
 
 
 class PieceRead(NamedTuple):
-    """What reading one piece left; positions and lines count from the piece's first."""
+    """Results of reading one piece; positions and lines count from the piece's first.
+
+    Parameters
+    ----------
+    number, source : int
+        Numbers of the piece and of its source.
+    n_lines : int
+        Lines read.
+    tables, rejected : list of Table
+        Tables of distinct lines, and of rejected lines.
+    reasons : dict of str to int
+        Rejected lines by reason.
+    keys : list of str
+        Sort keys at even distances of text.
+    """
 
     number: int
+    source: int
     n_lines: int
     tables: list[Table]
     rejected: list[Table]
+    reasons: dict[str, int]
     keys: list[str]
 
     @classmethod
-    def of(cls, figures: Figures) -> Self:
-        """As it is in the figures of a commit."""
-        read = cls(**{name: figures[name] for name in cls._fields})
+    def of(cls, metrics: Metrics) -> Self:
+        """Return them as they are in the metrics of a commit."""
+        read = cls(**{name: metrics[name] for name in cls._fields})
         tables, rejected = ([Table(*table) for table in part] for part in (read.tables, read.rejected))
         return read._replace(tables=tables, rejected=rejected)
 
 
-def _normalized(batch: LineBatch, form: NormalForm) -> LineBatch:
-    """The batch in a normal form; what has none is rejected."""
-    kept, refused, keep = [], [], np.zeros(len(batch.texts), bool)
-    for place, (number, text) in enumerate(zip(batch.numbers, batch.texts, strict=True)):
-        normal = normalize(text, form)
-        if normal is not None and len(normal) <= MAX_BYTES:
-            kept.append(normal)
-            keep[place] = True
-        else:
-            # What is escaped in a URL makes it longer.
-            reason = Reason.NOT_A_URL if normal is None else Reason.TOO_LONG
-            refused.append(Rejected(int(number), reason, sample_of(text.encode())))
-    return LineBatch(batch.numbers[keep], kept, sorted([*batch.rejected, *refused]))
+def read_results(commits: Commits) -> list[PieceRead]:
+    """Return the results of all pieces that were read, in the order of the pieces.
+
+    Raises
+    ------
+    DamageError
+        A commit is damaged.
+    """
+    return sorted(PieceRead.of(commits.get(task).metrics) for task in commits.tasks(INGEST.name))
 
 
 def ingest(
-    numbered: Iterable[tuple[int, Piece, Source]], run: str, epoch: int, form: NormalForm
-) -> list[Figures]:
-    """Write the lines of pieces as tables of distinct lines, each of bounded size, and commit each piece."""
-    stored = reach(run)
+    parts: Iterable[tuple[int, Piece, Source]], run: str, epoch: int, form: NormalForm
+) -> list[Metrics]:
+    """Write the lines of pieces as tables of distinct lines, each of bounded size, and commit each piece.
+
+    Parameters
+    ----------
+    parts : iterable of (int, Piece, Source)
+        Number of each piece, the piece, and its source.
+    run : str
+        URL of the run.
+    epoch : int
+        Of its owner.
+    form : {"raw", "web"}
+        Normal form of the URLs.
+
+    Returns
+    -------
+    list of dict
+        The metrics of each piece, for `PieceRead.of`.
+    """
+    stored = open_on_worker(run)
     return [
         stored.once(
-            TaskId("ingest", str(number)),
-            epoch,
-            lambda draft, piece=piece, source=source: measured(  # type: ignore[misc]
-                _ingest_piece, draft, read_batches(piece, source, form)
-            ),
+            INGEST.task(str(number)), epoch, partial(measured, partial(_ingest_piece, piece, source, form))
         )
-        for number, piece, source in numbered
+        for number, piece, source in parts
     ]
 
 
 def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[LineBatch]:
     """The lines of a piece, as they are read."""
     batches = read_lines(read_chunks(source, piece), first_chunk_is_start=piece.start == 0)
-    return batches if form == "raw" else (_normalized(batch, form) for batch in batches)
+    return batches if form == "raw" else (normalize_batch(batch, form) for batch in batches)
 
 
-def _ingest_piece(draft: Draft, batches: Iterable[LineBatch]) -> Figures:
+def _ingest_piece(piece: Piece, source: Source, form: NormalForm, draft: Draft) -> Metrics:
     """Write the lines of one piece."""
-    read = PieceRead(int(draft.task.item), 0, [], [], [])
+    read = PieceRead(int(draft.task.item), piece.source, 0, [], [], {}, [])
     gathered: list[LineBatch] = []
     n_bytes = 0
-    for batch in batches:
+    for batch in read_batches(piece, source, form):
         read = read._replace(n_lines=read.n_lines + batch.n_lines)
         gathered.append(batch)
         n_bytes += sum(map(len, batch.texts)) + LINE_BYTES * batch.n_lines
@@ -128,6 +155,8 @@ def _flush(batches: list[LineBatch], read: PieceRead, draft: Draft) -> None:
         key = f"{WORK_FOLDER}rejected/{read.number:06d}-{len(read.rejected):06d}.parquet"
         table = pa.table(list(map(list, zip(*rejected, strict=True))), schema=REJECTED)
         read.rejected.append(write_table(draft, key, table, text="sample"))
+        for reject in rejected:
+            read.reasons[reject.reason] = read.reasons.get(reject.reason, 0) + 1
 
 
 def _line_table(batches: list[LineBatch]) -> pa.Table:

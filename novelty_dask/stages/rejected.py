@@ -1,76 +1,79 @@
-"""Rejected lines, from the tables of the pieces to arrays of the run."""
+"""Rejected lines, from the tables of the pieces to arrays of the run, in the order of the input."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from novelty_dask.execution.executors import Figures
-from novelty_dask.objects.commits import Draft, TaskId
-from novelty_dask.sources.pieces import Piece
-from novelty_dask.stages.ingest import PieceRead
-from novelty_dask.storage.arrays import array
-from novelty_dask.storage.layout import WHOLE
-from novelty_dask.storage.runs import StoredRun
-from novelty_dask.storage.tables import read_table
+from novelty_dask.planning.arrays import REJECTED_CHUNK
+from novelty_dask.planning.stages import INGEST
+from novelty_dask.planning.tiles import slice_tables
+from novelty_dask.stages.ingest import PieceRead, read_results
+from novelty_dask.stages.tasks import TaskResult, Workspace
+from novelty_dask.storage.tables import Table, read_slice
 
 
-def count_rejected(run: StoredRun, reads: Sequence[PieceRead]) -> dict[str, int]:
-    """How many lines were rejected for each reason."""
+class RejectedTable(NamedTuple):
+    """A table of rejected lines, the number of their source, and the line of it from which they count."""
+
+    table: Table
+    source: int
+    first_line: int
+
+
+def count_rejected(reads: Iterable[PieceRead]) -> dict[str, int]:
+    """Return how many lines were rejected for each reason."""
     reasons: Counter[str] = Counter()
-    for table in _tables(run, reads):
-        reasons.update(table["reason"].to_pylist())
+    for read in reads:
+        reasons.update(read.reasons)
     return dict(sorted(reasons.items()))
 
 
-def nothing_to_score(rejected: dict[str, int]) -> str:
-    """What to say of sources without a URL."""
+def explain_empty(rejected: dict[str, int]) -> str:
+    """Return the sentence that there is no URL in the sources, and why."""
     refused = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
     found = f"all their lines were rejected ({refused})" if refused else "they are empty"
     return f"There is no URL in the sources: {found}."
 
 
-def store_rejected(run: StoredRun, epoch: int, pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> None:
-    """Store rejected lines in the order of the input.
-
-    One process writes them all, a table at a time.
-    """
-    run.create_arrays("rejected")
-    run.once(TaskId("rejected", WHOLE), epoch, lambda draft: _store(run, draft, pieces, reads))
+def collect_rejected(workspace: Workspace, item: str) -> TaskResult:
+    """Return a chunk of the rejected lines."""
+    start = int(item) * REJECTED_CHUNK
+    return TaskResult(_read_lines(workspace, start, start + REJECTED_CHUNK))
 
 
-def _store(run: StoredRun, draft: Draft, pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> Figures:
-    """Store rejected lines."""
-    group, start = run.group(draft), 0
-    for read, first_line in zip(reads, _first_lines(pieces, reads), strict=True):
-        for table in _tables(run, [read]):
-            rows = slice(start, start + table.num_rows)
-            array(group, "rejected/source")[rows] = pieces[read.number].source
-            array(group, "rejected/line")[rows] = table["line"].to_numpy() + first_line
-            for name in ("reason", "sample"):
-                array(group, f"rejected/{name}")[rows] = _text(table[name])
-            start = rows.stop
-    return {}
+def _read_lines(workspace: Workspace, start: int, stop: int) -> dict[str, np.ndarray]:
+    """Return consecutive rejected lines, all that there are."""
+    commits = workspace.run.commits
+    tables = list_tables(read_results(commits))
+    sizes = [each.table.n_rows for each in tables]
+    parts = []
+    for number, first, last in slice_tables(sizes, start, min(stop, sum(sizes))):
+        lines = read_slice(commits, INGEST, tables[number].table, first, last)
+        source = np.full(lines.num_rows, tables[number].source, np.int32)
+        numbers = lines["line"].to_numpy() + tables[number].first_line
+        parts.append(lines.set_column(0, "line", pa.array(numbers)).append_column("source", pa.array(source)))
+    rejected = pa.concat_tables(parts)
+    return {
+        "rejected/source": rejected["source"].to_numpy(),
+        "rejected/line": rejected["line"].to_numpy(),
+        "rejected/reason": _to_text(rejected["reason"]),
+        "rejected/sample": _to_text(rejected["sample"]),
+    }
 
 
-def _tables(run: StoredRun, reads: Sequence[PieceRead]) -> Iterator[pa.Table]:
-    """The tables of rejected lines."""
-    return (read_table(run.commits, "ingest", table) for read in reads for table in read.rejected)
-
-
-def _first_lines(pieces: Sequence[Piece], reads: Sequence[PieceRead]) -> list[int]:
-    """Number of each piece's first line in its source."""
+def list_tables(reads: Sequence[PieceRead]) -> list[RejectedTable]:
+    """Return the tables of rejected lines, in the order of the pieces."""
     lines: Counter[int] = Counter()
-    first = []
-    for piece, read in zip(pieces, reads, strict=True):
-        first.append(lines[piece.source])
-        lines[piece.source] += read.n_lines
-    return first
+    tables = []
+    for read in reads:
+        tables += [RejectedTable(table, read.source, lines[read.source]) for table in read.rejected]
+        lines[read.source] += read.n_lines
+    return tables
 
 
-def _text(column: pa.ChunkedArray) -> NDArray[Any]:
-    """Text as Zarr takes it."""
+def _to_text(column: pa.ChunkedArray) -> np.ndarray:
+    """Return text in NumPy's type for it."""
     return np.array(column.to_pylist(), np.dtypes.StringDType())

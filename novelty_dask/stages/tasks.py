@@ -1,68 +1,77 @@
-"""What every task has in common: it works on a run, once."""
+"""Parts that all tasks have in common: what they work with, what they return, how a worker opens a run."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from novelty_dask.errors import StoreError
-from novelty_dask.execution.executors import Figures, Job
-from novelty_dask.objects.commits import Draft, TaskId
 from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.settings import ResultSettings
+from novelty_dask.storage.arrays import Arrays, RunArrays
 from novelty_dask.storage.runs import StoredRun, check_version, open_stored
 
-if TYPE_CHECKING:
-    import zarr
+NO_METRICS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Workspace(NamedTuple):
-    """What a task works with.
+    """Everything that a task may read.
 
     Parameters
     ----------
     run : StoredRun
-    group : zarr.Group
-        The arrays of the run; those of the task can be written.
-    settings : dict
-        The settings that change numbers.
+    arrays : RunArrays
+        The arrays of the run.
     plan : TilePlan
-        How the rows are cut.
+        Blocks and tiles.
     """
 
     run: StoredRun
-    group: "zarr.Group"
-    settings: dict[str, Any]
+    arrays: RunArrays
     plan: TilePlan
 
+    @property
+    def settings(self) -> ResultSettings:
+        """The settings that change numbers."""
+        return self.run.manifest.settings
 
-Work = Callable[[Workspace, Any], Figures]
+    def read_rows(self, name: str, block: int) -> Any:
+        """Return the part of an array of rows that belongs to a block."""
+        return self.arrays.read(name, slice(*self.plan.bounds(block)))
 
 
-def perform(url: str, epoch: int, stage: str, work: Work, job: Job) -> Figures:
-    """Do the work of a job and commit it, unless that is done.
+class TaskResult(NamedTuple):
+    """Results of a task.
 
-    Raises
-    ------
-    StoreError
-        The run can't be seen from here, or has another owner now.
-    DamageError
-        Something that it reads is not what was written.
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Values by the name of the array that they belong to.
+    metrics : mapping
+        Numbers to add up.
     """
-    run = reach(url)
-    plan = TilePlan(**run.manifest.plan)
 
-    def draft_work(draft: Draft) -> Figures:
-        return work(Workspace(run, run.group(draft), run.manifest.settings, plan), job.argument)
-
-    return run.once(TaskId(stage, job.item), epoch, draft_work)
+    arrays: Arrays
+    metrics: Mapping[str, Any] = NO_METRICS
 
 
-def reach(url: str) -> StoredRun:
+TaskFunction = Callable[[Workspace, str], TaskResult]
+"""Computes the results of the task of an item from what is stored; stores nothing itself."""
+
+
+def open_workspace(run: StoredRun, arrays: RunArrays) -> Workspace:
+    """Return what the tasks of a planned run work with."""
+    assert run.manifest.plan
+    return Workspace(run, arrays, run.manifest.plan)
+
+
+def open_on_worker(url: str) -> StoredRun:
     """Open a run on a worker.
 
     Raises
     ------
     StoreError
         It is not there, which on a worker of another host means another file system; or it is of another
-        version, as workers may be that came later.
+        version, as workers that joined later may be.
     """
     try:
         run = open_stored(url)

@@ -1,5 +1,6 @@
-"""The arrays of a run, written and read one block of rows at a time."""
+"""The arrays of a run by name, written by its tasks and read one block at a time."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,56 +9,107 @@ import zarr
 from numpy.typing import NDArray
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.checked import find_array
+from novelty_dask.planning.arrays import ArraySpec
+from novelty_dask.planning.stages import Stage
+from novelty_dask.storage.checked import CheckedStore
+from novelty_dask.storage.layout import create_array, find_array
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Values by the name of their array."""
 
 
-def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """An array of a run.
+class RunArrays:
+    """The arrays of a run; the metadata of each are verified when it is first used.
 
-    Raises
-    ------
-    StoreError
-        It is not as the run's settings and plan say.
+    Parameters
+    ----------
+    store : CheckedStore
+        Of the run.
     """
-    spec = group.store.layout.specs.get(name)  # type: ignore[attr-defined]
-    found = find_array(group, spec) if spec else None
-    if found is None:
-        message = f"Array {name!r} of the run is not as its settings and plan say; `novelty resume` mends it."
-        raise StoreError(message)
-    # Else Zarr leaves out chunks of nothing but fill values, and they could not be told from lost ones.
-    return found.with_config({"write_empty_chunks": True})
+
+    def __init__(self, store: CheckedStore) -> None:
+        self.layout = store.layout
+        self._group = zarr.open_group(store, mode="r+", zarr_format=3)
+        self._verified: dict[str, zarr.Array[Any]] = {}
+
+    def __getitem__(self, name: str) -> "zarr.Array[Any]":
+        """Return an array.
+
+        Raises
+        ------
+        StoreError
+            Its metadata do not match the run's settings and plan.
+        """
+        if name not in self._verified:
+            spec = self.layout.specs.get(name)
+            found = find_array(self._group, spec) if spec else None
+            if found is None:
+                message = (
+                    f"The metadata of array {name!r} do not match the run's settings and plan; "
+                    "`novelty resume` writes them again."
+                )
+                raise StoreError(message)
+            # Otherwise Zarr omits chunks that hold nothing but fill values, which would look like lost ones.
+            self._verified[name] = found.with_config({"write_empty_chunks": True})
+        return self._verified[name]
+
+    def read(self, name: str, *index: int | slice) -> NDArray[Any]:
+        """Return a part of an array, all of it without an index."""
+        return np.asarray(self[name][index or ...])
+
+    def write(self, item: str, arrays: Arrays) -> None:
+        """Store what a task made, each array in the part of it that the task writes.
+
+        Parameters
+        ----------
+        item : str
+            Of the task.
+        arrays : mapping of str to ndarray
+            Values by the name of the array, which may be fewer than there is room for.
+        """
+        for name, values in arrays.items():
+            self[name][self.layout.index(name, item, values.shape)] = values
+
+    def read_like(self, item: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        """Return the stored values in the parts of arrays that `write` would fill."""
+        return {
+            name: self.read(name, *self.layout.index(name, item, values.shape))
+            for name, values in arrays.items()
+        }
+
+    def read_csr(self, name: str, block: int, shape: tuple[int, int]) -> sp.csr_matrix:
+        """Return one block of a sparse matrix.
+
+        Raises
+        ------
+        ValueError
+            The stored arrays are no such matrix.
+        """
+        indptr = self.read(f"{name}/indptr", block, slice(shape[0] + 1))
+        nnz = int(indptr[-1])
+        if not 0 <= nnz <= shape[0] * shape[1]:
+            message = f"Block {block} of {name!r} claims to have {nnz:,} non-zeros."
+            raise ValueError(message)
+        indices = self.read(f"{name}/indices", block, slice(nnz))
+        data = self.read(f"{name}/data", block, slice(nnz))
+        if nnz <= np.iinfo(np.int32).max:
+            indptr = indptr.astype(np.int32)
+        return sp.csr_matrix((data, indices, indptr), shape=shape)
+
+    def missing(self, stage: Stage) -> list[ArraySpec]:
+        """Return the arrays of a stage that are absent, or not as specified."""
+        return [spec for spec in self.layout.of(stage) if find_array(self._group, spec) is None]
+
+    def create(self, spec: ArraySpec) -> None:
+        """Create an empty array."""
+        create_array(self._group, spec)
 
 
-def write_csr(group: zarr.Group, name: str, block: int, X: sp.csr_matrix) -> None:
-    """Store one block of a sparse matrix; its rows may be fewer than a block's."""
-    indptr = array(group, f"{name}/indptr")
-    padded = np.full(indptr.shape[1], X.nnz, np.int64)
-    padded[: X.shape[0] + 1] = X.indptr
-    array(group, f"{name}/indices")[block, : X.nnz] = X.indices
-    array(group, f"{name}/data")[block, : X.nnz] = X.data
-    indptr[block] = padded
+def split_csr(name: str, X: sp.csr_matrix, block_rows: int) -> dict[str, NDArray[Any]]:
+    """Return the arrays of one block of a sparse matrix, whose rows may be fewer than a block's.
 
-
-def read_csr(group: zarr.Group, name: str, block: int, shape: tuple[int, int]) -> sp.csr_matrix:
-    """Read one block of a sparse matrix.
-
-    Raises
-    ------
-    ValueError
-        It is none.
+    Rows that a last block lacks end where its last row ends.
     """
-    indptr = _numbers(array(group, f"{name}/indptr")[block, : shape[0] + 1])
-    nnz = int(indptr[-1])
-    if not 0 <= nnz <= shape[0] * shape[1]:
-        message = f"Block {block} of {name!r} is said to have {nnz:,} non-zeros."
-        raise ValueError(message)
-    indices = _numbers(array(group, f"{name}/indices")[block, :nnz])
-    data = _numbers(array(group, f"{name}/data")[block, :nnz])
-    if nnz <= np.iinfo(np.int32).max:
-        indptr = indptr.astype(np.int32)
-    return sp.csr_matrix((data, indices, indptr), shape=shape)
-
-
-def _numbers(values: Any) -> NDArray[Any]:
-    """What Zarr read, as the array it is."""
-    return np.asarray(values)
+    indptr = np.full(block_rows + 1, X.nnz, np.int64)
+    indptr[: X.shape[0] + 1] = X.indptr
+    return {f"{name}/indptr": indptr, f"{name}/indices": X.indices, f"{name}/data": X.data}

@@ -1,45 +1,47 @@
-"""What of a run is there, whole and wanted: for going on, for `verify`, and for `clean`."""
+"""What of a run is done, whole and needed: for going on, for `verify`, and for `clean`."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.objects.commits import FOLDER, SUFFIX, TaskId, read_stamped
+from novelty_dask.objects.commits import FOLDER as COMMITS
+from novelty_dask.objects.commits import commit_key, read_stamped
 from novelty_dask.objects.owners import FOLDER as OWNERS
 from novelty_dask.objects.protocol import METADATA
+from novelty_dask.planning.stages import Stage
 from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.runs import SPOOLED, StoredRun
 
 
-class Stock(NamedTuple):
-    """Items of a stage that are done, and those whose commit does not count or tells of what is not there."""
+class CommitCheck(NamedTuple):
+    """Items of a stage that are done, and items whose commit is corrupt or lists objects that are gone."""
 
     done: set[str]
     broken: set[str]
 
 
-def list_done(run: StoredRun, stage: str) -> set[str]:
-    """Items of a stage that have a commit, which is believed to count; in no time."""
-    return {task.item for task in tasks(run, stage)}
+def list_done(run: StoredRun, stage: Stage) -> set[str]:
+    """Return the items of a stage that have a commit, by the names of the commits alone."""
+    return {task.item for task in run.commits.tasks(stage.name)}
 
 
-def take_stock(run: StoredRun, stage: str) -> Stock:
-    """Which items of a stage are done, from commits and the lengths of objects, of which none is read."""
-    stock, length = Stock(set(), set()), run.objects.lengths()
-    for task in tasks(run, stage):
-        commit = run.commits.find(task)
+def check_commits(run: StoredRun, stage: Stage) -> CommitCheck:
+    """Check the commits of a stage, and the lengths of the objects that they list, of which none is read."""
+    check, length, commits = CommitCheck(set(), set()), run.objects.lengths(), run.commits
+    for task in commits.tasks(stage.name):
+        commit = commits.find(task)
         whole = commit and all(length(key) == stamp.length for key, stamp in commit.objects.items())
-        (stock.done if whole else stock.broken).add(task.item)
-    return stock
+        (check.done if whole else check.broken).add(task.item)
+    return check
 
 
 def find_damage(run: StoredRun) -> Iterator[DamageError]:
-    """Read every object of every commit; yield what is missing or not as it was written."""
-    layout = run.layout
-    for task in tasks(run):
-        commit = run.commits.find(task)
+    """Read every object of every commit; yield those that are missing or not as they were written."""
+    layout, commits = run.layout, run.commits
+    for task in commits.tasks():
+        commit = commits.find(task)
         if commit is None:
-            yield DamageError.of(task, task.key, "can't be read")
+            yield DamageError.of(task, commit_key(task), "can't be read")
             continue
         for key, expected in commit.objects.items():
             try:
@@ -48,26 +50,23 @@ def find_damage(run: StoredRun) -> Iterator[DamageError]:
                 yield error
 
 
-def tasks(run: StoredRun, stage: str = "") -> Iterator[TaskId]:
-    """All tasks, or those of one stage, that have a commit, readable or not."""
-    for key in sorted(run.objects.sizes(f"{FOLDER}{stage}/" if stage else FOLDER)):
-        found, _, item = key.removeprefix(FOLDER).removesuffix(SUFFIX).partition("/")
-        yield TaskId(found, item)
-
-
-def leftovers(run: StoredRun) -> list[str]:
-    """Keys that belong to no commit and are neither metadata, nor commits, owners or input still needed.
+def find_leftovers(run: StoredRun) -> list[str]:
+    """Return keys of no commit that are neither metadata, nor commits, owners or input still needed.
 
     Raises
     ------
     StoreError
-        A commit can't be read, or is of another run, so that nobody knows what it tells of.
+        A commit can't be read, or is of another run, so that the objects that it lists are not known.
     """
     committed: set[str] = set()
-    for task in tasks(run):
-        commit = run.commits.find(task)
+    commits = run.commits
+    for task in commits.tasks():
+        commit = commits.find(task)
         if commit is None:
-            message = f"Can't clean {run.url!r}: {task.key!r} is damaged, or of another run; resume it first."
+            message = (
+                f"Can't clean {run.url!r}: {commit_key(task)!r} is damaged, or of another run; resume it "
+                "first."
+            )
             raise StoreError(message)
         committed |= commit.objects.keys()
     if not run.manifest.has_rows:
@@ -75,5 +74,5 @@ def leftovers(run: StoredRun) -> list[str]:
     return [
         key
         for key in sorted(run.objects.sizes())
-        if not (key in committed or key.endswith(METADATA) or key.startswith((FOLDER, OWNERS)))
+        if not (key in committed or key.endswith(METADATA) or key.startswith((COMMITS, OWNERS)))
     ]

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
-from typing import Any
 
-import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.objects.commits import Commits, Draft, Stamp, TaskId, read_stamped
+from novelty_dask.objects.commits import Commits, Draft, Stamp, read_stamped
 from novelty_dask.objects.protocol import METADATA, Objects
-from novelty_dask.storage.chunks import fault_of
-from novelty_dask.storage.layout import ArraySpec, Layout
+from novelty_dask.planning.stages import TaskId
+from novelty_dask.storage.chunks import size_error
+from novelty_dask.storage.layout import Layout
 
 
 class CheckedStore(Store):
@@ -31,7 +30,7 @@ class CheckedStore(Store):
         Says which task writes which chunk.
     draft : Draft, optional
         Takes note of what is written; chunks can't be written without it.
-    absent : collection of TaskId
+    failed : collection of TaskId
         Tasks that failed: what they should have written reads as fill values.
     """
 
@@ -45,14 +44,14 @@ class CheckedStore(Store):
         commits: Commits,
         layout: Layout,
         draft: Draft | None = None,
-        absent: Collection[TaskId] = (),
+        failed: Collection[TaskId] = (),
     ) -> None:
         super().__init__(read_only=False)
         self.objects = objects
         self.commits = commits
         self.layout = layout
         self.draft = draft
-        self.absent = absent
+        self.failed = failed
         self._stamps: dict[TaskId, dict[str, Stamp]] = {}
 
     def __eq__(self, other: object) -> bool:
@@ -113,7 +112,7 @@ class CheckedStore(Store):
         task = self._writer(key)
         if self.draft and task == self.draft.task:
             return self._read_or_none(key) if key in self.draft.stamps else None
-        if task in self.absent:
+        if task in self.failed:
             return None
         data = read_stamped(self.objects, task, key, self._stamps_of(task, key).get(key))
         check_chunk(self.layout, task, key, data)
@@ -159,9 +158,9 @@ def check_chunk(layout: Layout, task: TaskId, key: str, data: bytes) -> None:
         It announces so.
     """
     spec = layout.spec(key)
-    fault = fault_of(spec, data) if spec else None
-    if fault:
-        raise DamageError.of(task, key, fault)
+    error = size_error(spec, data) if spec else None
+    if error:
+        raise DamageError.of(task, key, error)
 
 
 def _part(data: bytes, part: ByteRequest | None) -> bytes:
@@ -173,14 +172,3 @@ def _part(data: bytes, part: ByteRequest | None) -> bytes:
     if isinstance(part, SuffixByteRequest):
         return data[-part.suffix :]
     return data
-
-
-def find_array(group: zarr.Group, spec: ArraySpec) -> "zarr.Array[Any] | None":
-    """An array as specified, of which nothing is decoded yet; None if it is absent or altered."""
-    try:
-        found = group.get(spec.name)
-    except OSError:
-        raise
-    except Exception:  # noqa: BLE001 - Zarr has many ways to say that metadata make no sense
-        return None
-    return found if isinstance(found, zarr.Array) and spec.describes(found) else None

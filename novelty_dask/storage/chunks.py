@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from novelty_dask.storage.layout import ArraySpec
+from novelty_dask.planning.arrays import ArraySpec
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -24,7 +24,7 @@ BLOSC_SIZES = slice(4, 16)
 """Where Blosc tells the bytes decoded, the bytes of a block, and the bytes stored, each in 4."""
 
 
-def fault_of(spec: ArraySpec, data: bytes) -> str | None:
+def size_error(spec: ArraySpec, data: bytes) -> str | None:
     """What is wrong with the announced size of a stored chunk; None if nothing is.
 
     Parameters
@@ -80,7 +80,7 @@ def _of_text(data: bytes, n: int) -> int | None:
 
 _ANNOUNCED: dict[str, Callable[[bytes, int], int | None]] = {
     "numbers": _of_checked_blosc,
-    "columns": _of_blosc,
+    "indices": _of_blosc,
     "weights": lambda data, _n: len(data),
     "text": _of_text,
 }

@@ -1,109 +1,257 @@
-"""What a run says of itself, in the attributes of its Zarr group.
+"""The manifest of a run, in the attributes of its Zarr group.
 
-The manifest says what the run is: the format's version, the settings that change numbers, the sources,
-the plan, what was counted, and what each stage took.  Its owner alone replaces it, as a whole.  What is
-done is not told by it but by commits.
+It states what the run is, which all numbers follow from (`RunIdentity`), and how far it is: the plan, the
+totals of the input, and what each complete stage took.  Its owner alone replaces it, as a whole.  Commits,
+not the manifest, decide what is done.
 """
 
 import hashlib
 import json
 import zlib
-from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from novelty_dask.errors import StoreError
-from novelty_dask.objects.commits import TaskId
+from novelty_dask.planning.stages import MERGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.settings import ResultSettings
+from novelty_dask.sources.find import Source
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
-FAILURE = {"stage", "item", "reason"}
 GROUP = {"zarr_format": 3, "node_type": "group"}
 MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
-"""Rows of a block, and blocks of a run, beyond which a plan is no plan of ours."""
+"""Rows of a block, and blocks of a run, beyond which a plan can't have been made by this package."""
+
+
+StageMetrics = dict[str, int | float]
+"""What a stage took: numbers by name."""
 
 
 @cache
 def this_version() -> str:
-    """The version that is installed here."""
+    """Return the version that is installed here."""
     return version("novelty-dask")
 
 
-@dataclass
-class Manifest:
-    """What a run says of itself.
+def _check_text(value: object) -> str:
+    """Return a string as it is; file names may have lone surrogates, which pydantic itself refuses."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _make_sources(values: object) -> tuple[Source, ...]:
+    """Return sources from what JSON has for them."""
+    if isinstance(values, tuple):
+        return values
+    if not isinstance(values, list):
+        raise TypeError
+    return tuple(Source(**fields) for fields in values)
+
+
+Text = Annotated[str, PlainValidator(_check_text)]
+
+
+class _Part(BaseModel):
+    """A part of a manifest, without other fields than those that are declared."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunIdentity(_Part):
+    """Everything that the numbers of a run follow from.
 
     Parameters
     ----------
-    settings : dict
+    settings : ResultSettings
         The settings that change numbers.
-    sources : list of dict
-        URL, bytes, compression and version of each source.
-    plan : dict
-        Rows, rows of a block, blocks of a span, blocks of a group.
-    memory : dict
-        Most bytes that a task of each stage holds, as projected from the plan.
-    counts : dict
-        Lines read, distinct rows, duplicates, and rejected lines by reason.
-    stages : dict
-        Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes: all
-        that finished tasks took in whichever session, and the rest of the last one.
-    earlier : dict
-        The same of stages that were complete, and of which something is being done again.
-    failures : list of dict
-        Tasks that were given up: stage, item and reason.
+    sources : tuple of Source
+        Where the lines are; passwords and tokens are left out of their URLs.
+    novelty_dask_version : str
+        The version that began the run.
     """
 
-    settings: dict[str, Any]
-    sources: list[dict[str, Any]]
-    plan: dict[str, int] = field(default_factory=dict)
-    memory: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, Any] = field(default_factory=dict)
-    stages: dict[str, dict[str, float]] = field(default_factory=dict)
-    earlier: dict[str, dict[str, float]] = field(default_factory=dict)
-    failures: list[dict[str, str]] = field(default_factory=list)
-    format_version: int = FORMAT_VERSION
-    novelty_dask_version: str = field(default_factory=this_version)
+    model_config = ConfigDict(frozen=True)
+
+    settings: ResultSettings
+    sources: Annotated[tuple[Source, ...], PlainValidator(_make_sources)]
+    novelty_dask_version: str = Field(default_factory=this_version)
+
+    @field_serializer("sources")
+    def _name_fields(self, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
+        """Store sources as objects, whose fields have names, instead of lists."""
+        return [source._asdict() for source in sources]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of it and of the format, as 32 hexadecimal digits; commits of the run carry it."""
+        known = json.dumps([FORMAT_VERSION, self.model_dump()], sort_keys=True)
+        return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
+
+
+class Totals(_Part):
+    """Numbers of lines of the input.
+
+    Parameters
+    ----------
+    lines : int
+        Lines read.
+    rows : int
+        Distinct URLs.
+    duplicates : int
+        Lines that repeat another.
+    rejected : dict of str to int
+        Rejected lines by reason.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    lines: int
+    rows: int
+    duplicates: int
+    rejected: dict[Text, int]
+
+    @property
+    def n_rejected(self) -> int:
+        """Number of rejected lines."""
+        return sum(self.rejected.values())
+
+
+class Failure(_Part):
+    """A task that was given up, and the reason."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: Text
+    item: Text
+    reason: Text
+
+    @property
+    def task(self) -> TaskId:
+        """The task."""
+        return TaskId(self.stage, self.item)
+
+
+class Manifest(_Part):
+    """What a run is, and how far it is.
+
+    Parameters
+    ----------
+    identity : RunIdentity
+        Everything that the numbers follow from.
+    plan : TilePlan or None
+        Blocks and tiles; None until the rows are counted.
+    memory : dict of str to int
+        Most bytes that a task of each stage holds, as projected.
+    totals : Totals or None
+        Lines of the input; None until they are counted.
+    stages : dict
+        Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes, and
+        the sums of the metrics of its tasks: of finished tasks in any session, and the rest of the last one.
+    earlier : dict
+        The same of stages that were complete, and of which something is being done again.
+    failures : list of Failure
+        Tasks that were given up.
+    """
+
+    identity: RunIdentity
+    plan: TilePlan | None = None
+    memory: dict[str, int] = {}
+    totals: Totals | None = None
+    stages: dict[str, StageMetrics] = {}
+    earlier: dict[str, StageMetrics] = {}
+    failures: list[Failure] = []
+
+    @model_validator(mode="after")
+    def _check_plan(self) -> Self:
+        """Refuse a plan that can't be gone through, and rows without a plan."""
+        plan = self.plan
+        if plan is None:
+            is_possible = not self.has(VECTORIZE)
+        else:
+            is_positive = min(plan.n_rows, plan.block_rows, plan.span_blocks, plan.group_blocks) >= 1
+            is_possible = is_positive and plan.block_rows <= MAXIMUM_ROWS and plan.n_blocks <= MAXIMUM_BLOCKS
+        if not is_possible:
+            message = "no such plan is ever made"
+            raise ValueError(message)
+        return self
+
+    @property
+    def settings(self) -> ResultSettings:
+        """The settings that change numbers."""
+        return self.identity.settings
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where the lines are."""
+        return self.identity.sources
+
+    def replace_source(self, number: int, source: Source) -> None:
+        """Put a source in the place of another, of which less was known; the fingerprint changes."""
+        sources = (*self.sources[:number], source, *self.sources[number + 1 :])
+        self.identity = RunIdentity(
+            settings=self.settings,
+            sources=sources,
+            novelty_dask_version=self.identity.novelty_dask_version,
+        )
+
+    @property
+    def shape(self) -> RunShape:
+        """The numbers from which tasks and arrays follow; the pieces are not known to it."""
+        return RunShape(
+            n_features=self.settings.n_features,
+            n_neighbors=self.settings.n_neighbors,
+            n_rejected=self.totals.n_rejected if self.totals else None,
+            plan=self.plan,
+        )
+
+    def has(self, stage: Stage) -> bool:
+        """Return whether a stage is complete."""
+        return stage.name in self.stages
 
     @property
     def has_rows(self) -> bool:
         """Whether the rows are stored, so that the sources are not needed any more."""
-        return "vectorize" in self.stages
+        return self.has(VECTORIZE)
 
     @property
     def is_complete(self) -> bool:
         """Whether every row has its novelty."""
-        return "merge" in self.stages and not self.failures
+        return self.has(MERGE) and not self.failures
 
     @property
     def is_partial(self) -> bool:
         """Whether every row has its novelty but those of tasks that were given up."""
-        return "merge" in self.stages and bool(self.failures)
+        return self.has(MERGE) and bool(self.failures)
 
     @property
-    def fingerprint(self) -> str:
-        """What all numbers of the run follow from, as 32 hexadecimal digits."""
-        known = [self.settings, self.sources, self.format_version, self.novelty_dask_version]
-        return hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-    @property
-    def absent(self) -> list[TaskId]:
+    def failed_tasks(self) -> list[TaskId]:
         """Tasks whose results are missing for good in a partial run."""
-        return [TaskId(failure["stage"], failure["item"]) for failure in self.failures]
+        return [failure.task for failure in self.failures]
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """The metadata of a Zarr group with a manifest and its checksum."""
-    said = asdict(manifest)
-    attributes = {ATTRIBUTE: {**said, CHECKSUM: checksum(said)}}
+    """Return the metadata of a Zarr group with a manifest and its checksum."""
+    content = {"format_version": FORMAT_VERSION, **manifest.model_dump()}
+    attributes = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}}
     return json.dumps({**GROUP, "attributes": attributes}, indent=2).encode()
 
 
 def has_manifest(values: Any) -> bool:
-    """Whether the metadata of a group hold a manifest, of whatever format and whether sound or not."""
+    """Return whether the metadata of a group hold a manifest, of any format and whether sound or not."""
     attributes = (
         values.get("attributes") if isinstance(values, dict) and {**values, **GROUP} == values else None
     )
@@ -111,7 +259,7 @@ def has_manifest(values: Any) -> bool:
 
 
 def read_manifest(url: str, values: Any) -> Manifest:
-    """The manifest in the metadata of a group.
+    """Return the manifest in the metadata of a group.
 
     Raises
     ------
@@ -121,58 +269,43 @@ def read_manifest(url: str, values: Any) -> Manifest:
     if not has_manifest(values):
         message = f"{url!r} is no run; check the path."
         raise StoreError(message)
-    manifest = values["attributes"][ATTRIBUTE]
-    found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION:
+    content = values["attributes"][ATTRIBUTE]
+    content = dict(content) if isinstance(content, dict) else {}
+    stored, format_version = content.pop(CHECKSUM, None), content.get("format_version")
+    if format_version != FORMAT_VERSION:
         message = (
-            f"The run {url!r} has format {found}, and this version reads format {FORMAT_VERSION}; use the "
-            "version that wrote it, or score again to another path."
+            f"The run {url!r} has format {format_version}, and this version of novelty_dask reads format "
+            f"{FORMAT_VERSION}; use the version that wrote it, or score again into another path."
         )
         raise StoreError(message)
-    said = {name: value for name, value in manifest.items() if name != CHECKSUM}
-    if manifest.get(CHECKSUM) != checksum(said):
+    if stored != checksum(content):
         message = (
-            f"The run {url!r} is damaged: what it says of itself has another checksum than is written there; "
-            "restore its zarr.json, or score again to another path."
+            f"The run {url!r} is damaged: the manifest's checksum does not match; restore zarr.json from a "
+            "backup, or score again into another path."
         )
         raise StoreError(message)
-    if not _is_sound(said):
-        message = (
-            f"The run {url!r} is damaged: what it says of itself makes no sense; score again to another path."
-        )
+    manifest = _parse(content)
+    if manifest is None:
+        message = f"The run {url!r} is damaged: its manifest is malformed; score again into another path."
         raise StoreError(message)
-    return Manifest(**said)
+    return manifest
 
 
-def checksum(said: dict[str, Any]) -> int:
-    """CRC-32 of a manifest without its checksum, as JSON in the order of the names.
+def _parse(content: dict[str, Any]) -> Manifest | None:
+    """Return the manifest of a format that is known; None if it is not as this package writes it."""
+    fields = {name: value for name, value in content.items() if name != "format_version"}
+    try:
+        manifest = Manifest.model_validate(fields)
+    except (ValidationError, TypeError):
+        return None
+    # Pydantic makes numbers of strings, and more of the kind: whatever it converted was not written here.
+    return manifest if json.loads(json.dumps(manifest.model_dump())) == fields else None
 
-    >>> checksum({"counts": {}, "plan": {}}) == checksum({"plan": {}, "counts": {}})
+
+def checksum(content: dict[str, Any]) -> int:
+    """Return the CRC-32 of a manifest without its checksum, as JSON in the order of the names.
+
+    >>> checksum({"totals": {}, "plan": {}}) == checksum({"plan": {}, "totals": {}})
     True
     """
-    return zlib.crc32(json.dumps(said, sort_keys=True).encode())
-
-
-def _is_sound(manifest: dict[str, Any]) -> bool:
-    """Whether a manifest has the types that it should, and a plan that can be gone through."""
-    default = Manifest({}, [])
-    if manifest.keys() != {each.name for each in fields(Manifest)}:
-        return False
-    if any(type(manifest[each.name]) is not type(getattr(default, each.name)) for each in fields(Manifest)):
-        return False
-    return _is_possible(manifest["plan"], planned="vectorize" in manifest["stages"]) and all(
-        isinstance(failure, dict) and failure.keys() == FAILURE and {*map(type, failure.values())} == {str}
-        for failure in manifest["failures"]
-    )
-
-
-def _is_possible(plan: dict[str, int], *, planned: bool) -> bool:
-    """Whether a plan, or that there is none yet, is what a run can have."""
-    if not plan:
-        return not planned
-    if plan.keys() != {each.name for each in fields(TilePlan)}:
-        return False
-    if not all(type(number) is int and number >= 1 for number in plan.values()):
-        return False
-    n_blocks = -(-plan["n_rows"] // plan["block_rows"])
-    return plan["block_rows"] <= MAXIMUM_ROWS and n_blocks <= MAXIMUM_BLOCKS
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())

@@ -6,16 +6,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import zarr
-
 from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
-from novelty_dask.objects.commits import Commit, Commits, Draft, TaskId
+from novelty_dask.objects.commits import Commit, Commits, Draft, Metrics, Stamp
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
-from novelty_dask.storage.checked import CheckedStore, find_array
-from novelty_dask.storage.layout import Layout
-from novelty_dask.storage.manifest import Manifest, has_manifest, read_manifest, this_version, write_manifest
+from novelty_dask.planning.stages import Stage, TaskId
+from novelty_dask.storage.arrays import RunArrays
+from novelty_dask.storage.checked import CheckedStore
+from novelty_dask.storage.layout import Layout, layout_of
+from novelty_dask.storage.manifest import (
+    Manifest,
+    RunIdentity,
+    has_manifest,
+    read_manifest,
+    this_version,
+    write_manifest,
+)
 
 WORK_FOLDER = "work/"
 SPOOLED = f"{WORK_FOLDER}stdin"
@@ -24,7 +31,7 @@ SPOOLED = f"{WORK_FOLDER}stdin"
 
 @dataclass
 class StoredRun:
-    """A run and the ways to it.
+    """A run on disk, and the ways to it.
 
     Parameters
     ----------
@@ -33,39 +40,41 @@ class StoredRun:
     objects : Objects
         Its bytes.
     manifest : Manifest
-        As it was when the run was opened.
+        As it was when the run was opened or refreshed.
     """
 
     url: str
     objects: Objects
     manifest: Manifest
 
+    def __fspath__(self) -> str:
+        """Return its path or URL."""
+        return self.url
+
     @property
     def commits(self) -> Commits:
-        """What is done."""
-        return Commits(self.objects, self.manifest.fingerprint)
+        """The records of what is done."""
+        return Commits(self.objects, self.manifest.identity.fingerprint)
 
     @property
     def layout(self) -> Layout:
         """Its arrays, as far as they are known."""
-        return Layout(self.manifest.settings, self.manifest.plan, self.manifest.counts)
+        return layout_of(self.manifest.shape)
 
-    def group(self, draft: Draft | None = None) -> zarr.Group:
-        """Zarr's view of it, every chunk checked; chunks are written with a draft alone."""
-        absent = self.manifest.absent if self.manifest.is_partial else ()
-        store = CheckedStore(self.objects, self.commits, self.layout, draft, absent)
-        return zarr.open_group(store, mode="r+", zarr_format=3)
+    def arrays(self, draft: Draft | None = None) -> RunArrays:
+        """Return its arrays, every chunk checked when it is read; chunks are written with a draft alone."""
+        failed = self.manifest.failed_tasks if self.manifest.is_partial else ()
+        return RunArrays(CheckedStore(self.objects, self.commits, self.layout, draft, failed))
 
-    def create_arrays(self, stage: str) -> None:
-        """Create the arrays of a stage that are not there as they should be."""
-        group = self.group()
-        for spec in self.layout.of(stage):
-            if find_array(group, spec) is None:
-                self.objects.remove(f"{spec.name}/{METADATA}")
-                spec.create(group)
+    def create_arrays(self, stage: Stage) -> None:
+        """Create the arrays of a stage that are absent, or not as specified."""
+        arrays = self.arrays()
+        for spec in arrays.missing(stage):
+            self.objects.remove(f"{spec.name}/{METADATA}")
+            arrays.create(spec)
 
-    def once(self, task: TaskId, epoch: int, work: Callable[[Draft], dict[str, Any]]) -> dict[str, Any]:
-        """Do a task and commit it, unless it is done; return its figures.
+    def once(self, task: TaskId, epoch: int, work: Callable[[Draft], Metrics]) -> Metrics:
+        """Do a task and commit it, unless it is done; return its metrics.
 
         Raises
         ------
@@ -75,19 +84,33 @@ class StoredRun:
         done = self.commits.find(task)
         if done is None:
             draft = Draft(task, self.objects)
-            figures = work(draft)
-            check_epoch(self.objects, epoch)
-            done = self.commits.add(task, Commit(self.manifest.fingerprint, epoch, draft.stamps, figures))
-        return done.figures
+            metrics = work(draft)
+            done = self.commit(draft.stamps, task, epoch, metrics)
+        return done.metrics
+
+    def commit(self, stamps: dict[str, Stamp], task: TaskId, epoch: int, metrics: Metrics) -> Commit:
+        """Commit a task whose objects are written; return its first commit.
+
+        Raises
+        ------
+        StoreError
+            A newer client has taken over, or another did the task with another result.
+        """
+        check_epoch(self.objects, epoch)
+        return self.commits.add(task, Commit(self.manifest.identity.fingerprint, epoch, stamps, metrics))
 
     def save(self) -> None:
         """Store the manifest."""
         self.objects.write(METADATA, write_manifest(self.manifest))
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove arrays, groups of arrays, or folders."""
-        for name in names:
-            self.objects.remove(f"{name.rstrip('/')}/")
+    def refresh(self) -> None:
+        """Read the manifest again, as another client may have changed it."""
+        self.manifest = read_manifest(self.url, _read_metadata(self.url, self.objects))
+
+    def remove(self, folders: Iterable[str]) -> None:
+        """Remove folders with all that is in them."""
+        for folder in folders:
+            self.objects.remove(f"{folder.rstrip('/')}/")
 
 
 def create_run(url: str, manifest: Manifest) -> StoredRun:
@@ -120,7 +143,7 @@ def find_run(url: str) -> StoredRun | None:
     """
     objects, values = open_objects(absolute_url(url)), None
     with suppress(StoreError):
-        values = _metadata(url, objects)
+        values = _read_metadata(url, objects)
     if has_manifest(values):
         return StoredRun(absolute_url(url), objects, read_manifest(url, values))
     if not objects.exists():
@@ -129,7 +152,7 @@ def find_run(url: str) -> StoredRun | None:
     raise StoreError(message)
 
 
-def check_same(stored: StoredRun, wanted: Manifest) -> None:
+def check_same(stored: StoredRun, wanted: RunIdentity) -> None:
     """Refuse to go on with a run of other settings, sources or version.
 
     Raises
@@ -137,15 +160,15 @@ def check_same(stored: StoredRun, wanted: Manifest) -> None:
     StoreError
         It names what differs.
     """
-    there = stored.manifest
+    there = stored.manifest.identity
     differing = [
-        f"{name} is {there.settings.get(name)!r} there and {value!r} here"
-        for name, value in wanted.settings.items()
-        if there.settings.get(name) != value
+        f"{name} is {getattr(there.settings, name)!r} there and {value!r} here"
+        for name, value in wanted.settings
+        if getattr(there.settings, name) != value
     ]
     if there.sources != wanted.sources:
-        differing.append("the sources are others, or have changed")
-    if not there.is_complete and there.novelty_dask_version != wanted.novelty_dask_version:
+        differing.append("its sources differ, or have changed")
+    if not stored.manifest.is_complete and there.novelty_dask_version != wanted.novelty_dask_version:
         versions = f"version is {there.novelty_dask_version} there and {wanted.novelty_dask_version} here"
         differing.append(versions)
     if differing:
@@ -161,7 +184,7 @@ def check_version(stored: StoredRun) -> None:
     StoreError
         It is.
     """
-    there, here = stored.manifest.novelty_dask_version, this_version()
+    there, here = stored.manifest.identity.novelty_dask_version, this_version()
     if there != here:
         message = f"Can't go on with {stored.url!r}: version is {there} there and {here} here; use that one."
         raise StoreError(message)
@@ -176,10 +199,10 @@ def open_stored(url: str) -> StoredRun:
         There is none, or it is no run of this format.
     """
     objects = open_objects(absolute_url(url))
-    return StoredRun(absolute_url(url), objects, read_manifest(url, _metadata(url, objects)))
+    return StoredRun(absolute_url(url), objects, read_manifest(url, _read_metadata(url, objects)))
 
 
-def _metadata(url: str, objects: Objects) -> Any:
+def _read_metadata(url: str, objects: Objects) -> Any:
     """What stands where a run has the metadata of its group."""
     try:
         return json.loads(objects.read(METADATA))
@@ -199,8 +222,18 @@ def open_complete(url: str) -> StoredRun:
     StoreError
         There is no run, or it is not complete.
     """
-    run = open_stored(url)
+    return require_complete(open_stored(url))
+
+
+def require_complete(run: StoredRun) -> StoredRun:
+    """Return the run if it can be read.
+
+    Raises
+    ------
+    StoreError
+        It is not complete.
+    """
     if not (run.manifest.is_complete or run.manifest.is_partial):
-        message = f"The run {url!r} is not complete; `novelty resume {url}` goes on."
+        message = f"The run {run.url!r} is not complete; `novelty resume {run.url}` goes on."
         raise StoreError(message)
     return run

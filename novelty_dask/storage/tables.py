@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from novelty_dask.objects.commits import Commits, Draft, Stamp, TaskId
+from novelty_dask.objects.commits import Commits, Draft, Stamp
+from novelty_dask.planning.stages import Stage
 
 ROW_GROUP_ROWS = 16_384
 
@@ -49,7 +50,7 @@ def write_table(draft: Draft, key: str, table: pa.Table, text: str = "url") -> T
     return Table(draft.task.item, key, table.num_rows, pc.sum(pc.binary_length(table[text])).as_py() or 0)
 
 
-def read_table(commits: Commits, stage: str, table: Table) -> pa.Table:
+def read_table(commits: Commits, stage: Stage, table: Table) -> pa.Table:
     """Read a whole table of a stage.
 
     Raises
@@ -60,7 +61,7 @@ def read_table(commits: Commits, stage: str, table: Table) -> pa.Table:
     return _open(commits, stage, table).read(use_threads=False)
 
 
-def read_slice(commits: Commits, stage: str, table: Table, start: int, stop: int) -> pa.Table:
+def read_slice(commits: Commits, stage: Stage, table: Table, start: int, stop: int) -> pa.Table:
     """Read the rows ``start`` to ``stop`` of a table, from the row groups that hold them."""
     parquet = _open(commits, stage, table)
     first, last = start // ROW_GROUP_ROWS, -(-stop // ROW_GROUP_ROWS)
@@ -68,7 +69,7 @@ def read_slice(commits: Commits, stage: str, table: Table, start: int, stop: int
     return groups.slice(start - first * ROW_GROUP_ROWS, stop - start)
 
 
-def _open(commits: Commits, stage: str, table: Table) -> pq.ParquetFile:
+def _open(commits: Commits, stage: Stage, table: Table) -> pq.ParquetFile:
     """A table whose bytes are as they were written."""
-    data = commits.read(TaskId(stage, table.item), table.key)
+    data = commits.read(stage.task(table.item), table.key)
     return pq.ParquetFile(pa.BufferReader(data))

@@ -75,7 +75,7 @@ def test_score_takes_globs_folders_and_several_sources(tmp_path: Path, novelty: 
         (["-k", "4"], "n_neighbors", 4),
         (["--score", "nearest"], "score", "nearest"),
         (["--score", "kth"], "score", "kth"),
-        (["--ngram", "2,4"], "ngram_range", [2, 4]),
+        (["--ngram", "2,4"], "ngram_range", (2, 4)),
         (["--n-features", "4096"], "n_features", 4096),
         (["--normal-form", "web"], "normal_form", "web"),
     ],
@@ -84,7 +84,7 @@ def test_flags_become_settings_of_the_run(
     corpus: Path, tmp_path: Path, novelty: Novelty, flags: list[str], setting: str, value: object
 ) -> None:
     assert novelty("score", corpus, "-o", tmp_path / "run.zarr", "-q", *flags).exit_code == 0
-    assert novelty_dask.open(tmp_path / "run.zarr").manifest.settings[setting] == value
+    assert novelty_dask.open(tmp_path / "run.zarr").manifest.settings.model_dump()[setting] == value
 
 
 def test_flags_override_the_settings_file(corpus: Path, tmp_path: Path, novelty: Novelty) -> None:
@@ -92,8 +92,8 @@ def test_flags_override_the_settings_file(corpus: Path, tmp_path: Path, novelty:
     flags = ["--config", tmp_path / "run.toml", "-k", "5", "--workers", "0", "--block-rows", "128"]
     assert novelty("score", corpus, "-o", tmp_path / "run.zarr", "-q", *flags).exit_code == 0
     manifest = novelty_dask.open(tmp_path / "run.zarr").manifest
-    assert (manifest.settings["n_neighbors"], manifest.settings["score"]) == (5, "kth")
-    assert manifest.plan["block_rows"] == 128
+    assert (manifest.settings.n_neighbors, manifest.settings.score) == (5, "kth")
+    assert manifest.plan.block_rows == 128
 
 
 def test_score_works_on_a_scheduler(corpus: Path, run: Path, tmp_path: Path, novelty: Novelty) -> None:

@@ -146,7 +146,7 @@ def test_complete_run_of_standard_input_is_not_taken_for_another(tmp_path: Path,
     first = novelty("score", "-", "-o", out, stdin=URLS.encode())
     assert first.exit_code == 0
     before = snapshot(out)
-    assert_refused(novelty("score", "-", "-o", out, stdin=b"http://c.example/"), "the sources are others")
+    assert_refused(novelty("score", "-", "-o", out, stdin=b"http://c.example/"), "its sources differ")
     assert novelty("score", "-", "-o", out, stdin=URLS.encode()).stdout == first.stdout
     assert snapshot(out) == before
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import novelty_dask
-from novelty_dask.stages import compare
+from novelty_dask.engines import sparse
 from tests.support.fixtures import Novelty
 from tests.support.processes import COMMAND, started, wait_for
 
@@ -43,10 +43,10 @@ def test_status_of_a_complete_run(run: Path, novelty: Novelty) -> None:
 def test_verify_says_that_a_run_is_whole(run: Path, novelty: Novelty) -> None:
     result = novelty("verify", run)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "5 tasks read, 0 damages found.\n"
+    assert result.stdout == "4 tasks read, 0 damages found.\n"
     result = novelty("verify", run, "--recompute", 3)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "5 tasks read, 1 block computed again, 0 damages found.\n"
+    assert result.stdout == "4 tasks read, 1 block computed again, 0 damages found.\n"
 
 
 def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, novelty: Novelty) -> None:
@@ -54,7 +54,7 @@ def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, no
     (copy / "novelty" / "c" / "0").write_bytes(b"")
     result = novelty("verify", copy)
     assert result.exit_code == 4
-    assert result.stdout == "5 tasks read, 1 damage found.\n"
+    assert result.stdout == "4 tasks read, 1 damage found.\n"
     assert re.fullmatch(
         r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume` makes it again\.\n",
         result.stderr,
@@ -100,7 +100,7 @@ def test_a_partial_run_has_an_exit_code_of_its_own(
         f"their rows are missing. `novelty resume {out}` tries again."
     )
     with monkeypatch.context() as patch:
-        patch.setattr(compare, "search", fail)
+        patch.setattr(sparse, "search", fail)
         first = novelty("score", corpus, "-o", out)
         assert first.exit_code == 4
         assert first.stderr.splitlines()[-1] == sentence
@@ -176,7 +176,7 @@ def test_standard_input_is_asked_for_once(
         process.send_signal(signal.SIGKILL)
     refused = novelty("score", "-", "-o", out, stdin=b"http://b.example/\n")
     assert refused.exit_code == 2
-    assert "the sources are others, or have changed" in refused.stderr
+    assert "its sources differ, or have changed" in refused.stderr
     if same:
         assert novelty("score", "-", "-o", out, stdin=corpus.read_bytes()).exit_code == 0
     else:

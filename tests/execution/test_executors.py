@@ -4,10 +4,11 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.bag as db
@@ -19,30 +20,43 @@ from distributed import Client, LocalCluster, get_worker
 from novelty_dask.errors import ClusterError, InputError
 from novelty_dask.execution import dask_executor, scheduler
 from novelty_dask.execution.dask_executor import DaskExecutor
-from novelty_dask.execution.executors import ATTEMPTS, Executor, Job, Outcome, SerialExecutor
+from novelty_dask.execution.executors import ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
 
 LOST = r"^The connection to the Dask scheduler was lost; start it again and go on\.$"
 
 
-def jobs(arguments: Iterable[Any]) -> deque[Job]:
-    """Jobs of numbered items."""
-    return deque(Job(str(number), argument) for number, argument in enumerate(arguments))
+class Task(NamedTuple):
+    """A numbered item, and what the test has for it."""
+
+    item: str
+    argument: Any
 
 
-def results(executor: Executor, perform: Callable[[Job], Any], arguments: Iterable[Any]) -> list[Any]:
-    """What jobs return that all go well."""
-    outcomes = list(executor.map("stage", perform, jobs(arguments)))
+def given(function: Callable[[Task], Any], arguments: Iterable[Any]) -> tuple[Perform, deque[str]]:
+    """What performs the tasks of numbered items, each with an argument, and the items."""
+    known = list(arguments)
+    return partial(perform_with, function, known), deque(map(str, range(len(known))))
+
+
+def perform_with(function: Callable[[Task], Any], arguments: Sequence[Any], item: str) -> Any:
+    """Perform a task; items that were added have the last argument."""
+    return function(Task(item, arguments[min(int(item), len(arguments) - 1)]))
+
+
+def results(executor: Executor, function: Callable[[Task], Any], arguments: Iterable[Any]) -> list[Any]:
+    """What tasks return that all succeed."""
+    outcomes = list(executor.map("stage", *given(function, arguments)))
     assert [outcome.error for outcome in outcomes if outcome.error] == []
     assert len({outcome.item for outcome in outcomes}) == len(outcomes)
-    return [outcome.figures for outcome in outcomes]
+    return [outcome.metrics for outcome in outcomes]
 
 
-def square(job: Job) -> int:
-    return int(job.argument**2)
+def square(task: Task) -> int:
+    return int(task.argument**2)
 
 
-def fail(job: Job) -> int:
-    return refuse_seven(job.argument)
+def fail(task: Task) -> int:
+    return refuse_seven(task.argument)
 
 
 def refuse_seven(number: int) -> int:
@@ -51,17 +65,17 @@ def refuse_seven(number: int) -> int:
     return number
 
 
-def lack(job: Job) -> int:
-    with (job.argument / job.item).open("a") as file:
+def lack(task: Task) -> int:
+    with (task.argument / task.item).open("a") as file:
         file.write("tried\n")
-    if job.item == "1":
+    if task.item == "1":
         raise FileNotFoundError(2, "No such file or directory", "here")
     return 0
 
 
-def try_thrice(job: Job) -> int:
-    lack(Job("0", job.argument))
-    n_tried = len((job.argument / "0").read_text().split())
+def try_thrice(task: Task) -> int:
+    lack(Task("0", task.argument))
+    n_tried = len((task.argument / "0").read_text().split())
     if n_tried < ATTEMPTS:
         raise ZeroDivisionError
     return n_tried
@@ -71,7 +85,7 @@ def try_thrice(job: Job) -> int:
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 3, 300])
-def test_each_job_gives_one_result(executor: Executor, n_items: int) -> None:
+def test_each_task_gives_one_result(executor: Executor, n_items: int) -> None:
     assert sorted(results(executor, square, range(n_items))) == [i * i for i in range(n_items)]
 
 
@@ -79,13 +93,14 @@ def test_arguments_may_be_equal(executor: Executor) -> None:
     assert sorted(results(executor, square, [2, 2, 2, 3])) == [4, 4, 4, 9]
 
 
-def test_jobs_may_be_added_while_others_run(executor: Executor) -> None:
-    ready, seen = jobs(range(3)), []
-    for outcome in executor.map("stage", square, ready):
+def test_tasks_may_be_added_while_others_run(executor: Executor) -> None:
+    perform, ready = given(square, range(3))
+    seen = []
+    for outcome in executor.map("stage", perform, ready):
         seen.append(outcome.item)
-        if not outcome.item.startswith("after"):
-            ready.append(Job(f"after-{outcome.item}", 9))
-    assert sorted(seen) == ["0", "1", "2", "after-0", "after-1", "after-2"]
+        if len(outcome.item) == 1:
+            ready.append(f"10{outcome.item}")
+    assert sorted(seen) == ["0", "1", "100", "101", "102", "2"]
 
 
 def test_a_bag_gives_its_partitions(executor: Executor) -> None:
@@ -102,13 +117,13 @@ def test_a_frame_is_shuffled(executor: Executor) -> None:
 
 def test_errors_raised_on_purpose_end_the_whole(executor: Executor) -> None:
     with pytest.raises(InputError, match=r"^Seven is refused\.$"):
-        list(executor.map("stage", fail, jobs(range(100))))
+        list(executor.map("stage", *given(fail, range(100))))
     with pytest.raises(InputError, match=r"^Seven is refused\.$"):
         list(executor.compute(db.from_sequence(range(10), partition_size=1).map(refuse_seven)))
 
 
-def test_another_error_ends_its_job_after_some_attempts(executor: Executor, tmp_path: Path) -> None:
-    outcomes = {outcome.item: outcome for outcome in executor.map("stage", lack, jobs([tmp_path] * 3))}
+def test_another_error_ends_its_task_after_some_attempts(executor: Executor, tmp_path: Path) -> None:
+    outcomes = {outcome.item: outcome for outcome in executor.map("stage", *given(lack, [tmp_path] * 3))}
     error = outcomes.pop("1").error
     # Also one of the system is not taken for a lost scheduler.
     assert isinstance(error, FileNotFoundError)
@@ -118,13 +133,13 @@ def test_another_error_ends_its_job_after_some_attempts(executor: Executor, tmp_
     assert tried == {"0": 1, "1": ATTEMPTS, "2": 1}
 
 
-def test_a_job_may_succeed_at_the_last_attempt(executor: Executor, tmp_path: Path) -> None:
+def test_a_task_may_succeed_at_the_last_attempt(executor: Executor, tmp_path: Path) -> None:
     assert results(executor, try_thrice, [tmp_path]) == [ATTEMPTS]
 
 
 def test_an_executor_goes_on_after_an_error(executor: Executor) -> None:
     with pytest.raises(InputError):
-        list(executor.map("stage", fail, jobs(range(100))))
+        list(executor.map("stage", *given(fail, range(100))))
     assert sorted(results(executor, fail, range(7))) == list(range(7))
 
 
@@ -145,7 +160,7 @@ UNDONE = ("waiting", "queued", "no-worker", "processing")
 SCHEDULERS: list[Any] = []
 
 
-def count_undone(_job: Job) -> int:
+def count_undone(_task: Task) -> int:
     """How many tasks the scheduler, which is in this process, has yet to do."""
     [scheduler] = SCHEDULERS
     return sum(task.state in UNDONE for task in list(scheduler.tasks.values()))
@@ -170,7 +185,7 @@ def test_nothing_stays_on_the_scheduler(client: Client) -> None:
     executor = DaskExecutor(client, "rest")
     results(executor, square, range(100))
     with pytest.raises(InputError):
-        list(executor.map("stage", fail, jobs(range(100))))
+        list(executor.map("stage", *given(fail, range(100))))
     scheduler = client.cluster.scheduler
     deadline = time.monotonic() + 20
     while scheduler.tasks and time.monotonic() < deadline:
@@ -178,17 +193,17 @@ def test_nothing_stays_on_the_scheduler(client: Client) -> None:
     assert not scheduler.tasks
 
 
-def fail_or_touch(job: Job) -> None:
-    if job.argument is None:
+def fail_or_touch(task: Task) -> None:
+    if task.argument is None:
         raise InputError("Refused.")
     time.sleep(0.5)
-    job.argument.touch()
+    task.argument.touch()
 
 
 def test_a_settled_executor_has_nothing_at_work(client: Client, tmp_path: Path) -> None:
     executor = DaskExecutor(client, "settle")
     with pytest.raises(InputError):
-        list(executor.map("stage", fail_or_touch, jobs([tmp_path / "late", None])))
+        list(executor.map("stage", *given(fail_or_touch, [tmp_path / "late", None])))
     assert not (tmp_path / "late").exists()
     executor.settle()
     assert (tmp_path / "late").exists()
@@ -197,31 +212,31 @@ def test_a_settled_executor_has_nothing_at_work(client: Client, tmp_path: Path) 
     assert time.monotonic() - began < 0.1
 
 
-def own_key(_job: Job) -> str:
+def own_key(_task: Task) -> str:
     return str(get_worker().get_current_task())
 
 
 def test_keys_name_stage_and_item_and_differ_between_runs(client: Client) -> None:
     keys = [
-        outcome.figures
+        outcome.metrics
         for token in ("a", "b")
-        for outcome in DaskExecutor(client, token).map("weigh", own_key, jobs(range(5)))
+        for outcome in DaskExecutor(client, token).map("weigh", *given(own_key, range(5)))
     ]
     assert sorted(keys) == [f"weigh-{token}-{item}-1" for token in ("a", "b") for item in range(5)]
 
 
 def test_runs_on_one_scheduler_do_not_meet(client: Client) -> None:
-    first = DaskExecutor(client, "a").map("stage", square, jobs(range(100)))
-    second = DaskExecutor(client, "b").map("stage", fail, jobs(range(8, 108)))
-    pairs = [(one.figures, other.figures) for one, other in zip(first, second, strict=True)]
+    first = DaskExecutor(client, "a").map("stage", *given(square, range(100)))
+    second = DaskExecutor(client, "b").map("stage", *given(fail, range(8, 108)))
+    pairs = [(one.metrics, other.metrics) for one, other in zip(first, second, strict=True)]
     assert sorted(one for one, _ in pairs) == [i * i for i in range(100)]
     assert sorted(other for _, other in pairs) == list(range(8, 108))
 
 
-def die(job: Job) -> int:
-    with Path(job.argument, job.item).open("a") as file:
+def die(task: Task) -> int:
+    with Path(task.argument, task.item).open("a") as file:
         file.write("tried\n")
-    if job.item == "3":
+    if task.item == "3":
         os._exit(1)
     return 0
 
@@ -250,7 +265,7 @@ def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(
     (tmp_path / "tried").mkdir()
     monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
     with one_worker(tmp_path, allowed_failures=1) as executor:
-        outcomes = list(executor.map("stage", die, jobs([tmp_path / "tried"] * 6)))
+        outcomes = list(executor.map("stage", *given(die, [tmp_path / "tried"] * 6)))
     assert sorted(outcome.item for outcome in outcomes if outcome.error is None) == list("01245")
     [given_up] = [outcome for outcome in outcomes if outcome.error]
     assert given_up.item == "3"
@@ -296,7 +311,7 @@ def test_a_wait_without_workers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         Client(cluster) as client,
         pytest.raises(ClusterError, match=r"^There has been no worker for 1 s; start some and go on\.$"),
     ):
-        list(DaskExecutor(client, "token").map("stage", square, jobs(range(3))))
+        list(DaskExecutor(client, "token").map("stage", *given(square, range(3))))
 
 
 def test_a_collection_without_workers_ends() -> None:
@@ -338,7 +353,7 @@ def slow(_: object) -> int:
 
 
 def lose_in_map(executor: DaskExecutor, kill: Callable[[], None]) -> None:
-    for count, _ in enumerate(executor.map("stage", slow, jobs(range(1_000)))):
+    for count, _ in enumerate(executor.map("stage", *given(slow, range(1_000)))):
         if count == 5:
             kill()
 
@@ -356,7 +371,7 @@ def lose_before_usage(executor: DaskExecutor, kill: Callable[[], None]) -> None:
 
 def lose_before_map(executor: DaskExecutor, kill: Callable[[], None]) -> None:
     kill()
-    list(executor.map("stage", slow, jobs(range(10))))
+    list(executor.map("stage", *given(slow, range(10))))
 
 
 @pytest.mark.parametrize("lose", [lose_in_map, lose_in_compute, lose_before_usage, lose_before_map])

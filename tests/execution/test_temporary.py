@@ -14,9 +14,10 @@ from novelty_dask.datasets import make_urls
 from novelty_dask.errors import ClusterError
 from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
-from novelty_dask.execution.temporary import Place, check_free, place
-from novelty_dask.stages import sort
-from tests.support.pieces import BUDGET, read_lines
+from novelty_dask.execution.temporary import TemporaryFolder, check_free, temporary_folder
+from novelty_dask.pipeline import reading as reading_stages
+from novelty_dask.pipeline.reading import Sorting
+from tests.support.pieces import read_lines
 from tests.support.runs import NOBODY
 
 HERE = ("here", 1)
@@ -34,11 +35,11 @@ def written_bytes(dask_worker: Worker) -> float:
 def test_a_shuffle_writes_what_was_projected(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sort, "PARTITION_BYTES", 2**20)
+    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", 2**20)
     executor = client_executor(client)
     reading = read_lines(executor, tmp_path, make_urls(30_000)[0], 2**20)
     before = sum(client.run(written_bytes).values())
-    first, *others = sort.sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads)
+    first, *others = Sorting(reading.reads).run(executor, reading.run, NOBODY)
     assert others
     assert set(map(len, others)) == {0}
     measured = sum(client.run(written_bytes).values()) - before
@@ -48,9 +49,7 @@ def test_a_shuffle_writes_what_was_projected(
 def test_what_needs_no_shuffle_takes_no_temporary_files(tmp_path: Path) -> None:
     executor = SerialExecutor()
     reading = read_lines(executor, tmp_path, make_urls(100)[0], 2**20)
-    assert list(sort.sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads)) == [
-        {"temporary_bytes": 0}
-    ]
+    assert list(Sorting(reading.reads).run(executor, reading.run, NOBODY)) == [{"temporary_bytes": 0}]
 
 
 def test_a_shuffle_without_space_is_refused_before_it_begins(executor: Executor) -> None:
@@ -62,29 +61,29 @@ def test_a_shuffle_without_space_is_refused_before_it_begins(executor: Executor)
 
 
 def test_one_process_keeps_the_first_of_it_in_memory() -> None:
-    free = place().free
+    free = temporary_folder().free
     SerialExecutor().reserve(MEMORY_BYTES + free // 2)
     with pytest.raises(ClusterError):
         SerialExecutor().reserve(MEMORY_BYTES + free * 2)
 
 
 def test_workers_share_the_bytes_and_may_share_a_disk() -> None:
-    two = [Place(HERE, "/a", 50), Place(("there", 1), "/a", 50)]
+    two = [TemporaryFolder(HERE, "/a", 50), TemporaryFolder(("there", 1), "/a", 50)]
     check_free(two, 100)
     with pytest.raises(
         ClusterError, match=re.escape("takes 51 bytes of temporary files on here, and 50 are")
     ):
         check_free(two, 102)
-    check_free([Place(HERE, "/a", 50), Place(HERE, "/b", 50)], 50)
+    check_free([TemporaryFolder(HERE, "/a", 50), TemporaryFolder(HERE, "/b", 50)], 50)
     with pytest.raises(ClusterError, match=r"takes 100 bytes of temporary files on here, and 50 are free in"):
-        check_free([Place(HERE, "/a", 50), Place(HERE, "/b", 50)], 100)
+        check_free([TemporaryFolder(HERE, "/a", 50), TemporaryFolder(HERE, "/b", 50)], 100)
 
 
 def test_the_place_is_where_dask_is_told(tmp_path: Path) -> None:
-    assert place().folder == tempfile.gettempdir()
+    assert temporary_folder().folder == tempfile.gettempdir()
     with dask.config.set({"temporary-directory": str(tmp_path)}):
-        assert place().folder == str(tmp_path)
-    assert place(str(tmp_path)).disk[1] == tmp_path.stat().st_dev
+        assert temporary_folder().folder == str(tmp_path)
+    assert temporary_folder(str(tmp_path)).disk[1] == tmp_path.stat().st_dev
 
 
 def run_out(_number: int) -> NoReturn:

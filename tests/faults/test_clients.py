@@ -16,11 +16,9 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import StoreError
-from novelty_dask.execution.executors import Job
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import Tile
-from novelty_dask.stages.compare import compare
-from novelty_dask.stages.tasks import perform
+from novelty_dask.stages.perform import perform
 from novelty_dask.storage.runs import open_stored
 from tests.support import spy
 from tests.support.content import Content, content_and_exports
@@ -226,7 +224,7 @@ def test_a_silent_client_elsewhere_is_succeeded_on_request(
 
 def of_another_version(out: Path) -> None:
     """Let a run say that another version made it."""
-    alter(out, lambda said: said.update(novelty_dask_version="0.0.9"))
+    alter(out, lambda said: said["identity"].update(novelty_dask_version="0.0.9"))
 
 
 def test_another_run_under_the_same_path_is_refused(record: Record, corpus: Path, tmp_path: Path) -> None:
@@ -236,7 +234,7 @@ def test_another_run_under_the_same_path_is_refused(record: Record, corpus: Path
     with (other / "0.txt").open("a", encoding="utf-8") as file:
         file.write("\nhttps://one.more.example/")
     before = snapshot(out)
-    assert "the sources are others, or have changed" in refused_score(other, out)
+    assert "its sources differ, or have changed" in refused_score(other, out)
     assert re.search(
         r"n_neighbors is 5 there and 6 here; name another", refused_score(corpus, out, n_neighbors=6)
     ) or ("n_neighbors is 5 there and 6 here" in refused_score(corpus, out, n_neighbors=6))
@@ -254,7 +252,7 @@ def perform_tile(record: Path, out: Path, epoch: int, tile: Tile) -> None:
     """Do one task, as a worker does it."""
     os.environ[spy.FOLDER] = str(record)
     spy.install()
-    perform(str(out), epoch, "compare", compare, Job(f"{tile.span}-{tile.group}", tile))
+    perform(str(out), epoch, "compare", tile.item)
 
 
 def test_a_task_done_twice_at_once_is_done_once(

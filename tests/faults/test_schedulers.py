@@ -15,7 +15,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import ClusterError
-from novelty_dask.events import Silence
+from novelty_dask.events import Event, StageStarted, TaskDone
 from novelty_dask.execution import scheduler
 from novelty_dask.execution.clusters import connect as connecting
 from novelty_dask.execution.clusters.connect import connect
@@ -164,19 +164,17 @@ def test_a_frozen_scheduler_ends_the_command(
     assert content_and_exports(out) == undisturbed
 
 
-class Freezing(Silence):
+class Freezing:
     """Freezes a scheduler when a stage begins, or when the first task of it is done."""
 
     def __init__(self, when: tuple[str, str], freeze: Callable[[], None]) -> None:
         self.when = when
         self.freeze = freeze
 
-    def stage_started(self, stage: str, _total: int | None, _done: int = 0) -> None:
-        if self.when == (stage, "begins"):
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageStarted) and self.when == (event.stage, "begins"):
             self.freeze()
-
-    def stage_advanced(self, stage: str) -> None:
-        if self.when == (stage, "advances"):
+        if isinstance(event, TaskDone) and self.when == (event.stage, "advances"):
             self.freeze()
 
 

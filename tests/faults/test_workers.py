@@ -16,8 +16,9 @@ from click.testing import CliRunner, Result
 import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.cli.failures import UNWHOLE
+from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.search.columns import order_columns
-from novelty_dask.kernels.search.topk import Neighbors, prepare, search
+from novelty_dask.kernels.search.topk import prepare, search
 from novelty_dask.kernels.text.ngrams import count_ngrams
 from novelty_dask.kernels.text.tfidf import (
     document_frequency,

@@ -7,11 +7,18 @@ from hypothesis import strategies as st
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.address import open_objects
-from novelty_dask.objects.commits import Commit, Commits, Draft, Stamp, TaskId, stamp
+from novelty_dask.objects.commits import Commit, Commits, Draft, Stamp, commit_key, stamp
+from novelty_dask.planning.stages import TaskId
 
 TASK = TaskId("merge", "3")
 STAMPS = st.builds(Stamp, st.integers(0, 2**50), st.integers(0, 2**32 - 1))
 FIGURES = st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none())
+
+
+def items(commits: Commits, stage: str) -> dict[str, Commit]:
+    """The commits of a stage that count, by item."""
+    found = {task.item: commits.find(task) for task in commits.tasks(stage)}
+    return {item: commit for item, commit in found.items() if commit}
 
 
 @pytest.fixture
@@ -36,22 +43,22 @@ def test_a_commit_comes_back(
 
 def test_every_flipped_bit_of_a_record_is_found(commits: Commits) -> None:
     commits.add(TASK, commit(commits, nonzeros=7))
-    record = commits.objects.read(TASK.key)
+    record = commits.objects.read(commit_key(TASK))
     for bit in range(8 * len(record)):
         flipped = bytearray(record)
         flipped[bit // 8] ^= 1 << bit % 8
-        commits.objects.write(TASK.key, flipped)
+        commits.objects.write(commit_key(TASK), flipped)
         assert commits.find(TASK) is None
-    assert list(commits.items("merge")) == []
+    assert items(commits, "merge") == {}
 
 
 def test_a_record_that_is_cut_or_longer_does_not_count(commits: Commits) -> None:
     commits.add(TASK, commit(commits))
-    record = commits.objects.read(TASK.key)
+    record = commits.objects.read(commit_key(TASK))
     others = [record[:length] for length in range(len(record))]
     others += [record + b"\n", record * 2, b" " + record, bytes(len(record)), b"{}\n", b"\xff\n\n"]
     for other in others:
-        commits.objects.write(TASK.key, other)
+        commits.objects.write(commit_key(TASK), other)
         assert commits.find(TASK) is None
 
 
@@ -59,7 +66,7 @@ def test_a_commit_of_another_run_does_not_count_and_gives_way(commits: Commits) 
     other = Commits(commits.objects, "0" * 32)
     other.add(TASK, commit(other, b"2"))
     assert commits.find(TASK) is None
-    assert list(commits.items("merge")) == []
+    assert items(commits, "merge") == {}
     own = commit(commits, b"1")
     assert commits.add(TASK, own) == own
     assert commits.find(TASK) == own
@@ -67,7 +74,7 @@ def test_a_commit_of_another_run_does_not_count_and_gives_way(commits: Commits) 
 
 
 def test_a_damaged_commit_gives_way(commits: Commits) -> None:
-    commits.objects.write(TASK.key, b"nonsense")
+    commits.objects.write(commit_key(TASK), b"nonsense")
     assert commits.add(TASK, commit(commits)) == commit(commits) == commits.find(TASK)
 
 
@@ -96,14 +103,12 @@ def test_the_items_of_a_stage_are_those_with_a_commit_that_counts(commits: Commi
     for item in ("10", "9", "2-0"):
         commits.add(TaskId("compare", item), commit(commits, item=len(item)))
     commits.add(TASK, commit(commits))
-    commits.objects.write(TaskId("compare", "7").key, b"nonsense")
-    assert dict(commits.items("compare")) == {
-        item: commit(commits, item=len(item)) for item in ("10", "9", "2-0")
-    }
-    assert list(commits.items("nothing")) == []
+    commits.objects.write(commit_key(TaskId("compare", "7")), b"nonsense")
+    assert items(commits, "compare") == {item: commit(commits, item=len(item)) for item in ("10", "9", "2-0")}
+    assert items(commits, "nothing") == {}
     commits.forget(TaskId("compare", "9"))
     commits.forget(TaskId("compare", "missing"))
-    assert [item for item, _ in commits.items("compare")] == ["10", "2-0"]
+    assert list(items(commits, "compare")) == ["10", "2-0"]
 
 
 # Objects, as they were when they were committed.

@@ -12,8 +12,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import StoreError
-from novelty_dask.objects.commits import Commit, TaskId
-from novelty_dask.storage.arrays import array
+from novelty_dask.planning.stages import TaskId, find_stage
 from novelty_dask.storage.runs import open_stored
 from tests.support.content import content
 from tests.support.damage import failing, flip_file
@@ -21,7 +20,14 @@ from tests.support.files import snapshot
 from tests.support.listeners import Recorder, stop_at
 from tests.support.runs import BLOCK_ROWS, writable
 
-WHOLE = {"ingest": (1, 1), "sort": (1, 1), "vectorize": (5, 5), "columns": (1, 1), "weigh": (5, 5)}
+WHOLE = {
+    "ingest": (1, 1),
+    "sort": (1, 1),
+    "rejected": (1, 1),
+    "vectorize": (5, 5),
+    "columns": (1, 1),
+    "weigh": (5, 5),
+}
 
 
 def stopped(made: Path, out: Path, stage: str, count: int) -> Path:
@@ -34,7 +40,7 @@ def test_a_complete_run_has_all_of_its_tasks(out: Path) -> None:
     status = novelty_dask.status(out)
     assert (status.state, status.owner, status.failures) == ("complete", None, [])
     assert status.stages == {**WHOLE, "compare": (25, 25), "merge": (5, 5)}
-    assert status.counts["rejected"] == {"blank": 1, "nul": 1}
+    assert status.totals.rejected == {"blank": 1, "nul": 1}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +146,7 @@ def test_blocks_that_were_given_up_are_not_computed_again(
 
 def test_a_run_of_another_version_is_not_computed_again(out: Path) -> None:
     stored = open_stored(str(out))
-    stored.manifest.novelty_dask_version = "0.0.1"
+    stored.manifest.identity = stored.manifest.identity.model_copy(update={"novelty_dask_version": "0.0.1"})
     stored.save()
     with pytest.raises(StoreError, match=r"version is 0\.0\.1 there and .* here"):
         novelty_dask.verify(out, recompute_blocks=1)
@@ -149,19 +155,17 @@ def test_a_run_of_another_version_is_not_computed_again(out: Path) -> None:
 def forge(out: Path, task: TaskId, name: str, change: Callable[[Any], None]) -> None:
     """Alter what a task wrote to an array, with a commit that agrees with what was altered."""
     run = open_stored(str(out))
-    where = ... if task.item == "all" else int(task.item)
-    if task.item != "all" and run.layout.specs[name].shape[0] == run.manifest.counts["rows"]:
-        where = slice(where * BLOCK_ROWS, (where + 1) * BLOCK_ROWS)
-    elif name in ("weights/indices", "weights/data"):
-        where = (where, slice(int(array(run.group(), "weights/indptr")[where, -1])))
-    values = np.asarray(array(run.group(), name)[where])
+    commit = run.commits.get(task)
+    stage, arrays = find_stage(task.stage), run.arrays()
+    index = run.layout.index(name, task.item, run.layout.specs[name].shape[1:])
+    if name in ("weights/indices", "weights/data"):
+        index = (int(task.item), slice(int(arrays["weights/indptr"][int(task.item), -1])))
+    values = arrays.read(name, *index)
     change(values)
-    group, draft = writable(run, *task)
-    array(group, name)[where] = values
-    commit = run.commits.find(task)
-    assert commit is not None
+    forged, draft = writable(run, stage, task.item)
+    forged[name][index] = values
     run.commits.forget(task)
-    run.commits.add(task, Commit(*commit[:2], {**commit.objects, **draft.stamps}, commit.figures))
+    run.commits.add(task, commit._replace(objects={**commit.objects, **draft.stamps}))
 
 
 def swap(values: Any) -> None:
@@ -220,7 +224,7 @@ FORGERIES: list[tuple[TaskId, str, Callable[[Any], None]]] = [
     (COLUMNS, "columns/document_frequency", count_one_more),
     (COLUMNS, "columns/idf", raise_a_little),
     (COLUMNS, "columns/rank", order_otherwise),
-    (COLUMNS, "columns/cuts", count_one_more),
+    (COLUMNS, "columns/breakpoints", count_one_more),
 ]
 
 
@@ -234,7 +238,10 @@ def test_forged_results_are_found_by_computing_again(
     assert novelty_dask.verify(out).damages == []
     damages = novelty_dask.verify(out, recompute_blocks=1_000).damages
     assert any(
-        (damage.stage, damage.item) == task and str(damage).startswith(f"{name!r} of task ")
+        (damage.stage, damage.item) == task
+        and str(damage).startswith(
+            f"Array {name!r} (stage {task.stage}, task {task.item}) differs from a fresh "
+        )
         for damage in damages
     ) or (name == "partial_frequency" and {damage.stage for damage in damages} == {"columns"})
     if task.stage == "merge":

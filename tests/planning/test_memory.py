@@ -6,18 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import BudgetError
+from novelty_dask.planning.budget import Budget, Extent, Load
 from novelty_dask.planning.memory import (
     PROCESS_BYTES,
-    Budget,
-    Extent,
     check_limit,
     densest_block,
     fit,
     moved_bytes,
     plan_bytes,
-    task_bytes,
     worker_bytes,
 )
+from novelty_dask.planning.stages import STAGES
 from novelty_dask.planning.tiles import (
     MINIMUM_BLOCK_ROWS,
     TilePlan,
@@ -42,6 +41,11 @@ EXTENTS = st.lists(
 )
 DEFAULT = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=2 * 10**9)
 MILLION = Extent(1_000_000, 76_000_000)
+
+
+def task_bytes(budget: Budget, rows: int, text: int) -> dict[str, int]:
+    """Most bytes that a task of each stage holds for a block."""
+    return {stage.name: stage.task_bytes(budget, Load(rows, text)) for stage in STAGES}
 
 
 def projected_bytes(budget: Budget, extents: list[Extent], plan: TilePlan) -> int:

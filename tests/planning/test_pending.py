@@ -1,20 +1,27 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novelty_dask.planning.pending import StageItems, needed_items
+from novelty_dask.planning.pending import pending_tasks
+from novelty_dask.planning.stages import RunShape, Stage, TaskId
 
 Task = tuple[str, str]
+SHAPE = RunShape(n_features=1, n_neighbors=1)
 
 
-def stages(**inputs: dict[str, list[Task]]) -> list[StageItems]:
+def stages(**inputs: dict[str, list[Task]]) -> list[Stage]:
     """Stages of items, each with what it needs."""
 
-    def of(needs: dict[str, list[Task]]) -> Callable[[str], Iterable[Task]]:
-        return lambda item: needs[item]
+    def of(name: str, needs: dict[str, list[Task]]) -> Stage:
+        return Stage(
+            name,
+            items=lambda _shape: list(needs),
+            inputs=lambda _shape, item: [TaskId(*task) for task in needs[item]],
+            task_bytes=lambda _budget, _load: 0,
+        )
 
-    return [StageItems(name, list(needs), of(needs)) for name, needs in inputs.items()]
+    return [of(name, needs) for name, needs in inputs.items()]
 
 
 CHAIN = stages(
@@ -25,32 +32,36 @@ CHAIN = stages(
 
 
 def test_all_is_needed_of_a_run_of_which_nothing_is_done() -> None:
-    assert needed_items(CHAIN, {"c"}, {}) == {"a": ["1", "2"], "b": ["1", "2"], "c": ["all"]}
+    assert pending_tasks(CHAIN, SHAPE, {"c"}, {}) == {"a": ["1", "2"], "b": ["1", "2"], "c": ["all"]}
 
 
 def test_nothing_is_needed_of_a_complete_run_whatever_was_removed() -> None:
-    assert needed_items(CHAIN, {"c"}, {"c": {"all"}}) == {"a": [], "b": [], "c": []}
+    assert pending_tasks(CHAIN, SHAPE, {"c"}, {"c": {"all"}}) == {"a": [], "b": [], "c": []}
 
 
 def test_what_is_done_is_not_needed_nor_what_only_leads_to_it() -> None:
-    assert needed_items(CHAIN, {"c"}, {"b": {"1"}}) == {"a": ["2"], "b": ["2"], "c": ["all"]}
-    assert needed_items(CHAIN, {"c"}, {"b": {"2"}}) == {"a": ["1"], "b": ["1"], "c": ["all"]}
-    assert needed_items(CHAIN, {"c"}, {"a": {"1", "2"}}) == {"a": [], "b": ["1", "2"], "c": ["all"]}
+    assert pending_tasks(CHAIN, SHAPE, {"c"}, {"b": {"1"}}) == {"a": ["2"], "b": ["2"], "c": ["all"]}
+    assert pending_tasks(CHAIN, SHAPE, {"c"}, {"b": {"2"}}) == {"a": ["1"], "b": ["1"], "c": ["all"]}
+    assert pending_tasks(CHAIN, SHAPE, {"c"}, {"a": {"1", "2"}}) == {"a": [], "b": ["1", "2"], "c": ["all"]}
 
 
 def test_what_is_wanted_is_needed_though_nothing_else_needs_it() -> None:
     done = {"c": {"all"}, "b": {"1"}}
-    assert needed_items(CHAIN, {"b", "c"}, done) == {"a": ["2"], "b": ["2"], "c": []}
-    assert needed_items(CHAIN, {"a"}, done) == {"a": ["1", "2"], "b": [], "c": []}
-    assert needed_items(CHAIN, set(), {}) == {"a": [], "b": [], "c": []}
+    assert pending_tasks(CHAIN, SHAPE, {"b", "c"}, done) == {"a": ["2"], "b": ["2"], "c": []}
+    assert pending_tasks(CHAIN, SHAPE, {"a"}, done) == {"a": ["1", "2"], "b": [], "c": []}
+    assert pending_tasks(CHAIN, SHAPE, set(), {}) == {"a": [], "b": [], "c": []}
 
 
 def test_what_is_done_of_no_plan_does_not_matter() -> None:
-    assert needed_items(CHAIN, {"c"}, {"c": {"all", "9"}, "z": {"1"}}) == {"a": [], "b": [], "c": []}
+    assert pending_tasks(CHAIN, SHAPE, {"c"}, {"c": {"all", "9"}, "z": {"1"}}) == {"a": [], "b": [], "c": []}
+
+
+def items_of(stage: Stage) -> Sequence[str]:
+    return stage.items(SHAPE) or ()
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[list[StageItems], set[str], dict[str, set[str]]]:
+def graphs(draw: st.DrawFn) -> tuple[list[Stage], set[str], dict[str, set[str]]]:
     """Stages whose items need earlier ones, what is wanted, and what is done."""
     earlier: list[Task] = []
     made: dict[str, dict[str, list[Task]]] = {}
@@ -66,10 +77,12 @@ def graphs(draw: st.DrawFn) -> tuple[list[StageItems], set[str], dict[str, set[s
 
 @given(graphs())
 def test_needed_is_what_a_recursive_definition_says(
-    graph: tuple[list[StageItems], set[str], dict[str, set[str]]],
+    graph: tuple[list[Stage], set[str], dict[str, set[str]]],
 ) -> None:
     made, wanted, done = graph
-    inputs = {(stage.name, item): list(stage.inputs(item)) for stage in made for item in stage.items}
+    inputs = {
+        (stage.name, item): list(stage.inputs(SHAPE, item)) for stage in made for item in items_of(stage)
+    }
 
     def need(task: Task) -> set[Task]:
         if task[1] in done[task[0]]:
@@ -77,8 +90,8 @@ def test_needed_is_what_a_recursive_definition_says(
         return {task}.union(*map(need, inputs[task]))
 
     expected = set[Task]().union(*(need(task) for task in inputs if task[0] in wanted))
-    found = needed_items(made, wanted, done)
+    found = pending_tasks(made, SHAPE, wanted, done)
     assert {(name, item) for name, items in found.items() for item in items} == expected
     assert found == {
-        stage.name: [item for item in stage.items if (stage.name, item) in expected] for stage in made
+        stage.name: [item for item in items_of(stage) if (stage.name, item) in expected] for stage in made
     }

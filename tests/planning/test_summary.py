@@ -3,15 +3,8 @@ from dataclasses import replace
 import pytest
 
 from novelty_dask.errors import BudgetError
-from novelty_dask.planning.memory import (
-    PROCESS_BYTES,
-    Budget,
-    Extent,
-    fit,
-    moved_bytes,
-    plan_bytes,
-    worker_bytes,
-)
+from novelty_dask.planning.budget import Budget, Extent
+from novelty_dask.planning.memory import PROCESS_BYTES, fit, moved_bytes, plan_bytes, worker_bytes
 from novelty_dask.planning.summary import disk_bytes, make_run_plan
 from novelty_dask.planning.tiles import plan_tiles
 
@@ -26,6 +19,7 @@ def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
     tiles = [*plan.tiles.first_tiles(), *plan.tiles.later_tiles()]
     assert plan.tasks == {
         "vectorize": plan.tiles.n_blocks,
+        "columns": 1,
         "weigh": plan.tiles.n_blocks,
         "compare": len(tiles),
         "merge": plan.tiles.n_blocks,
@@ -39,7 +33,7 @@ def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
 def test_the_bytes_of_stages_are_those_the_worker_is_planned_with() -> None:
     plan = make_run_plan(BUDGET, MILLION, None, workers=0)
     assert plan.worker_bytes == PROCESS_BYTES + 2 * max(plan.stage_bytes.values())
-    assert plan.stage_bytes.keys() == {"ingest", "sort", *list(plan.tasks), "columns"}
+    assert plan.stage_bytes.keys() == {"ingest", "sort", "rejected", *plan.tasks}
 
 
 @pytest.mark.parametrize("extent", [Extent(0, 0), Extent(1, 0), Extent(1, 20), Extent(5, 10**6)])

@@ -30,7 +30,7 @@ def stored(novelty: list[float], block_rows: int = 2, k: int = 3) -> Results:
         "novelty": np.array(novelty),
     }
     store(run, values)
-    return Results(run.group())
+    return Results(run.arrays())
 
 
 def url(row: int) -> str:

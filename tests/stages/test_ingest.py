@@ -14,19 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.execution.executors import SerialExecutor
+from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import Reason, decode_line, sample_of
-from novelty_dask.kernels.text.urls import NormalForm, normalize, sort_key
+from novelty_dask.kernels.text.urls import normalize, sort_key
+from novelty_dask.planning.stages import INGEST, REJECTED
+from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import Source, find_sources
 from novelty_dask.sources.pieces import Piece, cut
 from novelty_dask.stages import ingest
 from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets
-from novelty_dask.stages.rejected import count_rejected, store_rejected
-from novelty_dask.storage.arrays import array
-from novelty_dask.storage.manifest import Manifest
+from novelty_dask.stages.perform import perform
+from novelty_dask.stages.rejected import count_rejected
+from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import read_table
 from tests.support.pieces import read_pieces
-from tests.support.runs import NOBODY
+from tests.support.runs import NOBODY, make_manifest
 
 BOM = b"\xef\xbb\xbf"
 
@@ -41,26 +44,27 @@ class Books(NamedTuple):
 
 def read(sources: list[Source], folder: Path, piece_bytes: int, form: NormalForm = "raw") -> Books:
     """Read sources as a run does, and gather what was written."""
-    run, pieces = create_run(str(folder / "run.zarr"), Manifest({}, [])), cut(sources, piece_bytes)
+    run, pieces = create_run(str(folder / "run.zarr"), make_manifest()), cut(sources, piece_bytes)
     reads = read_all(run, sources, pieces, form)
-    reasons = count_rejected(run, reads)
-    run.manifest.counts = {"rejected": reasons}
+    n_lines, reasons = sum(read.n_lines for read in reads), count_rejected(reads)
+    run.manifest.totals = Totals(lines=n_lines, rows=1, duplicates=0, rejected=reasons)
+    run.manifest.plan = TilePlan(1, 1, 1, 1)
     run.save()
-    store_rejected(run, NOBODY, pieces, reads)
-    group = run.group()
-    columns = [
-        array(group, f"rejected/{name}")[:].tolist() for name in ("source", "line", "reason", "sample")
-    ]
+    run.create_arrays(REJECTED)
+    for task in REJECTED.tasks(run.manifest.shape):
+        perform(run.url, NOBODY, *task)
+    arrays = run.arrays()
+    columns = [arrays[f"rejected/{name}"][:].tolist() for name in ("source", "line", "reason", "sample")]
     rejected = list(zip(*columns, strict=True))
     assert reasons == dict(sorted(Counter(reason for _, _, reason, _ in rejected).items()))
-    return Books(sum(read.n_lines for read in reads), gather(run, reads), rejected)
+    return Books(n_lines, gather(run, reads), rejected)
 
 
 def read_all(run: StoredRun, sources: list[Source], pieces: list[Piece], form: NormalForm) -> list[PieceRead]:
     """Read all pieces, and tell what that left as their commits do."""
     bag = read_pieces(sources, list(enumerate(pieces)), run.url, NOBODY, form)
     figures = [each for part in SerialExecutor().compute(bag) for each in part]
-    committed = [commit.figures for _, commit in run.commits.items("ingest")]
+    committed = [run.commits.get(task).metrics for task in run.commits.tasks("ingest")]
     assert sorted(committed, key=lambda each: each["number"]) == json.loads(json.dumps(figures))
     return sorted(map(PieceRead.of, committed))
 
@@ -70,7 +74,7 @@ def gather(run: StoredRun, reads: list[PieceRead]) -> dict[str, tuple[int, int]]
     rows: dict[str, tuple[int, int]] = {}
     for piece, offset in zip(reads, line_offsets(reads).tolist(), strict=True):
         for stored in piece.tables:
-            table = read_table(run.commits, "ingest", stored)
+            table = read_table(run.commits, INGEST, stored)
             assert stored.n_rows == table.num_rows == len(set(table["url"].to_pylist()))
             for row in table.to_pylist():
                 assert row["key"] == sort_key(row["url"])
@@ -220,12 +224,12 @@ def test_sampled_keys_are_as_many_as_the_bytes_however_they_are_cut(tmp_path: Pa
         folder = tmp_path / str(number)
         folder.mkdir()
         sources = write_sources(folder, [b"".join(lines[i::n_files]) for i in range(n_files)])
-        reads = read_all(create_run(f"{folder}/run.zarr", Manifest({}, [])), sources, cut(sources), "raw")
+        reads = read_all(create_run(f"{folder}/run.zarr", make_manifest()), sources, cut(sources), "raw")
         assert sum(len(read.keys) for read in reads) == pytest.approx(n_expected, rel=0.25)
 
 
 def test_line_offsets_count_the_lines_of_the_pieces_before() -> None:
-    reads = [PieceRead(number, n_lines, [], [], []) for number, n_lines in enumerate((3, 0, 5))]
+    reads = [PieceRead(number, 0, n_lines, [], [], {}, []) for number, n_lines in enumerate((3, 0, 5))]
     np.testing.assert_array_equal(line_offsets(reads), [0, 3, 3])
     assert line_offsets([]).tolist() == []
 
@@ -238,14 +242,14 @@ from novelty_dask.execution.executors import SerialExecutor
 from novelty_dask.stages.ingest import PieceRead
 from tests.support.pieces import read_pieces
 from novelty_dask.execution.usage import forget_peak, usage
-from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run
+from tests.support.runs import make_manifest
 from novelty_dask.sources.pieces import cut
 from novelty_dask.sources.find import find_sources
 
 def read(name):
     sources = find_sources([f"{sys.argv[1]}/{name}"])
-    run = create_run(f"{sys.argv[1]}/{name}.zarr", Manifest({}, []))
+    run = create_run(f"{sys.argv[1]}/{name}.zarr", make_manifest())
     bag = read_pieces(sources, list(enumerate(cut(sources))), run.url, 0, "raw")
     return [PieceRead.of(read) for part in SerialExecutor().compute(bag) for read in part]
 

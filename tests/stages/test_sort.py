@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from novelty_dask.datasets import make_urls
 from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.kernels.text.urls import sort_key
+from novelty_dask.pipeline import reading as reading_stages
+from novelty_dask.pipeline.reading import Sorting
+from novelty_dask.planning.stages import SORT
 from novelty_dask.stages import ingest, sort
 from novelty_dask.stages.ingest import SAMPLE_BYTES
-from novelty_dask.stages.sort import SORTED, key_ranges, sort_rows, sorted_tables
+from novelty_dask.stages.sort import key_ranges, read_sorted_tables
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, read_table
-from tests.support.pieces import BUDGET, Reading, read_lines
+from tests.support.pieces import Reading, read_lines
 from tests.support.runs import NOBODY
 
 ODD = [
@@ -52,13 +55,12 @@ def expect(lines: list[str]) -> list[dict[str, Any]]:
 
 
 def sort_all(executor: Executor, reading: Reading) -> list[Table]:
-    n_done = sum(1 for _ in sort_rows(executor, reading.run, NOBODY, BUDGET, reading.reads))
-    commit = reading.run.commits.find(SORTED)
-    assert commit is not None
-    tables = sorted_tables(commit.figures)
+    n_done = sum(1 for _ in Sorting(reading.reads).run(executor, reading.run, NOBODY))
+    commit = reading.run.commits.get(SORT.task())
+    tables = read_sorted_tables(reading.run.commits)
     assert commit.objects.keys() == {table.key for table in tables}
     assert n_done == len(tables)
-    stored = [read_table(reading.run.commits, "sort", table) for table in tables]
+    stored = [read_table(reading.run.commits, SORT, table) for table in tables]
     assert [table.n_rows for table in tables] == [table.num_rows for table in stored]
     assert [table.n_bytes for table in tables] == [
         sum(len(url.encode()) for url in table["url"].to_pylist()) for table in stored
@@ -67,7 +69,7 @@ def sort_all(executor: Executor, reading: Reading) -> list[Table]:
 
 
 def rows(run: StoredRun, tables: list[Table]) -> list[dict[str, Any]]:
-    table: pa.Table = pa.concat_tables(read_table(run.commits, "sort", table) for table in tables)
+    table: pa.Table = pa.concat_tables(read_table(run.commits, SORT, table) for table in tables)
     return table.to_pylist()
 
 
@@ -85,7 +87,7 @@ def test_what_fits_in_one_range_is_sorted_as_python_would(
 def test_many_ranges_are_shuffled_and_sorted_as_python_would(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], piece_bytes: int
 ) -> None:
-    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", SAMPLE_BYTES)
     reading = read_lines(executor, tmp_path, lines, piece_bytes)
     tables = sort_all(executor, reading)
     assert len(tables) > 8
@@ -95,7 +97,7 @@ def test_many_ranges_are_shuffled_and_sorted_as_python_would(
 def test_ranges_without_rows_leave_empty_tables(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
-    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", SAMPLE_BYTES)
     reading = read_lines(executor, tmp_path, lines, 2**24)
     between = [f"{key}{end}" for key in reading.reads[0].keys for end in ("\0", "\0\0")]
     reading.reads[0].keys.extend(between)
@@ -109,7 +111,7 @@ def test_ranges_are_of_about_equal_bytes(
 ) -> None:
     monkeypatch.setattr(ingest, "SAMPLE_BYTES", 2**9)
     monkeypatch.setattr(sort, "SAMPLE_BYTES", 2**9)
-    monkeypatch.setattr(sort, "PARTITION_BYTES", 2**13)
+    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", 2**13)
     executor = SerialExecutor()
     reading = read_lines(executor, tmp_path, lines, 5_000)
     tables = sort_all(executor, reading)

@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import StoreError
-from novelty_dask.objects.commits import Draft, TaskId
+from novelty_dask.planning import arrays as planned
+from novelty_dask.planning.arrays import BY_ROWS, ArraySpec
+from novelty_dask.planning.stages import WEIGH
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage import layout
-from novelty_dask.storage.arrays import array, read_csr, write_csr
-from novelty_dask.storage.layout import ArraySpec
+from novelty_dask.storage.arrays import split_csr
+from novelty_dask.storage.layout import create_array, layout_of
 from novelty_dask.storage.runs import StoredRun
-from tests.support.runs import NOBODY, make_arrays, make_run, writable
+from tests.support.runs import make_arrays, make_run, writable, write_task
 
 N_COLUMNS = 5_000
 PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
@@ -45,13 +45,9 @@ def assert_same(found: sp.csr_matrix, expected: sp.csr_matrix) -> None:
 
 def put(run: StoredRun, block: int, X: sp.csr_matrix) -> None:
     """Store a sparse block as its task."""
-    run.create_arrays("weigh")
-
-    def work(draft: Draft) -> dict[str, Any]:
-        write_csr(run.group(draft), "weights", block, X)
-        return {}
-
-    run.once(TaskId("weigh", str(block)), NOBODY, work)
+    assert run.manifest.plan
+    run.create_arrays(WEIGH)
+    write_task(run, WEIGH.task(str(block)), split_csr("weights", X, run.manifest.plan.block_rows))
 
 
 BLOCKS = {
@@ -70,7 +66,7 @@ def test_sparse_blocks_come_back(run: StoredRun, row_lengths: list[int]) -> None
     for block, each in enumerate(blocks):
         put(run, block, each)
     for block, each in enumerate(blocks):
-        assert_same(read_csr(run.group(), "weights", block, each.shape), each)
+        assert_same(run.arrays().read_csr("weights", block, each.shape), each)
 
 
 @settings(deadline=None, max_examples=30)
@@ -81,33 +77,34 @@ def test_sparse_blocks_come_back_from_any_number_of_chunks(
     row_lengths: list[int], chunk: int, n_blocks: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "LARGEST_CHUNK", chunk)
+        patch.setattr(planned, "LARGEST_CHUNK", chunk)
+        layout_of.cache_clear()
         run = make_run(None, TilePlan(12 * n_blocks, 12, 1, 1))
         for block in range(n_blocks):
             put(run, block, matrix(row_lengths[block:]))
         for block in range(n_blocks):
             expected = matrix(row_lengths[block:])
-            assert_same(read_csr(run.group(), "weights", block, expected.shape), expected)
+            assert_same(run.arrays().read_csr("weights", block, expected.shape), expected)
 
 
 def test_a_block_of_more_non_zeros_than_a_chunk_comes_back(tmp_path: Path) -> None:
     run = make_run(tmp_path, TilePlan(300, 150, 1, 2))
     X = matrix([4_000] * 150)
-    run.create_arrays("weigh")
-    chunk = array(run.group(), "weights/data").chunks[1]
+    run.create_arrays(WEIGH)
+    chunk = run.arrays()["weights/data"].chunks[1]
     n_chunks = -(-X.nnz // chunk)
     assert n_chunks > 2
     put(run, 1, X)
-    assert_same(read_csr(run.group(), "weights", 1, X.shape), X)
+    assert_same(run.arrays().read_csr("weights", 1, X.shape), X)
     # However wide the array is, only the chunks in use are on disk.
     assert len(run.objects.sizes("weights/data/c/")) == n_chunks
 
 
 def test_a_block_written_again_is_the_last_one_written(run: StoredRun) -> None:
-    group, draft = writable(run, "weigh", "0")
-    write_csr(group, "weights", 0, matrix([9, 9, 9, 9]))
-    write_csr(group, "weights", 0, matrix([1, 0, 2]))
-    assert_same(read_csr(group, "weights", 0, (3, N_COLUMNS)), matrix([1, 0, 2]))
+    arrays, draft = writable(run, WEIGH, "0")
+    for rows in ([9, 9, 9, 9], [1, 0, 2]):
+        arrays.write("0", split_csr("weights", matrix(rows), PLAN.block_rows))
+    assert_same(arrays.read_csr("weights", 0, (3, N_COLUMNS)), matrix([1, 0, 2]))
     assert draft.stamps.keys() == run.objects.sizes("weights/").keys() - {
         key for key in run.objects.sizes() if key.endswith("zarr.json")
     }
@@ -117,8 +114,8 @@ def test_a_block_written_again_is_the_last_one_written(run: StoredRun) -> None:
 
 
 def test_a_group_is_no_array(run: StoredRun) -> None:
-    with pytest.raises(StoreError, match=r"^Array 'neighbors' of the run is not as its settings and plan"):
-        array(run.group(), "neighbors")
+    with pytest.raises(StoreError, match=r"^The metadata of array 'neighbors' do not match the run's"):
+        run.arrays()["neighbors"]
 
 
 @pytest.mark.parametrize("name", ["surprise", "rows/surprise", "novelty/surprise", ""])
@@ -126,30 +123,30 @@ def test_an_array_that_no_run_has_is_refused(run: StoredRun, name: str) -> None:
     made = zarr.open_group(run.url)
     if name.startswith("surprise"):
         made.create_array(name, shape=(3,), dtype="int32")
-    with pytest.raises(StoreError, match=r"is not as its settings and plan say; `novelty resume`"):
-        array(run.group(), name)
+    with pytest.raises(StoreError, match=r"do not match the run's settings and plan; `novelty resume`"):
+        run.arrays()[name]
 
 
 def test_an_array_of_which_nothing_is_stored_is_refused(run: StoredRun) -> None:
     run.remove(["novelty"])
-    with pytest.raises(StoreError, match=r"^Array 'novelty' of the run is not as its settings and plan"):
-        array(run.group(), "novelty")
+    with pytest.raises(StoreError, match=r"^The metadata of array 'novelty' do not match the run's"):
+        run.arrays()["novelty"]
 
 
 ALTERED = [
-    ArraySpec("novelty", "merge", (11,), (4,), "float64", np.nan),
-    ArraySpec("novelty", "merge", (10,), (5,), "float64", np.nan),
-    ArraySpec("novelty", "merge", (10, 1), (4, 1), "float64", np.nan),
-    ArraySpec("novelty", "merge", (10,), (4,), "float32", np.nan),
-    ArraySpec("novelty", "merge", (10,), (4,), "int64", 0),
-    ArraySpec("novelty", "merge", (10,), (4,), "float64", 0.0),
-    ArraySpec("novelty", "merge", (10,), (4,), "str", ""),
+    ArraySpec("novelty", (11,), (4,), "float64", BY_ROWS, np.nan),
+    ArraySpec("novelty", (10,), (5,), "float64", BY_ROWS, np.nan),
+    ArraySpec("novelty", (10, 1), (4, 1), "float64", BY_ROWS, np.nan),
+    ArraySpec("novelty", (10,), (4,), "float32", BY_ROWS, np.nan),
+    ArraySpec("novelty", (10,), (4,), "int64", BY_ROWS, 0),
+    ArraySpec("novelty", (10,), (4,), "float64", BY_ROWS, 0.0),
+    ArraySpec("novelty", (10,), (4,), "str", BY_ROWS, ""),
 ]
 
 
 @pytest.mark.parametrize("spec", ALTERED, ids=str)
 def test_an_array_of_another_form_is_refused(run: StoredRun, spec: ArraySpec) -> None:
     run.remove(["novelty"])
-    spec.create(zarr.open_group(run.url))
-    with pytest.raises(StoreError, match=r"^Array 'novelty' of the run is not as its settings and plan"):
-        array(run.group(), "novelty")
+    create_array(zarr.open_group(run.url), spec)
+    with pytest.raises(StoreError, match=r"^The metadata of array 'novelty' do not match the run's"):
+        run.arrays()["novelty"]

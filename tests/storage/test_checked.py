@@ -12,10 +12,9 @@ import zarr
 
 import novelty_dask
 from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.objects.commits import TaskId
 from novelty_dask.planning import tiles
+from novelty_dask.planning.stages import MERGE, TaskId, find_stage
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import StoredRun, open_stored
 from tests.support.damage import flip
 from tests.support.runs import make_arrays, make_run, writable
@@ -33,7 +32,7 @@ ARRAYS = [
     "columns/document_frequency",
     "columns/idf",
     "columns/rank",
-    "columns/cuts",
+    "columns/breakpoints",
     "weights/indptr",
     "weights/indices",
     "weights/data",
@@ -67,7 +66,7 @@ def chunks(run: StoredRun, name: str) -> list[str]:
 
 def read_chunk(run: StoredRun, name: str, key: str) -> Any:
     """What Zarr gives of one chunk."""
-    found = array(run.group(), name)
+    found = run.arrays()[name]
     places = map(int, key.rpartition("/c/")[2].split("/"))
     where = [slice(i * n, (i + 1) * n) for i, n in zip(places, found.chunks, strict=True)]
     return found[tuple(where)]
@@ -134,15 +133,15 @@ def test_an_altered_chunk_that_zarr_itself_would_believe_is_found(run: StoredRun
 
 
 def test_a_finished_run_is_a_plain_zarr_group(run: StoredRun) -> None:
-    plain, checked = zarr.open_group(run.url, mode="r"), run.group()
+    plain, checked = zarr.open_group(run.url, mode="r"), run.arrays()
     for name in ARRAYS:
-        part = tuple(slice(min(length, 200)) for length in array(checked, name).shape)
+        part = tuple(slice(min(length, 200)) for length in checked[name].shape)
         if not name.startswith("weights/"):
-            np.testing.assert_array_equal(plain[name][part], array(checked, name)[part])
+            np.testing.assert_array_equal(plain[name][part], checked[name][part])
     for block in range(3):
-        n = int(array(checked, "weights/indptr")[block, -1])
+        n = int(checked["weights/indptr"][block, -1])
         for name in ("weights/indices", "weights/data"):
-            np.testing.assert_array_equal(plain[name][block, :n], array(checked, name)[block, :n])
+            np.testing.assert_array_equal(plain[name][block, :n], checked[name][block, :n])
 
 
 # Metadata that were edited.
@@ -174,15 +173,15 @@ def test_edited_metadata_are_refused_before_anything_is_read(
     change(metadata)
     run.objects.write(key, json.dumps(metadata).encode())
     with pytest.raises(
-        StoreError, match=r"^Array 'neighbors/ids' of the run is not as its settings and plan"
+        StoreError, match=r"^The metadata of array 'neighbors/ids' do not match the run's settings"
     ):
-        array(run.group(), "neighbors/ids")
-    array(run.group(), "neighbors/similarities")
+        run.arrays()["neighbors/ids"]
+    assert run.arrays()["neighbors/similarities"].shape
 
 
 def test_attributes_may_be_added(run: StoredRun) -> None:
     zarr.open_group(run.url)["novelty"].attrs["note"] = "kept"
-    assert array(run.group(), "novelty").shape == (len(novelty_dask.open(run.url)),)
+    assert run.arrays()["novelty"].shape == (len(novelty_dask.open(run.url)),)
 
 
 # Tasks.
@@ -190,23 +189,23 @@ def test_attributes_may_be_added(run: StoredRun) -> None:
 
 def test_a_task_sees_its_own_chunks_and_nobody_else_does(tmp_path: Path) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
-    group, draft = writable(run, "merge", "1")
-    assert np.isnan(array(group, "novelty")[4:8]).all()
-    array(group, "novelty")[4:8] = 0.5
-    assert array(group, "novelty")[4:8].tolist() == [0.5] * 4
+    group, draft = writable(run, MERGE, "1")
+    assert np.isnan(group["novelty"][4:8]).all()
+    group["novelty"][4:8] = 0.5
+    assert group["novelty"][4:8].tolist() == [0.5] * 4
     assert draft.stamps.keys() == {"novelty/c/1"}
-    for other in (run.group(), writable(run, "merge", "2")[0]):
+    for other in (run.arrays(), writable(run, MERGE, "2")[0]):
         with pytest.raises(DamageError, match=r"^'novelty/c/1' is not committed"):
-            array(other, "novelty")[4:8]
+            other["novelty"][4:8]
 
 
 def test_a_task_that_is_done_again_does_not_see_what_is_left_of_the_first_time(tmp_path: Path) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
-    array(writable(run, "merge", "1")[0], "novelty")[4:8] = 0.5
-    group, _ = writable(run, "merge", "1")
-    assert np.isnan(array(group, "novelty")[4:8]).all()
-    array(group, "novelty")[4:6] = 0.25
-    assert np.isnan(array(group, "novelty")[6:8]).all()
+    writable(run, MERGE, "1")[0]["novelty"][4:8] = 0.5
+    group, _ = writable(run, MERGE, "1")
+    assert np.isnan(group["novelty"][4:8]).all()
+    group["novelty"][4:6] = 0.25
+    assert np.isnan(group["novelty"][6:8]).all()
 
 
 @pytest.mark.parametrize(
@@ -223,18 +222,18 @@ def test_chunks_of_others_can_not_be_written(
     tmp_path: Path, task: TaskId | None, name: str, where: slice
 ) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
-    group = writable(run, *task)[0] if task else run.group()
+    arrays = writable(run, find_stage(task.stage), task.item)[0] if task else run.arrays()
     with pytest.raises(PermissionError):
-        array(group, name)[where] = 1
+        arrays[name][where] = 1
     own = {"novelty/c/1"} if where == slice(0, 10) else set()
     assert set(chunks(run, name)) <= own
 
 
 def test_chunks_of_nothing_but_fill_values_are_stored_like_others(tmp_path: Path) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
-    group, draft = writable(run, "merge", "1")
-    array(group, "novelty")[4:8] = np.nan
-    array(group, "neighbors/ids")[4:8] = -1
+    group, draft = writable(run, MERGE, "1")
+    group["novelty"][4:8] = np.nan
+    group["neighbors/ids"][4:8] = -1
     assert (
         draft.stamps.keys()
         == {"novelty/c/1", "neighbors/ids/c/1/0"}

@@ -17,9 +17,9 @@ import novelty_dask
 from novelty_dask.errors import DamageError
 from novelty_dask.kernels.text.lines import MAX_BYTES
 from novelty_dask.objects.commits import Commit, stamp
+from novelty_dask.planning.stages import RunShape
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.arrays import array
-from novelty_dask.storage.chunks import fault_of
+from novelty_dask.storage.chunks import size_error
 from novelty_dask.storage.layout import CODECS, Layout
 from novelty_dask.storage.runs import open_stored
 from tests.support.files import zstd
@@ -103,7 +103,7 @@ def plant(run: Path, name: str, data: bytes) -> str:
     assert key in commit.objects
     stored.objects.write(key, data)
     stored.commits.forget(task)
-    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: stamp(data)}, commit.figures))
+    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: stamp(data)}, commit.metrics))
     return key
 
 
@@ -111,13 +111,12 @@ READ = """
 import sys
 import novelty_dask
 from novelty_dask.execution.usage import forget_peak, usage
-from novelty_dask.storage.arrays import array
 from novelty_dask.storage.runs import open_stored
 
-array(open_stored(sys.argv[1]).group(), "rows/count")[:]
+open_stored(sys.argv[1]).arrays()["rows/count"][:]
 before = forget_peak()
 try:
-    array(open_stored(sys.argv[1]).group(), sys.argv[2])[:1]
+    open_stored(sys.argv[1]).arrays()[sys.argv[2]][:1]
     found = "nothing"
 except Exception as error:
     found = f"{type(error).__name__}: {error}"
@@ -156,9 +155,9 @@ def test_weights_are_as_large_as_they_are_stored(run: Path) -> None:
     assert commit is not None
     stored.objects.write(key, data * 2)
     stored.commits.forget(task)
-    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: stamp(data * 2)}, commit.figures))
+    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: stamp(data * 2)}, commit.metrics))
     with pytest.raises(DamageError, match=rf" would be {2 * len(data):,} bytes large instead of "):
-        array(stored.group(), "weights/data")[0, :1]
+        stored.arrays()["weights/data"][0, :1]
 
 
 # What an honest task writes.
@@ -178,22 +177,20 @@ def test_a_url_that_is_too_long_in_its_web_form_is_rejected(tmp_path: Path) -> N
     (tmp_path / "urls.txt").write_text("\n".join(lines), encoding="utf-8")
     run = novelty_dask.score(tmp_path / "urls.txt", tmp_path / "run.zarr", normal_form="web")
     assert sorted(map(len, run.urls[:])) == [6_017, 8_189]
-    assert run.manifest.counts["rejected"] == {"too-long": 2}
+    assert run.manifest.totals.rejected == {"too-long": 2}
 
 
 def test_every_codec_says_how_large_its_chunks_are() -> None:
-    layout = Layout(
-        {"n_features": 2**12, "n_neighbors": 3}, dict(vars(TilePlan(200, 64, 1, 4))), {"rejected": {"nul": 9}}
-    )
+    layout = Layout(RunShape(2**12, 3, n_rejected=9, plan=TilePlan(200, 64, 1, 4)))
     assert {spec.codecs for spec in layout.specs.values()} == CODECS.keys()
     for spec in layout.specs.values():
         for data in (b"", b"\0", bytes(20), bytes(1_000)):
-            assert fault_of(spec, data), spec.name
+            assert size_error(spec, data), spec.name
 
 
 @pytest.mark.parametrize("length", [MAX_BYTES, MAX_BYTES + 1])
 def test_texts_are_held_to_the_longest_line(length: int) -> None:
     plan = TilePlan(n_rows=2, block_rows=2, span_blocks=1, group_blocks=1)
-    spec = Layout({"n_features": 8, "n_neighbors": 1}, dict(vars(plan)), {}).specs["rows/url"]
+    spec = Layout(RunShape(8, 1, plan=plan)).specs["rows/url"]
     data = checked(bytes(Zstd(level=1).encode(texts("x" * length, "y" * length))))
-    assert (fault_of(spec, data) is None) == (length <= MAX_BYTES)
+    assert (size_error(spec, data) is None) == (length <= MAX_BYTES)

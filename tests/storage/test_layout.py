@@ -9,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import novelty_dask
-from novelty_dask.objects.commits import TaskId
+from novelty_dask.events import Event, StageFinished
 from novelty_dask.planning import tiles
+from novelty_dask.planning.arrays import WIDEST_BLOCK, ArraySpec, Region
+from novelty_dask.planning.stages import REJECTED, STAGES, RunShape, TaskId, find_stage
 from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
-from novelty_dask.storage.arrays import array
-from novelty_dask.storage.layout import Layout, tile_item
+from novelty_dask.storage.layout import Layout
 from novelty_dask.storage.runs import open_stored
 from tests.support.runs import make_arrays, make_run
 
-SETTINGS = {"n_features": 100, "n_neighbors": 3}
 PLANS = st.builds(TilePlan, st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.just(0)).flatmap(
     lambda plan: st.integers(plan.span_blocks, 9).map(lambda n: TilePlan(*[*vars(plan).values()][:3], n))
 )
 
 
-def layout(plan: TilePlan, n_rejected: int = 0) -> Layout:
-    return Layout(SETTINGS, dict(vars(plan)), {"rejected": {"blank": n_rejected}})
+def layout(plan: TilePlan | None, n_rejected: int | None = 0) -> Layout:
+    return Layout(RunShape(n_features=100, n_neighbors=3, n_rejected=n_rejected, plan=plan))
 
 
 @pytest.mark.parametrize("n_rejected", [0, 70_000])
@@ -36,7 +36,7 @@ def test_arrays_are_as_specified_and_empty(tmp_path: Path, n_rejected: int) -> N
     assert stored == run.layout.specs.keys()
     for spec in run.layout.specs.values():
         made: Any = group[spec.name]
-        assert made.shape == spec.shape == array(run.group(), spec.name).shape
+        assert made.shape == spec.shape == run.arrays()[spec.name].shape
         assert str(made.dtype).startswith("StringDType" if spec.dtype == "str" else spec.dtype)
         missing = np.asarray(made[tuple(slice(min(length, 20)) for length in made.shape)])
         np.testing.assert_array_equal(missing, np.full(missing.shape, spec.fill_value, missing.dtype))
@@ -52,13 +52,13 @@ def test_results_have_checksums_of_zarr_too(tmp_path: Path) -> None:
         "neighbors/similarities",
         "novelty",
     ):
-        assert "crc32c" in [codec.to_dict()["name"] for codec in array(run.group(), name).compressors]
+        assert "crc32c" in [codec.to_dict()["name"] for codec in run.arrays()[name].compressors]
 
 
 def test_what_is_not_known_yet_has_no_arrays() -> None:
-    assert Layout(SETTINGS, {}, {}).specs == {}
-    assert {spec.stage for spec in Layout(SETTINGS, {}, {"rejected": {}}).specs.values()} == {"rejected"}
-    assert Layout(SETTINGS, {}, {}).writer("novelty/c/0") is None
+    assert layout(None, None).specs == {}
+    assert [*layout(None).specs.values()] == layout(None).of(REJECTED) != []
+    assert layout(None, None).writer("novelty/c/0") is None
 
 
 @settings(deadline=None, max_examples=100)
@@ -73,10 +73,37 @@ def test_every_chunk_has_the_writer_that_the_plan_says(plan: TilePlan) -> None:
             assert made.writer(name.format(block)) == TaskId("merge", str(block))
     for span, group in product(range(plan.n_spans), range(plan.n_groups)):
         for block in plan.span(span):
-            item = tile_item(Tile(span, group))
+            item = Tile(span, group).item
             assert made.writer(f"strips/ids/c/{group}/{block}/0") == TaskId("compare", item)
-    for name in ("columns/document_frequency", "columns/cuts", "rejected/source", "rejected/sample"):
-        assert made.writer(f"{name}/c/0") == TaskId(name.split("/")[0], "all")
+    for name in ("columns/document_frequency", "columns/breakpoints"):
+        assert made.writer(f"{name}/c/0") == TaskId("columns", "all")
+    for name in ("rejected/source", "rejected/sample"):
+        assert made.writer(f"{name}/c/3") == TaskId("rejected", "3")
+
+
+@settings(deadline=None, max_examples=100)
+@given(PLANS)
+def test_the_parts_of_an_array_that_tasks_write_are_its_chunks_each_once(plan: TilePlan) -> None:
+    made = layout(plan, 70_000)
+    for stage in STAGES:
+        for spec in made.of(stage):
+            writers = [
+                (chunk, task)
+                for task in stage.tasks(made.shape)
+                for chunk in touched(spec, spec.division.region(plan, task.item))
+            ]
+            assert sorted(chunk for chunk, _ in writers) == sorted(touched(spec, ()))
+            assert all(made.writer(f"{spec.name}/c/{chunk}") == task for chunk, task in writers)
+
+
+def touched(spec: ArraySpec, region: Region) -> list[str]:
+    """The chunks of a part of an array; of an axis that is wider than ever needed the first one."""
+    axes = []
+    for axis, (length, size) in enumerate(zip(spec.shape, spec.chunk_shape, strict=True)):
+        part = region[axis] if axis < len(region) else slice(size if length == WIDEST_BLOCK else length)
+        first, stop = (part, part + 1) if isinstance(part, int) else part.indices(length)[:2]
+        axes.append(range(first // size, -(-stop // size)))
+    return ["/".join(map(str, chunk)) for chunk in product(*axes)]
 
 
 @pytest.mark.parametrize(
@@ -104,40 +131,33 @@ def test_tasks_write_what_the_layout_says_and_nothing_else_is_there(
     monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", tile_pairs)
     source, out = tmp_path / "urls.txt", tmp_path / "run.zarr"
     source.write_text("\n".join([*novelty_dask.datasets.make_urls(300, seed=5)[0], "", "ab"]))
-    removed: list[str] = []
+    checked: list[str] = []
 
     def check(stage: str) -> None:
         """The objects of all commits of a stage are the chunks of its arrays, each by its writer."""
         run = open_stored(str(out))
         committed = {}
-        for item, commit in run.commits.items(stage):
-            for key in commit.objects:
-                assert run.layout.writer(key) == TaskId(stage, item)
+        for task in run.commits.tasks(stage):
+            for key in run.commits.get(task).objects:
+                assert run.layout.writer(key) == task
                 assert key not in committed
-                committed[key] = item
-        names = [spec.name for spec in run.layout.of(stage)]
+                committed[key] = task
+        names = [spec.name for spec in run.layout.of(find_stage(stage))]
         chunks = {
             key for name in names for key in run.objects.sizes(f"{name}/") if not key.endswith("zarr.json")
         }
         assert committed.keys() == chunks
         assert committed
 
-    class Checker(novelty_dask.events.Silence):
-        def stage_finished(self, stage: str, seconds: float) -> None:
-            if stage not in ("ingest", "sort"):
-                check(stage)
-                removed.append(stage)
+    def listen(event: Event) -> None:
+        if isinstance(event, StageFinished) and event.stage not in ("ingest", "sort"):
+            check(event.stage)
+            checked.append(event.stage)
 
-    run = novelty_dask.score(source, out, block_rows=block_rows, listener=Checker())
-    check("rejected")
-    assert removed == ["vectorize", "columns", "weigh", "compare", "merge"]
-    assert plan_tiles(len(run), block_rows) == TilePlan(**run.manifest.plan)
+    run = novelty_dask.score(source, out, block_rows=block_rows, listener=listen)
+    assert checked == ["rejected", "vectorize", "columns", "weigh", "compare", "merge"]
+    assert plan_tiles(len(run), block_rows) == run.manifest.plan
     stored = open_stored(str(out))
-    every = {
-        key
-        for stage in [*removed, "rejected"]
-        for _, commit in stored.commits.items(stage)
-        for key in commit.objects
-    }
+    every = {key for task in stored.commits.tasks() for key in stored.commits.get(task).objects}
     rest = {key for key in stored.objects.sizes() if not key.startswith(("commits/", "owners/"))} - every
     assert all(key.endswith("zarr.json") for key in rest)

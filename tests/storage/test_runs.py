@@ -1,7 +1,6 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,48 @@ import zarr
 
 from novelty_dask.errors import StoreError
 from novelty_dask.objects.address import absolute_url, is_inside
-from novelty_dask.objects.commits import Commit, Draft, TaskId
+from novelty_dask.objects.commits import Commit, Draft
 from novelty_dask.objects.local import PARTIAL, LocalObjects
 from novelty_dask.objects.owners import claim
+from novelty_dask.planning.stages import MERGE, TaskId
 from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.storage.arrays import array
-from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, FORMAT_VERSION, Manifest, checksum
+from novelty_dask.settings import ResultSettings
+from novelty_dask.sources.find import Source
+from novelty_dask.storage import manifest as storage_manifest
+from novelty_dask.storage.manifest import (
+    ATTRIBUTE,
+    CHECKSUM,
+    FORMAT_VERSION,
+    Failure,
+    Manifest,
+    RunIdentity,
+    Totals,
+    checksum,
+    this_version,
+    write_manifest,
+)
 from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_complete, open_stored
 from tests.support.files import snapshot
 from tests.support.runs import NOBODY, make_arrays, make_run, writable
 
-SETTINGS = {"n_neighbors": 10, "score": "mean", "ngram_range": [3, 3]}
-SOURCE = {"url": "file:///a.txt", "n_bytes": 5, "compression": None, "version": "1"}
+SETTINGS = ResultSettings.make()
+SOURCE = Source("file:///a.txt", 5, None, "1")
 PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
 
 
+def identity(*sources: Source, **settings: Any) -> RunIdentity:
+    return RunIdentity(settings=ResultSettings.make(**settings), sources=sources)
+
+
 def manifest() -> Manifest:
-    return Manifest(dict(SETTINGS), [dict(SOURCE)])
+    return Manifest(identity=identity(SOURCE))
+
+
+def content(of: Manifest) -> dict[str, Any]:
+    """What is stored of a manifest, but its checksum."""
+    values: dict[str, Any] = json.loads(write_manifest(of))["attributes"][ATTRIBUTE]
+    del values[CHECKSUM]
+    return values
 
 
 @pytest.mark.parametrize(
@@ -56,8 +80,9 @@ def test_a_run_may_be_on_any_file_system() -> None:
 
 def test_a_manifest_is_replaced_as_a_whole(tmp_path: Path) -> None:
     run = create_run(str(tmp_path / "run.zarr"), manifest())
+    run.manifest.plan = PLAN
     run.manifest.stages["merge"] = {"tasks": 1, "seconds": 0.5}
-    run.manifest.counts = {"lines": 3, "rejected": {"blank": 1}}
+    run.manifest.totals = Totals(lines=3, rows=2, duplicates=0, rejected={"blank": 1})
     run.save()
     again = open_stored(run.url).manifest
     assert again == run.manifest
@@ -69,8 +94,8 @@ def test_a_manifest_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_sources_of_undecodable_names_are_kept(tmp_path: Path) -> None:
     url, name = str(tmp_path / "run.zarr"), os.fsdecode(b"file:///a\xff.txt")
-    create_run(url, Manifest({}, [{**SOURCE, "url": name}]))
-    assert open_stored(url).manifest.sources[0]["url"] == name
+    create_run(url, Manifest(identity=identity(SOURCE._replace(url=name))))
+    assert open_stored(url).manifest.sources[0].url == name
 
 
 def test_relative_paths_become_absolute_and_urls_stay(
@@ -96,7 +121,7 @@ def write_novelty(run: StoredRun, value: float) -> Callable[[Draft], dict[str, A
     """The work of block 1 of the merge."""
 
     def work(draft: Draft) -> dict[str, Any]:
-        array(run.group(draft), "novelty")[4:8] = value
+        run.arrays(draft)["novelty"][4:8] = value
         return {"value": value}
 
     return work
@@ -104,17 +129,17 @@ def write_novelty(run: StoredRun, value: float) -> Callable[[Draft], dict[str, A
 
 def test_a_task_is_done_once(tmp_path: Path) -> None:
     run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
-    run.create_arrays("merge")
+    run.create_arrays(MERGE)
     assert run.once(task, NOBODY, write_novelty(run, 0.5)) == {"value": 0.5}
     before = snapshot(tmp_path)
     assert run.once(task, NOBODY, write_novelty(run, 0.75)) == {"value": 0.5}
     assert snapshot(tmp_path) == before
-    assert array(run.group(), "novelty")[4:8].tolist() == [0.5] * 4
+    assert run.arrays()["novelty"][4:8].tolist() == [0.5] * 4
 
 
 def test_a_task_of_an_older_client_does_not_commit(tmp_path: Path) -> None:
     run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
-    run.create_arrays("merge")
+    run.create_arrays(MERGE)
     with claim(run.objects, run.url) as first:
         pass
     with claim(run.objects, run.url) as second:
@@ -122,12 +147,12 @@ def test_a_task_of_an_older_client_does_not_commit(tmp_path: Path) -> None:
             run.once(task, first.epoch, write_novelty(run, 0.5))
         assert run.commits.find(task) is None
         run.once(task, second.epoch, write_novelty(run, 0.25))
-    assert array(run.group(), "novelty")[4:8].tolist() == [0.25] * 4
+    assert run.arrays()["novelty"][4:8].tolist() == [0.25] * 4
 
 
 def test_another_task_that_was_first_is_believed_if_it_wrote_the_same(tmp_path: Path) -> None:
     run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
-    run.create_arrays("merge")
+    run.create_arrays(MERGE)
 
     def overtaken(value: float) -> Callable[[Draft], dict[str, Any]]:
         def work(draft: Draft) -> dict[str, Any]:
@@ -145,7 +170,7 @@ def test_another_task_that_was_first_is_believed_if_it_wrote_the_same(tmp_path: 
 
 def test_a_task_that_fails_commits_nothing(tmp_path: Path) -> None:
     run, task = make_run(tmp_path, PLAN), TaskId("merge", "1")
-    run.create_arrays("merge")
+    run.create_arrays(MERGE)
 
     def fail(draft: Draft) -> dict[str, Any]:
         write_novelty(run, 0.5)(draft)
@@ -178,9 +203,9 @@ def test_an_array_of_which_the_metadata_are_damaged_gets_them_back_and_keeps_its
         metadata.unlink()
     else:
         metadata.write_text(damage)
-    with pytest.raises(StoreError, match=r"^Array 'novelty' of the run is not as its settings and plan"):
-        array(run.group(), "novelty")
-    run.create_arrays("merge")
+    with pytest.raises(StoreError, match=r"^The metadata of array 'novelty' do not match the run's"):
+        run.arrays()["novelty"]
+    run.create_arrays(MERGE)
     assert snapshot(tmp_path) == before
 
 
@@ -210,7 +235,7 @@ def test_a_complete_run_and_a_partial_one_can_be_read_others_not(tmp_path: Path)
     run.manifest.stages["merge"] = {}
     run.save()
     assert open_complete(run.url).manifest.is_complete
-    run.manifest.failures.append({"stage": "merge", "item": "1", "reason": "why"})
+    run.manifest.failures.append(Failure(stage="merge", item="1", reason="why"))
     run.save()
     opened = open_complete(run.url)
     assert opened.manifest.is_partial
@@ -224,9 +249,9 @@ def test_a_complete_run_and_a_partial_one_can_be_read_others_not(tmp_path: Path)
 def test_where_a_task_was_given_up_there_are_fill_values_and_only_there(tmp_path: Path) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
     run.once(TaskId("merge", "1"), NOBODY, write_novelty(run, 0.5))
-    run.manifest.failures = [{"stage": "merge", "item": "2", "reason": "why"}]
+    run.manifest.failures = [Failure(stage="merge", item="2", reason="why")]
     run.manifest.stages["merge"] = {}
-    novelty = array(run.group(), "novelty")
+    novelty = run.arrays()["novelty"]
     assert novelty[8:10].tolist() == pytest.approx([float("nan")] * 2, nan_ok=True)
     assert novelty[4:8].tolist() == [0.5] * 4
     with pytest.raises(StoreError, match=r"^'novelty/c/0' is not committed; "):
@@ -235,9 +260,9 @@ def test_where_a_task_was_given_up_there_are_fill_values_and_only_there(tmp_path
 
 def test_a_task_writes_nothing_but_its_own_chunks(tmp_path: Path) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
-    group, draft = writable(run, "merge", "1")
+    group, draft = writable(run, MERGE, "1")
     with pytest.raises(PermissionError):
-        array(group, "novelty")[0:4] = 1.0
+        group["novelty"][0:4] = 1.0
     assert draft.stamps == {}
     assert run.objects.sizes("novelty/c/") == {}
     assert isinstance(run.objects, LocalObjects)
@@ -315,7 +340,7 @@ def test_of_two_that_create_a_run_one_does(tmp_path: Path) -> None:
     create_run(str(tmp_path / "run.zarr"), manifest())
     before = snapshot(tmp_path)
     with pytest.raises(StoreError, match=r"^Can't create '.*': there is something already; name another"):
-        create_run(str(tmp_path / "run.zarr"), Manifest({}, []))
+        create_run(str(tmp_path / "run.zarr"), Manifest(identity=identity()))
     assert snapshot(tmp_path) == before
 
 
@@ -355,7 +380,7 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     "attribute",
     [
         {"format_version": FORMAT_VERSION + 1},
-        {**vars(manifest()), "format_version": 1},
+        {**content(manifest()), "format_version": 4},
         {},
         [],
         "text",
@@ -369,23 +394,23 @@ def test_other_formats_are_refused(tmp_path: Path, attribute: object) -> None:
     group = zarr.open_group(url, mode="w", zarr_format=3)
     group.attrs[ATTRIBUTE] = attribute  # type: ignore[assignment]
     for function in (open_stored, find_run):
-        with pytest.raises(StoreError, match=r"use the version that wrote it, or score again to"):
+        with pytest.raises(StoreError, match=r"use the version that wrote it, or score again into"):
             function(url)
 
 
-SAID = asdict(manifest())
+SAID = content(manifest())
 
 
 @pytest.mark.parametrize(
     ("attribute", "what"),
     [
-        (SAID, "has another checksum"),
-        ({**SAID, CHECKSUM: checksum(SAID) ^ 1}, "has another checksum"),
-        ({**SAID, "surprise": 1, CHECKSUM: checksum({**SAID, "surprise": 1})}, "makes no sense"),
-        ({"format_version": FORMAT_VERSION}, "has another checksum"),
+        (SAID, "the manifest's checksum does not match; restore"),
+        ({**SAID, CHECKSUM: checksum(SAID) ^ 1}, "the manifest's checksum does not match; restore"),
+        ({**SAID, "surprise": 1, CHECKSUM: checksum({**SAID, "surprise": 1})}, "its manifest is malformed"),
+        ({"format_version": FORMAT_VERSION}, "the manifest's checksum does not match; restore"),
         (
             {"format_version": FORMAT_VERSION, CHECKSUM: checksum({"format_version": FORMAT_VERSION})},
-            "makes no sense",
+            "its manifest is malformed",
         ),
     ],
 )
@@ -394,13 +419,13 @@ def test_damaged_manifests_are_refused(tmp_path: Path, attribute: dict[str, Any]
     group = zarr.open_group(url, mode="w", zarr_format=3)
     group.attrs[ATTRIBUTE] = attribute
     for function in (open_stored, find_run):
-        with pytest.raises(StoreError, match=rf"is damaged: what it says of itself {what}"):
+        with pytest.raises(StoreError, match=rf"is damaged: {what}"):
             function(url)
 
 
 def test_no_flipped_bit_of_a_manifest_goes_unnoticed(tmp_path: Path) -> None:
     run = create_run(str(tmp_path / "run.zarr"), manifest())
-    run.manifest.counts = {"lines": 13, "rows": 10, "duplicates": 1, "rejected": {"blank": 2}}
+    run.manifest.totals = Totals(lines=13, rows=10, duplicates=1, rejected={"blank": 2})
     run.save()
     path = tmp_path / "run.zarr" / "zarr.json"
     before = path.read_bytes()
@@ -411,9 +436,7 @@ def test_no_flipped_bit_of_a_manifest_goes_unnoticed(tmp_path: Path) -> None:
                 open_stored(run.url)
     path.write_bytes(before.replace(b'"rows": 10', b'"rows": 11'))
     for function in (open_stored, find_run):
-        with pytest.raises(
-            StoreError, match=r"^The run '.*' is damaged: what it says of itself has another c"
-        ):
+        with pytest.raises(StoreError, match=r"^The run '.*' is damaged: the manifest's checksum does not"):
             function(run.url)
 
 
@@ -422,55 +445,47 @@ def stored(there: Manifest) -> StoredRun:
 
 
 def test_the_same_settings_and_sources_are_the_same() -> None:
-    check_same(stored(manifest()), manifest())
-    assert manifest().fingerprint == manifest().fingerprint
+    check_same(stored(manifest()), identity(SOURCE))
+    assert manifest().identity.fingerprint == identity(SOURCE).fingerprint
 
 
-OTHERS: list[tuple[Manifest, list[str]]] = [
-    (Manifest({**SETTINGS, "n_neighbors": 5}, [SOURCE]), ["n_neighbors is 10 there and 5 here"]),
+SOURCES_DIFFER = ["its sources differ, or have changed"]
+OTHERS: list[tuple[RunIdentity, list[str]]] = [
+    (identity(SOURCE, n_neighbors=5), ["n_neighbors is 10 there and 5 here"]),
     (
-        Manifest({**SETTINGS, "score": "kth", "ngram_range": [2, 3]}, [SOURCE]),
-        ["score is 'mean' there and 'kth' here", "ngram_range is [3, 3] there and [2, 3] here"],
+        identity(SOURCE, score="kth", ngram_range=(2, 3)),
+        ["score is 'mean' there and 'kth' here", "ngram_range is (3, 3) there and (2, 3) here"],
     ),
-    (Manifest({**SETTINGS, "new": 1}, [SOURCE]), ["new is None there and 1 here"]),
-    (Manifest(SETTINGS, [{**SOURCE, "url": "file:///b.txt"}]), ["the sources are others, or have changed"]),
-    (Manifest(SETTINGS, [{**SOURCE, "n_bytes": 6}]), ["the sources are others, or have changed"]),
-    (Manifest(SETTINGS, [{**SOURCE, "compression": "gzip"}]), ["the sources are others, or have changed"]),
-    (Manifest(SETTINGS, [{**SOURCE, "version": "2"}]), ["the sources are others, or have changed"]),
-    (Manifest(SETTINGS, [SOURCE, SOURCE]), ["the sources are others, or have changed"]),
-    (Manifest(SETTINGS, []), ["the sources are others, or have changed"]),
+    (identity(SOURCE._replace(url="file:///b.txt")), SOURCES_DIFFER),
+    (identity(SOURCE._replace(n_bytes=6)), SOURCES_DIFFER),
+    (identity(SOURCE._replace(compression="gzip")), SOURCES_DIFFER),
+    (identity(SOURCE._replace(version="2")), SOURCES_DIFFER),
+    (identity(SOURCE, SOURCE), SOURCES_DIFFER),
+    (identity(), SOURCES_DIFFER),
     (
-        Manifest(SETTINGS, [SOURCE], novelty_dask_version="9.9"),
-        [f"version is {manifest().novelty_dask_version} there and 9.9 here"],
+        RunIdentity(settings=SETTINGS, sources=(SOURCE,), novelty_dask_version="9.9"),
+        [f"version is {this_version()} there and 9.9 here"],
     ),
 ]
 
 
 @pytest.mark.parametrize(("wanted", "names"), OTHERS)
-def test_what_differs_is_named_and_shows_in_the_fingerprint(wanted: Manifest, names: list[str]) -> None:
+def test_what_differs_is_named_and_shows_in_the_fingerprint(wanted: RunIdentity, names: list[str]) -> None:
     with pytest.raises(StoreError) as refusal:
         check_same(stored(manifest()), wanted)
     assert (
         str(refusal.value) == f"'run.zarr' holds another run ({'; '.join(names)}); name another output path."
     )
-    assert wanted.fingerprint != manifest().fingerprint
+    assert wanted.fingerprint != identity(SOURCE).fingerprint
 
 
 def test_a_complete_run_of_another_version_can_be_opened() -> None:
-    there = replace(manifest(), novelty_dask_version="0.0.1", stages={"merge": {}})
-    check_same(stored(there), manifest())
+    older = RunIdentity(settings=SETTINGS, sources=(SOURCE,), novelty_dask_version="0.0.1")
+    check_same(stored(Manifest(identity=older, stages={"merge": {}})), identity(SOURCE))
 
 
-def test_what_a_run_has_done_does_not_show_in_its_fingerprint() -> None:
-    of_the_result = {"settings", "sources", "format_version", "novelty_dask_version"}
-    values: dict[str, Any] = {
-        "plan": {"n_rows": 1},
-        "memory": {"merge": 1},
-        "counts": {"lines": 1},
-        "stages": {"merge": {}},
-        "earlier": {"merge": {}},
-        "failures": [{"stage": "merge", "item": "1", "reason": "why"}],
-    }
-    assert values.keys() == {each.name for each in fields(Manifest)} - of_the_result
-    assert replace(manifest(), **values).fingerprint == manifest().fingerprint
-    assert replace(manifest(), format_version=FORMAT_VERSION + 1).fingerprint != manifest().fingerprint
+def test_all_that_identifies_a_run_shows_in_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert RunIdentity.model_fields.keys() == {"settings", "sources", "novelty_dask_version"}
+    before = identity(SOURCE).fingerprint
+    monkeypatch.setattr(storage_manifest, "FORMAT_VERSION", FORMAT_VERSION + 1)
+    assert identity(SOURCE).fingerprint != before

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from novelty_dask.errors import DamageError
 from novelty_dask.objects.address import open_objects
-from novelty_dask.objects.commits import Commit, Commits, Draft, TaskId
+from novelty_dask.objects.commits import Commit, Commits, Draft
+from novelty_dask.planning.stages import INGEST
 from novelty_dask.storage import tables
 from novelty_dask.storage.tables import Table, read_slice, read_table, write_table
 
 URLS = [f"https://例え.example/{i}" for i in range(100)]
-TASK = TaskId("ingest", "7")
+TASK = INGEST.task("7")
 KEY = "work/lines/a.parquet"
 
 
@@ -37,7 +38,7 @@ def store(url: str, content: pa.Table, text: str = "url") -> tuple[Commits, Tabl
 def test_a_table_comes_back(tmp_path: Path, form: str, n_rows: int) -> None:
     commits, made = store(form.format(tmp_path), table(n_rows))
     assert made == Table("7", KEY, n_rows, sum(len(url.encode()) for url in URLS[:n_rows]))
-    assert read_table(commits, "ingest", made).equals(table(n_rows))
+    assert read_table(commits, INGEST, made).equals(table(n_rows))
 
 
 def test_the_text_that_is_counted_may_be_another(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_slices_are_those_of_the_whole(n_rows: int, group_rows: int, bounds: tup
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "ROW_GROUP_ROWS", group_rows)
         commits, made = store("memory://slices", table(n_rows))
-        found = read_slice(commits, "ingest", made, start, stop)
+        found = read_slice(commits, INGEST, made, start, stop)
     assert found.equals(table(n_rows).slice(start, stop - start))
 
 
@@ -69,13 +70,13 @@ def test_a_table_is_read_as_it_was_committed_or_not_at_all(tmp_path: Path) -> No
         path.write_bytes(content)
         for read in (read_table, lambda *arguments: read_slice(*arguments, 3, 5)):
             with pytest.raises(DamageError) as damage:
-                read(commits, "ingest", made)
+                read(commits, INGEST, made)
             assert (damage.value.stage, damage.value.item) == TASK
     path.unlink()
     with pytest.raises(DamageError, match=r"^'work/lines/a\.parquet' is missing; "):
-        read_table(commits, "ingest", made)
+        read_table(commits, INGEST, made)
     path.write_bytes(whole)
-    assert read_table(commits, "ingest", made).num_rows == 100
+    assert read_table(commits, INGEST, made).num_rows == 100
     commits.forget(TASK)
     with pytest.raises(DamageError, match=r"is not committed"):
-        read_table(commits, "ingest", made)
+        read_table(commits, INGEST, made)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from novelty_dask.stages import compare
+from novelty_dask.engines import sparse
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, checksum
 from tests.support.runs import BLOCK_ROWS
 
@@ -44,7 +44,7 @@ def alter(run: str | Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let the comparison of two blocks fail, until it is mended."""
-    search, failures = compare.search, []
+    search, failures = sparse.search, []
 
     def fail(*blocks: Any, row_start: int, candidate_start: int) -> Any:
         if (row_start, candidate_start) == (row * BLOCK_ROWS, candidate * BLOCK_ROWS):
@@ -52,5 +52,5 @@ def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[i
             raise ZeroDivisionError("of https://secret.example/")
         return search(*blocks, row_start=row_start, candidate_start=candidate_start)
 
-    monkeypatch.setattr(compare, "search", fail)
+    monkeypatch.setattr(sparse, "search", fail)
     return failures

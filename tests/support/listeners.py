@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from novelty_dask.events import Silence
+from novelty_dask.events import Event, StageFinished, StageStarted, TaskDone
 
 
-class Recorder(Silence):
+class Recorder:
     """Knows which stages ran; calls a function at each of their tasks."""
 
     def __init__(self, advanced: Callable[[str, int], None] = lambda stage, count: None) -> None:
@@ -15,28 +15,30 @@ class Recorder(Silence):
         self.advanced = advanced
         self.count = 0
 
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        self.stages.append(stage)
-        self.totals[stage] = (total, done)
-        self.count = 0
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        match event:
+            case StageStarted(stage, total, done):
+                self.stages.append(stage)
+                self.totals[stage] = (total, done)
+                self.count = 0
+            case TaskDone(stage):
+                self.count += 1
+                self.advanced(stage, self.count)
+            case StageFinished():
+                pass
+            case _:
+                self.notes.append(str(event))
 
-    def stage_advanced(self, stage: str) -> None:
-        self.count += 1
-        self.advanced(stage, self.count)
 
-    def note(self, message: str) -> None:
-        self.notes.append(message)
+def at_start(stage: str, function: Callable[[], object]) -> Callable[[Event], None]:
+    """Return a listener that calls a function when a stage starts."""
 
+    def listen(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == stage:
+            function()
 
-class At(Silence):
-    """Calls a function when a stage starts."""
-
-    def __init__(self, stage: str, function: Callable[[], None]) -> None:
-        self.stage, self.function = stage, function
-
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        if stage == self.stage:
-            self.function()
+    return listen
 
 
 def interrupt() -> None:
@@ -45,7 +47,7 @@ def interrupt() -> None:
 
 
 def stop_at(stage: str, count: int) -> Recorder:
-    """Return a listener that stops a run after so many tasks of a stage."""
+    """Return a listener that stops a run after a number of tasks of a stage."""
 
     def stop(at_stage: str, at_count: int) -> None:
         if (at_stage, at_count) == (stage, count):

@@ -18,9 +18,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from novelty_dask.objects.commits import Draft, TaskId
-from novelty_dask.pipeline import pipeline
-from novelty_dask.planning.memory import Budget, Extent, fit
+from novelty_dask.objects.commits import Draft
+from novelty_dask.pipeline import limits, reading
+from novelty_dask.planning.budget import Budget, Extent
+from novelty_dask.planning.memory import fit
+from novelty_dask.planning.stages import TaskId
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, TilePlan
 from novelty_dask.stages import sort
 from novelty_dask.storage.runs import StoredRun
@@ -48,8 +50,8 @@ def install() -> None:
 
 def many_tasks() -> None:
     """Make plans of a small corpus as of a big one: spans of one block, eight groups, several ranges."""
-    pipeline.fit = fit_finely
-    sort.PARTITION_BYTES = sort.SAMPLE_BYTES
+    limits.fit = fit_finely  # type: ignore[attr-defined]
+    reading.PARTITION_BYTES = sort.SAMPLE_BYTES  # type: ignore[attr-defined]
 
 
 def fit_finely(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:

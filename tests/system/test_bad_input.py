@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 import novelty_dask
 from novelty_dask.errors import InputError
+from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import MAX_BYTES, Reason, read_lines
-from novelty_dask.kernels.text.urls import NormalForm, normalize
-from novelty_dask.storage.arrays import array
+from novelty_dask.kernels.text.urls import normalize
 from novelty_dask.storage.runs import open_stored
 
 BOM = b"\xef\xbb\xbf"
@@ -166,16 +166,17 @@ def account(stream: bytes, form: NormalForm) -> Account:
 
 def assert_accounted(run: novelty_dask.Run, expected: Account) -> None:
     """The run's books are the expected ones, to the line; and they balance."""
-    counts = run.manifest.counts
+    totals = run.manifest.totals
+    assert totals
     reasons = dict(sorted(Counter(reason for _, reason in expected.rejected).items()))
-    assert counts["rejected"] == reasons
-    assert counts["lines"] == expected.n_lines
-    assert counts["rows"] == len(expected.rows) == len(run)
-    assert counts["lines"] == counts["rows"] + counts["duplicates"] + sum(reasons.values())
+    assert totals.rejected == reasons
+    assert totals.lines == expected.n_lines
+    assert totals.rows == len(expected.rows) == len(run)
+    assert totals.lines == totals.rows + totals.duplicates + sum(reasons.values())
     found = zip(run.urls[:].tolist(), run.counts[:].tolist(), run.positions[:].tolist(), strict=True)
     assert {url: (count, position) for url, count, position in found} == expected.rows
-    group = open_stored(run.url).group()
-    lines, words = array(group, "rejected/line")[:].tolist(), array(group, "rejected/reason")[:].tolist()
+    group = open_stored(run.url).arrays()
+    lines, words = group["rejected/line"][:].tolist(), group["rejected/reason"][:].tolist()
     assert list(zip(lines, words, strict=True)) == expected.rejected
     novelty = np.asarray(run.novelty[:])
     has_features = np.array([len(url) >= 3 for url in run.urls[:]])

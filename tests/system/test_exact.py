@@ -10,20 +10,20 @@ import pytest
 from distributed import Client, LocalCluster
 
 import novelty_dask
-from novelty_dask.events import Silence
-from novelty_dask.execution.executors import Job, Outcome, Perform, SerialExecutor
+from novelty_dask.events import ignore
+from novelty_dask.execution.executors import Outcome, Perform, SerialExecutor
 from novelty_dask.objects.owners import claim
+from novelty_dask.pipeline.inputs import Inputs
+from novelty_dask.pipeline.limits import MemoryLimits
 from novelty_dask.pipeline.pipeline import Pipeline
 from novelty_dask.planning import tiles
-from novelty_dask.planning.memory import Budget
-from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.planning.budget import Budget
 from novelty_dask.sources.find import find_sources
-from novelty_dask.storage.arrays import array, read_csr
-from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run, open_stored
 from tests.support.content import Content, content
 from tests.support.files import read_real_lines, write_lines
 from tests.support.reference import assert_exact, tfidf
+from tests.support.runs import make_manifest
 
 
 @pytest.mark.parametrize("score", ["mean", "nearest", "kth"])
@@ -54,12 +54,12 @@ def test_weights_are_those_of_scikit_learn_bit_for_bit(tmp_path: Path, ngram_ran
         ngram_range=ngram_range,
         block_rows=256,
     )
-    group = open_stored(run.url).group()
-    rank = np.asarray(array(group, "columns/rank")[:])
+    arrays = open_stored(run.url).arrays()
+    rank = arrays.read("columns/rank")
     expected = tfidf(run.urls[:].tolist(), ngram_range)
     for block in range(3):
         start, stop = block * 256, min((block + 1) * 256, len(run))
-        found = read_csr(group, "weights", block, (stop - start, rank.max() + 1))
+        found = arrays.read_csr("weights", block, (stop - start, rank.max() + 1))
         wanted = expected[start:stop]
         wanted.indices = rank[wanted.indices]
         wanted.sort_indices()
@@ -122,7 +122,7 @@ def test_number_of_groups_does_not_show(
 ) -> None:
     monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
     run = novelty_dask.score(source, workers=0, block_rows=200)
-    assert TilePlan(**run.manifest.plan).n_groups == tiles.MAXIMUM_GROUPS - 1
+    assert run.manifest.plan.n_groups == tiles.MAXIMUM_GROUPS - 1
     assert content(run) == expected
 
 
@@ -147,7 +147,7 @@ def test_who_works_does_not_show(
 class ShufflingExecutor(SerialExecutor):
     """Runs the tasks of each phase in random order."""
 
-    def map(self, stage: str, perform: Perform, ready: deque[Job]) -> Generator[Outcome, None, None]:
+    def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         rng = random.Random(7)
         while ready:
             ready.rotate(rng.randrange(len(ready)))
@@ -156,13 +156,11 @@ class ShufflingExecutor(SerialExecutor):
 
 def test_order_of_tasks_does_not_show(source: Path, expected: Content, tmp_path: Path) -> None:
     sources = find_sources([str(source)])
-    stored = create_run(
-        str(tmp_path / "run.zarr"),
-        Manifest(novelty_dask.Settings().result, [each._asdict() for each in sources]),
-    )
+    stored = create_run(str(tmp_path / "run.zarr"), make_manifest(sources))
     budget = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**10)
     with claim(stored.objects, stored.url) as owner:
-        Pipeline(stored, owner.epoch, ShufflingExecutor(), Silence(), budget).run(sources, 300)
+        limits = MemoryLimits(stored.manifest, budget, block_rows=300)
+        Pipeline(stored, owner.epoch, ShufflingExecutor(), ignore, Inputs(stored, sources), limits).execute()
     assert content(novelty_dask.open(stored.url)) == expected
 
 

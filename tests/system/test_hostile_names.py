@@ -87,7 +87,7 @@ def test_a_run_can_say_nothing_of_itself_that_is_not_printable(
     run = tmp_path / "run.zarr"
     assert invoke("score", source, "-o", run, "--workers", 0).exit_code == 0
     failures = [{"stage": "merge", "item": name, "reason": name}]
-    alter(run, lambda said: said.update(failures=failures, counts={**said["counts"], "rejected": {name: 1}}))
+    alter(run, lambda said: said.update(failures=failures, totals={**said["totals"], "rejected": {name: 1}}))
     owner = {"host": name, "namespace": name, "pid": 1, "started": 1.0, "since": 1.0}
     (run / "owners" / "00000001.json").write_text(json.dumps(owner), encoding="utf-8")
     (run / "owners" / "00000001.alive").write_text("1.0", encoding="utf-8")

@@ -12,12 +12,13 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import BudgetError
-from novelty_dask.planning.memory import TEXT_BYTES, worker_bytes
+from novelty_dask.planning.memory import worker_bytes
+from novelty_dask.planning.stages import TEXT_BYTES
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.storage.runs import open_stored
 from tests.support.damage import alter
 from tests.support.files import read_real_lines, write_lines, zstd
-from tests.support.listeners import At, interrupt
+from tests.support.listeners import at_start, interrupt
 from tests.support.processes import COMMAND
 
 STAGES = {"ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"}
@@ -59,11 +60,10 @@ def test_one_process_keeps_to_it_while_it_sorts(tmp_path: Path) -> None:
     source, out = write_lines(tmp_path / "urls.txt", lines), tmp_path / "run.zarr"
     script = (
         "import sys, novelty_dask\n"
-        "from novelty_dask.events import Silence\n"
-        "class Stop(Silence):\n"
-        "    def stage_started(self, stage, total, done=0):\n"
-        "        if stage == 'vectorize': sys.exit()\n"
-        "novelty_dask.score(*sys.argv[1:], workers=0, listener=Stop())\n"
+        "from novelty_dask.events import StageStarted\n"
+        "def stop(event):\n"
+        "    if isinstance(event, StageStarted) and event.stage == 'vectorize': sys.exit()\n"
+        "novelty_dask.score(*sys.argv[1:], workers=0, listener=stop)\n"
     )
     subprocess.run([sys.executable, "-c", script, source, out], check=True)
     stages = open_stored(str(out)).manifest.stages
@@ -99,7 +99,7 @@ def test_the_window_of_a_decompressor_is_projected(
     lines = [f"http://{i}.example/{random.Random(i).randbytes(500).hex()}\n" for i in range(2_000)]
     (tmp_path / name).write_bytes(pack("".join(lines).encode() * 75))
     run = score(tmp_path / name, tmp_path / "run.zarr")
-    assert run.manifest.counts["lines"] == 150_000
+    assert run.manifest.totals.lines == 150_000
     ingest = run.manifest.stages["ingest"]
     assert ingest["peak_bytes"] <= ingest["projected_bytes"] <= 2 * ingest["peak_bytes"]
     plain = worker_bytes({"ingest": TEXT_BYTES}, 1)["ingest"]
@@ -115,7 +115,7 @@ def test_tight_memory_gives_small_blocks_and_the_same_scores(tmp_path: Path) -> 
         novelty_dask.score(source, tmp_path / "none.zarr", **settings, memory_limit=1)
     least = int(str(refusal.value).split("projected to need ")[1].split(" MB")[0].replace(",", "")) * 10**6
     tight = novelty_dask.score(source, tmp_path / "tight.zarr", **settings, memory_limit=least)
-    assert tight.manifest.plan["block_rows"] < ample.manifest.plan["block_rows"]
+    assert tight.manifest.plan.block_rows < ample.manifest.plan.block_rows
     assert (tight.novelty[:] == ample.novelty[:]).all()
     assert (tight.neighbors.ids[:] == ample.neighbors.ids[:]).all()
 
@@ -124,7 +124,7 @@ def stopped(folder: Path) -> Path:
     """A run that was stopped before rows were compared."""
     source = write_lines(folder / "urls.txt", make_urls(3_000)[0])
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, folder / "run.zarr", workers=0, listener=At("compare", interrupt))
+        novelty_dask.score(source, folder / "run.zarr", workers=0, listener=at_start("compare", interrupt))
     return folder / "run.zarr"
 
 

@@ -13,7 +13,7 @@ import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import InputError, StoreError
 from tests.support.files import write_lines
-from tests.support.listeners import At
+from tests.support.listeners import at_start
 from tests.support.processes import COMMAND
 
 TEXT: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
@@ -36,7 +36,7 @@ def test_a_source_edited_between_finding_and_reading_is_named(tmp_path: Path) ->
         os.utime(source, (1, 1))
 
     with pytest.raises(InputError, match="has changed since"):
-        novelty_dask.score(source, tmp_path / "run.zarr", listener=At("ingest", edit))
+        novelty_dask.score(source, tmp_path / "run.zarr", listener=at_start("ingest", edit))
     assert not (tmp_path / "run.zarr").exists()
 
 
@@ -49,7 +49,7 @@ def test_a_half_made_run_leads_nowhere_else(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, tmp_path / "run.zarr", listener=At("sort", stop))
+        novelty_dask.score(source, tmp_path / "run.zarr", listener=at_start("sort", stop))
     for name in ("work", "owners"):
         shutil.rmtree(tmp_path / "evil.zarr" / name, ignore_errors=True)
     (tmp_path / "evil.zarr" / "work").symlink_to(victim)

@@ -26,7 +26,7 @@ from novelty_dask.errors import (
     StoreError,
     without_secrets,
 )
-from novelty_dask.events import Silence
+from novelty_dask.events import Event, StageStarted, TaskDone
 from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import Source, find_sources
 from tests.support.cluster import STARTUP_SECONDS, dask_command
@@ -148,21 +148,21 @@ def client(folder: Path) -> Iterator[Client]:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
-class Vandal(Silence):
+class Vandal:
     """Damages what a stage is about to read, so that its tasks fail on the workers."""
 
     def __init__(self, run: Path, stage: str, pattern: str) -> None:
         self.run, self.stage, self.pattern = run, stage, pattern
 
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
-        if stage == self.stage:
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == self.stage:
             files = [path for path in self.run.glob(self.pattern) if path.is_file()]
             assert files
             for path in files:
                 path.write_bytes(b"x" * 60)
 
 
-class Onlooker(Silence):
+class Onlooker:
     """Keeps what a scheduler, its workers and their pages show while tasks of some stages are at work."""
 
     def __init__(self, client: Client, folder: Path) -> None:
@@ -171,9 +171,11 @@ class Onlooker(Silence):
         self.pages = f"http://{address}:{client.scheduler_info()['services']['dashboard']}"
         self.seen: dict[str, bytes] = {}
 
-    def stage_advanced(self, stage: str) -> None:
-        if stage not in WATCHED or stage in self.seen:
-            return
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TaskDone) and event.stage in WATCHED and event.stage not in self.seen:
+            self.look(event.stage)
+
+    def look(self, stage: str) -> None:
         self.client.dump_cluster_state(str(self.folder / stage))
         self.seen[stage] = gzip.decompress((self.folder / f"{stage}.msgpack.gz").read_bytes())
         for page in PAGES:

@@ -25,7 +25,7 @@ import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.cli.terminal import escape, shorten
 from novelty_dask.datasets import make_urls
-from novelty_dask.events import Silence
+from novelty_dask.events import Event, StageStarted
 from novelty_dask.execution.clusters.local import open_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.kernels.text.lines import decode_line, sample_of
@@ -344,7 +344,7 @@ LIES: list[Callable[[dict[str, Any]], object]] = [
     change(more=1),
     lambda manifest: manifest.update(plan={}),
     lambda manifest: manifest.update(plan=[1]),
-    lambda manifest: manifest.update(counts=3),
+    lambda manifest: manifest.update(totals=3),
     lambda manifest: manifest.update(stages="merge"),
     lambda manifest: manifest.update(failures=[{"stage": "merge"}]),
     lambda manifest: manifest.update(failures=[{"stage": "merge", "item": 5, "reason": ""}]),
@@ -361,7 +361,7 @@ def test_no_run_takes_endless_time_or_memory(
     for command in (["top"], ["status"], ["verify"], ["resume"], ["clean"]):
         done = CliRunner().invoke(main, [*command, str(evil)])
         assert done.exit_code == 2
-        assert "is damaged: what it says of itself makes no sense" in done.stderr
+        assert "is damaged: its manifest is malformed" in done.stderr
 
 
 def test_a_run_of_nested_braces_is_no_run(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_a_run_of_nested_braces_is_no_run(tmp_path: Path) -> None:
 def test_nothing_is_cleaned_away_that_a_damaged_run_may_need(tmp_path: Path, run: novelty_dask.Run) -> None:
     damaged = tmp_path / "run.zarr"
     shutil.copytree(run.url, damaged)
-    alter(damaged, lambda said: said["settings"].update(n_neighbors=11))
+    alter(damaged, lambda said: said["identity"]["settings"].update(n_neighbors=11))
     before = names_in(damaged)
     done = CliRunner().invoke(main, ["clean", str(damaged)])
     assert done.exit_code == 2
@@ -425,14 +425,18 @@ def test_what_is_there_for_a_while_is_private(tmp_path: Path, monkeypatch: pytes
         assert all(path.name.startswith("novelty-") and len(path.name) > 14 for path in made)
 
 
-class Modes(Silence):
+class Modes:
     """Looks at the modes of all that is in a folder when a stage starts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.seen: dict[str, int] = {}
 
-    def stage_started(self, stage: str, total: int | None, done: int = 0) -> None:
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageStarted):
+            self.look()
+
+    def look(self) -> None:
         for path in self.folder.rglob("*"):
             self.seen[str(path.relative_to(self.folder))] = path.lstat().st_mode & 0o777
 
@@ -453,7 +457,7 @@ def test_a_run_is_as_private_as_its_user_is(
             run = novelty_dask.score("-", place / "run.zarr", workers=0, listener=listener)
         for suffix in ("csv", "jsonl", "parquet", "npz"):
             novelty_dask.export(run, place / f"rows.{suffix}")
-        listener.stage_started("", None)
+        listener.look()
     finally:
         os.umask(before)
     assert {"run.zarr/work/stdin", "run.zarr/zarr.json", "rows.csv", "rows.npz"} <= {*listener.seen}

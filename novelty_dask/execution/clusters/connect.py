@@ -34,7 +34,7 @@ def connect(address: str) -> Iterator[Client]:
     """
     quieten_distributed()
     try:
-        client = _CarefulClient(address, timeout=CONNECT_SECONDS)
+        client = _TimeoutClient(address, timeout=CONNECT_SECONDS)
     except Exception as error:
         # What is no scheduler may say anything, of which Dask makes any error.
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
@@ -76,8 +76,8 @@ def client_executor(client: Client) -> DaskExecutor:
     return DaskExecutor(client, uuid.uuid4().hex[:8])
 
 
-def exposure(client: Client) -> str | None:
-    """What others on the network can see and do, if a scheduler is not on this machine and not encrypted."""
+def encryption_warning(client: Client) -> str | None:
+    """Return a warning if a scheduler is neither on this machine nor encrypted."""
     address = str(getattr(client.scheduler, "address", ""))
     if not address.startswith(("tcp://", "ws://")):
         return None
@@ -91,7 +91,7 @@ def exposure(client: Client) -> str | None:
     )
 
 
-class _CarefulClient(Client):
+class _TimeoutClient(Client):
     """Gives up where nobody answers, and closes itself where it can't connect."""
 
     def __init__(self, address: str, timeout: int) -> None:

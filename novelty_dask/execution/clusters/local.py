@@ -31,7 +31,7 @@ def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]
         dask.config.set({**read_configuration(), "temporary-directory": scratch}),
         ExitStack() as opened,
     ):
-        with _deaf_to_interrupts():
+        with _signals_blocked():
             cluster = opened.enter_context(
                 LocalCluster(
                     n_workers=resources.workers,
@@ -48,7 +48,7 @@ def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def _signals_blocked() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait while workers start; they inherit that they never hear them.
 
     A terminal, or a service manager, sends them to all processes, but to end the workers is the business of

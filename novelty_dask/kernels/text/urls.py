@@ -6,11 +6,12 @@ compares the lines as they were written, ``"web"`` compares what a browser would
 """
 
 import re
-from typing import Literal
 
 import ada_url
+import numpy as np
 
-NormalForm = Literal["raw", "web"]
+from novelty_dask.kernels.choices import NormalForm
+from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Rejected, sample_of
 
 # The authority of RFC 3986, appendix B, read also where a line has no scheme: "example.org/x".
 _AUTHORITY = re.compile(r"(?:(?:[^:/?#]*:)?//)?([^/?#]*)")
@@ -104,3 +105,32 @@ def _web_form(url: str) -> str | None:
         return str(ada_url.normalize_url(url))
     except ValueError:
         return None
+
+
+def normalize_batch(batch: LineBatch, form: NormalForm) -> LineBatch:
+    """Return a batch with its lines in a normal form; lines that have none are rejected.
+
+    Parameters
+    ----------
+    batch : LineBatch
+    form : {"raw", "web"}
+
+    Examples
+    --------
+    >>> batch = LineBatch(np.array([4, 5]), ["HTTP://A.example", "http://["], [])
+    >>> normalize_batch(batch, "web").texts
+    ['http://a.example/']
+    >>> [reject.number for reject in normalize_batch(batch, "web").rejected]
+    [5]
+    """
+    kept, refused, keep = [], [], np.zeros(len(batch.texts), bool)
+    for slot, (number, text) in enumerate(zip(batch.numbers, batch.texts, strict=True)):
+        normal = normalize(text, form)
+        if normal is not None and len(normal) <= MAX_BYTES:
+            kept.append(normal)
+            keep[slot] = True
+        else:
+            # Characters that are escaped make a URL longer than its line.
+            reason = Reason.NOT_A_URL if normal is None else Reason.TOO_LONG
+            refused.append(Rejected(int(number), reason, sample_of(text.encode())))
+    return LineBatch(batch.numbers[keep], kept, sorted([*batch.rejected, *refused]))

@@ -15,7 +15,6 @@ from distributed import Client, LocalCluster
 
 import novelty_dask
 from novelty_dask.errors import ClusterError
-from novelty_dask.events import Silence
 from novelty_dask.execution.clusters import connect as connecting
 from novelty_dask.execution.clusters import local
 from novelty_dask.execution.clusters.connect import (
@@ -26,16 +25,17 @@ from novelty_dask.execution.clusters.connect import (
 from novelty_dask.execution.clusters.local import open_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.execution.dask_executor import DaskExecutor
-from novelty_dask.execution.executors import Executor, Figures, Job
+from novelty_dask.execution.executors import Executor
+from novelty_dask.objects.commits import Metrics
 
 
-def own_pid(_job: Job) -> Figures:
+def own_pid(_item: str) -> Metrics:
     return {"pid": os.getpid()}
 
 
 def works(executor: Executor) -> bool:
-    """Whether an executor performs a job."""
-    return [outcome.item for outcome in executor.map("stage", own_pid, deque([Job("1")]))] == ["1"]
+    """Whether an executor performs a task."""
+    return [outcome.item for outcome in executor.map("stage", own_pid, deque(["1"]))] == ["1"]
 
 
 def listening() -> set[Any]:
@@ -52,9 +52,9 @@ def test_local_workers_are_processes_that_only_this_machine_reaches(
     before = listening()
     with open_executor(Resources(1, 2, 10**9)) as (executor, dashboard):
         assert isinstance(executor, DaskExecutor)
-        [outcome] = executor.map("stage", own_pid, deque([Job("1")]))
+        [outcome] = executor.map("stage", own_pid, deque(["1"]))
         assert outcome.error is None
-        assert outcome.figures["pid"] != os.getpid()
+        assert outcome.metrics["pid"] != os.getpid()
         assert client_resources(executor.client) == Resources(1, 2, 10**9)
         assert dashboard is not None
         assert dashboard.startswith("http://127.0.0.1:")
@@ -70,11 +70,7 @@ def addresses_of_this_machine() -> list[str]:
 
 
 def test_that_others_can_listen_is_told(tmp_path: Path) -> None:
-    class Notes(Silence):
-        def note(self, message: str) -> None:
-            notes.append(message)
-
-    notes: list[str] = []
+    events: list[str] = []
     (tmp_path / "urls.txt").write_text("http://a.example/\nhttp://b.example/\n")
     hosts = ["127.0.0.1", *addresses_of_this_machine()[:1]]
     for host in hosts:
@@ -85,9 +81,11 @@ def test_that_others_can_listen_is_told(tmp_path: Path) -> None:
             ) as cluster,
             Client(cluster) as client,
         ):
-            novelty_dask.score(tmp_path / "urls.txt", out, client=client, listener=Notes())
+            novelty_dask.score(
+                tmp_path / "urls.txt", out, client=client, listener=lambda event: events.append(str(event))
+            )
         warning = f"The scheduler {cluster.scheduler_address} is not encrypted: "
-        assert any(note.startswith(warning) for note in notes) == (host != "127.0.0.1")
+        assert any(event.startswith(warning) for event in events) == (host != "127.0.0.1")
     if len(hosts) == 1:
         pytest.skip("this machine has no address but its own")
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.search.columns import order_columns
-from novelty_dask.kernels.search.topk import Block, Neighbors, Work, merge, prepare, search, similarity
+from novelty_dask.kernels.search.topk import Block, Work, merge, prepare, search, similarity
 
 WEIGHTS = st.sampled_from([0.0, 0.0, 0.0, 1e-30, 1e-6, 0.5, 1.0, 1.0, 3.0, 1e6])
 MATRICES = st.tuples(st.integers(1, 40), st.integers(1, 12)).flatmap(

@@ -6,8 +6,11 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from novelty_dask.cli.progress import Bars, Lines, duration, progress
-from novelty_dask.events import Listener, Silence
+from novelty_dask.cli.listeners import choose_listener
+from novelty_dask.cli.listeners.bars import Bars
+from novelty_dask.cli.listeners.lines import Lines
+from novelty_dask.cli.terminal import duration
+from novelty_dask.events import ConnectionExposed, Listener, StageFinished, StageStarted, TaskDone, ignore
 
 
 class Clock:
@@ -22,21 +25,21 @@ class Clock:
 
 def stage(listener: Listener, total: int | None, done: int, wait: Callable[[], None]) -> None:
     """One stage with some tasks, and time before each."""
-    listener.stage_started("compare", total)
+    listener(StageStarted("compare", total))
     for _ in range(done):
         wait()
-        listener.stage_advanced("compare")
-    listener.stage_finished("compare", 75.0)
+        listener(TaskDone("compare"))
+    listener(StageFinished("compare", 75.0))
 
 
 def test_a_stage_that_goes_on_tells_what_was_done_before() -> None:
     stream, clock = io.StringIO(), Clock()
     listener = Lines(stream, clock)
-    listener.stage_started("compare", 10, 7)
+    listener(StageStarted("compare", 10, 7))
     for _ in range(3):
         clock.now += 20.0
-        listener.stage_advanced("compare")
-    listener.stage_finished("compare", 60.0)
+        listener(TaskDone("compare"))
+    listener(StageFinished("compare", 60.0))
     assert stream.getvalue().splitlines() == [
         "compare: started, 10 tasks, 7 done before",
         "compare: 1/3 tasks, 20.0 s elapsed, about 40.0 s remaining",
@@ -48,10 +51,10 @@ def test_a_stage_that_goes_on_tells_what_was_done_before() -> None:
 def test_bars_start_where_a_stage_goes_on() -> None:
     stream = io.StringIO()
     with Bars(Console(file=stream, force_terminal=True, width=100, color_system=None)) as bars:
-        bars.stage_started("compare", 10, 7)
+        bars(StageStarted("compare", 10, 7))
         for _ in range(3):
-            bars.stage_advanced("compare")
-        bars.stage_finished("compare", 60.0)
+            bars(TaskDone("compare"))
+        bars(StageFinished("compare", 60.0))
     assert "10/10" in stream.getvalue()
 
 
@@ -95,7 +98,7 @@ def test_a_stage_of_unknown_length() -> None:
 
 def test_notes_are_lines_without_controls() -> None:
     stream = io.StringIO()
-    Lines(stream).note("Dashboard: http://127.0.0.1:8787\x1b[2J")
+    Lines(stream)(ConnectionExposed("Dashboard: http://127.0.0.1:8787\x1b[2J"))
     assert stream.getvalue() == "Dashboard: http://127.0.0.1:8787\\x1b[2J\n"
 
 
@@ -104,7 +107,7 @@ def test_bars_show_stage_count_and_time(total: int | None) -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100, color_system=None)
     with Bars(console) as bars:
-        bars.note("[red]Dashboard[/red] \x1b[2J")
+        bars(ConnectionExposed("[red]Dashboard[/red] \x1b[2J"))
         stage(bars, total, 3, lambda: None)
     shown = stream.getvalue()
     assert r"[red]Dashboard[/red] \x1b[2J" in shown
@@ -114,15 +117,15 @@ def test_bars_show_stage_count_and_time(total: int | None) -> None:
 
 
 def test_quiet_is_silence(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress(quiet=True) as listener:
-        assert isinstance(listener, Silence)
+    with choose_listener(quiet=True) as listener:
+        assert listener is ignore
         stage(listener, 3, 3, lambda: None)
-        listener.note("nothing")
+        listener(ConnectionExposed("nothing"))
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_log_gets_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress() as listener:
+    with choose_listener() as listener:
         stage(listener, 3, 3, lambda: None)
     shown = capsys.readouterr()
     assert shown.out == ""

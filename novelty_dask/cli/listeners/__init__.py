@@ -1,0 +1,25 @@
+"""Listeners of the command line: each shows the events of a run in a way of its own, on standard error."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from novelty_dask.events import Listener, ignore
+
+
+@contextmanager
+def choose_listener(*, quiet: bool = False) -> Iterator[Listener]:
+    """Yield the listener that suits standard error, as long as a run takes."""
+    if quiet:
+        yield ignore
+    elif sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415 - a log needs no rich
+
+        from novelty_dask.cli.listeners.bars import Bars  # noqa: PLC0415
+
+        with Bars(Console(stderr=True)) as bars:
+            yield bars
+    else:
+        from novelty_dask.cli.listeners.lines import Lines  # noqa: PLC0415
+
+        yield Lines(sys.stderr)

@@ -1,0 +1,1 @@
+"""Engines: what finds the neighbors of rows.  Knows neither Dask nor Zarr."""

@@ -1,0 +1,50 @@
+"""The protocol of an engine: it prepares blocks of rows, and searches one block for neighbors of another."""
+
+from typing import Any, Protocol, TypeVar
+
+from novelty_dask.kernels.neighbors import Neighbors
+
+Prepared = TypeVar("Prepared")
+"""A block in the form in which an engine compares it."""
+
+
+class Engine(Protocol[Prepared]):
+    """Finds neighbors, exactly or not, among blocks that fit in memory."""
+
+    def prepare(self, X: Any) -> Prepared:
+        """Return a block of rows in the form in which it is compared.
+
+        Parameters
+        ----------
+        X : matrix of shape (rows, columns)
+            Consecutive rows of the corpus.
+        """
+        ...
+
+    def search(
+        self,
+        rows: Prepared,
+        candidates: Prepared,
+        neighbors: Neighbors,
+        *,
+        row_start: int,
+        candidate_start: int,
+    ) -> dict[str, int]:
+        """Update the neighbors of rows with candidates, in place.
+
+        Parameters
+        ----------
+        rows, candidates : prepared blocks
+            May be the same one.
+        neighbors : Neighbors
+            The best so far of each row, best first.
+        row_start, candidate_start : int
+            Numbers of the first row and of the first candidate in the corpus.  A row is never its own
+            neighbor.
+
+        Returns
+        -------
+        dict of str to int
+            Counts of what it did, which do not depend on the machine.
+        """
+        ...

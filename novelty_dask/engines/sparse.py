@@ -1,0 +1,39 @@
+"""The exact engine for sparse rows of unit length: cosine similarity, by the kernels of `kernels.search`."""
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from novelty_dask.kernels.neighbors import Neighbors
+from novelty_dask.kernels.search.block import Block, prepare
+from novelty_dask.kernels.search.topk import search
+
+
+class SparseEngine:
+    """Finds the k most similar rows of each row, exactly.
+
+    Parameters
+    ----------
+    breakpoints : ndarray of shape (levels,), int32
+        Break-points between the columns of the corpus, which are in the order of `order_columns`; the last
+        is their number.
+    """
+
+    def __init__(self, breakpoints: NDArray[np.int32]) -> None:
+        self.breakpoints = breakpoints
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of the corpus."""
+        return int(self.breakpoints[-1])
+
+    def prepare(self, X: sp.csr_matrix) -> Block:
+        """Return a block with the bounds and inverted lists that comparing it needs."""
+        return prepare(X, self.breakpoints)
+
+    def search(
+        self, rows: Block, candidates: Block, neighbors: Neighbors, *, row_start: int, candidate_start: int
+    ) -> dict[str, int]:
+        """Update the neighbors of rows with candidates, in place; return the counts of the search."""
+        counts = search(rows, candidates, neighbors, row_start=row_start, candidate_start=candidate_start)
+        return counts._asdict()

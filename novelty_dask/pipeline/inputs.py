@@ -1,0 +1,116 @@
+"""The sources of a run, settled once: files that can be read now, and what reading them takes."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Self
+
+from novelty_dask.errors import HIDDEN, InputError
+from novelty_dask.planning.budget import Extent
+from novelty_dask.sources.estimate import estimate_lines, held_bytes
+from novelty_dask.sources.find import STDIN, Source, check_unchanged
+from novelty_dask.sources.pieces import Piece, cut
+from novelty_dask.sources.stdin import spool, standard_input
+from novelty_dask.storage.runs import SPOOLED, WORK_FOLDER, StoredRun
+
+
+class Inputs:
+    """The sources of a run as files.
+
+    Parameters
+    ----------
+    run : StoredRun
+    sources : sequence of Source
+        The files: with the passwords that the run does not keep, and its copy of standard input.
+    """
+
+    def __init__(self, run: StoredRun, sources: Sequence[Source]) -> None:
+        self.run = run
+        self.sources = sources
+
+    @classmethod
+    def settle(cls, run: StoredRun, given: Sequence[Source] | None) -> Self:
+        """Return the inputs of a run, standard input copied into it, all unchanged while they are needed.
+
+        Parameters
+        ----------
+        run : StoredRun
+        given : sequence of Source or None
+            The sources as the user names them now; those that the run keeps if None.
+
+        Raises
+        ------
+        InputError
+            A source has changed, or is no longer known in full.
+        """
+        sources = list(given or run.manifest.sources)
+        for number, source in enumerate(sources):
+            if source.url == STDIN:
+                sources[number] = _copied_stdin(run, number, is_given=given is not None)
+        inputs = cls(run, sources)
+        if not run.manifest.has_rows:
+            inputs.check_unchanged()
+        return inputs
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """The pieces of the sources, in the order of their lines."""
+        return cut(self.sources)
+
+    def parts(self) -> list[tuple[int, Piece, Source]]:
+        """Return the pieces with their numbers and sources."""
+        return [(number, piece, self.sources[piece.source]) for number, piece in enumerate(self.pieces)]
+
+    @cached_property
+    def extent(self) -> Extent:
+        """An estimate of lines and bytes of text."""
+        return Extent(*estimate_lines(self.sources))
+
+    @property
+    def decompressor_bytes(self) -> int:
+        """Most bytes that a task holds to decompress a source."""
+        return held_bytes(self.sources)
+
+    def check_unchanged(self) -> None:
+        """Refuse sources that differ from those with which the run was begun.
+
+        Raises
+        ------
+        InputError
+            A source has changed, or can't be read, or its password is not known.
+        """
+        copy = _copy_url(self.run)
+        for source in self.sources:
+            if HIDDEN in source.url:
+                message = (
+                    "The source URLs contained credentials, which are never stored; repeat the original "
+                    "`novelty score` command to resume."
+                )
+                raise InputError(message)
+            if source.url == copy and SPOOLED not in self.run.objects.sizes(WORK_FOLDER):
+                message = f"The copy of standard input in {self.run.url!r} is gone; score it again."
+                raise InputError(message)
+            check_unchanged(source)
+
+
+def _copy_url(run: StoredRun) -> str:
+    """Return where a run keeps its copy of standard input."""
+    return f"{run.url}/{SPOOLED}"
+
+
+def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
+    """Return standard input as a file of the run, copied there unless it has been.
+
+    Raises
+    ------
+    InputError
+        The run has no whole copy of it, and it can't be read now.
+    """
+    source = run.manifest.sources[number]
+    if not source.version:
+        if not is_given:
+            message = f"{run.url!r} was stopped before all of standard input was stored; score it again."
+            raise InputError(message)
+        source = spool(standard_input(), _copy_url(run))
+        run.manifest.replace_source(number, source)
+        run.save()
+    return source._replace(url=_copy_url(run), version="")

@@ -1,0 +1,206 @@
+"""The arrays of a run as data: shapes, chunks, types, and how each is divided among the tasks of its stage.
+
+Arrays are chunked so that no chunk belongs to two tasks.  Sparse blocks are ragged: each block has a row of
+its own in arrays far wider than needed, of which only the chunks in use are ever written.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from novelty_dask.kernels.text.lines import MAX_BYTES, SAMPLE_BYTES, Reason
+from novelty_dask.planning.tiles import Tile, TilePlan
+
+SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
+"""Non-zeros of a chunk: a few chunks a block, as the last is filled up."""
+WIDEST_BLOCK = 2**40
+"""Non-zeros that a block has room for."""
+MAXIMUM_BREAKPOINTS = 64
+REJECTED_CHUNK = 65_536
+"""Rejected lines of a chunk, which one task writes."""
+REASON_BYTES = max(map(len, Reason))
+ESCAPED = 4
+"""Characters for a byte of a sample, at most."""
+WHOLE = "all"
+"""The item of a stage that has but one task."""
+
+Region = tuple[int | slice, ...]
+"""The leading part of an index into an array."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """The way in which an array is divided among the tasks of its stage.
+
+    Parameters
+    ----------
+    name : str
+    item : callable
+        Takes the plan and the numbers of a chunk; returns the item of the task that writes it.
+    region : callable
+        Takes the plan and an item; returns the part of the array that its task writes.
+    """
+
+    name: str
+    item: Callable[[TilePlan | None, Sequence[int]], str] = field(repr=False)
+    region: Callable[[TilePlan | None, str], Region] = field(repr=False)
+
+
+def _planned(plan: TilePlan | None) -> TilePlan:
+    """Return the plan; arrays that depend on one exist only after it was made."""
+    assert plan
+    return plan
+
+
+def _span_rows(plan: TilePlan, span: int) -> slice:
+    """Return the rows of a span."""
+    blocks = plan.span(span)
+    return slice(plan.bounds(blocks[0])[0], plan.bounds(blocks[-1])[1])
+
+
+def _strip_item(plan: TilePlan | None, chunk: Sequence[int]) -> str:
+    """Return the item of the tile that writes the strip of a group for a block."""
+    group, block = chunk[:2]
+    return Tile(block // _planned(plan).span_blocks, group).item
+
+
+def _strip_region(plan: TilePlan | None, item: str) -> Region:
+    """Return the strip of a tile: its group, and the rows of its span."""
+    tile = Tile.of_item(item)
+    return tile.group, _span_rows(_planned(plan), tile.span)
+
+
+BY_ROWS = Division(
+    "by rows",
+    item=lambda _plan, chunk: str(chunk[0]),
+    region=lambda plan, item: (slice(*_planned(plan).bounds(int(item))),),
+)
+"""The rows of a block belong to the task of the block."""
+BY_BLOCKS = Division(
+    "by blocks",
+    item=lambda _plan, chunk: str(chunk[0]),
+    region=lambda _plan, item: (int(item),),
+)
+"""The array has one row for each block, which may be filled in part."""
+BY_LINES = Division(
+    "by lines",
+    item=lambda _plan, chunk: str(chunk[0]),
+    region=lambda _plan, item: (slice(int(item) * REJECTED_CHUNK, (int(item) + 1) * REJECTED_CHUNK),),
+)
+"""Rejected lines belong to the task of their chunk."""
+BY_TILES = Division("by tiles", item=_strip_item, region=_strip_region)
+"""Strips belong to tiles."""
+UNDIVIDED = Division("undivided", item=lambda _plan, _chunk: WHOLE, region=lambda _plan, _item: ())
+"""One task writes all."""
+
+
+class ArraySpec(NamedTuple):
+    """An array to create.
+
+    Parameters
+    ----------
+    name : str
+        Path below the run.
+    shape, chunks : tuple of int
+    dtype : str
+        Type of NumPy; ``"str"`` is text of any length.
+    division : Division
+        The way in which it is divided among tasks.
+    fill_value : number or str
+        Value of an element that was never written.
+    codecs : {"numbers", "text", "indices", "weights"}
+        Way to compress it.
+    text_bytes : int
+        Most bytes of a text.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: str
+    division: Division
+    fill_value: float | str = 0
+    codecs: str = "numbers"
+    text_bytes: int = 0
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """The shape of each chunk, also of an empty array, and of the last as it is stored."""
+        return tuple(max(1, length) for length in self.chunks)
+
+
+def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
+    """Return the arrays of rejected lines: number of the source, line in it from 0, reason, and beginning."""
+    shape, chunks = (n_rejected,), (min(max(n_rejected, 1), REJECTED_CHUNK),)
+    return [
+        ArraySpec("rejected/source", shape, chunks, "int32", BY_LINES, -1),
+        ArraySpec("rejected/line", shape, chunks, "int64", BY_LINES, -1),
+        ArraySpec("rejected/reason", shape, chunks, "str", BY_LINES, "", "text", REASON_BYTES),
+        ArraySpec("rejected/sample", shape, chunks, "str", BY_LINES, "", "text", ESCAPED * SAMPLE_BYTES),
+    ]
+
+
+def row_arrays(plan: TilePlan, n_features: int) -> list[ArraySpec]:
+    """Return the arrays of distinct URLs, their counts and first positions, and of partial frequencies.
+
+    A partial frequency is the number of rows of a block in which a column occurs.
+    """
+    rows, chunk, blocks = (plan.n_rows,), (plan.block_rows,), plan.n_blocks
+    return [
+        ArraySpec("rows/url", rows, chunk, "str", BY_ROWS, "", "text", MAX_BYTES),
+        ArraySpec("rows/count", rows, chunk, "int64", BY_ROWS),
+        ArraySpec("rows/position", rows, chunk, "int64", BY_ROWS, -1),
+        ArraySpec("partial_frequency", (blocks, n_features), (1, n_features), "uint32", BY_BLOCKS),
+    ]
+
+
+def column_arrays(n_features: int) -> list[ArraySpec]:
+    """Return the arrays of columns: document frequency, weight, rank, and the break-points between ranks."""
+    whole, few = (n_features,), (MAXIMUM_BREAKPOINTS,)
+    return [
+        ArraySpec("columns/document_frequency", whole, whole, "int64", UNDIVIDED),
+        ArraySpec("columns/idf", whole, whole, "float32", UNDIVIDED, np.nan),
+        ArraySpec("columns/rank", whole, whole, "int32", UNDIVIDED, -1),
+        ArraySpec("columns/breakpoints", few, few, "int32", UNDIVIDED, -1),
+    ]
+
+
+def weight_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the arrays of the weighted matrix, in CSR blocks."""
+    blocks, rows = plan.n_blocks, plan.block_rows + 1
+    wide, chunk = (
+        (blocks, WIDEST_BLOCK),
+        (1, min(max(16 * plan.block_rows, SMALLEST_CHUNK), LARGEST_CHUNK)),
+    )
+    return [
+        ArraySpec("weights/indptr", (blocks, rows), (1, rows), "int64", BY_BLOCKS),
+        ArraySpec("weights/indices", wide, chunk, "int32", BY_BLOCKS, -1, "indices"),
+        ArraySpec("weights/data", wide, chunk, "float32", BY_BLOCKS, codecs="weights"),
+    ]
+
+
+def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
+    """Return the arrays of strips: the k best neighbors of each row among the candidates of each group."""
+    shape, chunks = (plan.n_groups, plan.n_rows, k), (1, plan.block_rows, k)
+    return _neighbor_arrays("strips", shape, chunks, BY_TILES)
+
+
+def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
+    """Return the arrays of neighbors and of novelty."""
+    rows, chunk = plan.n_rows, plan.block_rows
+    return [
+        *_neighbor_arrays("neighbors", (rows, k), (chunk, k), BY_ROWS),
+        ArraySpec("novelty", (rows,), (chunk,), "float64", BY_ROWS, np.nan),
+    ]
+
+
+def _neighbor_arrays(
+    name: str, shape: tuple[int, ...], chunks: tuple[int, ...], division: Division
+) -> list[ArraySpec]:
+    """Return the arrays of neighbors of rows, ids and similarities, of shape (..., rows, k)."""
+    return [
+        ArraySpec(f"{name}/ids", shape, chunks, "int64", division, -1),
+        ArraySpec(f"{name}/similarities", shape, chunks, "float32", division, np.nan),
+    ]

@@ -1,0 +1,58 @@
+"""Performing a task on a worker: compute its results, store them, commit them, once."""
+
+from functools import partial
+
+from novelty_dask.execution.usage import measured
+from novelty_dask.objects.commits import Draft, Metrics
+from novelty_dask.planning.stages import COLUMNS, COMPARE, MERGE, REJECTED, VECTORIZE, WEIGH, TaskId
+from novelty_dask.stages.compare import compare_tile, merge_block
+from novelty_dask.stages.rejected import collect_rejected
+from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
+from novelty_dask.stages.vectorize import order_columns, vectorize_block, weigh_block
+from novelty_dask.storage.runs import StoredRun
+
+FUNCTIONS: dict[str, TaskFunction] = {
+    REJECTED.name: collect_rejected,
+    VECTORIZE.name: vectorize_block,
+    COLUMNS.name: order_columns,
+    WEIGH.name: weigh_block,
+    COMPARE.name: compare_tile,
+    MERGE.name: merge_block,
+}
+"""What computes the results of a task, by the name of its stage."""
+
+
+def perform(url: str, epoch: int, stage: str, item: str) -> Metrics:
+    """Do a task and commit it, unless it is done.
+
+    Parameters
+    ----------
+    url : str
+        URL of the run.
+    epoch : int
+        Of the client that ordered the task.
+    stage, item : str
+        The task.
+
+    Returns
+    -------
+    dict
+        Its metrics.
+
+    Raises
+    ------
+    StoreError
+        The run can't be seen from here, or has another owner now.
+    DamageError
+        Something that it reads is not what was written.
+    """
+    run = open_on_worker(url)
+    return run.once(TaskId(stage, item), epoch, partial(measured, _compute_and_store, run))
+
+
+def _compute_and_store(run: StoredRun, draft: Draft) -> Metrics:
+    """Compute the arrays of a task and store them."""
+    arrays = run.arrays(draft)
+    result = FUNCTIONS[draft.task.stage](open_workspace(run, arrays), draft.task.item)
+    arrays.write(draft.task.item, result.arrays)
+    return dict(result.metrics)
