@@ -1,5 +1,7 @@
 """The functions that Python users call: score sources into a run, plan without running, resume a run."""
 
+from __future__ import annotations
+
 import shutil
 import tempfile
 import weakref
@@ -7,22 +9,21 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import InputError, without_secrets
 from novelty_dask.events import Listener, ignore
-from novelty_dask.objects.address import absolute_url, is_inside
-from novelty_dask.pipeline.session import local_resources, make_budget, run_session, working_client
-from novelty_dask.planning.budget import Extent
-from novelty_dask.planning.summary import RunPlan, make_run_plan
+from novelty_dask.execution.clusters.workers import working_client
+from novelty_dask.objects.address import absolute_url
+from novelty_dask.pipeline.forecast import forecast
+from novelty_dask.pipeline.inputs import name_sources, without_passwords
+from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run
 from novelty_dask.settings import Settings, WorkSettings
-from novelty_dask.sources.estimate import estimate_lines
-from novelty_dask.sources.find import STDIN, Source, find_sources
-from novelty_dask.sources.stdin import identify, standard_input
 from novelty_dask.storage.manifest import Manifest, RunIdentity
-from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_stored
+from novelty_dask.storage.runs import check_same, create_run, find_run, open_stored
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from novelty_dask.planning.summary import RunPlan
 
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
@@ -31,7 +32,7 @@ def score(
     sources: Sources,
     out: str | PathLike[str] | None = None,
     *,
-    client: "Client | None" = None,
+    client: Client | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
     **overrides: Any,
@@ -104,14 +105,7 @@ def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any
     BudgetError
         A worker would need more memory than it may use.
     """
-    chosen = _settings(settings, overrides)
-    found = find_sources(_names(sources))
-    if any(source.url == STDIN for source in found):
-        message = "Standard input can't be planned for, as it can be read only once; name files."
-        raise InputError(message)
-    resources = local_resources(found, chosen.work)
-    budget = make_budget(chosen.result, resources)
-    return make_run_plan(budget, Extent(*estimate_lines(found)), chosen.block_rows, resources.workers)
+    return forecast(_names(sources), _settings(settings, overrides))
 
 
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
@@ -120,7 +114,7 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     return Settings.make(**{**given, **overrides})
 
 
-def _score_aside(names: list[str], settings: Settings, client: "Client | None", listener: Listener) -> Run:
+def _score_aside(names: list[str], settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make a run that is removed with its object."""
     folder = tempfile.mkdtemp(prefix="novelty-")
     try:
@@ -132,38 +126,24 @@ def _score_aside(names: list[str], settings: Settings, client: "Client | None", 
     return run
 
 
-def _score(
-    names: list[str], url: str, settings: Settings, client: "Client | None", listener: Listener
-) -> Run:
+def _score(names: list[str], url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
-    found = [source for source in find_sources(names) if not is_inside(source.url, url)]
     stored = find_run(url)
-    found = [_identified(source, stored) for source in found]
-    identity = RunIdentity(settings=settings.result, sources=tuple(map(_without_secrets, found)))
+    sources = name_sources(names, url, stored)
+    identity = RunIdentity(settings=settings.result, sources=tuple(map(without_passwords, sources)))
     if stored is None:
         stored = create_run(url, Manifest(identity=identity))
     else:
         check_same(stored, identity)
     if not stored.manifest.is_complete:
-        run_session(stored, settings.work, client, listener, found)
+        run_session(stored, settings.work, client, listener, sources)
     return Run(stored)
-
-
-def _without_secrets(source: Source) -> Source:
-    """Return a source as its run keeps it: without the passwords and tokens that its URL may hold."""
-    return source._replace(url=without_secrets(source.url))
-
-
-def _identified(source: Source, stored: StoredRun | None) -> Source:
-    """Return the source; standard input with a hash of it, where a run has one of an earlier."""
-    has_hash = stored and any(each.url == STDIN and each.version for each in stored.manifest.sources)
-    return identify(standard_input()) if has_hash and source.url == STDIN else source
 
 
 def resume(
     run: str | PathLike[str],
     *,
-    client: "Client | None" = None,
+    client: Client | None = None,
     listener: Listener = ignore,
     take_over: bool = False,
     **settings: Any,

@@ -4,22 +4,27 @@ A bounded window of them is kept in flight, refilled in batches, so that the sch
 grow with their number; only a future that ended as "finished" counts as done.
 """
 
+from __future__ import annotations
+
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, Future, Worker, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution import usage
-from novelty_dask.execution.executors import Outcome, Perform
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
 from novelty_dask.execution.temporary import TemporaryFolder, check_free, temporary_folder
-from novelty_dask.execution.usage import Usage
 from novelty_dask.execution.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from novelty_dask.execution.executors import Outcome, Perform
+    from novelty_dask.execution.usage import Usage
 
 MINIMUM_WINDOW = 64
 SETTLE_SECONDS = 60
@@ -80,7 +85,7 @@ class DaskExecutor:
             if self.client.futures.keys().isdisjoint(future.key for future in futures):
                 break
 
-    def _partition(self, future: "Future[Any]") -> Any:
+    def _partition(self, future: Future[Any]) -> Any:
         """A partition that was computed."""
         try:
             return self.scheduler.result(future)
@@ -120,7 +125,7 @@ class DaskExecutor:
         return found
 
     @contextmanager
-    def _released(self, futures: Iterable["Future[Any]"]) -> Iterator[None]:
+    def _released(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
         """In the end, however it comes, let the scheduler drop what has not been done."""
         try:
             yield

@@ -1,16 +1,21 @@
 """The sources of a run, settled once: files that can be read now, and what reading them takes."""
 
-from collections.abc import Sequence
-from functools import cached_property
-from typing import Self
+from __future__ import annotations
 
-from novelty_dask.errors import HIDDEN, InputError
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from novelty_dask.errors import HIDDEN, InputError, without_secrets
+from novelty_dask.objects.address import is_inside
 from novelty_dask.planning.budget import Extent
-from novelty_dask.sources.estimate import estimate_lines, held_bytes
-from novelty_dask.sources.find import STDIN, Source, check_unchanged
+from novelty_dask.sources.estimate import estimate_lines, held_bytes, text_bytes
+from novelty_dask.sources.find import STDIN, Source, check_unchanged, find_sources
 from novelty_dask.sources.pieces import Piece, cut
-from novelty_dask.sources.stdin import spool, standard_input
+from novelty_dask.sources.stdin import identify, spool, standard_input
 from novelty_dask.storage.runs import SPOOLED, WORK_FOLDER, StoredRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class Inputs:
@@ -28,7 +33,7 @@ class Inputs:
         self.sources = sources
 
     @classmethod
-    def settle(cls, run: StoredRun, given: Sequence[Source] | None) -> Self:
+    def settle(cls, run: StoredRun, given: Sequence[Source] | None) -> Inputs:
         """Return the inputs of a run, standard input copied into it, all unchanged while they are needed.
 
         Parameters
@@ -64,6 +69,11 @@ class Inputs:
     def extent(self) -> Extent:
         """An estimate of lines and bytes of text."""
         return Extent(*estimate_lines(self.sources))
+
+    @property
+    def text_bytes(self) -> int:
+        """About the bytes of text, by the sizes of the sources alone."""
+        return text_bytes(self.sources)
 
     @property
     def decompressor_bytes(self) -> int:
@@ -114,3 +124,19 @@ def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
         run.manifest.replace_source(number, source)
         run.save()
     return source._replace(url=_copy_url(run), version="")
+
+
+def name_sources(names: Iterable[str], url: str, stored: StoredRun | None) -> list[Source]:
+    """Return the sources behind some names, without the run at a URL itself.
+
+    Standard input has its hash where the run that is stored there has one of an earlier.
+    """
+    sources = [source for source in find_sources(names) if not is_inside(source.url, url)]
+    if stored and any(source.url == STDIN and source.version for source in stored.manifest.sources):
+        return [identify(standard_input()) if source.url == STDIN else source for source in sources]
+    return sources
+
+
+def without_passwords(source: Source) -> Source:
+    """Return a source as its run keeps it: without the passwords and tokens that its URL may hold."""
+    return source._replace(url=without_secrets(source.url))

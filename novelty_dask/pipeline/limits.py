@@ -1,13 +1,21 @@
 """Decides whether the tasks of a run fit in the memory of a worker, whenever more is known of them."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from novelty_dask.pipeline.inputs import Inputs
+from typing import TYPE_CHECKING
+
+from novelty_dask.execution.executors import MEMORY_BYTES
 from novelty_dask.planning.budget import Budget, Extent, Load
 from novelty_dask.planning.memory import check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.stages import SORT
-from novelty_dask.storage.manifest import Manifest
-from novelty_dask.storage.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from novelty_dask.execution.clusters.resources import Resources
+    from novelty_dask.pipeline.inputs import Inputs
+    from novelty_dask.settings import ResultSettings
+    from novelty_dask.storage.manifest import Manifest
 
 
 class MemoryLimits:
@@ -59,8 +67,8 @@ class MemoryLimits:
         self.manifest.memory[SORT.name] = sort_bytes
         check_limit({SORT.name: sort_bytes}, self.budget)
 
-    def plan(self, tables: Sequence[Table], inputs: Inputs) -> None:
-        """Record the plan of the rows in some tables, with the largest blocks that fit.
+    def plan(self, extents: Sequence[Extent], inputs: Inputs) -> None:
+        """Record the plan of consecutive rows, with the largest blocks that fit.
 
         Raises
         ------
@@ -68,7 +76,21 @@ class MemoryLimits:
             Not even the smallest blocks fit.
         """
         held = inputs.decompressor_bytes
-        extents = [Extent(table.n_rows, table.n_bytes, held) for table in tables]
+        extents = [extent._replace(decompressor_bytes=held) for extent in extents]
         plan = fit(self.budget, extents, self.block_rows)
         self.manifest.plan = plan
         self.manifest.memory = plan_bytes(self.budget, extents, plan)
+
+
+def make_budget(settings: ResultSettings, workers: Resources) -> Budget:
+    """Return what a worker may use, and what its memory depends on."""
+    shortest, longest = settings.ngram_range
+    return Budget(
+        n_neighbors=settings.n_neighbors,
+        n_features=settings.n_features,
+        ngram_sizes=longest - shortest + 1,
+        threads=workers.threads,
+        limit=workers.memory_limit,
+        workers=max(workers.workers, 1),
+        buffer=0 if workers.workers else MEMORY_BYTES,
+    )

@@ -1,14 +1,19 @@
 """Measurements of a stage, added up from the commits of its tasks, so that no end of a client loses them."""
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from novelty_dask.execution.usage import USAGE
-from novelty_dask.objects.commits import Metrics
-from novelty_dask.planning.stages import Stage
-from novelty_dask.storage.manifest import StageMetrics
-from novelty_dask.storage.runs import StoredRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from novelty_dask.objects.commits import Metrics
+    from novelty_dask.planning.stages import Stage
+    from novelty_dask.storage.manifest import StageMetrics
+    from novelty_dask.storage.runs import StoredRun
 
 
 class Intervals:

@@ -1,45 +1,90 @@
-"""The two stages that Dask collections do: a bag of pieces is read, a shuffle sorts what they leave."""
+"""The two stages that Dask collections do: a bag of pieces is read, and a shuffle sorts what they leave."""
 
-from collections.abc import Generator, Sequence
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from novelty_dask.errors import InputError
 from novelty_dask.execution.bags import make_bag
-from novelty_dask.execution.executors import Executor
-from novelty_dask.objects.commits import Metrics
-from novelty_dask.planning.budget import Extent
 from novelty_dask.planning.memory import moved_bytes
 from novelty_dask.planning.stages import SORT
-from novelty_dask.sources.find import Source
-from novelty_dask.sources.pieces import Piece
-from novelty_dask.stages.ingest import LINES, PieceRead, ingest
-from novelty_dask.stages.sort import (
-    PARTITION_BYTES,
-    TABLE_TYPES,
-    key_ranges,
-    line_tables,
-    load_lines,
-    sort_metrics,
-    write_range,
-)
-from novelty_dask.storage.runs import StoredRun
+from novelty_dask.stages import sort
+from novelty_dask.stages.ingest import LINES, PieceRead, ingest, read_results
+from novelty_dask.stages.rejected import count_rejected, explain_empty
+from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.tables import SortedTable
 
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
 
-def read_sources(
-    executor: Executor,
-    run: StoredRun,
-    epoch: int,
-    parts: Sequence[tuple[int, Piece, Source]],
-) -> Generator[Metrics, None, None]:
-    """Read pieces into tables of distinct lines; yield the metrics of each as it comes."""
-    bag = make_bag(parts, ingest, run.url, epoch, run.manifest.settings.normal_form)
-    yield from executor.compute(bag)
+    from novelty_dask.execution.executors import Executor
+    from novelty_dask.objects.commits import Metrics
+    from novelty_dask.pipeline.session import Session
+    from novelty_dask.storage.runs import StoredRun
+
+
+def read_sources(session: Session, needed: set[str]) -> Generator[Metrics, None, None]:
+    """Read pieces into tables of distinct lines; yield the metrics of each as it comes.
+
+    Raises
+    ------
+    InputError
+        A source has changed.
+    """
+    run = session.run
+    session.limits.start_reading(session.inputs)
+    if needed:
+        session.inputs.check_unchanged()
+        parts = [part for part in session.inputs.parts() if str(part[0]) in needed]
+        form = run.manifest.settings.normal_form
+        yield from session.executor.compute(make_bag(parts, ingest, run.url, session.epoch, form))
+        # A piece that was read before a change, and one that was read after it, would not fit together.
+        session.inputs.check_unchanged()
+
+
+def sort_rows(session: Session, needed: set[str]) -> Generator[Metrics, None, None]:
+    """Sort the lines that were read, unless that is done; yield the metrics of each table as it comes.
+
+    Raises
+    ------
+    InputError
+        There is no URL in the sources.
+    BudgetError, ClusterError
+        The rows would not fit in memory, or on the disk of temporary files.
+    """
+    if not needed:
+        yield from ({} for _ in sort.read_sorted_tables(session.run.commits))
+        return
+    reads = read_results(session.run.commits)
+    if not any(read.tables for read in reads):
+        raise InputError(explain_empty(count_rejected(reads)))
+    sorting = Sorting(reads)
+    session.limits.check_sort(sorting.moved_bytes)
+    yield from sorting.run(session.executor, session.run, session.epoch)
+
+
+def make_plan(session: Session) -> None:
+    """Count the rows and split them into blocks that fit the budget; from now on the run keeps to it.
+
+    Raises
+    ------
+    BudgetError
+        Not even the smallest blocks fit.
+    """
+    reads, tables = read_results(session.run.commits), sort.read_sorted_tables(session.run.commits)
+    lines, rows = sum(read.n_lines for read in reads), sum(table.n_rows for table in tables)
+    rejected = count_rejected(reads)
+    # Every line is a row, a duplicate of one, or rejected.
+    duplicates = lines - rows - sum(rejected.values())
+    session.manifest.totals = Totals(lines=lines, rows=rows, duplicates=duplicates, rejected=rejected)
+    session.limits.plan([table.extent for table in tables], session.inputs)
 
 
 class Sorting:
-    """Sorts the distinct lines of all pieces into tables of distinct rows, and commits them together.
+    """The sort of the distinct lines of all pieces into tables of distinct rows.
 
     Parameters
     ----------
@@ -53,18 +98,15 @@ class Sorting:
     """
 
     def __init__(self, reads: Sequence[PieceRead]) -> None:
-        self.tables = line_tables(reads)
-        self.ranges = key_ranges([key for read in reads for key in read.keys], PARTITION_BYTES)
-        moved = [each.table for each in self.tables] if self.ranges else []
-        self.moved_bytes = moved_bytes(Extent(table.n_rows, table.n_bytes) for table in moved)
+        self.tables = sort.line_tables(reads)
+        self.ranges = sort.key_ranges([key for read in reads for key in read.keys], sort.PARTITION_BYTES)
+        moved = [each.table.extent for each in self.tables] if self.ranges else []
+        self.moved_bytes = moved_bytes(moved)
 
     def run(self, executor: Executor, run: StoredRun, epoch: int) -> Generator[Metrics, None, None]:
-        """Sort; yield whenever a table is done, first the bytes that temporary files may have taken.
+        """Sort, and commit all tables together; yield whenever one is done.
 
-        Raises
-        ------
-        ClusterError
-            The rows would not fit on the disk of temporary files.
+        The first metrics say how many bytes the temporary files may have taken.
         """
         executor.reserve(self.moved_bytes)
         tables: list[SortedTable] = []
@@ -72,17 +114,17 @@ class Sorting:
             tables.append(table)
             yield {} if len(tables) > 1 else {"temporary_bytes": self.moved_bytes}
         stamps = {table.key: table.stamp for table in tables}
-        run.commit(stamps, SORT.task(), epoch, sort_metrics(tables))
+        run.commit(stamps, SORT.task(), epoch, sort.sort_metrics(tables))
 
     def _sort(self, executor: Executor, url: str) -> Generator[SortedTable, None, None]:
         """Yield the sorted tables as they come."""
-        load, write = partial(load_lines, url), partial(write_range, url)
+        load, write = partial(sort.load_lines, url), partial(sort.write_range, url)
         if not self.ranges:
             # Rows that fit in one range need no shuffle, nor what is imported for it.
             yield write(pa.concat_tables(map(load, self.tables)), 0)
             return
         from novelty_dask.execution.shuffle import shuffle  # noqa: PLC0415 - Dask's dataframes import slowly
 
-        frames = executor.compute(shuffle(load, self.tables, LINES, self.ranges, write, TABLE_TYPES))
+        frames = executor.compute(shuffle(load, self.tables, LINES, self.ranges, write, sort.TABLE_TYPES))
         for frame in frames:
             yield from (SortedTable(*row) for row in frame.itertuples(index=False))

@@ -1,21 +1,26 @@
 """The recorder of a run: it writes what stages took and what was given up, and emits events."""
 
+from __future__ import annotations
+
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import NoveltyError
-from novelty_dask.events import Listener, StageFinished, StageStarted, TaskDone, TaskGivenUp
-from novelty_dask.execution.executors import Executor
+from novelty_dask.events import StageFinished, StageStarted, TaskDone, TaskGivenUp
 from novelty_dask.execution.usage import core_seconds
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.pipeline.measurements import merge_metrics, select_numbers
 from novelty_dask.planning.memory import worker_bytes
-from novelty_dask.planning.stages import Stage
-from novelty_dask.storage.manifest import Failure, StageMetrics
-from novelty_dask.storage.runs import StoredRun
+from novelty_dask.storage.manifest import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from novelty_dask.pipeline.session import Session
+    from novelty_dask.planning.stages import Stage
+    from novelty_dask.storage.manifest import StageMetrics
 
 
 class Progress(NamedTuple):
@@ -37,31 +42,15 @@ class Progress(NamedTuple):
 
 
 class StageRecorder:
-    """Keeps the manifest of one run up to date, and a listener informed.
+    """Keeps the manifest of a session's run up to date, and its listener informed."""
 
-    Parameters
-    ----------
-    run : StoredRun
-        Its manifest is kept up to date, in memory and on disk.
-    epoch : int
-        Of the run's owner.
-    executor : Executor
-        Measures the processes.
-    listener : Listener
-        Takes the events.
-    threads : int
-        Tasks that a worker runs at once.
-    """
-
-    def __init__(
-        self, run: StoredRun, epoch: int, executor: Executor, listener: Listener, threads: int
-    ) -> None:
-        self.run = run
-        self.manifest = run.manifest
-        self.epoch = epoch
-        self.executor = executor
-        self.listener = listener
-        self.threads = threads
+    def __init__(self, session: Session) -> None:
+        self.run = session.run
+        self.manifest = session.manifest
+        self.epoch = session.epoch
+        self.executor = session.executor
+        self.listener = session.listener
+        self.threads = session.limits.budget.threads
 
     def reopen_pending(self, needed: dict[str, list[str]]) -> None:
         """Let the manifest say that the run is not complete, if items are needed."""

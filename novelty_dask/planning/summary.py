@@ -1,11 +1,16 @@
 """A plan as people read it: what a run would take, before anything runs."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from novelty_dask.planning.budget import Budget, Extent
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
 from novelty_dask.planning.stages import STAGES, RunShape
-from novelty_dask.planning.tiles import TilePlan
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.budget import Budget, Extent
+    from novelty_dask.planning.tiles import TilePlan
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,15 @@ def estimate_lines(sources: Sequence[Source]) -> tuple[int, int, int]:
     return round(n_lines), round(n_text), held_bytes(files)
 
 
+def text_bytes(sources: Iterable[Source]) -> int:
+    """Return about how many bytes of text some sources hold, by their sizes alone.
+
+    >>> text_bytes([Source("a.gz", 9, "gzip"), Source("b.txt", 9, None)])
+    54
+    """
+    return sum(source.n_bytes * (COMPRESSION_RATIO if source.compression else 1) for source in sources)
+
+
 def held_bytes(sources: Iterable[Source]) -> int:
     """Most bytes that a task holds to decompress one of some sources.
 

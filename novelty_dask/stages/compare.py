@@ -1,19 +1,26 @@
 """Weighted blocks to neighbors and novelty: compare tile by tile, then merge the strips."""
 
+from __future__ import annotations
+
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.engines.sparse import SparseEngine
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.scores import novelty_scores
-from novelty_dask.kernels.search.block import Block
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.tasks import TaskResult, Workspace
-from novelty_dask.storage.arrays import Arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.search.block import Block
+    from novelty_dask.storage.arrays import Arrays
 
 
 def compare_tile(workspace: Workspace, item: str) -> TaskResult:

@@ -11,27 +11,33 @@ The shuffle is Dask's own, between ranges of the sort key that hold about equal 
 Lines that can't be scored are kept aside with their reason.
 """
 
+from __future__ import annotations
+
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from novelty_dask.execution.usage import measured
-from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import LineBatch, read_lines
 from novelty_dask.kernels.text.urls import normalize_batch, sort_key
-from novelty_dask.objects.commits import Commits, Draft, Metrics
 from novelty_dask.planning.stages import INGEST
-from novelty_dask.sources.find import Source
 from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import Table, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.choices import NormalForm
+    from novelty_dask.objects.commits import Commits, Draft, Metrics
+    from novelty_dask.sources.find import Source
 
 TABLE_BYTES = 16 * 2**20
 """What is gathered before it is made distinct and written."""

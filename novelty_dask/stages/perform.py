@@ -1,15 +1,20 @@
 """Performing a task on a worker: compute its results, store them, commit them, once."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING
 
 from novelty_dask.execution.usage import measured
-from novelty_dask.objects.commits import Draft, Metrics
 from novelty_dask.planning.stages import COLUMNS, COMPARE, MERGE, REJECTED, VECTORIZE, WEIGH, TaskId
 from novelty_dask.stages.compare import compare_tile, merge_block
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import order_columns, vectorize_block, weigh_block
-from novelty_dask.storage.runs import StoredRun
+
+if TYPE_CHECKING:
+    from novelty_dask.objects.commits import Draft, Metrics
+    from novelty_dask.storage.runs import StoredRun
 
 FUNCTIONS: dict[str, TaskFunction] = {
     REJECTED.name: collect_rejected,

@@ -5,8 +5,10 @@ found wherever it is looked at, also if its commit agrees with it.  Rows that di
 can't be found without the sources.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DamageError
 from novelty_dask.kernels.neighbors import Neighbors
@@ -16,8 +18,12 @@ from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare_tile, score_block
 from novelty_dask.stages.tasks import TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import order_columns, recount_block, weigh_block
-from novelty_dask.storage.arrays import Arrays
-from novelty_dask.storage.runs import StoredRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.storage.arrays import Arrays
+    from novelty_dask.storage.runs import StoredRun
 
 UNUSABLE = (ValueError, MemoryError)
 """Errors that altered weights raise where they form no valid matrix."""

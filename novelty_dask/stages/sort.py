@@ -1,7 +1,8 @@
 """Tables of distinct lines to sorted tables of distinct rows: one task reads a table, one writes a range."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,9 @@ from novelty_dask.stages.ingest import SAMPLE_BYTES, PieceRead, distinct, line_o
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import SortedTable, Table, read_slice, read_table, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 PARTITION_BYTES = 8 * 2**20
 """Text aimed at in one range of the sort key."""

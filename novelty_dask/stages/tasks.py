@@ -1,14 +1,18 @@
 """Parts that all tasks have in common: what they work with, what they return, how a worker opens a run."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import StoreError
-from novelty_dask.planning.tiles import TilePlan
-from novelty_dask.settings import ResultSettings
-from novelty_dask.storage.arrays import Arrays, RunArrays
 from novelty_dask.storage.runs import StoredRun, check_version, open_stored
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.tiles import TilePlan
+    from novelty_dask.settings import ResultSettings
+    from novelty_dask.storage.arrays import Arrays, RunArrays
 
 NO_METRICS: Mapping[str, Any] = MappingProxyType({})
 

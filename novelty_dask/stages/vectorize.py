@@ -4,10 +4,11 @@ Each task reads one block and writes one block.  Document frequencies are stored
 one task.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 
 from novelty_dask.kernels.search import columns
 from novelty_dask.kernels.text.ngrams import count_ngrams
@@ -20,6 +21,11 @@ from novelty_dask.kernels.text.tfidf import (
 from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import scipy.sparse as sp
 
 
 def vectorize_block(workspace: Workspace, item: str) -> TaskResult:

@@ -1,7 +1,9 @@
 """The arrays of a run by name, written by its tasks and read one block at a time."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,10 +11,12 @@ import zarr
 from numpy.typing import NDArray
 
 from novelty_dask.errors import StoreError
-from novelty_dask.planning.arrays import ArraySpec
-from novelty_dask.planning.stages import Stage
-from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import create_array, find_array
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.arrays import ArraySpec
+    from novelty_dask.planning.stages import Stage
+    from novelty_dask.storage.checked import CheckedStore
 
 Arrays = Mapping[str, NDArray[Any]]
 """Values by the name of their array."""
@@ -32,7 +36,7 @@ class RunArrays:
         self._group = zarr.open_group(store, mode="r+", zarr_format=3)
         self._verified: dict[str, zarr.Array[Any]] = {}
 
-    def __getitem__(self, name: str) -> "zarr.Array[Any]":
+    def __getitem__(self, name: str) -> zarr.Array[Any]:
         """Return an array.
 
         Raises

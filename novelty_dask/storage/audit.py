@@ -1,16 +1,21 @@
 """What of a run is done, whole and needed: for going on, for `verify`, and for `clean`."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import FOLDER as COMMITS
 from novelty_dask.objects.commits import commit_key, read_stamped
 from novelty_dask.objects.owners import FOLDER as OWNERS
 from novelty_dask.objects.protocol import METADATA
-from novelty_dask.planning.stages import Stage
 from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.runs import SPOOLED, StoredRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.planning.stages import RunShape, Stage
 
 
 class CommitCheck(NamedTuple):
@@ -33,6 +38,20 @@ def check_commits(run: StoredRun, stage: Stage) -> CommitCheck:
         whole = commit and all(length(key) == stamp.length for key, stamp in commit.objects.items())
         (check.done if whole else check.broken).add(task.item)
     return check
+
+
+def check_complete(run: StoredRun, stage: Stage, shape: RunShape) -> None:
+    """Check that a stage left all that it should, by the lengths of objects.
+
+    Raises
+    ------
+    DamageError
+        The results of a task are gone.
+    """
+    missing = {*(stage.items(shape) or ())} - check_commits(run, stage).done
+    if missing:
+        task = stage.task(min(missing))
+        raise DamageError.of(task, commit_key(task), "is gone, or an object that it lists")
 
 
 def find_damage(run: StoredRun) -> Iterator[DamageError]:

@@ -1,17 +1,24 @@
 """A Zarr store that believes nothing: every chunk is checked against the commit of the task that wrote it."""
 
+from __future__ import annotations
+
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable
+from typing import TYPE_CHECKING
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import Commits, Draft, Stamp, read_stamped
 from novelty_dask.objects.protocol import METADATA, Objects
-from novelty_dask.planning.stages import TaskId
 from novelty_dask.storage.chunks import size_error
-from novelty_dask.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Iterable
+
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    from novelty_dask.planning.stages import TaskId
+    from novelty_dask.storage.layout import Layout
 
 
 class CheckedStore(Store):

@@ -4,13 +4,18 @@ A decoder makes room for whatever the head of a chunk announces, and 90 kB can a
 that announces something else than its array has is never given to one.
 """
 
+from __future__ import annotations
+
 import math
 import sys
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from novelty_dask.planning.arrays import ArraySpec
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from novelty_dask.planning.arrays import ArraySpec
 
 if sys.version_info >= (3, 14):
     from compression import zstd

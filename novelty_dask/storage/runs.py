@@ -1,13 +1,14 @@
 """A run on disk: one Zarr v3 group, its manifest, its commits, and the ways to them."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import DamageError, StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
+from novelty_dask.objects.commits import FOLDER as COMMITS
 from novelty_dask.objects.commits import Commit, Commits, Draft, Metrics, Stamp
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
@@ -107,10 +108,23 @@ class StoredRun:
         """Read the manifest again, as another client may have changed it."""
         self.manifest = read_manifest(self.url, _read_metadata(self.url, self.objects))
 
-    def remove(self, folders: Iterable[str]) -> None:
-        """Remove folders with all that is in them."""
-        for folder in folders:
-            self.objects.remove(f"{folder.rstrip('/')}/")
+    def take_back(self, damage: DamageError, epoch: int) -> None:
+        """Forget the commit of a task whose results are damaged, unless a newer client has taken over.
+
+        Raises
+        ------
+        StoreError
+            It has.
+        """
+        check_epoch(self.objects, epoch)
+        self.commits.forget(TaskId(damage.stage, damage.item))
+
+    def remove_stage(self, stage: Stage) -> None:
+        """Remove what a stage left."""
+        # Commits first: after a kill in between, objects without commits are leftovers, but commits without
+        # objects would look like damage.
+        for folder in (f"{COMMITS}{stage.name}/", *(f"{folder}/" for folder in stage.folders)):
+            self.objects.remove(folder)
 
 
 def create_run(url: str, manifest: Manifest) -> StoredRun:

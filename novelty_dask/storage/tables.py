@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from novelty_dask.objects.commits import Commits, Draft, Stamp
+from novelty_dask.planning.budget import Extent
 from novelty_dask.planning.stages import Stage
 
 ROW_GROUP_ROWS = 16_384
@@ -19,6 +20,11 @@ class Table(NamedTuple):
     key: str
     n_rows: int
     n_bytes: int
+
+    @property
+    def extent(self) -> Extent:
+        """Its rows, and the bytes of their text."""
+        return Extent(self.n_rows, self.n_bytes)
 
 
 class SortedTable(NamedTuple):

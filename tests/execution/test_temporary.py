@@ -15,8 +15,8 @@ from novelty_dask.errors import ClusterError
 from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.executors import MEMORY_BYTES, Executor, SerialExecutor
 from novelty_dask.execution.temporary import TemporaryFolder, check_free, temporary_folder
-from novelty_dask.pipeline import reading as reading_stages
 from novelty_dask.pipeline.reading import Sorting
+from novelty_dask.stages import sort
 from tests.support.pieces import read_lines
 from tests.support.runs import NOBODY
 
@@ -35,7 +35,7 @@ def written_bytes(dask_worker: Worker) -> float:
 def test_a_shuffle_writes_what_was_projected(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", 2**20)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", 2**20)
     executor = client_executor(client)
     reading = read_lines(executor, tmp_path, make_urls(30_000)[0], 2**20)
     before = sum(client.run(written_bytes).values())

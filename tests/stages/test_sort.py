@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from novelty_dask.datasets import make_urls
 from novelty_dask.execution.executors import Executor, SerialExecutor
 from novelty_dask.kernels.text.urls import sort_key
-from novelty_dask.pipeline import reading as reading_stages
 from novelty_dask.pipeline.reading import Sorting
 from novelty_dask.planning.stages import SORT
 from novelty_dask.stages import ingest, sort
@@ -87,7 +86,7 @@ def test_what_fits_in_one_range_is_sorted_as_python_would(
 def test_many_ranges_are_shuffled_and_sorted_as_python_would(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], piece_bytes: int
 ) -> None:
-    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
     reading = read_lines(executor, tmp_path, lines, piece_bytes)
     tables = sort_all(executor, reading)
     assert len(tables) > 8
@@ -97,7 +96,7 @@ def test_many_ranges_are_shuffled_and_sorted_as_python_would(
 def test_ranges_without_rows_leave_empty_tables(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
-    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
     reading = read_lines(executor, tmp_path, lines, 2**24)
     between = [f"{key}{end}" for key in reading.reads[0].keys for end in ("\0", "\0\0")]
     reading.reads[0].keys.extend(between)
@@ -111,7 +110,7 @@ def test_ranges_are_of_about_equal_bytes(
 ) -> None:
     monkeypatch.setattr(ingest, "SAMPLE_BYTES", 2**9)
     monkeypatch.setattr(sort, "SAMPLE_BYTES", 2**9)
-    monkeypatch.setattr(reading_stages, "PARTITION_BYTES", 2**13)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", 2**13)
     executor = SerialExecutor()
     reading = read_lines(executor, tmp_path, lines, 5_000)
     tables = sort_all(executor, reading)

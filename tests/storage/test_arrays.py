@@ -128,7 +128,7 @@ def test_an_array_that_no_run_has_is_refused(run: StoredRun, name: str) -> None:
 
 
 def test_an_array_of_which_nothing_is_stored_is_refused(run: StoredRun) -> None:
-    run.remove(["novelty"])
+    run.objects.remove("novelty/")
     with pytest.raises(StoreError, match=r"^The metadata of array 'novelty' do not match the run's"):
         run.arrays()["novelty"]
 
@@ -146,7 +146,7 @@ ALTERED = [
 
 @pytest.mark.parametrize("spec", ALTERED, ids=str)
 def test_an_array_of_another_form_is_refused(run: StoredRun, spec: ArraySpec) -> None:
-    run.remove(["novelty"])
+    run.objects.remove("novelty/")
     create_array(zarr.open_group(run.url), spec)
     with pytest.raises(StoreError, match=r"^The metadata of array 'novelty' do not match the run's"):
         run.arrays()["novelty"]

@@ -13,7 +13,7 @@ from novelty_dask.objects.address import absolute_url, is_inside
 from novelty_dask.objects.commits import Commit, Draft
 from novelty_dask.objects.local import PARTIAL, LocalObjects
 from novelty_dask.objects.owners import claim
-from novelty_dask.planning.stages import MERGE, TaskId
+from novelty_dask.planning.stages import COMPARE, INGEST, MERGE, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
@@ -209,11 +209,12 @@ def test_an_array_of_which_the_metadata_are_damaged_gets_them_back_and_keeps_its
     assert snapshot(tmp_path) == before
 
 
-def test_groups_and_folders_are_removed_with_all_that_is_in_them(tmp_path: Path) -> None:
+def test_a_stage_is_removed_with_all_that_it_left(tmp_path: Path) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
     run.objects.write("work/lines/1", b"1")
     run.commits.add(TaskId("ingest", "0"), Commit("f", 1, {}, {}))
-    run.remove(["work", "commits/ingest", "strips", "nothing"])
+    for stage in (INGEST, COMPARE, COMPARE):
+        run.remove_stage(stage)
     left = {key.split("/")[0] for key in run.objects.sizes()}
     assert left == {
         "zarr.json",

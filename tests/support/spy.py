@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from novelty_dask.objects.commits import Draft
-from novelty_dask.pipeline import limits, reading
+from novelty_dask.pipeline import limits
 from novelty_dask.planning.budget import Budget, Extent
 from novelty_dask.planning.memory import fit
 from novelty_dask.planning.stages import TaskId
@@ -51,7 +51,7 @@ def install() -> None:
 def many_tasks() -> None:
     """Make plans of a small corpus as of a big one: spans of one block, eight groups, several ranges."""
     limits.fit = fit_finely  # type: ignore[attr-defined]
-    reading.PARTITION_BYTES = sort.SAMPLE_BYTES  # type: ignore[attr-defined]
+    sort.PARTITION_BYTES = sort.SAMPLE_BYTES
 
 
 def fit_finely(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:

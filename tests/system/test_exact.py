@@ -16,6 +16,7 @@ from novelty_dask.objects.owners import claim
 from novelty_dask.pipeline.inputs import Inputs
 from novelty_dask.pipeline.limits import MemoryLimits
 from novelty_dask.pipeline.pipeline import Pipeline
+from novelty_dask.pipeline.session import Session
 from novelty_dask.planning import tiles
 from novelty_dask.planning.budget import Budget
 from novelty_dask.sources.find import find_sources
@@ -160,7 +161,8 @@ def test_order_of_tasks_does_not_show(source: Path, expected: Content, tmp_path:
     budget = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**10)
     with claim(stored.objects, stored.url) as owner:
         limits = MemoryLimits(stored.manifest, budget, block_rows=300)
-        Pipeline(stored, owner.epoch, ShufflingExecutor(), ignore, Inputs(stored, sources), limits).execute()
+        inputs = Inputs(stored, sources)
+        Pipeline(Session(stored, owner.epoch, ShufflingExecutor(), ignore, inputs, limits)).execute()
     assert content(novelty_dask.open(stored.url)) == expected
 
 

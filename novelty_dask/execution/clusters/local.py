@@ -1,19 +1,25 @@
 """Worker processes on this machine, started for one run and ended with it."""
 
+from __future__ import annotations
+
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
+from typing import TYPE_CHECKING
 
 import dask
 from distributed import Client, LocalCluster
 
 from novelty_dask.execution.clusters.configuration import quieten_distributed, read_configuration
 from novelty_dask.execution.clusters.connect import client_executor
-from novelty_dask.execution.clusters.resources import Resources
-from novelty_dask.execution.executors import Executor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.execution.clusters.resources import Resources
+    from novelty_dask.execution.executors import Executor
 
 DASHBOARD_PORT = 8787
 LOOPBACK = "127.0.0.1"

@@ -4,7 +4,6 @@ Most are a few lines of LLVM's vector types on integers, which LLVM turns into w
 and write without checking bounds.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from llvmlite import ir
@@ -12,6 +11,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
 LANES = 16

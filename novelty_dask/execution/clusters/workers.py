@@ -1,0 +1,97 @@
+"""The workers of a run: those of a given client, of a scheduler at an address, or of this machine."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from novelty_dask.events import ConnectionExposed, DashboardOpened
+from novelty_dask.execution.clusters import resources
+from novelty_dask.execution.executors import SerialExecutor
+
+# Distributed takes long to import, and small runs do without it: everything of it is imported on demand.
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client
+
+    from novelty_dask.events import Listener
+    from novelty_dask.execution.clusters.resources import Resources
+    from novelty_dask.execution.executors import Executor
+    from novelty_dask.settings import WorkSettings
+    from novelty_dask.storage.runs import StoredRun
+
+
+@contextmanager
+def working_client(client: Client | None, scheduler: str | None) -> Iterator[Client | None]:
+    """Yield the given client, else one of a scheduler at an address, else None.
+
+    Raises
+    ------
+    ClusterError
+        The scheduler can't be reached.
+    """
+    if client is not None or not scheduler:
+        yield client
+        return
+    from novelty_dask.execution.clusters.connect import connect  # noqa: PLC0415
+
+    with connect(scheduler) as connected:
+        yield connected
+
+
+def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) -> Resources:
+    """Return the workers that are to do the work: those of a client, or what this machine gives.
+
+    Parameters
+    ----------
+    client : distributed.Client or None
+    n_bytes : int
+        Text of the sources: small ones are done in this process.
+    settings : WorkSettings
+
+    Raises
+    ------
+    ClusterError
+        The client has no workers, or its scheduler is silent.
+    """
+    if client is not None:
+        from novelty_dask.execution.clusters.connect import client_resources  # noqa: PLC0415
+
+        return client_resources(client, settings.memory_limit)
+    return resources.local_resources(n_bytes, settings.workers, settings.threads, settings.memory_limit)
+
+
+@contextmanager
+def open_executor(
+    client: Client | None, workers: Resources, run: StoredRun, listener: Listener
+) -> Iterator[Executor]:
+    """Yield what runs the tasks: the client's scheduler, or worker processes, or this process.
+
+    Raises
+    ------
+    ClusterError
+        A worker of the client would fail, or give other bytes.
+    """
+    if client is None and not workers.workers:
+        yield SerialExecutor()
+        return
+    from novelty_dask.execution.clusters import connect, local, preflight  # noqa: PLC0415
+
+    if client is None:
+        with local.open_executor(workers) as (executor, dashboard):
+            if dashboard:
+                listener(DashboardOpened(dashboard))
+            yield executor
+        return
+    if warning := connect.encryption_warning(client):
+        listener(ConnectionExposed(warning))
+    preflight.check_workers(client, run)
+    executor = connect.client_executor(client)
+    if client.dashboard_link:
+        listener(DashboardOpened(client.dashboard_link))
+    try:
+        yield executor
+    finally:
+        executor.settle()

@@ -1,0 +1,37 @@
+"""A forecast: what a run of some sources would take, before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from novelty_dask.errors import InputError
+from novelty_dask.execution.clusters.workers import find_resources
+from novelty_dask.pipeline.limits import make_budget
+from novelty_dask.planning.budget import Extent
+from novelty_dask.planning.summary import RunPlan, make_run_plan
+from novelty_dask.sources.estimate import estimate_lines, text_bytes
+from novelty_dask.sources.find import STDIN, find_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from novelty_dask.settings import Settings
+
+
+def forecast(names: Iterable[str], settings: Settings) -> RunPlan:
+    """Return what scoring some sources would take, from a look at a sample of each.
+
+    Raises
+    ------
+    InputError
+        Standard input is among the sources.
+    BudgetError
+        A worker would need more memory than it may use.
+    """
+    sources = find_sources(names)
+    if any(source.url == STDIN for source in sources):
+        message = "Standard input can't be planned for, as it can be read only once; name files."
+        raise InputError(message)
+    workers = find_resources(None, text_bytes(sources), settings.work)
+    budget = make_budget(settings.result, workers)
+    return make_run_plan(budget, Extent(*estimate_lines(sources)), settings.block_rows, workers.workers)

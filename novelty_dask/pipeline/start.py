@@ -1,0 +1,95 @@
+"""The start of a session: claim the run, settle its sources, find workers, check memory, then execute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from novelty_dask.errors import BudgetError, InputError
+from novelty_dask.events import DamageFound
+from novelty_dask.execution.clusters.workers import find_resources, open_executor
+from novelty_dask.objects.owners import claim
+from novelty_dask.pipeline.inputs import Inputs
+from novelty_dask.pipeline.limits import MemoryLimits, make_budget
+from novelty_dask.pipeline.pipeline import Pipeline
+from novelty_dask.pipeline.session import Session
+from novelty_dask.storage.audit import find_damage
+from novelty_dask.storage.runs import StoredRun, check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from distributed import Client
+
+    from novelty_dask.events import Listener
+    from novelty_dask.settings import WorkSettings
+    from novelty_dask.sources.find import Source
+
+
+def run_session(
+    run: StoredRun,
+    settings: WorkSettings,
+    client: Client | None,
+    listener: Listener,
+    given: Sequence[Source] | None = None,
+    *,
+    take_over: bool = False,
+) -> None:
+    """Do what is missing of a run, as its owner.
+
+    Parameters
+    ----------
+    run : StoredRun
+        Its manifest is kept up to date.
+    settings : WorkSettings
+    client : distributed.Client or None
+        Works on its scheduler.
+    listener : Listener
+    given : sequence of Source, optional
+        The sources as the user names them now; those of the run otherwise.
+    take_over : bool
+        True to succeed a silent client on another host.
+
+    Raises
+    ------
+    InputError, BudgetError
+        A run just begun is removed, so that other sources or settings find its path free.
+    StoreError, ClusterError
+        What is done is kept.
+    """
+    if not run.manifest.is_complete:
+        check_version(run)
+    with claim(run.objects, run.url, take_over=take_over) as owner:
+        # Another client may have gone on since the run was opened.
+        run.refresh()
+        if run.manifest.is_complete:
+            _forget_damage(run, owner.epoch, listener)
+        try:
+            _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
+        except (InputError, BudgetError):
+            if given is not None and run.manifest.plan is None:
+                run.objects.remove("")
+            raise
+
+
+def _forget_damage(run: StoredRun, epoch: int, listener: Listener) -> None:
+    """Read every byte of a complete run, and forget the commits of what is damaged."""
+    for damage in find_damage(run):
+        check_version(run)
+        listener(DamageFound(str(damage)))
+        run.take_back(damage, epoch)
+
+
+def _execute(
+    run: StoredRun,
+    epoch: int,
+    inputs: Inputs,
+    settings: WorkSettings,
+    client: Client | None,
+    listener: Listener,
+) -> None:
+    """Take a run through its stages."""
+    workers = find_resources(client, inputs.text_bytes, settings)
+    limits = MemoryLimits(run.manifest, make_budget(run.manifest.settings, workers), settings.block_rows)
+    limits.check(inputs)
+    with open_executor(client, workers, run, listener) as executor:
+        Pipeline(Session(run, epoch, executor, listener, inputs, limits)).execute()
