@@ -34,7 +34,7 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {
+_LAZY = {
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
     "clean": "novelty_dask.pipeline.maintenance:clean",
@@ -53,14 +53,14 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that the command line answers at once."""
-    if name not in _HOMES:
+    if name not in _LAZY:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    module, _, attribute = _HOMES[name].partition(":")
+    module, _, attribute = _LAZY[name].partition(":")
     home = import_module(module)
     return getattr(home, attribute) if attribute else home
 
 
 def __dir__() -> list[str]:
-    """The public names."""
+    """Return the public names."""
     return __all__

@@ -31,11 +31,11 @@ _SECRET = re.compile(
 
 
 HIDDEN = "***"
-"""What stands where a secret was."""
+"""Stands where a secret was."""
 
 
 def without_secrets(text: str) -> str:
-    """The text with the user names, passwords, tokens and signatures of its URLs left out.
+    """Return the text without the user names, passwords, tokens and signatures of its URLs.
 
     >>> without_secrets("Can't read 'https://me:pw@a.example/x?X-Amz-Signature=1f&page=2'.")
     "Can't read 'https://***@a.example/x?X-Amz-Signature=***&page=2'."
@@ -92,7 +92,7 @@ class DamageError(StoreError):
 
     @classmethod
     def of(cls, task: tuple[str, str], key: str, what: str) -> Self:
-        """What is wrong with an object of a task."""
+        """Return the error of an object of a task."""
         return cls(f"{key!r} {what}; `novelty resume` makes it again.", *task)
 
 

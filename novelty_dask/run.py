@@ -89,11 +89,11 @@ class Run:
         return self.url
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return self._results.n_rows
 
     def top(self, n: int = 20) -> "pd.DataFrame":
-        """The most novel rows, ties by row.
+        """Return the most novel rows, ties by row.
 
         Returns
         -------
@@ -104,24 +104,24 @@ class Run:
         return frame
 
     def to_dataframe(self, *, lists: bool = False) -> "dd.DataFrame":
-        """All rows as a lazy Dask DataFrame, in sort order.
+        """Return all rows as a lazy Dask DataFrame, in sort order.
 
         Parameters
         ----------
         lists : bool
-            Whether to add the columns neighbor_urls and neighbor_similarities.
+            True to add the columns neighbor_urls and neighbor_similarities.
         """
         from novelty_dask.results.frames import to_dataframe  # noqa: PLC0415 - takes long to import
 
         return to_dataframe(self.url, lists=lists)
 
     def __repr__(self) -> str:
-        """One line."""
+        """Return one line."""
         settings = self.manifest.settings
         return f"<Run {self.url!r}: {len(self):,} rows, {settings.n_neighbors} neighbors, {settings.score}>"
 
     def _repr_html_(self) -> str:
-        """A summary and the most novel rows, for notebooks."""
+        """Return a summary and the most novel rows, for notebooks."""
         totals = self.manifest.totals
         assert totals
         summary = (

@@ -1,4 +1,4 @@
-"""What runs the tasks of a stage, and the simplest of it: one after the other, here.
+"""Executors: the protocol of what runs tasks, and the simplest one, which runs them here in order.
 
 `SerialExecutor` defines what any other means.
 """
@@ -78,6 +78,7 @@ class SerialExecutor:
             try:
                 return Outcome(item, perform(item))
             except NoveltyError:
+                # Raised on purpose: to try again would not help, nor would the other tasks succeed.
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest goes on
                 failure = error
@@ -94,7 +95,7 @@ class SerialExecutor:
         check_free([temporary_folder()], n_bytes - MEMORY_BYTES)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
-        """What this process has used."""
+        """Return what this process has used."""
         return [usage.forget_peak() if forget_peak else usage.usage()]
 
     def settle(self) -> None:

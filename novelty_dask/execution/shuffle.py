@@ -50,7 +50,7 @@ def shuffle(
 
 
 def load(item: Any, read: Callable[[Any], pa.Table]) -> pd.DataFrame:
-    """The rows of an item as a frame."""
+    """Return the rows of an item as a frame."""
     return _frame(read(item))
 
 
@@ -66,7 +66,7 @@ def sort(
 
 
 def _frame(lines: pa.Table) -> pd.DataFrame:
-    """A table as pandas has it, text still in Arrow's form."""
+    """Return a table as pandas has it, text still in Arrow's form."""
     types = {pa.string(): pd.StringDtype("pyarrow")}
     return cast("pd.DataFrame", lines.to_pandas(types_mapper=types.get))
 

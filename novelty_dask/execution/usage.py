@@ -1,4 +1,4 @@
-"""What the processes at work use: CPU seconds and peak memory, task by task and stage by stage."""
+"""Usage of the processes at work: CPU seconds and peak memory, by task and by stage."""
 
 import re
 import resource
@@ -16,11 +16,11 @@ USAGE = "usage"
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _PROCESS = uuid.uuid4().hex[:12]
-"""This process among all that ever work on a run."""
+"""A name of this process that no other process has that ever works on a run."""
 
 
 class Usage(NamedTuple):
-    """What one process has used.
+    """CPU time and memory of one process.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Usage(NamedTuple):
     peak_bytes : int
         Most resident memory since it started, or on Linux since `forget_peak`.
     process : str
-        Which process it is.
+        Name of the process.
     """
 
     cpu_seconds: float
@@ -38,7 +38,7 @@ class Usage(NamedTuple):
 
 
 def usage() -> Usage:
-    """What this process has used."""
+    """Return what this process has used."""
     return Usage(time.process_time(), _peak_bytes(), _PROCESS)
 
 

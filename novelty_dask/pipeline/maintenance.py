@@ -19,7 +19,7 @@ from novelty_dask.storage.runs import StoredRun, check_version, open_complete, o
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run is.
+    """Progress of a run.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found in a run.
+    """Result of verifying a run.
 
     Parameters
     ----------

@@ -143,16 +143,14 @@ def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
 
 
 def row_arrays(plan: TilePlan, n_features: int) -> list[ArraySpec]:
-    """Return the arrays of distinct URLs, their counts and first positions, and of partial frequencies.
-
-    A partial frequency is the number of rows of a block in which a column occurs.
-    """
-    rows, chunk, blocks = (plan.n_rows,), (plan.block_rows,), plan.n_blocks
+    """Return the arrays of distinct URLs, their counts and first positions, and of partial frequencies."""
+    rows, chunk = (plan.n_rows,), (plan.block_rows,)
     return [
         ArraySpec("rows/url", rows, chunk, "str", BY_ROWS, "", "text", MAX_BYTES),
         ArraySpec("rows/count", rows, chunk, "int64", BY_ROWS),
         ArraySpec("rows/position", rows, chunk, "int64", BY_ROWS, -1),
-        ArraySpec("partial_frequency", (blocks, n_features), (1, n_features), "uint32", BY_BLOCKS),
+        # The number of rows of a block in which each column occurs.
+        ArraySpec("partial_frequency", (plan.n_blocks, n_features), (1, n_features), "uint32", BY_BLOCKS),
     ]
 
 
@@ -170,10 +168,7 @@ def column_arrays(n_features: int) -> list[ArraySpec]:
 def weight_arrays(plan: TilePlan) -> list[ArraySpec]:
     """Return the arrays of the weighted matrix, in CSR blocks."""
     blocks, rows = plan.n_blocks, plan.block_rows + 1
-    wide, chunk = (
-        (blocks, WIDEST_BLOCK),
-        (1, min(max(16 * plan.block_rows, SMALLEST_CHUNK), LARGEST_CHUNK)),
-    )
+    wide, chunk = (blocks, WIDEST_BLOCK), (1, min(max(16 * plan.block_rows, SMALLEST_CHUNK), LARGEST_CHUNK))
     return [
         ArraySpec("weights/indptr", (blocks, rows), (1, rows), "int64", BY_BLOCKS),
         ArraySpec("weights/indices", wide, chunk, "int32", BY_BLOCKS, -1, "indices"),
@@ -184,23 +179,17 @@ def weight_arrays(plan: TilePlan) -> list[ArraySpec]:
 def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of strips: the k best neighbors of each row among the candidates of each group."""
     shape, chunks = (plan.n_groups, plan.n_rows, k), (1, plan.block_rows, k)
-    return _neighbor_arrays("strips", shape, chunks, BY_TILES)
+    return [
+        ArraySpec("strips/ids", shape, chunks, "int64", BY_TILES, -1),
+        ArraySpec("strips/similarities", shape, chunks, "float32", BY_TILES, np.nan),
+    ]
 
 
 def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of neighbors and of novelty."""
-    rows, chunk = plan.n_rows, plan.block_rows
+    shape, chunks = (plan.n_rows, k), (plan.block_rows, k)
     return [
-        *_neighbor_arrays("neighbors", (rows, k), (chunk, k), BY_ROWS),
-        ArraySpec("novelty", (rows,), (chunk,), "float64", BY_ROWS, np.nan),
-    ]
-
-
-def _neighbor_arrays(
-    name: str, shape: tuple[int, ...], chunks: tuple[int, ...], division: Division
-) -> list[ArraySpec]:
-    """Return the arrays of neighbors of rows, ids and similarities, of shape (..., rows, k)."""
-    return [
-        ArraySpec(f"{name}/ids", shape, chunks, "int64", division, -1),
-        ArraySpec(f"{name}/similarities", shape, chunks, "float32", division, np.nan),
+        ArraySpec("neighbors/ids", shape, chunks, "int64", BY_ROWS, -1),
+        ArraySpec("neighbors/similarities", shape, chunks, "float32", BY_ROWS, np.nan),
+        ArraySpec("novelty", shape[:1], chunks[:1], "float64", BY_ROWS, np.nan),
     ]

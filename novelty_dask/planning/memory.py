@@ -23,13 +23,13 @@ PROCESS_BYTES = 460 * 10**6
 FRAMES_BYTES = 160 * 10**6
 """Dask's dataframes: part of that, but loaded by the shuffle only, after the lines are read."""
 ROW_BYTES = 40
-"""What a row that is moved takes besides its key and its URL: two numbers, two offsets."""
+"""Bytes that a row takes when it is moved, besides its key and its URL: two numbers, two offsets."""
 SHUFFLE_OVERHEAD = 1.1
 """Factor for the heads of the pieces that are moved one by one."""
 
 
 def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
-    """Bytes of text in the block that has most, if text is spread evenly in each extent.
+    """Return the bytes of text in the block that has most, if text is spread evenly in each extent.
 
     >>> densest_block([Extent(4, 40), Extent(3, 300)], TilePlan(7, 5, 1, 1))
     200
@@ -63,7 +63,7 @@ def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
 
 
 def moved_bytes(extents: Iterable[Extent]) -> int:
-    """Most bytes that rows take on their way from the tables that were read to those that are sorted.
+    """Return the most bytes that rows take on their way from the tables that were read to the sorted ones.
 
     >>> moved_bytes([Extent(n_rows=1_000, n_bytes=76_000)])
     211200
@@ -72,7 +72,7 @@ def moved_bytes(extents: Iterable[Extent]) -> int:
 
 
 def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
-    """Most bytes that a worker holds in each stage: its process, and a task of so many bytes on each thread.
+    """Return the most bytes that a worker holds in each stage: its process, and a task on each thread.
 
     >>> worker_bytes({"ingest": 10**6, "merge": 10**6}, threads=2)
     {'ingest': 302000000, 'merge': 462000000}
@@ -120,7 +120,7 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> Non
 
 
 def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:
-    """The plan of a corpus that fits in the budget, with the largest blocks unless they are given.
+    """Return the plan of a corpus that fits in the budget, with the largest blocks unless they are given.
 
     Raises
     ------

@@ -67,11 +67,6 @@ Items = Sequence[str] | None
 """Items of a stage in the order in which they should be begun; None while they are not known."""
 
 
-def _no_arrays(_shape: RunShape) -> list[ArraySpec]:
-    """Return no arrays, for stages that leave tables."""
-    return []
-
-
 @dataclass(frozen=True)
 class Stage:
     """One stage of a run.
@@ -92,7 +87,7 @@ class Stage:
     replaces : tuple of Stage
         Earlier stages whose results nobody needs after it.
     folders : tuple of str
-        Folders of a run with all that its tasks leave; removed where another stage replaces it.
+        Folders of a run with all that its tasks leave, to be removed with it.
     has_blocks : bool
         True if the memory of a task depends on the rows of a block.
     may_fail : bool
@@ -103,7 +98,7 @@ class Stage:
     items: Callable[[RunShape], Items]
     inputs: Callable[[RunShape, str], Iterable[TaskId]]
     task_bytes: Callable[[Budget, Load], int]
-    arrays: Callable[[RunShape], list[ArraySpec]] = _no_arrays
+    arrays: Callable[[RunShape], list[ArraySpec]] = lambda _shape: []
     replaces: tuple["Stage", ...] = ()
     folders: tuple[str, ...] = ()
     has_blocks: bool = True
@@ -123,75 +118,28 @@ def _numbered(count: int | None) -> Items:
     return None if count is None else [str(number) for number in range(count)]
 
 
-def _pieces(shape: RunShape) -> Items:
-    """Return a task for each piece of the sources."""
-    return _numbered(shape.n_pieces)
-
-
-def _whole(_shape: RunShape) -> Items:
-    """Return a single task."""
-    return [WHOLE]
-
-
-def _rejected_chunks(shape: RunShape) -> Items:
-    """Return a task for each chunk of the rejected lines."""
-    return _numbered(None if shape.n_rejected is None else -(-shape.n_rejected // REJECTED_CHUNK))
-
-
 def _blocks(shape: RunShape) -> Items:
-    """Return a task for each block."""
+    """Return an item for each block."""
     return _numbered(shape.plan.n_blocks if shape.plan else None)
 
 
-def _columns(shape: RunShape) -> Items:
-    """Return a single task, once there are blocks."""
-    return [WHOLE] if shape.plan else None
-
-
 def _tiles(shape: RunShape) -> Items:
-    """Return a task for each tile: the first of all spans, from which the others start."""
+    """Return an item for each tile: first those of all spans from which the others start."""
     if shape.plan is None:
         return None
     return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]
 
 
-def _no_inputs(_shape: RunShape, _item: str) -> list[TaskId]:
-    """Return nothing: the sources are no task's."""
-    return []
-
-
-def _all_pieces(shape: RunShape, _item: str) -> list[TaskId]:
-    """Return all pieces, whose lines can be anywhere in the order."""
-    return INGEST.tasks(shape)
-
-
-def _sorted_rows(_shape: RunShape, _item: str) -> list[TaskId]:
-    """Return the sort, which leaves all rows at once."""
-    return [SORT.task()]
-
-
-def _all_blocks(shape: RunShape, _item: str) -> list[TaskId]:
-    """Return the rows of all blocks."""
-    return VECTORIZE.tasks(shape)
-
-
-def _block_and_columns(_shape: RunShape, item: str) -> list[TaskId]:
-    """Return the rows of the same block, and the columns."""
-    return [VECTORIZE.task(item), COLUMNS.task()]
-
-
 def _first_tile(_shape: RunShape, item: str) -> list[TaskId]:
-    """Return the first tile of the same span, unless it is that.
-
-    The weights of its blocks are left out: they are kept in a run, hence wanted anyway and there by then,
-    and to name those of each tile would take the longest of all planning.
-    """
+    """Return the first tile of the same span, unless it is that."""
+    # The weights of its blocks are left out: they are kept in a run, hence wanted anyway and there by then,
+    # and to name those of each tile would take longer than all other planning.
     tile = Tile.of_item(item)
     return [COMPARE.task(Tile(tile.span, 0).item)] if tile.group else []
 
 
 def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
-    """Return all tiles of the span of a block, and its weights, which tell the rows that are zero."""
+    """Return all tiles of the span of a block, and its weights, which show the rows that are zero."""
     assert shape.plan
     span = int(item) // shape.plan.span_blocks
     tiles = [COMPARE.task(Tile(span, group).item) for group in range(shape.plan.n_groups)]
@@ -204,100 +152,90 @@ def _nonzeros(budget: Budget, load: Load) -> int:
 
 
 def _strip_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the neighbors of a block: an id and a similarity each."""
+    """Return the bytes of the neighbors of a block: an id of 8 and a similarity of 4 each."""
     return load.rows * budget.n_neighbors * 12
 
 
-def _ingest_bytes(_budget: Budget, load: Load) -> int:
-    """Return the bytes of the tables that are gathered, and of a decompressor."""
-    return TEXT_BYTES + load.decompressor_bytes
-
-
-def _sort_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the tables of a range, and of the rows that a process alone keeps."""
-    return TEXT_BYTES + min(load.moved_bytes, budget.buffer)
-
-
-def _rejected_bytes(_budget: Budget, _load: Load) -> int:
-    """Return the bytes of the tables that hold the lines of a chunk."""
-    return TEXT_BYTES
-
-
-def _vectorize_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the text in its forms, of the counts, and of the frequencies."""
-    counts = 24 * _nonzeros(budget, load)
-    return 4 * load.text_bytes + 300 * load.rows + counts + 12 * budget.n_features
-
-
-def _column_bytes(budget: Budget, _load: Load) -> int:
-    """Return the bytes of the arrays of columns, and of what orders them."""
-    return 40 * budget.n_features
-
-
-def _weigh_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the counts, their weights, and both renumbered."""
-    return 36 * _nonzeros(budget, load) + 12 * budget.n_features
-
-
 def _compare_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the blocks of a span and one that passes by, and of the tiles of one."""
+    """Return the bytes of the blocks of a span and one that passes by, and of the inverted lists of one."""
     nonzeros = _nonzeros(budget, load)
     block = 16 * nonzeros + 300 * load.rows + 2 * _strip_bytes(budget, load)
     return (load.span_blocks + 1) * block + 12 * nonzeros + 16 * budget.n_features
 
 
-def _merge_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the strips of a block, at most eight, and of what merges them."""
-    return 16 * _strip_bytes(budget, load)
-
-
-INGEST = Stage("ingest", _pieces, _no_inputs, _ingest_bytes, folders=("work",), has_blocks=False)
-SORT = Stage("sort", _whole, _all_pieces, _sort_bytes, folders=("work",), has_blocks=False)
+INGEST = Stage(
+    "ingest",
+    items=lambda shape: _numbered(shape.n_pieces),
+    # The sources are no task's.
+    inputs=lambda _shape, _item: [],
+    task_bytes=lambda _budget, load: TEXT_BYTES + load.decompressor_bytes,
+    folders=("work",),
+    has_blocks=False,
+)
+SORT = Stage(
+    "sort",
+    items=lambda _shape: [WHOLE],
+    # The lines of any piece may be anywhere in the order.
+    inputs=lambda shape, _item: INGEST.tasks(shape),
+    # A process that works alone keeps the rows that it moves.
+    task_bytes=lambda budget, load: TEXT_BYTES + min(load.moved_bytes, budget.buffer),
+    folders=("work",),
+    has_blocks=False,
+)
 REJECTED = Stage(
     "rejected",
-    _rejected_chunks,
-    _all_pieces,
-    _rejected_bytes,
-    lambda shape: [] if shape.n_rejected is None else rejected_arrays(shape.n_rejected),
+    items=lambda shape: _numbered(
+        None if shape.n_rejected is None else -(-shape.n_rejected // REJECTED_CHUNK)
+    ),
+    inputs=lambda shape, _item: INGEST.tasks(shape),
+    task_bytes=lambda _budget, _load: TEXT_BYTES,
+    arrays=lambda shape: [] if shape.n_rejected is None else rejected_arrays(shape.n_rejected),
     has_blocks=False,
 )
 VECTORIZE = Stage(
     "vectorize",
-    _blocks,
-    _sorted_rows,
-    _vectorize_bytes,
-    lambda shape: row_arrays(shape.plan, shape.n_features) if shape.plan else [],
+    items=_blocks,
+    inputs=lambda _shape, _item: [SORT.task()],
+    # The text in its forms, the counts of n-grams, and the frequencies of columns.
+    task_bytes=lambda budget, load: (
+        4 * load.text_bytes + 300 * load.rows + 24 * _nonzeros(budget, load) + 12 * budget.n_features
+    ),
+    arrays=lambda shape: row_arrays(shape.plan, shape.n_features) if shape.plan else [],
     replaces=(INGEST, SORT),
 )
 COLUMNS = Stage(
     "columns",
-    _columns,
-    _all_blocks,
-    _column_bytes,
-    lambda shape: column_arrays(shape.n_features) if shape.plan else [],
+    items=lambda shape: [WHOLE] if shape.plan else None,
+    inputs=lambda shape, _item: VECTORIZE.tasks(shape),
+    # The arrays of columns, and what orders them.
+    task_bytes=lambda budget, _load: 40 * budget.n_features,
+    arrays=lambda shape: column_arrays(shape.n_features) if shape.plan else [],
 )
 WEIGH = Stage(
     "weigh",
-    _blocks,
-    _block_and_columns,
-    _weigh_bytes,
-    lambda shape: weight_arrays(shape.plan) if shape.plan else [],
+    items=_blocks,
+    inputs=lambda _shape, item: [VECTORIZE.task(item), COLUMNS.task()],
+    # The counts, their weights, and both renumbered.
+    task_bytes=lambda budget, load: 36 * _nonzeros(budget, load) + 12 * budget.n_features,
+    arrays=lambda shape: weight_arrays(shape.plan) if shape.plan else [],
 )
 COMPARE = Stage(
     "compare",
-    _tiles,
-    _first_tile,
-    _compare_bytes,
-    lambda shape: strip_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
+    items=_tiles,
+    inputs=_first_tile,
+    task_bytes=_compare_bytes,
+    arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     folders=("strips",),
+    # The rows of all other tiles have their neighbors without it.
     may_fail=True,
 )
 MERGE = Stage(
     "merge",
-    _blocks,
-    _strips_and_weights,
-    _merge_bytes,
-    lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
+    items=_blocks,
+    inputs=_strips_and_weights,
+    # The strips of a block, at most eight, and what merges them.
+    task_bytes=lambda budget, load: 16 * _strip_bytes(budget, load),
+    arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     replaces=(COMPARE,),
 )
 

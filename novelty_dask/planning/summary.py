@@ -1,4 +1,4 @@
-"""A plan as people read it: what a run would take, before anything runs."""
+"""Summaries of plans: tasks, memory and disk of a run, before anything runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run would take.
+    """Forecast of a run: its plan, its tasks, memory and disk.
 
     Parameters
     ----------

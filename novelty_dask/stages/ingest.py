@@ -127,7 +127,7 @@ def ingest(
 
 
 def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[LineBatch]:
-    """The lines of a piece, as they are read."""
+    """Yield the lines of a piece as they are read."""
     batches = read_lines(read_chunks(source, piece), first_chunk_is_start=piece.start == 0)
     return batches if form == "raw" else (normalize_batch(batch, form) for batch in batches)
 
@@ -166,14 +166,14 @@ def _flush(batches: list[LineBatch], read: PieceRead, draft: Draft) -> None:
 
 
 def _line_table(batches: list[LineBatch]) -> pa.Table:
-    """Lines as a table, each counted once; keys come when the lines are distinct."""
+    """Return lines as a table, each counted once; keys come when the lines are distinct."""
     urls = pa.chunked_array([pa.array(batch.texts, pa.string()) for batch in batches], pa.string())
     positions = np.concatenate([batch.numbers for batch in batches])
     return pa.table({"url": urls, "position": positions, "count": np.ones(len(positions), np.int64)})
 
 
 def distinct(lines: pa.Table) -> pa.Table:
-    """Distinct URLs with count and first position, sorted by key, then URL.
+    """Return distinct URLs with count and first position, sorted by key, then URL.
 
     >>> lines = {"url": ["b.example", "a.example", "b.example"], "position": [0, 1, 2], "count": [1, 1, 1]}
     >>> distinct(pa.table(lines)).select(["url", "position", "count"]).to_pylist()[1]
@@ -187,9 +187,9 @@ def distinct(lines: pa.Table) -> pa.Table:
 
 
 def _sample_keys(lines: pa.Table) -> list[str]:
-    """Keys of a sorted table at even distances of text, from where it differs between tables.
+    """Return the keys of a sorted table at even distances of text, from a start that differs between tables.
 
-    So those tables that are shorter than the distance are sampled in proportion, too.
+    So tables that are shorter than the distance are sampled in proportion, too.
     """
     ends = np.cumsum(pc.binary_length(lines["url"]).to_numpy())
     start = zlib.crc32(lines["url"][0].as_buffer()) % SAMPLE_BYTES
@@ -199,5 +199,5 @@ def _sample_keys(lines: pa.Table) -> list[str]:
 
 
 def line_offsets(reads: Sequence[PieceRead]) -> NDArray[np.int64]:
-    """Lines before each piece, in the order of the pieces."""
+    """Return the number of lines before each piece, in the order of the pieces."""
     return np.cumsum([0, *(read.n_lines for read in reads)], dtype=np.int64)[:-1]

@@ -1,1 +1,1 @@
-"""What lies on disk: sources, runs and their arrays.  The only importer of zarr."""
+"""Storage: a run as a Zarr group with a manifest.  The only importer of Zarr."""

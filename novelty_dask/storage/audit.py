@@ -1,4 +1,4 @@
-"""What of a run is done, whole and needed: for going on, for `verify`, and for `clean`."""
+"""Checks of a run: tasks that are done, objects that are damaged, and keys that nobody needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Zarr store that believes nothing: every chunk is checked against the commit of the task that wrote it."""
+"""A Zarr store that trusts nothing: every chunk is checked against the commit of the task that wrote it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class CheckedStore(Store):
     """Zarr's view of a run.
 
-    Chunks are read as they were committed or not at all: what is missing, cut or altered raises
-    DamageError, where Zarr itself would give fill values.  A task that writes sees its own chunks.
+    Chunks are read as they were committed or not at all: a chunk that is missing, cut or altered raises
+    DamageError, where Zarr itself would return fill values.  A task that writes sees its own chunks.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class CheckedStore(Store):
     layout : Layout
         Says which task writes which chunk.
     draft : Draft, optional
-        Takes note of what is written; chunks can't be written without it.
+        Records what is written; chunks can't be written without it.
     failed : collection of TaskId
-        Tasks that failed: what they should have written reads as fill values.
+        Tasks that failed: the chunks that they should have written read as fill values.
     """
 
     supports_writes = True
@@ -70,22 +70,23 @@ class CheckedStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """The bytes under a key, checked if it is a chunk's; None for what is not there yet."""
+        """Return the bytes under a key, those of a chunk checked; None if there are none yet."""
+        # Reading blocks, and Zarr reads many chunks at once on its one event loop.
         data = await asyncio.to_thread(self._read, key)
         return None if data is None else prototype.buffer.from_bytes(_part(data, byte_range))
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        """Parts of the bytes under keys."""
+        """Return parts of the bytes under keys."""
         return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
 
     async def set(self, key: str, value: Buffer) -> None:
-        """Store bytes durably, and take note of a chunk's."""
+        """Store bytes durably, and record those of a chunk."""
         await asyncio.to_thread(self._write, key, value.to_bytes())
 
     async def exists(self, key: str) -> bool:
-        """Whether there is something under a key."""
+        """Return whether there is something under a key."""
         return await asyncio.to_thread(self._read, key) is not None
 
     async def delete(self, key: str) -> None:
@@ -97,42 +98,45 @@ class CheckedStore(Store):
         await asyncio.to_thread(self.objects.remove, f"{prefix.rstrip('/')}/")
 
     async def list(self) -> AsyncIterator[str]:
-        """All keys."""
+        """Yield all keys."""
         for key in self.objects.sizes():
             yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """All keys that begin with a prefix."""
+        """Yield all keys that begin with a prefix."""
         for key in self.objects.sizes(prefix):
             yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """The names that follow a prefix."""
+        """Yield the names that follow a prefix."""
         folder = f"{prefix.rstrip('/')}/".lstrip("/")
         for name in {key.removeprefix(folder).split("/")[0] for key in self.objects.sizes(folder)}:
             yield name
 
     def _read(self, key: str) -> bytes | None:
-        """The bytes under a key."""
+        """Return the bytes under a key."""
         if key.rpartition("/")[2] == METADATA:
+            # Metadata have no commit; they are compared with the layout where an array is opened.
             return self._read_or_none(key)
         task = self._writer(key)
         if self.draft and task == self.draft.task:
+            # An earlier attempt of the same task may have left chunks: only those of this one count.
             return self._read_or_none(key) if key in self.draft.stamps else None
         if task in self.failed:
+            # Zarr takes None for a chunk of fill values, which is what a partial run shows.
             return None
         data = read_stamped(self.objects, task, key, self._stamps_of(task, key).get(key))
         check_chunk(self.layout, task, key, data)
         return data
 
     def _stamps_of(self, task: TaskId, key: str) -> dict[str, Stamp]:
-        """The stamps of what a task wrote, looked up once."""
+        """Return the stamps of what a task wrote, looked up once."""
         if task not in self._stamps:
             self._stamps[task] = self.commits.stamps(task, key)
         return self._stamps[task]
 
     def _read_or_none(self, key: str) -> bytes | None:
-        """The bytes under a key, if there are any."""
+        """Return the bytes under a key, if there are any."""
         try:
             return self.objects.read(key)
         except KeyError:
@@ -143,12 +147,13 @@ class CheckedStore(Store):
         if key.rpartition("/")[2] == METADATA:
             self.objects.write(key, data)
         elif self.draft is None or self._writer(key) != self.draft.task:
+            # Two writers of one chunk would lose data without a word, so a task writes its own alone.
             raise PermissionError(key)
         else:
             self.draft.write(key, data)
 
     def _writer(self, key: str) -> TaskId:
-        """The task that writes a chunk."""
+        """Return the task that writes a chunk."""
         task = self.layout.writer(key)
         if task is None:
             message = f"{key!r} belongs to no array of a run."
@@ -157,12 +162,12 @@ class CheckedStore(Store):
 
 
 def check_chunk(layout: Layout, task: TaskId, key: str, data: bytes) -> None:
-    """Refuse to decode a chunk to more, or less, than it should be; what is no chunk is let pass.
+    """Refuse to decode a chunk to more, or less, than it should be; other objects pass.
 
     Raises
     ------
     DamageError
-        It announces so.
+        It announces another size than its array has.
     """
     spec = layout.spec(key)
     error = size_error(spec, data) if spec else None
@@ -171,7 +176,7 @@ def check_chunk(layout: Layout, task: TaskId, key: str, data: bytes) -> None:
 
 
 def _part(data: bytes, part: ByteRequest | None) -> bytes:
-    """The requested part of some bytes."""
+    """Return the requested part of some bytes."""
     if isinstance(part, RangeByteRequest):
         return data[part.start : part.end]
     if isinstance(part, OffsetByteRequest):

@@ -1,7 +1,7 @@
-"""How large a chunk is when it is decoded, by what it says of itself, before it is.
+"""Sizes of decoded chunks, as their heads announce them, checked before anything is decoded.
 
 A decoder makes room for whatever the head of a chunk announces, and 90 kB can announce 1 GiB.  So a chunk
-that announces something else than its array has is never given to one.
+that announces another size than its array has is never decoded.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ else:
 
 CHECKSUM_BYTES = 4
 COUNT_BYTES = 4
-"""What stands before all texts of a chunk, and before each."""
+"""Bytes of the number before all texts of a chunk, and of the length before each."""
 BLOSC_SIZES = slice(4, 16)
-"""Where Blosc tells the bytes decoded, the bytes of a block, and the bytes stored, each in 4."""
+"""Where Blosc stores the bytes decoded, the bytes of a block, and the bytes stored, each in 4."""
 
 
 def size_error(spec: ArraySpec, data: bytes) -> str | None:
-    """What is wrong with the announced size of a stored chunk; None if nothing is.
+    """Return what is wrong with the announced size of a stored chunk; None if nothing is.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def size_error(spec: ArraySpec, data: bytes) -> str | None:
 
 
 def _expected(spec: ArraySpec) -> tuple[int, int]:
-    """Least and most bytes of a chunk that is decoded."""
+    """Return the least and most bytes of a chunk that is decoded."""
     n = math.prod(spec.chunk_shape)
     if spec.codecs == "text":
         return COUNT_BYTES * (1 + n), COUNT_BYTES * (1 + n) + n * spec.text_bytes
@@ -58,7 +58,7 @@ def _expected(spec: ArraySpec) -> tuple[int, int]:
 
 
 def _of_blosc(data: bytes, _n: int) -> int | None:
-    """What Blosc has packed."""
+    """Return the bytes that Blosc announces; None if they make no sense."""
     if len(data) < BLOSC_SIZES.stop:
         return None
     decoded, _, stored = np.frombuffer(data[BLOSC_SIZES], "<u4").tolist()
@@ -66,12 +66,12 @@ def _of_blosc(data: bytes, _n: int) -> int | None:
 
 
 def _of_checked_blosc(data: bytes, n: int) -> int | None:
-    """What Blosc has packed, with a checksum behind it."""
+    """Return the bytes that Blosc announces, with a checksum behind it."""
     return _of_blosc(data[:-CHECKSUM_BYTES], n)
 
 
 def _of_text(data: bytes, n: int) -> int | None:
-    """What is packed in one frame of Zstandard, if that is as many texts as there should be."""
+    """Return the bytes that one frame of Zstandard announces; None if it holds another number of texts."""
     frame = data[:-CHECKSUM_BYTES]
     try:
         if zstd.get_frame_size(frame) != len(frame):

@@ -146,7 +146,7 @@ class Failure(_Part):
 
 
 class Manifest(_Part):
-    """What a run is, and how far it is.
+    """The state of a run: what it is, and how far it is.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ class Manifest(_Part):
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Where the lines are."""
+        """The files that hold the lines."""
         return self.identity.sources
 
     def replace_source(self, number: int, source: Source) -> None:
@@ -224,17 +224,17 @@ class Manifest(_Part):
 
     @property
     def has_rows(self) -> bool:
-        """Whether the rows are stored, so that the sources are not needed any more."""
+        """True if the rows are stored, so that the sources are not needed any more."""
         return self.has(VECTORIZE)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every row has its novelty."""
+        """True if every row has its novelty."""
         return self.has(MERGE) and not self.failures
 
     @property
     def is_partial(self) -> bool:
-        """Whether every row has its novelty but those of tasks that were given up."""
+        """True if every row has its novelty but those of tasks that were given up."""
         return self.has(MERGE) and bool(self.failures)
 
     @property

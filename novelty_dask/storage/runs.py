@@ -148,7 +148,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
 
 
 def find_run(url: str) -> StoredRun | None:
-    """The run at a path, or None if there is nothing.
+    """Return the run at a path, or None if there is nothing.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def open_stored(url: str) -> StoredRun:
 
 
 def _read_metadata(url: str, objects: Objects) -> Any:
-    """What stands where a run has the metadata of its group."""
+    """Return the values that stand where a run has the metadata of its group."""
     try:
         return json.loads(objects.read(METADATA))
     except KeyError:

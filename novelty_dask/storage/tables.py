@@ -44,7 +44,7 @@ class SortedTable(NamedTuple):
 
     @property
     def stamp(self) -> Stamp:
-        """What its bytes are known by."""
+        """Length and checksum of its bytes."""
         return Stamp(self.length, self.checksum)
 
 
@@ -76,6 +76,6 @@ def read_slice(commits: Commits, stage: Stage, table: Table, start: int, stop: i
 
 
 def _open(commits: Commits, stage: Stage, table: Table) -> pq.ParquetFile:
-    """A table whose bytes are as they were written."""
+    """Return a table whose bytes are as they were written."""
     data = commits.read(stage.task(table.item), table.key)
     return pq.ParquetFile(pa.BufferReader(data))

@@ -28,7 +28,7 @@ def test_layers_point_down(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_public_name_is_reachable() -> None:
     assert sorted(novelty_dask.__all__) == sorted(dir(novelty_dask))
-    for name in novelty_dask._HOMES.keys() | set(novelty_dask.__all__):
+    for name in novelty_dask._LAZY.keys() | set(novelty_dask.__all__):
         assert getattr(novelty_dask, name) is not None
     assert not hasattr(novelty_dask, "nonsense")
 
@@ -39,7 +39,7 @@ def test_public_names_are_those_that_type_checkers_see() -> None:
     own = [node for node in imports if node.module and node.module.startswith("novelty_dask")]
     seen = {alias.asname or alias.name: f"{node.module}:{alias.name}" for node in own for alias in node.names}
     homes = {
-        name: home.rstrip(":") for name, home in novelty_dask._HOMES.items() if name in novelty_dask.__all__
+        name: home.rstrip(":") for name, home in novelty_dask._LAZY.items() if name in novelty_dask.__all__
     }
     assert {name: home.replace("novelty_dask:", "novelty_dask.") for name, home in seen.items()} == homes
 

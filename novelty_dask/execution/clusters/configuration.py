@@ -1,4 +1,4 @@
-"""What Dask is told on every cluster of ours: ``dask.yaml``, and which of its log records are left out."""
+"""The configuration of Dask, from ``dask.yaml``, and a filter for its harmless log records."""
 
 import asyncio
 import logging

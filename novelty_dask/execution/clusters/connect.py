@@ -51,7 +51,7 @@ def connect(address: str) -> Iterator[Client]:
 
 
 def client_resources(client: Client, memory_limit: int | None = None) -> Resources:
-    """What the workers of a client are; the weakest counts.
+    """Return the number, threads and memory of the workers of a client; the weakest counts.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def client_resources(client: Client, memory_limit: int | None = None) -> Resourc
 
 
 def client_executor(client: Client) -> DaskExecutor:
-    """What runs the tasks of one run on a client's scheduler."""
+    """Return what runs the tasks of one run on a client's scheduler."""
     return DaskExecutor(client, uuid.uuid4().hex[:8])
 
 

@@ -27,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]:
-    """Start what runs the tasks, and the link of its dashboard.
+    """Start worker processes; yield what runs tasks on them, and the link of their dashboard.
 
     Worker processes can be reached from this machine alone.
     """
@@ -73,7 +73,7 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def _free_port(port: int) -> int:
-    """The port, if nobody listens there, else 0 for any."""
+    """Return the port, if nobody listens there, else 0 for any."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

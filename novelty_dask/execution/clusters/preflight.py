@@ -1,4 +1,4 @@
-"""What is asked of each worker before it gets a task: the same packages, and the same view of the run."""
+"""Checks of each worker before it gets a task: the same packages, and the same view of the run."""
 
 import platform
 import uuid
@@ -41,7 +41,7 @@ def check_workers(client: Client, run: StoredRun) -> None:
         packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
         for worker, found in _of_those_there(packages):
             _check_versions(worker, found)
-        views = scheduler.ask_workers(lambda: client.run(sees, run.url, probe, on_error="return"))
+        views = scheduler.ask_workers(lambda: client.run(read_probe, run.url, probe, on_error="return"))
         for worker, seen in _of_those_there(views):
             if seen != token:
                 message = (
@@ -54,7 +54,7 @@ def check_workers(client: Client, run: StoredRun) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of what the results depend on; missing packages are left out."""
+    """Return the versions of Python and of what the results depend on, without missing packages."""
     found = {"Python": ".".join(platform.python_version_tuple()[:2])}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -62,8 +62,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def sees(url: str, key: str) -> str:
-    """What a worker finds where the client wrote a probe."""
+def read_probe(url: str, key: str) -> str:
+    """Return what a worker finds where the client wrote a probe."""
     try:
         return open_objects(url).read(key).decode()
     except (KeyError, OSError, StoreError, UnicodeDecodeError):
@@ -71,7 +71,7 @@ def sees(url: str, key: str) -> str:
 
 
 def _of_those_there(answers: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Workers with their answers, but for those that went away when they were asked: these get no task."""
+    """Yield workers with their answers, without those that left meanwhile: these get no task."""
     return ((worker, answer) for worker, answer in answers.items() if not isinstance(answer, OSError))
 
 

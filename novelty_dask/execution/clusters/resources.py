@@ -1,4 +1,4 @@
-"""Who does the work on this machine, where the user does not say."""
+"""Workers of this machine: how many, with how many threads and how much memory, by default."""
 
 import os
 from typing import NamedTuple
@@ -10,7 +10,7 @@ SMALL_BYTES = 4 * 10**6
 
 
 class Resources(NamedTuple):
-    """Who does the work.
+    """Number and size of the workers.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Resources(NamedTuple):
 def local_resources(
     n_bytes: int, workers: int | None = None, threads: int = 1, memory_limit: int | None = None
 ) -> Resources:
-    """What this machine gives to a corpus of so many bytes, where the user does not say."""
+    """Return the workers for a corpus of some bytes of text; the user's choices take precedence."""
     if workers is None:
         workers = 0 if n_bytes <= SMALL_BYTES else max(1, available_cores() // threads)
     if memory_limit is None:
@@ -39,5 +39,5 @@ def local_resources(
 
 
 def available_cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
