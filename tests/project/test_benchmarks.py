@@ -172,7 +172,7 @@ def test_the_tables_of_the_document_are_those_of_the_results() -> None:
     assert set(re.findall(r"<!-- table ([\w-]+) -->", document)) == set(tables.TABLES)
 
 
-@pytest.mark.parametrize("name", ["matrices", "tables"])
+@pytest.mark.parametrize("name", ["matrices", "structure", "tables"])
 def test_examples_are_right(name: str) -> None:
     assert doctest.testmod(load(name)).failed == 0
 
