@@ -63,7 +63,7 @@ class Corpus:
     Parameters
     ----------
     X : csr_matrix of shape (rows, columns)
-    cuts : ndarray of shape (levels,), int32
+    breakpoints : ndarray of shape (levels,), int32
     blocks : list of Block
         Of `block_rows` rows each; the last may have fewer.
     block_rows : int
@@ -72,7 +72,7 @@ class Corpus:
     """
 
     X: sp.csr_matrix
-    cuts: NDArray[np.int32]
+    breakpoints: NDArray[np.int32]
     blocks: list[Block]
     block_rows: int
     prepare_seconds: float
@@ -85,10 +85,12 @@ class Corpus:
         shape = (X.shape[0], columns.document_frequency.size)
         Y = sp.csr_matrix((X.data, columns.rank[X.indices], X.indptr), shape=shape)
         Y.sort_indices()
-        blocks = [prepare(Y[a : a + block_rows], columns.cuts) for a in range(0, Y.shape[0], block_rows)]
+        blocks = [
+            prepare(Y[a : a + block_rows], columns.breakpoints) for a in range(0, Y.shape[0], block_rows)
+        ]
         for block in blocks:
             assert block.tiles  # made when they are first asked for
-        return cls(Y, columns.cuts, blocks, block_rows, time.process_time() - began)
+        return cls(Y, columns.breakpoints, blocks, block_rows, time.process_time() - began)
 
     @property
     def n_rows(self) -> int:
@@ -114,7 +116,7 @@ class Corpus:
 
     def cut(self, rows: range) -> Block:
         """Consecutive rows as a block of their own."""
-        return prepare(self.X[rows.start : rows.stop], self.cuts)
+        return prepare(self.X[rows.start : rows.stop], self.breakpoints)
 
     def seed(self, rows: range, k: int) -> Neighbors:
         """What a run starts with: for each row, the best of those that are near in sort order."""

@@ -56,7 +56,7 @@ def order_columns(workspace: Workspace, _item: str) -> TaskResult:
         "columns/document_frequency": frequency,
         "columns/idf": inverse_document_frequency(frequency, workspace.plan.n_rows),
         "columns/rank": ordered.rank,
-        "columns/breakpoints": ordered.cuts,
+        "columns/breakpoints": ordered.breakpoints,
     }
     return TaskResult(arrays, {"n_columns": ordered.document_frequency.size})
 

@@ -227,7 +227,9 @@ def test_kernels_let_the_interpreter_go_on() -> None:
     frequency = document_frequency(counts)
     columns = order_columns(frequency)
     weights = weigh(counts, inverse_document_frequency(frequency, counts.shape[0]))
-    block = prepare(renumber_columns(weights, columns.rank, columns.document_frequency.size), columns.cuts)
+    block = prepare(
+        renumber_columns(weights, columns.rank, columns.document_frequency.size), columns.breakpoints
+    )
     neighbors = Neighbors.empty(block.n_rows, 200)
     ids = {"row_start": 0, "candidate_start": 0}
     search(block, block, Neighbors.empty(block.n_rows, 1), **ids)  # Compiles, and makes the tile.

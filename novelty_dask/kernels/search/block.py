@@ -71,7 +71,7 @@ class Block:
         return [invert(self.rows, a, min(a + self.tile_rows, self.n_rows), self.n_columns) for a in starts]
 
 
-def prepare(X: sp.csr_matrix, cuts: NDArray[np.int32], *, tile_rows: int = TILE_ROWS) -> Block:
+def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int = TILE_ROWS) -> Block:
     """Derive from consecutive rows of a corpus what comparing them needs.
 
     Parameters
@@ -79,7 +79,7 @@ def prepare(X: sp.csr_matrix, cuts: NDArray[np.int32], *, tile_rows: int = TILE_
     X : csr_matrix of shape (rows, n_columns), float32
         Columns in the order of `order_columns`, ascending in each row.  Values are finite and not
         negative; each row has L2 norm 1 or is zero.
-    cuts : ndarray of shape (levels,), int32
+    breakpoints : ndarray of shape (levels,), int32
         Break-points of `Columns`; the last is n_columns.
     tile_rows : int
         Rows of a cache tile, at most 65,536.  Changes speed, never results.
@@ -91,25 +91,30 @@ def prepare(X: sp.csr_matrix, cuts: NDArray[np.int32], *, tile_rows: int = TILE_
     Raises
     ------
     ValueError
-        If `X` or `cuts` is not as described.
+        If `X` or `breakpoints` is not as described.
     """
-    _check(X, cuts, tile_rows)
+    _check(X, breakpoints, tile_rows)
     indptr, indices = X.indptr.astype(np.int64), X.indices.astype(np.int32, copy=False)
     fault = _fault(indptr, indices, X.data)
     if fault:
         raise ValueError(FAULTS[fault])
-    norms, starts = suffix_norms(indptr, indices, X.data, cuts)
+    norms, starts = suffix_norms(indptr, indices, X.data, breakpoints)
     short = starts.max(initial=0) <= np.iinfo(np.uint16).max
     rows = Rows(indptr, indices, X.data, norms, starts.astype(np.uint16) if short else starts)
     return Block(rows, X.shape[1], tile_rows)
 
 
-def _check(X: sp.csr_matrix, cuts: NDArray[np.int32], tile_rows: int) -> None:
+def _check(X: sp.csr_matrix, breakpoints: NDArray[np.int32], tile_rows: int) -> None:
     """Refuse another type of matrix, break-points that don't fit it, rows too long, and tiles too large."""
     if X.format != "csr" or X.dtype != np.float32:
         raise ValueError(f"X is a {X.format} matrix of {X.dtype}; pass a csr_matrix of float32.")
-    if not cuts.size or np.any(np.diff(cuts) <= 0) or cuts[0] < 0 or cuts[-1] != X.shape[1]:
-        raise ValueError(f"cuts must ascend and end with the number of columns, {X.shape[1]}.")
+    if (
+        not breakpoints.size
+        or np.any(np.diff(breakpoints) <= 0)
+        or breakpoints[0] < 0
+        or breakpoints[-1] != X.shape[1]
+    ):
+        raise ValueError(f"breakpoints must ascend and end with the number of columns, {X.shape[1]}.")
     longest = np.diff(X.indptr).max(initial=0)
     if longest > MOST_NONZEROS:
         raise ValueError(f"A row has {longest:,} non-zeros; at most {MOST_NONZEROS:,} can be compared.")

@@ -54,7 +54,10 @@ class Rows(NamedTuple):
 
 @compiled
 def suffix_norms(
-    indptr: NDArray[np.int64], indices: NDArray[np.int32], data: NDArray[np.float32], cuts: NDArray[np.int32]
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.float32],
+    breakpoints: NDArray[np.int32],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
     """Norms of the suffixes of each row, rounded up, and where the suffixes start.
 
@@ -62,24 +65,24 @@ def suffix_norms(
     ----------
     indptr, indices, data : ndarray
         CSR arrays with ascending columns in each row.
-    cuts : ndarray of shape (levels,), int32
+    breakpoints : ndarray of shape (levels,), int32
         Ascending break-points.
 
     Returns
     -------
     norms : ndarray of shape (rows, levels), float32
-        ``norms[i, l]`` is at least the L2 norm of row i from column ``cuts[l]`` on.
+        ``norms[i, l]`` is at least the L2 norm of row i from column ``breakpoints[l]`` on.
     starts : ndarray of shape (rows, levels), uint32
-        Number of non-zeros of row i before column ``cuts[l]``.
+        Number of non-zeros of row i before column ``breakpoints[l]``.
     """
-    rows, levels = indptr.size - 1, cuts.size
+    rows, levels = indptr.size - 1, breakpoints.size
     norms = np.zeros((rows, levels), np.float32)
     starts = np.zeros((rows, levels), np.uint32)
     for i in range(rows):
         p = indptr[i + 1]
         squares = 0.0
         for level in range(levels - 1, -1, -1):
-            while p > indptr[i] and indices[p - 1] >= cuts[level]:
+            while p > indptr[i] and indices[p - 1] >= breakpoints[level]:
                 p -= 1
                 squares += np.float64(data[p]) * np.float64(data[p])
             norms[i, level] = np.float32(np.sqrt(squares) * ROUND_UP)

@@ -16,13 +16,13 @@ class Columns:
         New number of each column; -1 for a column that the corpus does not use.
     document_frequency : ndarray of shape (n_columns,), int64
         Number of rows that have each used column, in the new order, ascending.
-    cuts : ndarray of shape (levels,), int32
+    breakpoints : ndarray of shape (levels,), int32
         Ascending break-points (new numbers) at which suffix norms are kept; the last is n_columns.
     """
 
     rank: NDArray[np.int32]
     document_frequency: NDArray[np.int64]
-    cuts: NDArray[np.int32]
+    breakpoints: NDArray[np.int32]
 
 
 def order_columns(document_frequency: NDArray[np.int64], levels: int = 32) -> Columns:
@@ -53,14 +53,16 @@ def order_columns(document_frequency: NDArray[np.int64], levels: int = 32) -> Co
     rank = np.full(document_frequency.size, -1, np.int32)
     rank[order] = np.arange(order.size, dtype=np.int32)
     ordered = document_frequency[order].astype(np.int64)
-    return Columns(rank, ordered, _place_cuts(ordered, levels))
+    return Columns(rank, ordered, _place_breakpoints(ordered, levels))
 
 
-def _place_cuts(document_frequency: NDArray[np.int64], levels: int) -> NDArray[np.int32]:
+def _place_breakpoints(document_frequency: NDArray[np.int64], levels: int) -> NDArray[np.int32]:
     """Break-points at geometrically growing shares of the work of a full product, which is the sum of df²."""
     if not document_frequency.size:
         return np.zeros(1, np.int32)
     work = np.cumsum(document_frequency.astype(np.float64) ** 2)
-    cuts = np.searchsorted(work, work[-1] * np.geomspace(1e-4, 1, levels - 1)) if levels > 1 else np.zeros(1)
-    cuts[-1] = document_frequency.size
-    return np.unique(cuts).astype(np.int32)
+    breakpoints = (
+        np.searchsorted(work, work[-1] * np.geomspace(1e-4, 1, levels - 1)) if levels > 1 else np.zeros(1)
+    )
+    breakpoints[-1] = document_frequency.size
+    return np.unique(breakpoints).astype(np.int32)

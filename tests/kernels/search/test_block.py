@@ -4,7 +4,7 @@ import scipy.sparse as sp
 
 from novelty_dask.kernels.search.block import prepare
 
-CUTS = np.array([1, 3], np.int32)
+BREAKPOINTS = np.array([1, 3], np.int32)
 ROWS = sp.csr_matrix(np.array([[0.6, 0, 0.8], [0, 0, 0], [0, 1, 0]], np.float32))
 
 
@@ -31,28 +31,28 @@ def with_indices(indices: list[int]) -> sp.csr_matrix:
 )
 def test_rows_for_which_the_bounds_fail_are_refused(X: sp.csr_matrix, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
-        prepare(X, CUTS)
+        prepare(X, BREAKPOINTS)
 
 
-@pytest.mark.parametrize("cuts", [[], [1, 2], [1, 1, 3], [3, 1], [-1, 3], [1, 4]])
-def test_break_points_that_do_not_fit_are_refused(cuts: list[int]) -> None:
-    with pytest.raises(ValueError, match="cuts"):
-        prepare(ROWS, np.array(cuts, np.int32))
+@pytest.mark.parametrize("breakpoints", [[], [1, 2], [1, 1, 3], [3, 1], [-1, 3], [1, 4]])
+def test_break_points_that_do_not_fit_are_refused(breakpoints: list[int]) -> None:
+    with pytest.raises(ValueError, match="breakpoints"):
+        prepare(ROWS, np.array(breakpoints, np.int32))
 
 
 @pytest.mark.parametrize("tile_rows", [0, -1, 65_537])
 def test_tiles_that_sixteen_bits_can_not_number_are_refused(tile_rows: int) -> None:
     with pytest.raises(ValueError, match="tile_rows"):
-        prepare(ROWS, CUTS, tile_rows=tile_rows)
+        prepare(ROWS, BREAKPOINTS, tile_rows=tile_rows)
 
 
 def test_the_order_of_columns_is_checked_within_rows_only() -> None:
     X = sp.csr_matrix(np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 0]], np.float32))
-    assert prepare(X, CUTS).n_rows == 4
+    assert prepare(X, BREAKPOINTS).n_rows == 4
 
 
 def test_inverted_lists_are_made_when_they_are_asked_for() -> None:
-    block = prepare(ROWS, CUTS)
+    block = prepare(ROWS, BREAKPOINTS)
     forward = block.nbytes
     assert len(block.tiles) == 1
     assert block.nbytes > forward

@@ -12,10 +12,10 @@ from novelty_dask.kernels.search.bounds import SMALLEST, lowest_estimate, suffix
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-18])
 def test_suffix_norms_are_upper_bounds_that_hardly_exceed_the_norms(scale: float) -> None:
     X = sp.random(200, 50, density=0.4, format="csr", dtype=np.float32, rng=3) * np.float32(scale)
-    cuts = np.array([0, 1, 7, 30, 49, 50], np.int32)
-    norms, starts = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, cuts)
+    breakpoints = np.array([0, 1, 7, 30, 49, 50], np.int32)
+    norms, starts = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, breakpoints)
     dense = X.toarray().astype(np.float64)
-    for level, cut in enumerate(cuts):
+    for level, cut in enumerate(breakpoints):
         exact = np.sqrt((dense[:, cut:] ** 2).sum(axis=1))
         assert np.all(norms[:, level] >= exact)
         assert np.all(norms[:, level] <= exact * (1 + 1e-6))
@@ -24,8 +24,8 @@ def test_suffix_norms_are_upper_bounds_that_hardly_exceed_the_norms(scale: float
 
 def test_products_of_norms_are_upper_bounds_in_float32() -> None:
     X = sp.random(300, 40, density=0.5, format="csr", dtype=np.float32, rng=4)
-    cuts = np.array([10, 40], np.int32)
-    norms, _ = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, cuts)
+    breakpoints = np.array([10, 40], np.int32)
+    norms, _ = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, breakpoints)
     exact = np.sqrt((X.toarray().astype(np.float64)[:, 10:] ** 2).sum(axis=1))
     assert np.all(np.outer(norms[:, 0], norms[:, 0]) >= np.outer(exact, exact))
 

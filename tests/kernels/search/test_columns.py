@@ -21,13 +21,13 @@ def test_columns_are_renumbered_rare_first_and_ties_by_old_number(frequency: np.
 @settings(deadline=None, max_examples=100)
 @given(frequency=FREQUENCIES, levels=st.integers(1, 40))
 def test_break_points_ascend_to_the_number_of_columns(frequency: np.ndarray, levels: int) -> None:
-    cuts = order_columns(frequency, levels).cuts
-    assert 1 <= cuts.size <= levels
-    assert np.all(np.diff(cuts) > 0)
-    assert cuts[-1] == np.count_nonzero(frequency)
+    breakpoints = order_columns(frequency, levels).breakpoints
+    assert 1 <= breakpoints.size <= levels
+    assert np.all(np.diff(breakpoints) > 0)
+    assert breakpoints[-1] == np.count_nonzero(frequency)
 
 
 def test_break_points_stand_where_the_work_is() -> None:
     frequency = np.r_[np.ones(10_000), np.full(100, 1000)].astype(np.int64)
-    cuts = order_columns(frequency).cuts
-    assert np.count_nonzero(cuts > 10_000) > 10
+    breakpoints = order_columns(frequency).breakpoints
+    assert np.count_nonzero(breakpoints > 10_000) > 10

@@ -30,7 +30,7 @@ def in_order(X: sp.csr_matrix, levels: int = 32) -> tuple[sp.csr_matrix, np.ndar
     shape = (X.shape[0], columns.document_frequency.size)
     Y = sp.csr_matrix((X.data.copy(), columns.rank[X.indices], X.indptr.copy()), shape=shape)
     Y.sort_indices()
-    return Y, columns.cuts
+    return Y, columns.breakpoints
 
 
 def like_urls(n_rows: int, seed: int = 0) -> sp.csr_matrix:
@@ -48,9 +48,9 @@ def like_urls(n_rows: int, seed: int = 0) -> sp.csr_matrix:
     return (sp.diags(1 / np.sqrt(X.multiply(X).sum(axis=1).A1)) @ X).tocsr().astype(np.float32)
 
 
-def cut_blocks(X: sp.csr_matrix, cuts: np.ndarray, block_rows: int, tile_rows: int) -> list[Block]:
+def cut_blocks(X: sp.csr_matrix, breakpoints: np.ndarray, block_rows: int, tile_rows: int) -> list[Block]:
     starts = range(0, max(1, X.shape[0]), block_rows)
-    return [prepare(X[a : a + block_rows], cuts, tile_rows=tile_rows) for a in starts]
+    return [prepare(X[a : a + block_rows], breakpoints, tile_rows=tile_rows) for a in starts]
 
 
 def search_all(
@@ -74,8 +74,8 @@ def search_all(
 
 
 def whole(X: sp.csr_matrix, k: int, levels: int = 32) -> Neighbors:
-    Y, cuts = in_order(X, levels)
-    return search_all(cut_blocks(Y, cuts, max(1, X.shape[0]), 65_536), k)[0]
+    Y, breakpoints = in_order(X, levels)
+    return search_all(cut_blocks(Y, breakpoints, max(1, X.shape[0]), 65_536), k)[0]
 
 
 def brute_force(X: sp.csr_matrix) -> np.ndarray:
@@ -121,8 +121,8 @@ def test_neighbors_are_the_same_bytes_for_any_blocks_tiles_and_order(
     dense: np.ndarray, k: int, block_rows: int, data: st.DataObject
 ) -> None:
     X = unit_rows(dense)
-    Y, cuts = in_order(X)
-    blocks = cut_blocks(Y, cuts, block_rows, tile_rows=data.draw(st.integers(1, 40)))
+    Y, breakpoints = in_order(X)
+    blocks = cut_blocks(Y, breakpoints, block_rows, tile_rows=data.draw(st.integers(1, 40)))
     order = data.draw(st.permutations(range(len(blocks))))
     assert_same_bytes(search_all(blocks, k, order)[0], whole(X, k))
 
@@ -136,8 +136,8 @@ def test_neighbors_in_a_corpus_like_urls_are_exact(sample: sp.csr_matrix, k: int
 @pytest.mark.parametrize("tile_rows", [5, 100, 65_536])
 def test_block_and_tile_sizes_leave_no_trace(sample: sp.csr_matrix, block_rows: int, tile_rows: int) -> None:
     X = sample[:400] if block_rows == 7 else sample
-    Y, cuts = in_order(X)
-    assert_same_bytes(search_all(cut_blocks(Y, cuts, block_rows, tile_rows), 10)[0], whole(X, 10))
+    Y, breakpoints = in_order(X)
+    assert_same_bytes(search_all(cut_blocks(Y, breakpoints, block_rows, tile_rows), 10)[0], whole(X, 10))
 
 
 @pytest.mark.parametrize("levels", [1, 2, 5, 100])
@@ -146,8 +146,8 @@ def test_the_number_of_levels_leaves_no_trace(sample: sp.csr_matrix, levels: int
 
 
 def test_carried_strips_leave_no_trace(sample: sp.csr_matrix) -> None:
-    Y, cuts = in_order(sample)
-    blocks = cut_blocks(Y, cuts, 300, 64)
+    Y, breakpoints = in_order(sample)
+    blocks = cut_blocks(Y, breakpoints, 300, 64)
     expected = whole(sample, 10)
     first, _ = search_all(blocks, 10, order=[3, 0])
     assert_same_bytes(search_all(blocks, 10, order=[1, 2], carried=first)[0], expected)
@@ -157,8 +157,8 @@ def test_carried_strips_leave_no_trace(sample: sp.csr_matrix) -> None:
 
 
 def test_carried_thresholds_save_work(sample: sp.csr_matrix) -> None:
-    Y, cuts = in_order(sample)
-    blocks = cut_blocks(Y, cuts, 300, 64)
+    Y, breakpoints = in_order(sample)
+    blocks = cut_blocks(Y, breakpoints, 300, 64)
     neighbors, cold = search_all(blocks, 10)
     _, warm = search_all(blocks, 10, carried=neighbors)
     assert warm.multiply_adds < cold.multiply_adds
@@ -176,8 +176,8 @@ def test_similarities_are_symmetric_to_the_bit(sample: sp.csr_matrix) -> None:
 
 @pytest.mark.parametrize("tile_rows", [3, 64])
 def test_identical_rows_are_neighbors_of_lowest_id_first(tile_rows: int) -> None:
-    Y, cuts = in_order(unit_rows(np.tile([1.0, 2.0, 0.0, 3.0], (30, 1))))
-    ids, similarities = search_all(cut_blocks(Y, cuts, 10, tile_rows), 3, order=[2, 0, 1])[0]
+    Y, breakpoints = in_order(unit_rows(np.tile([1.0, 2.0, 0.0, 3.0], (30, 1))))
+    ids, similarities = search_all(cut_blocks(Y, breakpoints, 10, tile_rows), 3, order=[2, 0, 1])[0]
     assert ids[0].tolist() == [1, 2, 3]
     assert ids[1].tolist() == [0, 2, 3]
     assert np.all(ids[3:] == [0, 1, 2])
@@ -198,14 +198,14 @@ def test_equal_rows_are_each_a_neighbor_and_ties_go_to_the_lowest_id(
 ) -> None:
     X = unit_rows(dense[np.array(contents) % len(dense)])
     assert_exact(X, k, whole(X, k))
-    Y, cuts = in_order(X)
+    Y, breakpoints = in_order(X)
     ids, similarities = whole(X, X.shape[0] + k)
     weights = Y.toarray()
     for i in range(X.shape[0]):
         order = sorted(range(X.shape[0]), key=lambda j: (-value_of(weights[i], weights[j]), j))
         expected = [j for j in order if j != i and value_of(weights[i], weights[j]) > 0]
         assert ids[i][ids[i] >= 0].tolist() == expected
-    blocks = cut_blocks(Y, cuts, block_rows, tile_rows=data.draw(st.integers(1, 60)))
+    blocks = cut_blocks(Y, breakpoints, block_rows, tile_rows=data.draw(st.integers(1, 60)))
     order = data.draw(st.permutations(range(len(blocks))))
     assert_same_bytes(search_all(blocks, k, order)[0], Neighbors(ids[:, :k], similarities[:, :k]))
 
@@ -216,8 +216,8 @@ def value_of(x: np.ndarray, y: np.ndarray) -> np.float32:
 
 
 def test_a_row_repeated_ten_thousand_times_is_compared_once_a_tile() -> None:
-    Y, cuts = in_order(unit_rows(np.tile(np.random.default_rng(9).random(70), (10_000, 1))))
-    (ids, _), work = search_all(cut_blocks(Y, cuts, 10_000, 4_096), 10)
+    Y, breakpoints = in_order(unit_rows(np.tile(np.random.default_rng(9).random(70), (10_000, 1))))
+    (ids, _), work = search_all(cut_blocks(Y, breakpoints, 10_000, 4_096), 10)
     assert np.array_equal(ids[20:], np.broadcast_to(np.arange(10), (9_980, 10)))
     assert ids[3].tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9, 10]
     assert work.finished <= 3 * 10_000
@@ -228,9 +228,9 @@ def test_ties_at_the_last_rank_go_to_the_lowest_id() -> None:
     X = unit_rows(dense)
     similarities = brute_force(X).astype(np.float32)
     order = np.lexsort((np.broadcast_to(np.arange(40), (40, 40)), -similarities))[:, :6]
-    Y, cuts = in_order(X)
+    Y, breakpoints = in_order(X)
     for block_rows in (1, 7, 40):
-        ids, values = search_all(cut_blocks(Y, cuts, block_rows, 4), 6)[0]
+        ids, values = search_all(cut_blocks(Y, breakpoints, block_rows, 4), 6)[0]
         assert np.array_equal(np.where(values > 0, ids, order), order)
 
 
@@ -285,8 +285,8 @@ def test_lists_of_all_densities_in_large_and_small_tiles_are_exact(
     X = unit_rows(dense)
     neighbors = whole(X, k)
     assert_exact(X, k, neighbors)
-    Y, cuts = in_order(X)
-    assert_same_bytes(search_all(cut_blocks(Y, cuts, n_rows, tile_rows=64), k)[0], neighbors)
+    Y, breakpoints = in_order(X)
+    assert_same_bytes(search_all(cut_blocks(Y, breakpoints, n_rows, tile_rows=64), k)[0], neighbors)
 
 
 @pytest.mark.parametrize("apart", [1, 2, 5, 30])
@@ -294,9 +294,9 @@ def test_similarities_closer_than_any_rounding_of_the_filters_are_told_apart(apa
     weights = np.random.default_rng(apart).random((1, 40)).repeat(900, axis=0)
     weights[np.arange(900), np.arange(900) % 40] *= 1 + apart * 2e-7 * (np.arange(900) % 7)
     X = unit_rows(weights)
-    Y, cuts = in_order(X)
+    Y, breakpoints = in_order(X)
     exact, columns = Y.toarray(), np.arange(40, dtype=np.int32)
-    ids, similarities = search_all(cut_blocks(Y, cuts, 300, 128), 8)[0]
+    ids, similarities = search_all(cut_blocks(Y, breakpoints, 300, 128), 8)[0]
     for i in range(0, 900, 37):
         values = np.array([similarity(exact[i], columns, row) for row in exact])
         values[i] = -1
@@ -327,8 +327,8 @@ def test_similarities_too_small_to_add_up_in_float32_count_as_none(
 
 
 def test_new_rows_are_compared_with_a_corpus_they_are_not_part_of(sample: sp.csr_matrix) -> None:
-    Y, cuts = in_order(sample)
-    known, new = prepare(Y[:1000], cuts), prepare(Y[1000:], cuts)
+    Y, breakpoints = in_order(sample)
+    known, new = prepare(Y[:1000], breakpoints), prepare(Y[1000:], breakpoints)
     neighbors = Neighbors.empty(200, 4)
     search(new, known, neighbors, row_start=1000, candidate_start=0)
     expected = (Y[1000:].astype(np.float64) @ Y[:1000].astype(np.float64).T).toarray()
@@ -336,8 +336,8 @@ def test_new_rows_are_compared_with_a_corpus_they_are_not_part_of(sample: sp.csr
 
 
 def test_a_row_block_never_pays_for_inverted_lists(sample: sp.csr_matrix) -> None:
-    Y, cuts = in_order(sample)
-    rows, candidates = cut_blocks(Y, cuts, 600, 128)
+    Y, breakpoints = in_order(sample)
+    rows, candidates = cut_blocks(Y, breakpoints, 600, 128)
     before = rows.nbytes
     search(rows, candidates, Neighbors.empty(600, 3), row_start=0, candidate_start=600)
     assert rows.nbytes == before
@@ -366,8 +366,8 @@ def test_the_kept_similarity_is_the_float64_sum_rounded_once() -> None:
 
 
 def test_pruning_leaves_little_of_the_work() -> None:
-    Y, cuts = in_order(like_urls(6000))
-    _, work = search_all(cut_blocks(Y, cuts, 6000, 2048), 10)
+    Y, breakpoints = in_order(like_urls(6000))
+    _, work = search_all(cut_blocks(Y, breakpoints, 6000, 2048), 10)
     full = (np.bincount(Y.indices).astype(np.float64) ** 2).sum()
     assert work.multiply_adds < 0.085 * full
     assert work.slots < 0.55 * 6000**2
