@@ -2,7 +2,7 @@
 
     python benchmarks/hard_rows.py --rows 100000 --output hard_rows.json
 
-The search works on blocks, and the clock is too coarse for one row among them.  But its counts (`Work`) are
+The search works on blocks, and the clock is too coarse for one row among them.  But its counts are
 exact for one row as for many.  So stretches of consecutive rows are searched against all blocks with a clock
 beside the counts, and a linear model, nanoseconds for each count and for each row that meets a cache tile,
 is fitted to these times.  Then single rows of the same stretches are searched alone, from the same starting
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from results import Entry, add_entries
 from scipy.optimize import nnls
 
-from novelty_dask.kernels.search.topk import Neighbors, Work
+from novelty_dask.kernels.search.topk import Neighbors, SearchCounts
 
 KEY = ("features", "rows", "k")
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
@@ -33,7 +33,7 @@ PERCENTILES = (1, 10, 25, 50, 75, 90, 99, 99.9)
 EDGES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Ranges of the k-th similarity."""
 PER_CALL, PER_VISIT = "calls", "visits"
-"""What is counted besides Work: tiles met by a stretch, and tiles met by a row."""
+"""What is counted besides SearchCounts: tiles met by a stretch, and tiles met by a row."""
 
 
 class Sample(NamedTuple):
@@ -42,7 +42,7 @@ class Sample(NamedTuple):
     Parameters
     ----------
     counts : ndarray of shape (rows, counts)
-        Of each row: tiles met, then the fields of Work.
+        Of each row: tiles met, then the fields of SearchCounts.
     kth : ndarray of shape (rows,)
         Similarity of the last neighbor.
     mean : ndarray of shape (rows,)
@@ -84,7 +84,7 @@ def measure(urls: list[str], options: Entry) -> Entry:
     rows = sum(map(len, chunks))
     of_rows = sample.counts.mean(axis=0) * rows
     costs = sample.counts @ prices[1:]
-    names = [PER_CALL, PER_VISIT, *Work._fields]
+    names = [PER_CALL, PER_VISIT, *SearchCounts._fields]
     return {
         "features": options["features"],
         "rows": corpus.n_rows,
@@ -105,7 +105,7 @@ def measure(urls: list[str], options: Entry) -> Entry:
 def time_chunks(
     corpus: Corpus, chunks: list[range], starts: list[Neighbors]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """CPU seconds of each stretch with each block, and what was counted: calls, visits, Work."""
+    """CPU seconds of each stretch with each block, and what was counted: calls, visits, SearchCounts."""
     times, counts = [], []
     for chunk, start in zip(chunks, starts, strict=True):
         rows, neighbors = corpus.cut(chunk), copied(start)

@@ -38,7 +38,7 @@ from matrices import Corpus, make_matrix
 from numpy.typing import NDArray
 from results import Entry, add_entries
 
-from novelty_dask.kernels.search.topk import Neighbors, Work
+from novelty_dask.kernels.search.topk import Neighbors, SearchCounts
 
 OURS, PEERS = "novelty_dask", ("sp_matmul_rs", "sparse_dot_topn")
 KEY = ("features", "rows", "k", "name")
@@ -172,13 +172,13 @@ def ours(X: sp.csr_matrix, sample: NDArray[np.int64], k: int) -> Found:
     """The k-th similarity of each row by novelty_dask, block by block as in a run."""
     corpus = Corpus.of(X)
     state = sum(block.nbytes for block in corpus.blocks) / sample.size
-    work, kth = Work(), []
+    work, kth = SearchCounts(), []
     for number, block in enumerate(corpus.blocks):
         neighbors = Neighbors.empty(block.n_rows, k)
         work += corpus.search(block, number * corpus.block_rows, neighbors)
         kth.append(neighbors.similarities[:, -1])
     details = {"prepare_seconds": corpus.prepare_seconds, "state_bytes_per_row": state}
-    return np.concatenate(kth), {**details, "work": work._asdict()}
+    return np.concatenate(kth), {**details, "counts": work._asdict()}
 
 
 def peer(name: str) -> Find:

@@ -27,11 +27,11 @@ from rates import LIST_LENGTHS, Rates, measure_rates
 from results import Entry, add_entries
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.search.finish import Scratch, Task
-from novelty_dask.kernels.search.inverted import Tile
-from novelty_dask.kernels.search.scan import _open, scratch_for
+from novelty_dask.kernels.search.finish import Comparison, Scratch
+from novelty_dask.kernels.search.inverted import InvertedTile
+from novelty_dask.kernels.search.scan import _open_lists, allocate_scratch
 from novelty_dask.kernels.search.simd import LANES
-from novelty_dask.kernels.search.topk import Neighbors, Work
+from novelty_dask.kernels.search.topk import Neighbors, SearchCounts
 
 KEY = ("features", "rows", "k")
 
@@ -71,9 +71,9 @@ TOUCHES = {
     # Column and weight of each non-zero of a candidate somewhere in its block.
     "finished": Touch(8, "L3", "multiply_gathered", of_a_row=True),
     # The same of a row that was read a moment ago.
-    "seeded": Touch(8, "L2", "multiply_gathered", of_a_row=True),
+    "adjacent": Touch(8, "L2", "multiply_gathered", of_a_row=True),
 }
-"""For each count.  The steps of Work are told apart: `maxima`, `dense` of groups, `vectors` of rows."""
+"""For each count.  Multiply-adds are split into `maxima` and `dense` of groups, and `vectors` of rows."""
 
 FLOORS = ("operations", "traffic")
 
@@ -128,7 +128,7 @@ def measure(urls: list[str], rates: Rates, options: Entry) -> Entry:
     }
 
 
-Searched = tuple[float, Work, Neighbors]
+Searched = tuple[float, SearchCounts, Neighbors]
 
 
 class Lists(NamedTuple):
@@ -149,7 +149,7 @@ def search_chunk(corpus: Corpus, chunk: range, start: Neighbors) -> Searched:
 
 def per_row(searched: list[Searched], n_rows: int) -> dict[str, float]:
     """Counts of one row, on average."""
-    total = sum((work for _, work, _ in searched), Work())
+    total = sum((work for _, work, _ in searched), SearchCounts())
     return {name: count / n_rows for name, count in total._asdict().items()}
 
 
@@ -163,17 +163,17 @@ def count_lists(corpus: Corpus, chunk: range, neighbors: Neighbors) -> Lists:
     rows, visited = corpus.cut(chunk), []
     for number, block in enumerate(corpus.blocks):
         start = number * corpus.block_rows
-        task = Task(rows.rows, block.rows, neighbors, chunk.start, start, 0)
-        visited += [_visit(task, tile, scratch_for(rows.rows, tile)) for tile in block.tiles]
+        comparison = Comparison(rows.rows, block.rows, neighbors, chunk.start, start, 0)
+        visited += [_visit(comparison, tile, allocate_scratch(rows.rows, tile)) for tile in block.tiles]
     return Lists(*map(sum, zip(*visited, strict=True)))
 
 
 @compiled_loop
-def _visit(task: Task, tile: Tile, scratch: Scratch) -> tuple[int, int, int]:
+def _visit(comparison: Comparison, tile: InvertedTile, scratch: Scratch) -> tuple[int, int, int]:
     """Lists, entries and steps of the prefixes of all rows in a tile."""
     lists = entries = steps = 0
-    for i in range(task.neighbors.ids.shape[0]):
-        _, opened = _open(task, i, tile, scratch)
+    for i in range(comparison.neighbors.ids.shape[0]):
+        _, opened = _open_lists(comparison, i, tile, scratch)
         lists += opened
         for number in range(opened):
             length = scratch.last[number] - scratch.first[number]
@@ -185,7 +185,7 @@ def _visit(task: Task, tile: Tile, scratch: Scratch) -> tuple[int, int, int]:
 
 
 def told_apart(counts: dict[str, float], lists: Lists) -> dict[str, float]:
-    """Counts of Work with its steps told apart, and the lists they are in."""
+    """Counts of SearchCounts with its steps told apart, and the lists they are in."""
     others = {name: count for name, count in counts.items() if name != "multiply_adds"}
     vectors = counts["multiply_adds"] - lists.maxima - lists.dense
     return {**lists._asdict(), "vectors": vectors, **others}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from novelty_dask.kernels.search.columns import order_columns
-from novelty_dask.kernels.search.topk import Block, Neighbors, Work, prepare, search
+from novelty_dask.kernels.search.topk import Block, Neighbors, SearchCounts, prepare, search
 from novelty_dask.kernels.text.urls import sort_key
 
 BLOCK_ROWS = 65_536
@@ -129,14 +129,14 @@ class Corpus:
             seeded.ids[at], seeded.similarities[at] = found.ids[row - first], found.similarities[row - first]
         return seeded
 
-    def meet(self, rows: Block, first: int, block: int, neighbors: Neighbors) -> Work:
+    def meet(self, rows: Block, first: int, block: int, neighbors: Neighbors) -> SearchCounts:
         """Search one block for neighbors of some rows, of which the first is row `first`."""
         start = block * self.block_rows
         return search(rows, self.blocks[block], neighbors, row_start=first, candidate_start=start)
 
-    def search(self, rows: Block, first: int, neighbors: Neighbors) -> Work:
+    def search(self, rows: Block, first: int, neighbors: Neighbors) -> SearchCounts:
         """Search all blocks for neighbors of some rows."""
-        work = Work()
+        work = SearchCounts()
         for block in self.nearest_first(first):
             work += self.meet(rows, first, block, neighbors)
         return work

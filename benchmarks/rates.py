@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_fastmath_loop
-from novelty_dask.kernels.search.simd import LANES, add_lanes, reaching
+from novelty_dask.kernels.search.simd import LANES, add_lanes, find_reaching
 
 REPEATS = 7
 LEAST_SECONDS = 0.02
@@ -143,7 +143,7 @@ def _compare(sums: NDArray[np.uint16], bounds: NDArray[np.uint8], least: np.uint
     for number in range(rounds):
         weight = np.uint16(number & 255)
         for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
-            reached |= reaching(sums, bounds, at, weight, least)
+            reached |= find_reaching(sums, bounds, at, weight, least)
     return reached
 
 

@@ -27,7 +27,7 @@ COUNTS = {
     "multiply_adds": "steps of adding",
     "slots": "sums compared",
     "finished": "candidates finished",
-    "seeded": "neighbors in sort order",
+    "adjacent": "neighbors in sort order",
     "lists": "lists looked up",
     "maxima": "entries added, largest of 16 rows",
     "dense": "steps of 16 groups added, in dense lists",
@@ -146,11 +146,11 @@ def counts_table(results: Path) -> str:
         for entry in entries_of(results, "kernel")
         if (entry["name"], entry["features"], entry["k"]) == (OURS, DEFAULT_FEATURES, DEFAULT_K)
     ]
-    names = list(ours[0]["work"])
+    names = list(ours[0]["counts"])
     rows = [
         [
             f"{entry['rows']:,}",
-            *(f"{entry['work'][name] / entry['rows']:,.0f}" for name in names),
+            *(f"{entry['counts'][name] / entry['rows']:,.0f}" for name in names),
             f"{entry['core_seconds'] / entry['rows'] * 1e6:.0f}",
         ]
         for entry in ours

@@ -36,7 +36,7 @@ def test_neighbors_of_two_blocks_are_those_of_brute_force(split: int) -> None:
         for row in (0, 1)
         for candidate in (0, 1)
     ]
-    assert sum(each["finished"] + each["seeded"] for each in counts) > 0
+    assert sum(each["finished"] + each["adjacent"] for each in counts) > 0
     similarities = cosine_similarity(X.toarray())
     np.fill_diagonal(similarities, -1)
     ids = np.concatenate([sort_neighbors(each).ids for each in found])

@@ -16,12 +16,12 @@ import pytest
 import scipy.sparse as sp
 from click.testing import CliRunner
 
-from novelty_dask.kernels.search.topk import Work
+from novelty_dask.kernels.search.topk import SearchCounts
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
 RESULTS = FOLDER / "results"
-COUNTS = set(Work._fields)
+COUNTS = set(SearchCounts._fields)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_the_kernel_is_measured_beside_what_is_installed_and_results_add_up(tmp_
         assert (entry["features"], entry["k"]) == ("word:1-2", 10)
         assert entry["core_seconds"] > 0
         assert entry["peak_bytes"] > 10**7
-        assert set(entry.get("work", COUNTS)) == COUNTS
+        assert set(entry.get("counts", COUNTS)) == COUNTS
     assert "novelty_dask" in done.stdout
 
 
@@ -102,7 +102,7 @@ def test_single_rows_add_up_to_the_whole(tmp_path: Path) -> None:
     assert 0.3 < entry["modeled_over_measured"] < 3
     of_counts = entry["counts_of_single_over_timed"]
     assert of_counts["visits"] == 1
-    assert all(0.8 < of_counts[name] < 1.25 for name in COUNTS - {"seeded"})
+    assert all(0.8 < of_counts[name] < 1.25 for name in COUNTS - {"adjacent"})
     shares = list(entry["share_of_costliest"].values())
     assert shares == sorted(shares)
     assert entry["curve"][-1] == pytest.approx(1)

@@ -1,8 +1,8 @@
-"""Consecutive rows of a corpus with everything that comparing them needs.
+"""Blocks: consecutive rows of a corpus with everything that comparing them needs.
 
-As the *row* side of a comparison a block is its CSR arrays with suffix norms.  As the *candidate* side it is
-also cut into cache tiles, so small that the sums of a row with all rows of a tile stay in the cache.  The
-tiles are made when they are first asked for.
+On the side of the *rows* of a comparison, a block is its CSR arrays with suffix norms.  On the side of the
+*candidates* it is also cut into cache tiles, so small that the sums of a row with all rows of a tile stay in
+the cache.  The tiles are made when they are first asked for.
 """
 
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.search.bounds import MOST_NONZEROS, Rows, suffix_norms
-from novelty_dask.kernels.search.inverted import Tile, invert
+from novelty_dask.kernels.search.inverted import InvertedTile, invert
 
 TILE_ROWS = 16_384
-"""Rows of a cache tile: 32 KiB of sums, the fastest size measured."""
+"""Rows of a cache tile: 32 KiB of 16-bit sums, the fastest size measured."""
 
 LARGEST_TILE = 1 << 16
-"""Rows of the largest tile that is allowed."""
+"""Rows of the largest tile that is allowed: its groups are numbered in 16 bits with room to spare."""
 
 UNIT_TOLERANCE = 1e-4
 """How far the squared norm of a row may be from 1; float32 rounding stays far below."""
 
-FAULTS = (
+INVALID = (
     "",
     "The columns of a row don't ascend; call sum_duplicates on X.",
     "X has a negative or non-finite value; similarities need weights of at least 0.",
     "A row of X is neither zero nor of L2 norm 1; normalize the rows.",
 )
-"""What `_fault` finds, by number."""
+"""Messages for what `_find_invalid` finds, by number."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ class Block:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays that exist now: the tiles count once they have been made."""
-        tiles: list[Tile] = self.__dict__.get("tiles", [])
+        tiles: list[InvertedTile] = self.__dict__.get("tiles", [])
         arrays = (array for part in (self.rows, *tiles) for array in part if isinstance(array, np.ndarray))
         return sum(array.nbytes for array in arrays)
 
     @cached_property
-    def tiles(self) -> list[Tile]:
+    def tiles(self) -> list[InvertedTile]:
         """Cache tiles in the order of their rows."""
         starts = range(0, self.n_rows, self.tile_rows)
         return [invert(self.rows, a, min(a + self.tile_rows, self.n_rows), self.n_columns) for a in starts]
 
 
 def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int = TILE_ROWS) -> Block:
-    """Derive from consecutive rows of a corpus what comparing them needs.
+    """Return consecutive rows of a corpus as a block.
 
     Parameters
     ----------
@@ -93,19 +93,20 @@ def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int 
     ValueError
         If `X` or `breakpoints` is not as described.
     """
-    _check(X, breakpoints, tile_rows)
+    _check_matrix(X, breakpoints, tile_rows)
     indptr, indices = X.indptr.astype(np.int64), X.indices.astype(np.int32, copy=False)
-    fault = _fault(indptr, indices, X.data)
-    if fault:
-        raise ValueError(FAULTS[fault])
+    invalid = _find_invalid(indptr, indices, X.data)
+    if invalid:
+        raise ValueError(INVALID[invalid])
     norms, starts = suffix_norms(indptr, indices, X.data, breakpoints)
+    # Nearly all rows are short: 2 bytes instead of 4 for each row and break-point.
     short = starts.max(initial=0) <= np.iinfo(np.uint16).max
     rows = Rows(indptr, indices, X.data, norms, starts.astype(np.uint16) if short else starts)
     return Block(rows, X.shape[1], tile_rows)
 
 
-def _check(X: sp.csr_matrix, breakpoints: NDArray[np.int32], tile_rows: int) -> None:
-    """Refuse another type of matrix, break-points that don't fit it, rows too long, and tiles too large."""
+def _check_matrix(X: sp.csr_matrix, breakpoints: NDArray[np.int32], tile_rows: int) -> None:
+    """Refuse other types of matrix, break-points that don't fit it, rows too long, and tiles too large."""
     if X.format != "csr" or X.dtype != np.float32:
         raise ValueError(f"X is a {X.format} matrix of {X.dtype}; pass a csr_matrix of float32.")
     if (
@@ -123,13 +124,14 @@ def _check(X: sp.csr_matrix, breakpoints: NDArray[np.int32], tile_rows: int) -> 
 
 
 @compiled_loop
-def _fault(indptr: NDArray[np.int64], indices: NDArray[np.int32], data: NDArray[np.float32]) -> int:
-    """Number of the first fault for which the bounds would not hold, 0 if there is none."""
+def _find_invalid(indptr: NDArray[np.int64], indices: NDArray[np.int32], data: NDArray[np.float32]) -> int:
+    """Return the number of the first fault for which the bounds would not hold, 0 if there is none."""
     for i in range(indptr.size - 1):
         squares, previous = 0.0, -1
         for p in range(indptr[i], indptr[i + 1]):
             if indices[p] <= previous:
                 return 1
+            # Written so that NaN, of which every comparison is false, is found too.
             if not (data[p] >= 0 and data[p] < np.inf):
                 return 2
             previous = indices[p]

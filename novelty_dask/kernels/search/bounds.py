@@ -1,9 +1,9 @@
-"""What two rows can still have in common: the bounds that let the search skip work.
+"""Bounds on the similarity of two rows, which let the search skip most multiplications.
 
 The columns of a corpus are renumbered once, rare ones first.  For each row the norms of its suffixes are
 kept at a few break-points.  By Cauchy-Schwarz ``x[b:] @ y[b:] <= |x[b:]| * |y[b:]|``, so the products over
-the common columns, which are most of the work of a sparse product and say least, are needed only
-where this bound is not small enough [1]_ [2]_.
+the common columns, which are most of the work of a sparse product and say least, are needed only where
+this bound is not small enough [1]_ [2]_.
 
 References
 ----------
@@ -21,12 +21,15 @@ from novelty_dask.kernels.accelerate import compiled, compiled_loop
 
 ROUND_UP = 1 + 2.0**-22
 """Factor on a norm before it becomes float32: the product of two such norms is a bound, however rounded."""
+# Each of three roundings (of two norms and of their product) takes at most 2**-24 away, and the two factors
+# add twice 2**-22: more than the roundings can take.
 
 SMALLEST = np.float32(2.0**-80)
 """A similarity below this counts as 0, so that no product that matters underflows in float32."""
+# One of at most `MOST_NONZEROS` products is then at least 2**-102, far above the smallest float, 2**-126.
 
 MOST_NONZEROS = 1 << 22
-"""Non-zeros of a row up to which `slack` covers the rounding of float32 sums."""
+"""Non-zeros of a row up to which `minimum_estimate` covers the rounding of float32 sums."""
 
 
 class Rows(NamedTuple):
@@ -59,7 +62,7 @@ def suffix_norms(
     data: NDArray[np.float32],
     breakpoints: NDArray[np.int32],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-    """Norms of the suffixes of each row, rounded up, and where the suffixes start.
+    """Return the norms of the suffixes of each row, rounded up, and the starts of the suffixes.
 
     Parameters
     ----------
@@ -79,6 +82,7 @@ def suffix_norms(
     norms = np.zeros((rows, levels), np.float32)
     starts = np.zeros((rows, levels), np.uint32)
     for i in range(rows):
+        # From the last column to the first: each suffix adds its squares to those of the one behind it.
         p = indptr[i + 1]
         squares = 0.0
         for level in range(levels - 1, -1, -1):
@@ -91,8 +95,8 @@ def suffix_norms(
 
 
 @compiled_loop
-def lowest_estimate(similarity: np.float32, nonzeros: int) -> np.float32:
-    """Smallest float32 estimate that a pair of at least the given similarity can have.
+def minimum_estimate(similarity: np.float32, nonzeros: int) -> np.float32:
+    """Return the least float32 estimate that a pair of at least the given similarity can have.
 
     A float32 sum of m products that add up to at most 1 is off by at most ``m u / (1 - m u)``, u = 2**-24,
     in any order of summation, fused or not (N. Higham, "Accuracy and stability of numerical algorithms",

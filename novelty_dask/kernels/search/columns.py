@@ -57,12 +57,13 @@ def order_columns(document_frequency: NDArray[np.int64], levels: int = 32) -> Co
 
 
 def _place_breakpoints(document_frequency: NDArray[np.int64], levels: int) -> NDArray[np.int32]:
-    """Break-points at geometrically growing shares of the work of a full product, which is the sum of df²."""
+    """Return break-points at shares of the multiply-adds of a full product that grow geometrically."""
     if not document_frequency.size:
         return np.zeros(1, np.int32)
-    work = np.cumsum(document_frequency.astype(np.float64) ** 2)
-    breakpoints = (
-        np.searchsorted(work, work[-1] * np.geomspace(1e-4, 1, levels - 1)) if levels > 1 else np.zeros(1)
-    )
+    # A column of n rows takes n² multiply-adds, most of them in the last few hundred columns.  So steps are
+    # equal on a logarithmic scale, from a ten-thousandth of the product to all of it.
+    products = np.cumsum(document_frequency.astype(np.float64) ** 2)
+    shares = np.geomspace(1e-4, 1, levels - 1) if levels > 1 else np.zeros(1)
+    breakpoints = np.searchsorted(products, products[-1] * shares)
     breakpoints[-1] = document_frequency.size
     return np.unique(breakpoints).astype(np.int32)

@@ -16,8 +16,8 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @compiled
-def find_copies(rows: Rows, first: int, last: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The distinct among consecutive rows, and the copies of each.
+def find_equal_rows(rows: Rows, first: int, last: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the distinct ones among consecutive rows, and links from each row to the next that equals it.
 
     Parameters
     ----------
@@ -30,43 +30,47 @@ def find_copies(rows: Rows, first: int, last: int) -> tuple[NDArray[np.int32], N
     -------
     distinct : ndarray, int32
         Ascending numbers of the rows that equal none before them.
-    copies : ndarray of shape (last - first,), int32
+    next_equal : ndarray of shape (last - first,), int32
         Number of the next row that equals each row, -1 after the last of them.
     """
+    # A hash table with open addressing, at most half full, so that runs of taken slots stay short.  A power
+    # of two, so that a mask takes the remainder.
     slots = 1
     while slots < 2 * (last - first):
         slots *= 2
-    # One place for each content: the row that was there first, and the latest that equals it.
+    # Of each slot: the first row of its content, and the latest, from which the next one is linked.
     leaders, latest = np.full(slots, -1, np.int32), np.full(slots, -1, np.int32)
-    distinct, copies = np.empty(last - first, np.int32), np.full(last - first, -1, np.int32)
+    distinct, next_equal = np.empty(last - first, np.int32), np.full(last - first, -1, np.int32)
     count = 0
     for i in range(first, last):
-        place = _hash(rows, i) & np.uint64(slots - 1)
-        while leaders[place] >= 0 and not _equal(rows, leaders[place], i):
-            place = (place + np.uint64(1)) & np.uint64(slots - 1)
-        if leaders[place] < 0:
-            leaders[place] = distinct[count] = i
+        slot = _hash_row(rows, i) & np.uint64(slots - 1)
+        while leaders[slot] >= 0 and not _are_equal(rows, leaders[slot], i):
+            slot = (slot + np.uint64(1)) & np.uint64(slots - 1)
+        if leaders[slot] < 0:
+            leaders[slot] = distinct[count] = i
             count += 1
         else:
-            copies[latest[place] - first] = i
-        latest[place] = i
-    return distinct[:count].copy(), copies
+            next_equal[latest[slot] - first] = i
+        latest[slot] = i
+    return distinct[:count].copy(), next_equal
 
 
 @compiled_loop
-def _hash(rows: Rows, i: int) -> np.uint64:
-    """A number that equal rows share and others hardly ever."""
+def _hash_row(rows: Rows, i: int) -> np.uint64:
+    """Return a number that equal rows share and different ones hardly ever."""
+    # Zeros of different sign would be hashed apart: these rows count as different, which costs time only.
     bits, total = rows.data.view(np.uint32), np.uint64(0)
     for p in range(rows.indptr[i], rows.indptr[i + 1]):
         pair = np.uint64(rows.indices[p]) << np.uint64(32) | np.uint64(bits[p])
+        # The product carries each bit upwards only; the shift brings the high ones down to the mask's bits.
         total = (total ^ pair) * _ODD
         total ^= total >> np.uint64(29)
     return total
 
 
 @compiled_loop
-def _equal(rows: Rows, i: int, j: int) -> bool:
-    """Whether two rows have the same weights in the same columns."""
+def _are_equal(rows: Rows, i: int, j: int) -> bool:
+    """Return whether two rows have the same weights in the same columns."""
     a, b = rows.indptr[i], rows.indptr[j]
     length = rows.indptr[i + 1] - a
     if rows.indptr[j + 1] - b != length:

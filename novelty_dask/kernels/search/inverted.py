@@ -7,8 +7,8 @@ vector instructions add them to the sums of sixteen rows.  The suffix norms of t
 kept in 8-bit steps as well.
 
 The lists in which at least every eighth group occurs are few, but hold most entries that a search meets.
-Their largest weights are kept once more with a place for each group: sixteen groups at a time are
-added up in the time of two entries.
+Their largest weights are kept once more as a *dense* list, with a number for every group: sixteen groups at
+a time are added up in the time of two entries.
 
 Sums are integers in units of ``1 / ONE``.  Weights are rounded up, products down: a sum over m columns is
 less than m units below the exact one, whatever the weights.
@@ -21,24 +21,29 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled
 from novelty_dask.kernels.search.bounds import Rows
-from novelty_dask.kernels.search.equal_rows import find_copies
+from novelty_dask.kernels.search.equal_rows import find_equal_rows
 from novelty_dask.kernels.search.simd import LANES
 
 ONE = 1 << 15
-"""Similarity 1 in units of a sum: 16-bit sums saturate at twice that."""
+"""Similarity 1 in units of a sum."""
+# As large as 16-bit sums allow.  They saturate just below 2 * ONE, and no candidate needs more than ONE: a
+# sum that saturates is too low, but never too low for a neighbor.
 
 STEPS = 255
-"""Steps of a rounded weight or norm."""
+"""Steps from 0 to the largest weight of a column, or to the largest norm: what 8 bits hold."""
 
 DENSE = 8
-"""A list in which at least one of so many groups occurs is dense; rounded to a power of 2."""
+"""A list in which at least one group in eight occurs is dense; rounded to a power of 2."""
 
 UNITS = np.float32(256 * ONE)
-"""Units in a product of two weights, times the 256 that integer products are divided by."""
+"""Units in a product of two weights, times the 256 that integer products are divided by.
+
+So a weight of 1 is a 256th of a unit for each step, and rounding a weight up adds less than a unit.
+"""
 
 
-class Tile(NamedTuple):
-    """Inverted lists of the distinct among some consecutive rows of a block, in groups of `LANES`.
+class InvertedTile(NamedTuple):
+    """Inverted lists of the distinct ones among consecutive rows of a block, in groups of `LANES`.
 
     Parameters
     ----------
@@ -46,10 +51,11 @@ class Tile(NamedTuple):
         Number of the first row in its block.
     distinct : ndarray of shape (distinct rows,), int32
         Ascending numbers of the rows that have lanes.
-    copies : ndarray of shape (rows,), int32
-        Number of the next row that equals each row, -1 if there is none; only the first of them has lanes.
+    next_equal : ndarray of shape (rows,), int32
+        Number of the next row that equals each row, -1 if there is none; only the first of equal rows has
+        lanes.
     indptr : ndarray of shape (n_columns + 1,), int32
-        Where the list of each column starts.
+        Number of the first entry of each column's list.
     groups : ndarray of shape (entries,), uint16
         Group of each entry.
     maxima : ndarray of shape (entries,), uint8
@@ -61,20 +67,20 @@ class Tile(NamedTuple):
     norms : ndarray of shape (levels, groups * LANES), uint8
         Steps of the suffix norms of each row, a step being a 255th of `highest`.
     group_norms : ndarray of shape (levels, groups), uint8
-        The largest of each group; groups are filled up to a multiple of LANES, with 0.
+        The largest steps of each group; groups are filled up to a multiple of LANES, with 0.
     highest : ndarray of shape (levels,), float32
         The largest suffix norm of all rows.
     shift : int
         A list of at least ``1 << shift`` entries is dense.
     dense_numbers : ndarray of shape (entries >> shift + 1,), int32
-        At ``start >> shift``, the number of the dense list that starts there.
+        At ``start >> shift``, the number of the dense list of which `start` is the first entry.
     dense : ndarray of shape (dense lists * groups,), uint8
         The maxima of the dense lists, 0 where a group does not occur.
     """
 
     first: int
     distinct: NDArray[np.int32]
-    copies: NDArray[np.int32]
+    next_equal: NDArray[np.int32]
     indptr: NDArray[np.int32]
     groups: NDArray[np.uint16]
     maxima: NDArray[np.uint8]
@@ -88,8 +94,8 @@ class Tile(NamedTuple):
     dense: NDArray[np.uint8]
 
 
-def invert(rows: Rows, first: int, last: int, n_columns: int) -> Tile:
-    """Make a tile of consecutive rows.
+def invert(rows: Rows, first: int, last: int, n_columns: int) -> InvertedTile:
+    """Return a tile of consecutive rows.
 
     Parameters
     ----------
@@ -102,7 +108,7 @@ def invert(rows: Rows, first: int, last: int, n_columns: int) -> Tile:
 
     Returns
     -------
-    Tile
+    InvertedTile
 
     Raises
     ------
@@ -114,23 +120,27 @@ def invert(rows: Rows, first: int, last: int, n_columns: int) -> Tile:
         raise ValueError(
             f"A tile has {nonzeros:,} non-zeros, which is too many; prepare with smaller tile_rows."
         )
-    distinct, copies = find_copies(rows, first, last)
-    largest, indptr = _count(rows, distinct, n_columns)
+    distinct, next_equal = find_equal_rows(rows, first, last)
+    largest, indptr = _count_entries(rows, distinct, n_columns)
+    # Not 0 for a column that occurs, however small its weights, as `_fill_lists` divides by it.  But 0 for
+    # one that doesn't: a weight times the smallest float would be subnormal, which costs about 150 cycles,
+    # and most columns don't occur in a tile.
     scales = np.maximum(largest / np.float32(STEPS), np.finfo(np.float32).tiny)
-    scales[np.diff(indptr) == 0] = 0  # times a weight, the smallest number would be subnormal, which is slow
-    groups, maxima, lanes = _fill(rows, distinct, indptr, scales)
+    scales[np.diff(indptr) == 0] = 0
+    groups, maxima, lanes = _fill_lists(rows, distinct, indptr, scales)
     norms, group_norms, highest = _round_norms(rows.norms[distinct])
     shift = (max(group_norms.shape[1] // DENSE, 1) - 1).bit_length()
-    dense = _spread(indptr, groups, maxima, shift, group_norms.shape[1])
-    forward = (first, distinct, copies)
-    return Tile(*forward, indptr, groups, maxima, lanes, scales, norms, group_norms, highest, shift, *dense)
+    dense = _spread_dense(indptr, groups, maxima, shift, group_norms.shape[1])
+    lists = (indptr, groups, maxima, lanes, scales)
+    return InvertedTile(first, distinct, next_equal, *lists, norms, group_norms, highest, shift, *dense)
 
 
 @compiled
-def _count(
+def _count_entries(
     rows: Rows, distinct: NDArray[np.int32], n_columns: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Largest weight of each column, and where its list starts."""
+    """Return the largest weight of each column, and the first entry of its list."""
+    # Groups come in ascending order, so that the latest group of a column tells whether an entry is new.
     largest = np.zeros(n_columns, np.float32)
     latest = np.full(n_columns, -1, np.int32)
     indptr = np.zeros(n_columns + 1, np.int32)
@@ -148,10 +158,10 @@ def _count(
 
 
 @compiled
-def _fill(
+def _fill_lists(
     rows: Rows, distinct: NDArray[np.int32], indptr: NDArray[np.int32], scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Groups, maxima and lanes of all lists."""
+    """Return the groups, maxima and lanes of all lists."""
     latest = np.full(scales.size, -1, np.int32)
     end = indptr[:-1].copy()
     groups = np.empty(indptr[-1], np.uint16)
@@ -165,7 +175,10 @@ def _fill(
                 latest[column] = group
                 groups[end[column]] = group
                 end[column] += 1
+            # Times 16, the number of an entry may need more than 32 bits.
             entry = np.int64(end[column] - 1)
+            # Rounded up, also where the division is exact: one step too many costs a little, one too few
+            # would lose a neighbor.  The largest weight is `STEPS` steps, but for the rounding of floats.
             step = np.uint8(min(STEPS, int(rows.data[p] / scales[column]) + 1))
             lanes[entry * LANES + lane] = step
             maxima[entry] = max(maxima[entry], step)
@@ -173,14 +186,16 @@ def _fill(
 
 
 @compiled
-def _spread(
+def _spread_dense(
     indptr: NDArray[np.int32],
     groups: NDArray[np.uint16],
     maxima: NDArray[np.uint8],
     shift: int,
     n_groups: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Numbers of the dense lists, and their maxima with a place for each group."""
+    """Return the numbers of the dense lists, and their maxima spread over all groups."""
+    # A dense list has at least ``1 << shift`` entries, so that no two start in the same stretch of as many:
+    # ``start >> shift`` names it, and needs no array as long as there are columns.
     numbers, lists = np.zeros((indptr[-1] >> shift) + 1, np.int32), 0
     for column in range(indptr.size - 1):
         lists += (indptr[column + 1] - indptr[column]) >> shift > 0
@@ -198,12 +213,14 @@ def _spread(
 def _round_norms(
     norms: NDArray[np.float32],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
-    """Suffix norms of rows and of groups in steps, rounded up, and the largest of each level."""
+    """Return the suffix norms of rows and of groups in steps, rounded up, and the largest of each level."""
     rows, levels = norms.shape
     highest = norms.max(axis=0)
+    # Each level has a step of its own: the further back the break-point, the smaller all norms.
     steps = np.minimum(STEPS, np.floor(norms / np.maximum(highest / STEPS, np.finfo(np.float32).tiny)) + 1)
     n_groups = -(-rows // LANES)
     rounded = np.zeros((levels, n_groups * LANES), np.uint8)
+    # All norms but 0 are rounded up: a row without a suffix can have nothing more in common.
     rounded[:, :rows] = np.where(norms > 0, steps, 0).T
     of_groups = np.zeros((levels, -(-n_groups // LANES) * LANES), np.uint8)
     of_groups[:, :n_groups] = rounded.reshape(levels, n_groups, LANES).max(axis=2)

@@ -1,4 +1,4 @@
-"""A span of rows against one cache tile: two passes over the inverted lists, and what they leave to finish.
+"""Scan of one cache tile for a span of rows: two passes over inverted lists, and what they leave to finish.
 
 The lists of a row's rare columns, its prefix, are added up for groups first.  A group whose sum plus suffix
 bound stays below what the k-th best similarity asks for holds no neighbor; in most tiles no group is left.
@@ -6,23 +6,32 @@ If few are left, their rows are finished one by one.  If more are left, the same
 for all rows, sixteen at once, and only rows whose own sum and bound are high enough are finished.
 """
 
+# Three habits of the compiled code below.
+#
+# Indices are unsigned.  Numba lets a signed index count from the end of an array, and pays for it with a
+# comparison at each access.  Unsigned and signed numbers together become float64, hence the np.uint64(1).
+#
+# Small unsigned numbers are cast again after each operation, as Numba does arithmetic in 64 bits.
+#
+# Nothing is allocated, and slices are views: the functions run once for each row and tile, and Numba counts
+# no references in them.
+
 import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.search.bounds import Rows, lowest_estimate
+from novelty_dask.kernels.search.bounds import Rows, minimum_estimate
 from novelty_dask.kernels.search.finish import (
+    Comparison,
     Query,
     Scratch,
-    Task,
     finish_groups,
     finish_rows,
-    least_sum,
-    load,
-    unload,
+    minimum_sum,
 )
-from novelty_dask.kernels.search.inverted import STEPS, UNITS, Tile
-from novelty_dask.kernels.search.simd import LANES, add_lanes, lowest_bit, prefetch, reaching_both
+from novelty_dask.kernels.search.inverted import STEPS, UNITS, InvertedTile
+from novelty_dask.kernels.search.simd import LANES, add_lanes, find_reaching_both, lowest_bit, prefetch
+from novelty_dask.kernels.search.similarity import clear_row, load_row
 
 DEPTH = np.float32(0.8)
 """The prefix ends where the suffix bound is below this share of the limit: longer lists, fewer survivors."""
@@ -34,8 +43,8 @@ AHEAD = 16
 """Entries of a list whose lanes are asked for two lists ahead; further on the processor does so itself."""
 
 
-def scratch_for(rows: Rows, tile: Tile) -> Scratch:
-    """Memory to compare rows with a tile."""
+def allocate_scratch(rows: Rows, tile: InvertedTile) -> Scratch:
+    """Return the memory in which rows are compared with a tile, all zero."""
     n_groups, longest = tile.group_norms.shape[1], int(np.diff(rows.indptr).max(initial=0))
     return Scratch(
         x=np.zeros(tile.scales.size, np.float32),
@@ -45,70 +54,79 @@ def scratch_for(rows: Rows, tile: Tile) -> Scratch:
         group_sums=np.zeros(n_groups, np.uint32),
         dense_sums=np.zeros(n_groups, np.uint16),
         sums=np.zeros(n_groups * LANES, np.uint16),
-        found=np.zeros(n_groups, np.int32),
+        survivors=np.zeros(n_groups, np.int32),
     )
 
 
 @compiled_loop
-def compare(task: Task, span: tuple[int, int], tile: Tile, scratch: Scratch) -> tuple[int, int, int]:
+def scan_tile(
+    comparison: Comparison, span: tuple[int, int], tile: InvertedTile, scratch: Scratch
+) -> tuple[int, int, int]:
     """Update the neighbors of a span of rows with one tile.
 
     Parameters
     ----------
-    task : Task
+    comparison : Comparison
     span : tuple of int
         First row and the one after the last.
-    tile : Tile
+    tile : InvertedTile
         Of the candidates.
     scratch : Scratch
 
     Returns
     -------
     multiply_adds, slots, finished : int
-        As in `Work`.
+        As in `SearchCounts`.
     """
     multiply_adds = slots = finished = 0
+    # All rows of the span pass by one tile, so that its lists stay in the cache from row to row.
     for i in range(span[0], span[1]):
-        query, lists = _open(task, i, tile, scratch)
+        query, lists = _open_lists(comparison, i, tile, scratch)
         if lists == 0:
             continue
         steps = _add_maxima(lists, tile, scratch)
         multiply_adds += steps
         slots += scratch.group_sums.size
-        found = scratch.found[: _find(query, tile, scratch)]
+        survivors = scratch.survivors[: _find_survivors(query, tile, scratch)]
         scratch.group_sums[:] = 0
         scratch.dense_sums[:] = 0
-        if found.size == 0:
+        if survivors.size == 0:
             continue
-        load(scratch.x, task.rows, i)
-        if found.size * GROUP_COST <= steps:
-            finished += finish_groups(task, i, found, tile, scratch.x)
+        load_row(scratch.x, comparison.rows, i)
+        # The second pass takes at least as many steps as the first, however few groups are left.  It pays
+        # only where finishing all rows of these groups takes longer.
+        if survivors.size * GROUP_COST <= steps:
+            finished += finish_groups(comparison, i, survivors, tile, scratch.x)
         else:
             multiply_adds += _add_rows(lists, tile, scratch)
-            slots += found.size * LANES
-            finished += finish_rows(task, query, found, tile, scratch)
+            slots += survivors.size * LANES
+            finished += finish_rows(comparison, query, survivors, tile, scratch)
             scratch.sums[:] = 0
-        unload(scratch.x, task.rows, i)
+        clear_row(scratch.x, comparison.rows, i)
     return multiply_adds, slots, finished
 
 
 @compiled_loop
-def _open(task: Task, i: int, tile: Tile, scratch: Scratch) -> tuple[Query, int]:
+def _open_lists(comparison: Comparison, i: int, tile: InvertedTile, scratch: Scratch) -> tuple[Query, int]:
     """Choose the prefix of row i for a tile; return the query and how many lists of it are in scratch."""
-    rows, lowest = task.rows, task.neighbors.similarities[i, -1]
-    limit = DEPTH * lowest_estimate(lowest, rows.indptr[i + 1] - rows.indptr[i])
-    level = _level(rows.norms[i], tile.highest, limit)
+    rows, threshold = comparison.rows, comparison.neighbors.similarities[i, -1]
+    limit = DEPTH * minimum_estimate(threshold, rows.indptr[i + 1] - rows.indptr[i])
+    level = _choose_level(rows.norms[i], tile.highest, limit)
     prefix = int(np.int64(rows.starts[i, level]))
+    # One is added as the conversion rounds down, and a bound must not be too low.
     norm = np.uint16(rows.norms[i, level] * tile.highest[level] * (UNITS / np.float32(STEPS))) + np.uint16(1)
-    least = least_sum(lowest, prefix)
-    # Where the least sum is 1, a common column must not count less.
+    least = minimum_sum(threshold, prefix)
+    # A minimum of 1 says nothing but that a column is shared.  A product could be rounded down to 0 then;
+    # with a weight of 256, one unit a step, a shared column is never lost.
     lightest = np.uint16(256) if least == 1 else np.uint16(1)
-    return Query(i, level, prefix, np.uint16(norm), least), _lists(rows, i, prefix, lightest, tile, scratch)
+    n_lists = _gather_lists(rows, i, prefix, lightest, tile, scratch)
+    return Query(i, level, prefix, np.uint16(norm), least), n_lists
 
 
 @compiled_loop
-def _level(norms: NDArray[np.float32], highest: NDArray[np.float32], limit: np.float32) -> int:
-    """First break-point from which on no candidate of the tile reaches the limit; the norms end with 0."""
+def _choose_level(norms: NDArray[np.float32], highest: NDArray[np.float32], limit: np.float32) -> int:
+    """Return the first break-point from which on no candidate of the tile reaches the limit."""
+    # It ends: at the last break-point, after all columns, norms are 0, and limits are above 0.
     level = 0
     while norms[level] * highest[level] >= limit:
         level += 1
@@ -116,24 +134,29 @@ def _level(norms: NDArray[np.float32], highest: NDArray[np.float32], limit: np.f
 
 
 @compiled_loop
-def _lists(rows: Rows, i: int, prefix: int, lightest: np.uint16, tile: Tile, scratch: Scratch) -> int:
-    """Put place and weight of each list of the prefix of row i into scratch; return how many aren't empty."""
+def _gather_lists(
+    rows: Rows, i: int, prefix: int, lightest: np.uint16, tile: InvertedTile, scratch: Scratch
+) -> int:
+    """Put ends and weight of each list of the prefix of row i into scratch; return how many aren't empty."""
     lists = 0
     start = np.uint64(rows.indptr[i])
     for p in range(start, start + np.uint64(prefix)):
         column = np.uint64(rows.indices[p])
         first, last = tile.indptr[column], tile.indptr[column + np.uint64(1)]
+        # Entries are read only after all lists are known; until then they are on their way to the cache.
         prefetch(tile.groups, np.uint64(first))
         prefetch(tile.maxima, np.uint64(first))
         scratch.first[lists], scratch.last[lists] = first, last
+        # Rounded up: a step times this weight is at least the product of the two weights in units, times 256.
         weight = np.uint16(rows.data[p] * tile.scales[column] * UNITS) + np.uint16(1)
         scratch.weights[lists] = max(np.uint16(weight), lightest)
+        # No branch: what was written of an empty list is written over.  Most columns are missing in a tile.
         lists += last > first
     return lists
 
 
 @compiled_loop
-def _add_maxima(lists: int, tile: Tile, scratch: Scratch) -> int:
+def _add_maxima(lists: int, tile: InvertedTile, scratch: Scratch) -> int:
     """Add the largest weights of the groups to their sums; return the number of steps."""
     groups, maxima, sums, steps = tile.groups, tile.maxima, scratch.group_sums, 0
     for number in range(lists):
@@ -141,6 +164,9 @@ def _add_maxima(lists: int, tile: Tile, scratch: Scratch) -> int:
         if last - first >> tile.shift:
             steps += _add_dense(tile.dense_numbers[first >> tile.shift], np.uint16(weight), tile, scratch)
             continue
+        # These sums have 32 bits, as scalar additions don't saturate.  They can't overflow: of the at most
+        # `MOST_NONZEROS` products of a row, each is below 256 units more than its exact value, and these add
+        # up to at most ONE times the root of their number.
         for entry in range(np.uint64(first), np.uint64(last)):
             sums[groups[entry]] += np.uint32(maxima[entry]) * weight >> np.uint32(8)
         steps += last - first
@@ -148,8 +174,9 @@ def _add_maxima(lists: int, tile: Tile, scratch: Scratch) -> int:
 
 
 @compiled_loop
-def _add_dense(number: int, weight: np.uint16, tile: Tile, scratch: Scratch) -> int:
+def _add_dense(number: int, weight: np.uint16, tile: InvertedTile, scratch: Scratch) -> int:
     """Add the largest weights of all groups in a dense list to their sums; return the number of steps."""
+    # Sums of their own, of 16 bits: sixteen of them are added at once, and saturate.
     sums = scratch.dense_sums
     start = np.uint64(number) * np.uint64(sums.size)
     for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
@@ -158,11 +185,15 @@ def _add_dense(number: int, weight: np.uint16, tile: Tile, scratch: Scratch) -> 
 
 
 @compiled_loop
-def _add_rows(lists: int, tile: Tile, scratch: Scratch) -> int:
+def _add_rows(lists: int, tile: InvertedTile, scratch: Scratch) -> int:
     """Add the weights of all rows to their sums; return the number of steps."""
+    # Entries of groups that the first pass ruled out are added too: to look whether one is needed costs
+    # nearly what it saves.
     groups, lanes, sums, width, steps = tile.groups, tile.lanes, scratch.sums, np.uint64(LANES), 0
     for number in range(lists):
         weight, soon = scratch.weights[number], min(number + 2, lists - 1)
+        # The lanes of a tile are megabytes, too many for the nearest caches.  Four entries of 16 bytes are
+        # one cache line of 64.
         for entry in range(0, AHEAD, 64 // LANES):
             prefetch(lanes, (np.uint64(scratch.first[soon]) + np.uint64(entry)) * width)
         for entry in range(np.uint64(scratch.first[number]), np.uint64(scratch.last[number])):
@@ -172,13 +203,14 @@ def _add_rows(lists: int, tile: Tile, scratch: Scratch) -> int:
 
 
 @compiled_loop
-def _find(query: Query, tile: Tile, scratch: Scratch) -> int:
-    """Put the groups whose sum and bound reach the least into scratch; return how many."""
-    sums, bounds, found, count = scratch.group_sums, tile.group_norms[query.level], scratch.found, 0
+def _find_survivors(query: Query, tile: InvertedTile, scratch: Scratch) -> int:
+    """Put the groups whose sum and bound reach the minimum into scratch; return how many."""
+    sums, bounds, count = scratch.group_sums, tile.group_norms[query.level], 0
     for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
-        bits = reaching_both(sums, scratch.dense_sums, bounds, at, query.norm, query.least)
+        bits = find_reaching_both(sums, scratch.dense_sums, bounds, at, query.norm, query.minimum_sum)
+        # Each turn takes the lowest bit that is set: mostly there is none at all.
         while bits != 0:
-            found[count] = at + lowest_bit(bits)
+            scratch.survivors[count] = at + lowest_bit(bits)
             count += 1
             bits &= bits - np.uint64(1)
     return count

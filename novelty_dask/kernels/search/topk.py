@@ -1,10 +1,10 @@
-"""The k most similar rows of each row, exactly, without most of the multiplications.
+"""Search for the k most similar rows of each row, exactly, without most of the multiplications.
 
-What makes a sparse product slow are the few columns that nearly all rows share, and they say least.  So only
+A sparse product is slow because of the few columns that nearly all rows share, and these say least.  So only
 the rare columns of a row, its *prefix*, are multiplied out, as far as needed for the norms of the rest to
 prove that no candidate of a cache tile reaches the row's threshold, its k-th best similarity so far.  That is
-done for groups of sixteen consecutive candidates at once (`compare`), in integers whose error has a known
-sign and limit (`tiles`).  The few candidates that are left are *finished* from their own rows (`finish`).
+done for groups of sixteen consecutive candidates at once (`scan`), in integers whose error has a known sign
+and limit (`inverted`).  The few candidates that are left are *finished* from their own rows (`finish`).
 Thresholds start with the neighbors in sort order, go on with the nearest tile, and rise from tile to tile.
 
 Why the result is exact, and the same bytes whatever the blocks, tiles, order and starting neighbors:
@@ -20,9 +20,9 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
 4. A candidate that shares no column of the prefix is bounded by the suffix norms alone, which are below t
    where the prefix ends; or the prefix is the whole row, and they share no column.
 5. The last filter is the same sum with the suffix multiplied out in float32, against t less its rounding
-   error (`lowest_estimate`).  Comparisons are ``>=``: a candidate that ties with the k-th best is shown.
-6. Of equal rows in a tile only the first is compared (`copies`).  The others have its similarity and higher
-   ids: they are shown after it, in order, until one is not kept, as then none that follows would be.
+   error (`minimum_estimate`).  Comparisons are ``>=``: a candidate that ties with the k-th best is shown.
+6. Of equal rows in a tile only the first is compared (`equal_rows`).  The others have its similarity and
+   higher ids: they are shown after it, in order, until one is not kept, as then none that follows would be.
 """
 
 from collections.abc import Iterator
@@ -32,15 +32,16 @@ import numpy as np
 
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.search.block import Block, prepare
-from novelty_dask.kernels.search.finish import Task, seed, similarity
-from novelty_dask.kernels.search.inverted import Tile
-from novelty_dask.kernels.search.scan import compare, scratch_for
+from novelty_dask.kernels.search.finish import Comparison, compare_adjacent
+from novelty_dask.kernels.search.inverted import InvertedTile
+from novelty_dask.kernels.search.scan import allocate_scratch, scan_tile
+from novelty_dask.kernels.search.similarity import similarity
 
-__all__ = ["Block", "Neighbors", "Work", "merge", "prepare", "search", "similarity", "sort_neighbors"]
+__all__ = ["Block", "Neighbors", "SearchCounts", "merge", "prepare", "search", "similarity", "sort_neighbors"]
 
 
-class Work(NamedTuple):
-    """What a search did: the figures that don't depend on the machine or on its other load.
+class SearchCounts(NamedTuple):
+    """Counts of what a search did, which depend neither on the machine nor on its other load.
 
     Parameters
     ----------
@@ -49,20 +50,20 @@ class Work(NamedTuple):
     slots : int
         Sums compared with the threshold, of groups and of rows.
     finished : int
-        Candidates completed from their forward rows.
-    seeded : int
-        Similarities computed to neighbors in sort order.
+        Candidates compared by their own rows.
+    adjacent : int
+        Similarities computed to rows that are adjacent in sort order.
 
     Examples
     --------
-    >>> Work(multiply_adds=2, slots=3) + Work(slots=4)
-    Work(multiply_adds=2, slots=7, finished=0, seeded=0)
+    >>> SearchCounts(multiply_adds=2, slots=3) + SearchCounts(slots=4)
+    SearchCounts(multiply_adds=2, slots=7, finished=0, adjacent=0)
     """
 
     multiply_adds: int = 0
     slots: int = 0
     finished: int = 0
-    seeded: int = 0
+    adjacent: int = 0
 
     def __add__(self, other: Self) -> Self:  # type: ignore[override]
         """Add count by count."""
@@ -71,7 +72,7 @@ class Work(NamedTuple):
 
 def search(
     rows: Block, candidates: Block, neighbors: Neighbors, *, row_start: int, candidate_start: int
-) -> Work:
+) -> SearchCounts:
     """Update the neighbors of some rows with some candidates.
 
     Parameters
@@ -79,7 +80,7 @@ def search(
     rows : Block
         Rows whose neighbors are wanted.
     candidates : Block
-        Rows to compare them with.  If it is `rows` itself, neighbors in sort order are looked at first.
+        Rows to compare them with.  If it is `rows` itself, adjacent rows are compared first.
     neighbors : Neighbors
         The best so far of each row, best first, updated in place.  May hold what earlier searches found,
         of the same candidates too.
@@ -89,13 +90,12 @@ def search(
 
     Returns
     -------
-    Work
-        What it took.
+    SearchCounts
 
     Raises
     ------
     ValueError
-        If the blocks have other columns or break-points, or `neighbors` another number of rows.
+        If the blocks have different columns or break-points, or `neighbors` another number of rows.
 
     Examples
     --------
@@ -106,21 +106,21 @@ def search(
     >>> neighbors.ids.ravel()
     array([2, 2, 0])
     """
-    _check(rows, candidates, neighbors)
-    work = Work()
+    _check_blocks(rows, candidates, neighbors)
+    counts = SearchCounts()
     if not neighbors.ids.size:
-        return work
+        return counts
     own = rows is candidates and row_start == candidate_start
-    seeded = neighbors.ids.shape[1] if own else 0
-    task = Task(rows.rows, candidates.rows, neighbors, row_start, candidate_start, seeded)
+    adjacent = neighbors.ids.shape[1] if own else 0
+    comparison = Comparison(rows.rows, candidates.rows, neighbors, row_start, candidate_start, adjacent)
     if own:
-        work += Work(seeded=seed(task, np.zeros(rows.n_columns, np.float32)))
+        counts += SearchCounts(adjacent=compare_adjacent(comparison, np.zeros(rows.n_columns, np.float32)))
     for span, tile in _pairs(rows, candidates, row_start - candidate_start):
-        work += Work(*compare(task, span, tile, scratch_for(rows.rows, tile)))
-    return work
+        counts += SearchCounts(*scan_tile(comparison, span, tile, allocate_scratch(rows.rows, tile)))
+    return counts
 
 
-def _check(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
+def _check_blocks(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
     """Refuse blocks whose columns or break-points can't be the same, and neighbors of other rows."""
     same_levels = rows.rows.norms.shape[1] == candidates.rows.norms.shape[1]
     if rows.n_columns != candidates.n_columns or not same_levels:
@@ -129,8 +129,10 @@ def _check(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
         raise ValueError(f"neighbors are of shape {neighbors.ids.shape}, but there are {rows.n_rows} rows.")
 
 
-def _pairs(rows: Block, candidates: Block, distance: int) -> Iterator[tuple[tuple[int, int], Tile]]:
-    """Spans of rows with every tile, nearest in sort order first; row 0 is at `distance` in candidates."""
+def _pairs(rows: Block, candidates: Block, distance: int) -> Iterator[tuple[tuple[int, int], InvertedTile]]:
+    """Yield spans of rows with each tile, nearest in sort order first; row 0 lies at `distance` in them."""
+    # Nearest first, as most neighbors of a row are near it: its threshold is nearly final when it meets the
+    # other tiles.  The order changes no result.
     for first in range(0, rows.n_rows, candidates.tile_rows):
         distances = [abs(tile.first - distance - first) for tile in candidates.tiles]
         for nearest in np.argsort(distances, kind="stable"):

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.kernels.search.bounds import SMALLEST, lowest_estimate, suffix_norms
+from novelty_dask.kernels.search.bounds import SMALLEST, minimum_estimate, suffix_norms
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-18])
@@ -32,17 +32,17 @@ def test_products_of_norms_are_upper_bounds_in_float32() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(nonzeros=st.integers(1, 3000), seed=st.integers(0, 2**32 - 1))
-def test_the_lowest_estimate_covers_float32_sums_in_any_order(nonzeros: int, seed: int) -> None:
+def test_the_minimum_estimate_covers_float32_sums_in_any_order(nonzeros: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.lognormal(sigma=rng.uniform(0, 8), size=(2, nonzeros))
     x, y = (x / np.linalg.norm(x)).astype(np.float32), (y / np.linalg.norm(y)).astype(np.float32)
     similarity = np.float32(math.fsum(x.astype(np.float64) * y.astype(np.float64)))
     products = rng.permutation(x * y)
     for order in (products, np.sort(products)[::-1]):
-        assert np.cumsum(order, dtype=np.float32)[-1] >= lowest_estimate(similarity, nonzeros)
+        assert np.cumsum(order, dtype=np.float32)[-1] >= minimum_estimate(similarity, nonzeros)
 
 
-def test_the_lowest_estimate_is_positive_and_close_below_the_similarity() -> None:
-    assert lowest_estimate(np.float32(0), 70) == SMALLEST / 2
-    assert 0.49998 < lowest_estimate(np.float32(0.5), 70) < 0.5
-    assert lowest_estimate(np.float32(1), 1 << 22) < 0.5
+def test_the_minimum_estimate_is_positive_and_close_below_the_similarity() -> None:
+    assert minimum_estimate(np.float32(0), 70) == SMALLEST / 2
+    assert 0.49998 < minimum_estimate(np.float32(0.5), 70) < 0.5
+    assert minimum_estimate(np.float32(1), 1 << 22) < 0.5

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from novelty_dask.kernels.search import equal_rows as module
 from novelty_dask.kernels.search.block import prepare
 from novelty_dask.kernels.search.bounds import Rows
-from novelty_dask.kernels.search.equal_rows import find_copies
+from novelty_dask.kernels.search.equal_rows import find_equal_rows
 
 CONTENTS = np.array(
     [[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0.6, 0.8, 0, 0], [0.8, 0.6, 0, 0], [0.6, 0, 0.8, 0]]
@@ -25,26 +25,26 @@ def test_the_first_of_equal_rows_leads_to_all_others_in_order(
 ) -> None:
     first = data.draw(st.integers(0, len(contents)))
     last = data.draw(st.integers(first, len(contents)))
-    distinct, copies = find_copies(rows_of(contents), first, last)
+    distinct, next_equal = find_equal_rows(rows_of(contents), first, last)
     assert distinct.tolist() == [i for i in range(first, last) if contents[i] not in contents[first:i]]
     for leader in distinct:
         found = [int(leader)]
-        while copies[found[-1] - first] >= 0:
-            found.append(int(copies[found[-1] - first]))
+        while next_equal[found[-1] - first] >= 0:
+            found.append(int(next_equal[found[-1] - first]))
         assert found == [i for i in range(first, last) if contents[i] == contents[leader]]
 
 
 def test_rows_of_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_hash", lambda _rows, _i: np.uint64(3))
-    monkeypatch.setattr(module, "_equal", module._equal.py_func)
-    distinct, copies = find_copies.py_func(rows_of([1, 2, 1, 3, 4, 2, 5, 1]), 0, 8)
+    monkeypatch.setattr(module, "_hash_row", lambda _rows, _i: np.uint64(3))
+    monkeypatch.setattr(module, "_are_equal", module._are_equal.py_func)
+    distinct, next_equal = find_equal_rows.py_func(rows_of([1, 2, 1, 3, 4, 2, 5, 1]), 0, 8)
     assert distinct.tolist() == [0, 1, 3, 4, 6]
-    assert copies.tolist() == [2, 5, 7, -1, -1, -1, -1, -1]
+    assert next_equal.tolist() == [2, 5, 7, -1, -1, -1, -1, -1]
 
 
 @pytest.mark.parametrize("change", [0, 69])
 def test_a_difference_of_one_bit_in_one_weight_is_a_difference(change: int) -> None:
     weights = np.full((2, 70), 70**-0.5, np.float32)
     weights[1, change] = np.nextafter(weights[1, change], np.float32(1))
-    distinct, _ = find_copies(prepare(sp.csr_matrix(weights), np.array([70], np.int32)).rows, 0, 2)
+    distinct, _ = find_equal_rows(prepare(sp.csr_matrix(weights), np.array([70], np.int32)).rows, 0, 2)
     assert distinct.tolist() == [0, 1]

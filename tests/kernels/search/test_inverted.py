@@ -4,7 +4,7 @@ import scipy.sparse as sp
 
 from novelty_dask.kernels.search.block import prepare
 from novelty_dask.kernels.search.bounds import Rows
-from novelty_dask.kernels.search.inverted import STEPS, Tile, invert
+from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, invert
 from novelty_dask.kernels.search.simd import LANES
 
 LEVELS = np.array([5, 20, 30], np.int32)
@@ -18,7 +18,7 @@ def unit_rows(n_rows: int, seed: int = 0) -> sp.csr_matrix:
     return X
 
 
-def unpacked(tile: Tile, n_rows: int) -> np.ndarray:
+def unpacked(tile: InvertedTile, n_rows: int) -> np.ndarray:
     """Rounded weights of all rows, dense."""
     columns = np.repeat(np.arange(tile.scales.size), np.diff(tile.indptr))
     dense = np.zeros((-(-n_rows // LANES), LANES, tile.scales.size))
@@ -89,7 +89,7 @@ def test_only_the_first_of_equal_rows_has_lanes() -> None:
     assert tile.distinct.tolist() == list(range(30))
     assert np.array_equal(unpacked(tile, 30), unpacked(expected, 30))
     assert np.array_equal(tile.norms, expected.norms)
-    assert [tile.copies[row] for row in (0, 3, 30, 31, 5, 36)] == [33, 30, 31, 36, 32, -1]
+    assert [tile.next_equal[row] for row in (0, 3, 30, 31, 5, 36)] == [33, 30, 31, 36, 32, -1]
 
 
 def test_a_column_without_entries_has_no_scale() -> None:

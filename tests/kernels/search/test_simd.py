@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from novelty_dask.kernels.accelerate import compiled
-from novelty_dask.kernels.search.simd import LANES, add_lanes, lowest_bit, prefetch, reaching, reaching_both
+from novelty_dask.kernels.search.simd import (
+    LANES,
+    add_lanes,
+    find_reaching,
+    find_reaching_both,
+    lowest_bit,
+    prefetch,
+)
 
 
 @compiled
@@ -12,14 +19,14 @@ def added(sums: np.ndarray, at: int, lanes: np.ndarray, start: int, weight: np.u
 
 @compiled
 def reached(sums: np.ndarray, bounds: np.ndarray, at: int, weight: np.uint16, least: np.uint16) -> int:
-    return reaching(sums, bounds, np.uint64(at), np.uint16(weight), np.uint16(least))
+    return find_reaching(sums, bounds, np.uint64(at), np.uint16(weight), np.uint16(least))
 
 
 @compiled
 def both_reached(
     sums: np.ndarray, more: np.ndarray, bounds: np.ndarray, at: int, weight: np.uint16, least: np.uint16
 ) -> int:
-    return reaching_both(sums, more, bounds, np.uint64(at), np.uint16(weight), np.uint16(least))
+    return find_reaching_both(sums, more, bounds, np.uint64(at), np.uint16(weight), np.uint16(least))
 
 
 @compiled

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.search.columns import order_columns
-from novelty_dask.kernels.search.topk import Block, Work, merge, prepare, search, similarity
+from novelty_dask.kernels.search.topk import Block, SearchCounts, merge, prepare, search, similarity
 
 WEIGHTS = st.sampled_from([0.0, 0.0, 0.0, 1e-30, 1e-6, 0.5, 1.0, 1.0, 3.0, 1e6])
 MATRICES = st.tuples(st.integers(1, 40), st.integers(1, 12)).flatmap(
@@ -55,9 +55,9 @@ def cut_blocks(X: sp.csr_matrix, breakpoints: np.ndarray, block_rows: int, tile_
 
 def search_all(
     blocks: Sequence[Block], k: int, order: Sequence[int] | None = None, carried: Neighbors | None = None
-) -> tuple[Neighbors, Work]:
+) -> tuple[Neighbors, SearchCounts]:
     starts = np.cumsum([0, *(block.n_rows for block in blocks)])
-    work, parts = Work(), []
+    work, parts = SearchCounts(), []
     for rows, start in zip(blocks, starts, strict=False):
         span = slice(start, start + rows.n_rows)
         neighbors = (
@@ -372,4 +372,4 @@ def test_pruning_leaves_little_of_the_work() -> None:
     assert work.multiply_adds < 0.085 * full
     assert work.slots < 0.55 * 6000**2
     assert work.finished < 200 * 6000
-    assert work.seeded == 10 * 6000 - 55
+    assert work.adjacent == 10 * 6000 - 55
