@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
-from novelty_dask.objects.address import absolute_url
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.inputs import name_sources, without_passwords
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run
 from novelty_dask.settings import Settings, WorkSettings
+from novelty_dask.sources.find import source_names
 from novelty_dask.storage.manifest import Manifest, RunIdentity
 from novelty_dask.storage.runs import check_same, create_run, find_run, open_stored
 
@@ -42,8 +42,9 @@ def score(
     Parameters
     ----------
     sources : str, path, or iterable of them
-        Files, globs, folders or URLs that fsspec knows, one URL a line, compressed or not;
-        ``"-"`` is standard input.
+        Names of files, globs or folders on this machine or in an object store, such as
+        ``"s3://bucket/crawl/"``; they hold one URL a line, compressed or not.  ``"-"`` is standard input.
+        No URL is visited: one of the web is refused, also in a list, a Series or a generator.
     out : str or path, optional
         Where to store the run.  A run that was stopped goes on there; a complete one of the
         same sources and settings is opened.  Without it the run is removed with its object.
@@ -77,11 +78,11 @@ def score(
     >>> bool(run.top(1).position[0] == planted[0])
     True
     """
-    chosen = _settings(settings, overrides)
+    chosen, names = _settings(settings, overrides), source_names(sources)
     with working_client(client, chosen.scheduler) as working:
         if out is not None:
-            return _score(_names(sources), absolute_url(fspath(out)), chosen, working, listener)
-        return _score_aside(_names(sources), chosen, working, listener)
+            return _score(names, fspath(out), chosen, working, listener)
+        return _score_aside(names, chosen, working, listener)
 
 
 def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any) -> RunPlan:
@@ -105,7 +106,7 @@ def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any
     BudgetError
         A worker would need more memory than it may use.
     """
-    return forecast(_names(sources), _settings(settings, overrides))
+    return forecast(source_names(sources), _settings(settings, overrides))
 
 
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
@@ -178,8 +179,3 @@ def resume(
     with working_client(client, chosen.scheduler) as working:
         run_session(stored, chosen, working, listener, take_over=take_over)
     return Run(stored)
-
-
-def _names(sources: Sources) -> list[str]:
-    """Return sources as a list of names."""
-    return [fspath(sources)] if isinstance(sources, str | PathLike) else [fspath(name) for name in sources]

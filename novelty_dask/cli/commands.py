@@ -44,8 +44,9 @@ def score(
 ) -> None:
     r"""Score the novelty of each distinct URL.
 
-    SOURCE is a file with one URL a line, compressed or not, a glob, a folder, a URL that fsspec
-    knows, or - for standard input.
+    SOURCE is a file with one URL a line, compressed or not, a glob, a folder, any of them in an
+    object store (s3://bucket/crawl/), or - for standard input. No URL is visited: to score one,
+    pipe it in.
 
     With --out the run is stored, and its most novel rows are printed. A run that was stopped
     goes on; one that is complete is opened.

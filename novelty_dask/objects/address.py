@@ -12,16 +12,23 @@ from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.protocol import Objects
 from novelty_dask.objects.remote import RemoteObjects
+from novelty_dask.objects.schemes import is_web, without_path
 
 
 def open_objects(url: str) -> Objects:
-    """The objects under a path or a URL.
+    """Return the objects under a path or a URL.
 
     Raises
     ------
     StoreError
-        The URL is of a kind that fsspec does not know.
+        The URL is one of the web, or of a kind that fsspec does not know.
     """
+    if is_web(url):
+        message = (
+            f"Can't use {without_path(url)!r}: no URL of the web is visited; name a run on a disk or in an "
+            "object store."
+        )
+        raise StoreError(message)
     try:
         fs, path = url_to_fs(url)
     except (ImportError, ValueError) as error:

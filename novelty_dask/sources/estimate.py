@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import NamedTuple
 
-import fsspec
-
 from novelty_dask.errors import reading_errors
 from novelty_dask.sources.decompress import DAMAGED, FORMATS, decompress
 from novelty_dask.sources.find import STDIN, Source
+from novelty_dask.sources.folders import file_system
 
 SAMPLE_BYTES = 2**18
 LARGEST_TEXT = 2**24
@@ -75,7 +74,8 @@ def _estimate(source: Source) -> Estimate:
         Not even that can be read.
     """
     with reading_errors(f"Can't read {source.url!r}"):
-        with fsspec.open(source.url, "rb") as stored:
+        fs, path = file_system(source.url)
+        with fs.open(path, "rb") as stored:
             head = stored.read(SAMPLE_BYTES)
         n_lines, n_text = _count(head, source)
     scale = max(source.n_bytes / max(len(head), 1), 1)

@@ -1,10 +1,11 @@
-"""From what the user names, files, globs, folders and URLs that fsspec knows, to sources."""
+"""Sources from what the user names: files, globs and folders on this machine or in an object store."""
 
 import os
 import re
 import stat
 from collections.abc import Iterable
 from itertools import chain
+from os import PathLike
 from typing import Any, NamedTuple
 
 from fsspec.core import get_compression
@@ -13,12 +14,11 @@ from fsspec.spec import AbstractFileSystem
 from novelty_dask.errors import InputError, reason, without_secrets
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.sources.decompress import FORMATS
-from novelty_dask.sources.folders import file_system
+from novelty_dask.sources.folders import check_name_is_storage, file_system
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name
 
 STDIN = "-"
 HIDDEN = re.compile(r"/[._]")
-WEB = re.compile(r"\A(\w*cache::)?https?://", re.IGNORECASE)
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")
 """What file systems tell of a file that changes with its content, best first."""
 
@@ -48,8 +48,39 @@ class Source(NamedTuple):
         return f"Source({without_secrets(self.url)!r}, {self.n_bytes}, {self.compression!r})"
 
 
+def source_names(sources: object) -> list[str]:
+    """Return the names of sources as a list, none of them a URL of the web.
+
+    Each is checked as it comes, so that an endless generator of URLs is refused at its first.
+
+    Raises
+    ------
+    InputError
+        They are URLs, an open file, or no names at all.
+    """
+    if isinstance(sources, str | PathLike):
+        return [_name(sources)]
+    if hasattr(sources, "read"):
+        message = "An open file is no source; give the name of the file, or - for standard input."
+        raise InputError(message)
+    if isinstance(sources, bytes | bytearray) or not isinstance(sources, Iterable):
+        message = f"Sources are names of files, not {type(sources).__name__}; give a path or a list of paths."
+        raise InputError(message)
+    return [_name(source) for source in sources]
+
+
+def _name(source: object) -> str:
+    """Return the name of one source as text."""
+    name = os.fspath(source) if isinstance(source, str | PathLike) else source
+    if not isinstance(name, str):
+        message = f"A source is the name of a file as text or a path, not {type(name).__name__}."
+        raise InputError(message)
+    check_name_is_storage(name)
+    return name
+
+
 def find_sources(names: Iterable[str]) -> list[Source]:
-    """The files behind paths, globs, folders and URLs, each once, in the order named.
+    """Return the files behind paths, globs, folders and URLs of stores, each once, in the order named.
 
     Raises
     ------
@@ -60,7 +91,7 @@ def find_sources(names: Iterable[str]) -> list[Source]:
     for source in chain.from_iterable(map(expand, names)):
         found.setdefault(_identity(source.url), source)
     if not found:
-        message = "No source is named; give a file, a glob, a folder, a URL, or - for standard input."
+        message = "No source is named; give a file, a glob, a folder, or - for standard input."
         raise InputError(message)
     return list(found.values())
 
@@ -92,9 +123,6 @@ def expand(name: str) -> list[Source]:
 def _find(name: str) -> list[Source]:
     """The file of that name, or else the files of that folder or glob."""
     fs, path = file_system(name)
-    if WEB.match(name):
-        # A list of URLs may pass for a page, whose links nobody asked to follow.
-        return [_source(fs, path)]
     if fs.exists(f"{path}/{METADATA}"):
         message = f"{name!r} is a run or another Zarr store; name files of URLs."
         raise InputError(message)

@@ -6,11 +6,14 @@ fsspec's own search neither goes through links to folders nor says that a folder
 import errno
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
+
+from novelty_dask.errors import InputError
+from novelty_dask.objects.schemes import LOCAL, is_chained, is_web, scheme_of, without_path
 
 MOST_FOLDERS = 100_000
 """Folders entered in one search: links can make endlessly many of a few."""
@@ -28,6 +31,14 @@ class _Folder(NamedTuple):
 
 class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
     """Searches also what links lead to, but not in circles, and raises where it may not look."""
+
+    @classmethod
+    def of(cls, name: str) -> tuple[Self, str]:
+        """Return the file system of a local path or ``file://`` URL, and the path.
+
+        fsspec would take ``::`` in the name of a file for the end of the name.
+        """
+        return cls(), cls._strip_protocol(name)
 
     def walk(
         self, path: str, maxdepth: int | None = None, **options: Any
@@ -69,6 +80,35 @@ class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
 
 
 def file_system(name: str) -> tuple[AbstractFileSystem, str]:
-    """The file system of a path or URL, and the path in it."""
+    """Return the file system of a path or URL, and the path in it.
+
+    Raises
+    ------
+    InputError
+        It is a URL of the web.  This is the only way from a name to a file, also for names that a stored run
+        holds, so that nothing can be visited by any other.
+    """
+    check_name_is_storage(name)
+    if scheme_of(name) in LOCAL:
+        return ThoroughFileSystem.of(name)
     fs, path = url_to_fs(name)
-    return (ThoroughFileSystem() if type(fs) is LocalFileSystem else fs), path
+    return fs, path
+
+
+def check_name_is_storage(name: str) -> None:
+    """Refuse a URL of the web before anything is opened.
+
+    Raises
+    ------
+    InputError
+        It is one, or chains several file systems.
+    """
+    if is_web(name):
+        message = (
+            f"{without_path(name)!r} is a URL, and no URL is visited: to score the URL itself, use "
+            "`echo URL | novelty score -`; if a list of URLs lies there, download it first and name the file."
+        )
+        raise InputError(message)
+    if is_chained(name):
+        message = f"{name!r} joins several file systems, which is not read; name the file itself."
+        raise InputError(message)

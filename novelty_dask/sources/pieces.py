@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
-import fsspec
-from fsspec.core import url_to_fs
-
 from novelty_dask.errors import InputError, reading_errors
 from novelty_dask.sources.decompress import decompress
 from novelty_dask.sources.find import Source, file_state
+from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.ranges import read_all, read_lines_between
 from novelty_dask.sources.signatures import check_text
 
@@ -60,7 +58,8 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
     """
     with reading_errors(f"Can't read {source.url!r} to its end"):
         before = _unchanged(source, (source.n_bytes,))
-        with fsspec.open(source.url, "rb") as file:
+        fs, path = file_system(source.url)
+        with fs.open(path, "rb") as file:
             chunks = _chunks(file, source.compression, piece, chunk_bytes)
             yield from chunks if piece.start else _checked(source.url, chunks)
         _unchanged(source, before)
@@ -71,7 +70,7 @@ def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
 
     Its version when it was found is not known here, as that may differ for a while from machine to machine.
     """
-    fs, path = url_to_fs(source.url)
+    fs, path = file_system(source.url)
     state = file_state(fs.info(path))
     if state[: len(known)] != known:
         message = f"{source.url!r} has changed since it was found; start again when it rests."

@@ -1,10 +1,6 @@
 import gzip
 import os
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import pytest
@@ -199,48 +195,3 @@ def test_a_source_that_rests_is_unchanged(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match=r"^Nothing matches 'file://.*/a\.txt'; "):
         check_unchanged(source)
-
-
-# The web.
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    """A folder on a server of this machine that calls everything a page, and what it was asked for."""
-    pytest.importorskip("aiohttp", reason="reading http needs aiohttp")
-    asked: list[str] = []
-
-    class Pages(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(tmp_path))
-
-        def guess_type(self, path: Any) -> str:
-            return "text/html"
-
-        def log_message(self, *_: Any) -> None:
-            asked.append(self.path)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.server_port}", asked
-        listening.shutdown()
-        thread.join()
-
-
-def test_no_url_of_a_list_on_the_web_is_visited(tmp_path: Path, server: tuple[str, list[str]]) -> None:
-    url, asked = server
-    text = f"{url}/other.txt\n{url}/urls.txt/inside\n<a href='urls.txt/link'>\n".encode()
-    write(tmp_path / "urls.txt", text)
-    write(tmp_path / "other.txt")
-    [source] = find_sources([f"{url}/urls.txt"])
-    assert read_whole(source) == text
-    assert set(asked) == {"/urls.txt"}
-
-
-def test_what_is_not_on_the_web_is_named(server: tuple[str, list[str]]) -> None:
-    url, asked = server
-    for name in ("missing.txt", "*.txt"):
-        with pytest.raises(InputError, match=r"^Can't read 'http://127\.0\.0\.1:"):
-            find_sources([f"{url}/{name}"])
-    assert {path.strip("/") for path in asked} <= {"missing.txt", "*.txt"}
