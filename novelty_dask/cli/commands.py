@@ -8,7 +8,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.failures import EXIT_CODES, RESUMABLE, UNWHOLE, Commands
+from novelty_dask.cli.failures import RESUMABLE, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines
 from novelty_dask.cli.terminal import emit, escape, number
@@ -24,7 +24,7 @@ DEMO_CORPUS = "urls.txt"
 
 
 @click.group(
-    "novelty", cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+    "novelty", cls=Commands, epilog=exit_code_help(), context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="novelty-dask", message="novelty %(version)s")
 def main() -> None:
@@ -160,7 +160,7 @@ def finish(run: "Run", *, quiet: bool) -> None:
     _say_totals(run, quiet=quiet)
     if run.manifest.is_partial:
         say(failure_line(run.manifest.failures, run.url))
-        click.get_current_context().exit(UNWHOLE)
+        click.get_current_context().exit(ExitCode.PARTIAL)
 
 
 def _say_totals(run: "Run", *, quiet: bool) -> None:

@@ -2,36 +2,83 @@
 
 import logging
 import signal
+import textwrap
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from novelty_dask.cli.terminal import escape
-from novelty_dask.errors import ClusterError, DiskFullError, NoveltyError, without_secrets
+from novelty_dask.errors import ClusterError, DamageError, DiskFullError, NoveltyError, without_secrets
 
-EXIT_CODES = """\b
-Exit codes:
-  0    done, also if the reader of a pipe has gone
-  1    something else failed; --debug shows where
-  2    wrong usage, settings, sources or paths, or too little memory;
-       nothing was overwritten
-  3    the Dask scheduler, its workers or a disk failed; `novelty resume RUN`
-       goes on
-  4    not whole: tasks were given up, so that some scores are missing, or
-       data are damaged; `novelty resume RUN` tries them again
-  130  stopped by Ctrl-C
-  143  stopped by SIGTERM
-"""
-UNWHOLE = 4
+
+class ExitCode(IntEnum):
+    """Exit codes of the command; `MEANINGS` explains each."""
+
+    DONE = 0
+    FAULT = 1
+    REFUSED = 2
+    FAILED = 3
+    PARTIAL = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS = {
+    ExitCode.DONE: "done, also if the reader of a pipe has gone",
+    ExitCode.FAULT: "a fault of the program; `--debug` shows where",
+    ExitCode.REFUSED: (
+        "wrong usage, settings, sources or paths, or too little memory; nothing was overwritten"
+    ),
+    ExitCode.FAILED: "the Dask scheduler, its workers or a disk failed; `novelty resume RUN` goes on",
+    ExitCode.PARTIAL: (
+        "incomplete: tasks were given up and their scores are missing, or data are damaged; "
+        "`novelty resume RUN` tries again"
+    ),
+    ExitCode.INTERRUPTED: "stopped by Ctrl-C",
+    ExitCode.TERMINATED: "stopped by SIGTERM",
+}
+"""The table of exit codes, as help and the README show it."""
 DEBUG, RESUMABLE = f"{__name__}.debug", f"{__name__}.resumable"
 
 
 class Terminated(BaseException):
     """SIGTERM came."""
+
+
+EXIT_CODES: dict[type[BaseException], ExitCode] = {
+    KeyboardInterrupt: ExitCode.INTERRUPTED,
+    Terminated: ExitCode.TERMINATED,
+    NoveltyError: ExitCode.REFUSED,
+    DamageError: ExitCode.PARTIAL,
+    DiskFullError: ExitCode.FAILED,
+    ClusterError: ExitCode.FAILED,
+    OSError: ExitCode.FAILED,
+    BaseException: ExitCode.FAULT,
+}
+"""Exit codes of errors; the most derived class counts."""
+
+
+def exit_code(error: BaseException) -> ExitCode:
+    """Return the exit code of an error, which is that of its most derived class in the table.
+
+    >>> exit_code(DamageError("It is damaged."))
+    <ExitCode.PARTIAL: 4>
+    """
+    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
+
+
+def exit_code_help() -> str:
+    """Return the table of exit codes as the end of a help page; click keeps its lines as they are."""
+    rows = (
+        textwrap.fill(text, 74, initial_indent=f"  {code:<5d}", subsequent_indent=" " * 7)
+        for code, text in MEANINGS.items()
+    )
+    return "\n".join(["\b", "Exit codes:", *rows])
 
 
 class Commands(click.Group):
@@ -53,13 +100,13 @@ class Commands(click.Group):
             if ctx.meta.get(DEBUG):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
-            message, code = verdict(error, _begun(ctx.meta.get(RESUMABLE)))
+            message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE)))
         click.echo(escape(message), err=True)
         return ctx.exit(code)
 
 
-def verdict(error: BaseException, run: str | None = None) -> tuple[str, int]:
-    """What to say of an error, and the exit code.
+def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode]:
+    """Return the sentence to print for an error, and the exit code.
 
     Parameters
     ----------
@@ -68,21 +115,20 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, int]:
     run : str, optional
         The run that it was at work on.
     """
-    resume = f"`novelty resume {run}` goes on" if run else ""
+    code, resume = exit_code(error), f"`novelty resume {run}` goes on" if run else ""
     if isinstance(error, KeyboardInterrupt | Terminated):
-        return f"Stopped; {resume or 'nothing was stored'}.", 143 if isinstance(error, Terminated) else 130
+        return f"Stopped; {resume or 'nothing was stored'}.", code
     if isinstance(error, NoveltyError):
-        may_pass = isinstance(error, ClusterError | DiskFullError)
-        return f"Error: {error}" + f" {resume}." * bool(run and may_pass), 3 if may_pass else 2
+        return f"Error: {error}" + f" {resume}." * bool(run and code == ExitCode.FAILED), code
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
         said = error.strerror + (f" at {str(path)!r}" if path else "")
-        return f"Error: {without_secrets(said)}; when that is mended {resume or 'repeat the command'}.", 3
+        return f"Error: {without_secrets(said)}; when that is mended {resume or 'repeat the command'}.", code
     reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
-    return f"Error: {reason}; --debug shows where.", 1
+    return f"Error: {reason}; --debug shows where.", ExitCode.FAULT
 
 
-def _begun(run: str | None) -> str | None:
+def _existing_run(run: str | None) -> str | None:
     """The run that a command is to make, if it has been begun."""
     if run is None:
         return None

@@ -7,7 +7,7 @@ import click
 import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
-from novelty_dask.cli.failures import RESUMABLE, UNWHOLE
+from novelty_dask.cli.failures import RESUMABLE, ExitCode
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import status_lines
 from novelty_dask.cli.terminal import counted, emit
@@ -62,7 +62,7 @@ def verify(run: str, *, recompute: int) -> None:
     damages = counted(len(found.damages), "damage")
     emit([f"{counted(found.tasks, 'task')} read{again}, {damages} found."])
     if found.damages:
-        click.get_current_context().exit(UNWHOLE)
+        click.get_current_context().exit(ExitCode.PARTIAL)
 
 
 @main.command()

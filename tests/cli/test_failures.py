@@ -12,7 +12,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from novelty_dask.cli.failures import Commands, Terminated, verdict
-from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
+from novelty_dask.errors import (
+    BudgetError,
+    ClusterError,
+    DamageError,
+    DiskFullError,
+    InputError,
+    SettingsError,
+    StoreError,
+)
 from tests.support.files import snapshot
 from tests.support.fixtures import Novelty
 
@@ -211,6 +219,8 @@ def test_debug_shows_the_traceback(tmp_path: Path, novelty: Novelty) -> None:
         (BudgetError("It is wrong."), 2),
         (InputError("It is wrong."), 2),
         (StoreError("It is wrong."), 2),
+        (DamageError("It is wrong."), 4),
+        (DiskFullError("It is wrong."), 3),
         (ClusterError("It is wrong."), 3),
     ],
 )

@@ -59,9 +59,11 @@ def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, no
         r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume` makes it again\.\n",
         result.stderr,
     )
-    refused = novelty("top", copy)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("Error: 'novelty/c/0' has 0 bytes instead of ")
+    for command in (["top", copy], ["export", copy, "-o", copy.with_name("rows.csv")]):
+        refused = novelty(*command)
+        assert (refused.exit_code, refused.stdout) == (4, "")
+        assert refused.stderr.startswith("Error: 'novelty/c/0' has 0 bytes instead of ")
+    assert not copy.with_name("rows.csv").exists()
     resumed = novelty("resume", copy)
     assert resumed.exit_code == 0
     assert "merge: done, 1 task" in resumed.stderr

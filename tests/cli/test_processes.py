@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,16 @@ import pytest
 from rich.cells import cell_len
 
 from novelty_dask.datasets import make_urls
+from novelty_dask.errors import (
+    BudgetError,
+    ClusterError,
+    DamageError,
+    DiskFullError,
+    InputError,
+    NoveltyError,
+    SettingsError,
+    StoreError,
+)
 from tests.support.fixtures import Novelty
 from tests.support.processes import COMMAND, started, terminal_output, wait_for
 
@@ -160,3 +171,66 @@ def test_files_that_may_not_grow(
         assert re.fullmatch(r"Error: The disk of '.*' is full: [\d,]+ bytes are needed .*\n", result.stderr)
         assert novelty("resume", out, "--quiet").exit_code == 0
         assert novelty("top", out).stdout == novelty("top", run).stdout
+
+
+# Exit codes.
+
+
+def damaged(run: Path, folder: Path) -> Path:
+    """A copy of a run of which a chunk is cut."""
+    copy = shutil.copytree(run, folder / "damaged.zarr")
+    (copy / "novelty" / "c" / "0").write_bytes(b"cut")
+    return copy
+
+
+ENDS: dict[type[NoveltyError], tuple[int, list[str]]] = {
+    SettingsError: (2, ["score", "{corpus}", "-k", "0"]),
+    BudgetError: (2, ["score", "{corpus}", "--memory-limit", "1 MB"]),
+    InputError: (2, ["score", "{folder}/missing.txt"]),
+    StoreError: (2, ["top", "{folder}/missing.zarr"]),
+    DamageError: (4, ["top", "{damaged}"]),
+    DiskFullError: (3, ["score", "{corpus}", "-o", "{folder}/run.zarr", "--quiet"]),
+    ClusterError: (3, ["score", "{corpus}", "--scheduler", "tcp://127.0.0.1:1"]),
+}
+"""Commands that end by each error, and their exit codes."""
+
+
+def test_every_error_has_an_end() -> None:
+    assert {*subclasses(NoveltyError)} == {*ENDS}
+
+
+def subclasses(kind: type[NoveltyError]) -> Iterator[type[NoveltyError]]:
+    """All classes of errors below one."""
+    for derived in kind.__subclasses__():
+        yield derived
+        yield from subclasses(derived)
+
+
+@pytest.mark.parametrize("error", ENDS, ids=lambda error: error.__name__)
+def test_every_error_has_its_exit_code(
+    corpus: Path, run: Path, tmp_path: Path, error: type[NoveltyError]
+) -> None:
+    code, words = ENDS[error]
+    places = {"corpus": corpus, "folder": tmp_path, "damaged": damaged(run, tmp_path)}
+    command = [*COMMAND, *(word.format(**places) for word in words), "--debug"]
+    limited = ["sh", "-c", 'ulimit -f 4; exec "$0" "$@"'] if error is DiskFullError else []
+    done = subprocess.run([*limited, *command], capture_output=True, text=True, check=False)
+    *traceback, sentence = done.stderr.splitlines()
+    assert any(line.startswith(f"novelty_dask.errors.{error.__name__}: ") for line in traceback)
+    assert sentence.startswith("Error: ")
+    assert (done.returncode, done.stdout) == (code, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [(4, ["top"]), (4, ["export", "-o", "{}/rows.csv"]), (4, ["verify"]), (0, ["status"])],
+)
+def test_damage_leaves_with_the_same_code_from_all_that_read(
+    run: Path, tmp_path: Path, code: int, command: list[str]
+) -> None:
+    words = [word.format(tmp_path) for word in command]
+    done = subprocess.run(
+        [*COMMAND, *words, damaged(run, tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert ("'novelty/c/0' has 3 bytes instead of " in done.stderr) == (code == 4)

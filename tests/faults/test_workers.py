@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import novelty_dask
 from novelty_dask.cli import main
-from novelty_dask.cli.failures import UNWHOLE
+from novelty_dask.cli.failures import ExitCode
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.kernels.search.topk import prepare, search
@@ -187,7 +187,7 @@ def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     start = record.mark()
     record.ask(**{"compare 5-3": ["segfault"], "compare 9-2": ["hog"]})
     result = command("score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address)
-    assert result.exit_code == UNWHOLE, result.output
+    assert result.exit_code == ExitCode.PARTIAL, result.output
     assert "task 5-3 of compare" in result.stderr
     assert "task 9-2 of compare" in result.stderr
     attempts = record.attempts("compare", start)
