@@ -70,4 +70,4 @@ def verify(run: str, *, recompute: int) -> None:
 @options.debug
 def clean(run: str) -> None:
     """Remove what killed processes left behind in a run."""
-    emit([f"{novelty_dask.clean(run):,} files removed."])
+    emit([f"{counted(novelty_dask.clean(run), 'file')} removed."])

@@ -4,16 +4,13 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from novelty_dask.errors import DiskFullError, StoreError
-from novelty_dask.objects.protocol import Data
-
-PARTIAL = ".partial"
-"""How the files end that are being written, or were when their writer was killed."""
+from novelty_dask.objects.protocol import PARTIAL, Data
 
 
 class LocalObjects:
@@ -39,12 +36,18 @@ class LocalObjects:
 
     def write(self, key: str, data: Data) -> None:
         """Write beside the place, sync, then rename."""
-        self._store(key, data, os.replace)
+        with _writing_errors(self.root, len(data)):
+            self._store(key, [data], os.replace)
+
+    def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
+        """Write beside the place, sync, then rename."""
+        return self._store(key, chunks, os.replace)
 
     def create(self, key: str, data: Data) -> bool:
         """Write beside the place, sync, then link, which fails if something is there."""
         try:
-            self._store(key, data, os.link)
+            with _writing_errors(self.root, len(data)):
+                self._store(key, [data], os.link)
         except FileExistsError:
             return False
         return True
@@ -87,22 +90,22 @@ class LocalObjects:
             self.remove(key)
         return len(partial)
 
-    def _store(self, key: str, data: Data, place: Callable[[Path, Path], None]) -> None:
-        """Write a file of another name, bring it down to the disk, and give it its name."""
+    def _store(self, key: str, chunks: Iterable[Data], place: Callable[[Path, Path], None]) -> int:
+        """Write a file of another name, sync it, and give it its name; return its length."""
         path = self.root / key
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
-        with _writing_errors(self.root, len(data)):
-            self._check_inside(path.parent)
-            _make_folder(path.parent)
-            try:
-                with partial.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                place(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
-            _sync_folder(path.parent)
+        self._check_inside(path.parent)
+        _make_folder(path.parent)
+        try:
+            with partial.open("wb") as file:
+                length = sum(file.write(chunk) for chunk in chunks)
+                file.flush()
+                os.fsync(file.fileno())
+            place(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+        return length
 
     def _check_inside(self, folder: Path) -> None:
         """Refuse to write through a link that leads out of the folder."""

@@ -1,10 +1,13 @@
 """Bytes under keys: the few operations of which everything durable is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 METADATA = "zarr.json"
 """What tells a Zarr group or array, such as a run."""
+
+PARTIAL = ".partial"
+"""The end of the names of objects that are not whole yet; a killed writer may leave one."""
 
 Data = bytes | bytearray | memoryview
 
@@ -21,6 +24,14 @@ class Objects(Protocol):
 
     def write(self, key: str, data: Data) -> None:
         """Store an object, whole or not at all, in place of any other; durable on return."""
+        ...
+
+    def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
+        """Store chunks one after the other as one object, as `write` does; return its length.
+
+        No more than a few chunks are held in memory.  What iterating over the chunks raises, and any OSError,
+        is raised as it is, and the object is as it was before.
+        """
         ...
 
     def create(self, key: str, data: Data) -> bool:

@@ -1,11 +1,12 @@
 """Objects in any file system that fsspec reaches, such as an object store."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Any, cast
 
-from novelty_dask.objects.protocol import Data
+from novelty_dask.objects.protocol import PARTIAL, Data
 
 
 class RemoteObjects:
@@ -33,6 +34,22 @@ class RemoteObjects:
         """Put."""
         self.fs.pipe_file(f"{self.root}/{key}", bytes(data))
 
+    def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
+        """Put part by part under another key, then copy there, which object stores do by themselves.
+
+        A file of fsspec that is written in parts is also completed when its writer fails in the middle.
+        """
+        path = f"{self.root}/{key}"
+        partial = f"{path}.{uuid.uuid4().hex}{PARTIAL}"
+        try:
+            with self.fs.open(partial, "wb") as file:
+                length: int = sum(file.write(bytes(chunk)) for chunk in chunks)
+            self.fs.cp_file(partial, path)
+        finally:
+            with suppress(FileNotFoundError):
+                self.fs.rm_file(partial)
+        return length
+
     def create(self, key: str, data: Data) -> bool:
         """Put if nothing is there."""
         try:
@@ -52,7 +69,7 @@ class RemoteObjects:
         self.fs.invalidate_cache()
         found = self.fs.find(f"{self.root}/{prefix}".rstrip("/"), detail=True)
         start = len(self.root) + 1
-        return {path[start:]: entry["size"] for path, entry in found.items()}
+        return {path[start:]: entry["size"] for path, entry in found.items() if not path.endswith(PARTIAL)}
 
     def lengths(self) -> Callable[[str], int | None]:
         """List the folders that they are in, each once, as to ask for each object takes a while."""
@@ -64,5 +81,9 @@ class RemoteObjects:
         return bool(self.fs.exists(self.root))
 
     def sweep(self) -> int:
-        """Nothing is ever half-written."""
-        return 0
+        """Delete what killed writers of streams left; nothing else is ever half-written."""
+        self.fs.invalidate_cache()
+        partial = [path for path in self.fs.find(self.root) if path.endswith(PARTIAL)]
+        for path in partial:
+            self.fs.rm_file(path)
+        return len(partial)

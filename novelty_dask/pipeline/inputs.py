@@ -11,8 +11,8 @@ from novelty_dask.planning.budget import Extent
 from novelty_dask.sources.estimate import estimate_lines, held_bytes, text_bytes
 from novelty_dask.sources.find import STDIN, Source, check_unchanged, find_sources
 from novelty_dask.sources.pieces import Piece, cut
-from novelty_dask.sources.stdin import identify, spool, standard_input
-from novelty_dask.storage.runs import SPOOLED, WORK_FOLDER, StoredRun
+from novelty_dask.sources.stdin import copy_stdin, identify, standard_input
+from novelty_dask.storage.runs import STDIN_KEY, WORK_FOLDER, StoredRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,7 +96,7 @@ class Inputs:
                     "`novelty score` command to resume."
                 )
                 raise InputError(message)
-            if source.url == copy and SPOOLED not in self.run.objects.sizes(WORK_FOLDER):
+            if source.url == copy and STDIN_KEY not in self.run.objects.sizes(WORK_FOLDER):
                 message = f"The copy of standard input in {self.run.url!r} is gone; score it again."
                 raise InputError(message)
             check_unchanged(source)
@@ -104,7 +104,7 @@ class Inputs:
 
 def _copy_url(run: StoredRun) -> str:
     """Return where a run keeps its copy of standard input."""
-    return f"{run.url}/{SPOOLED}"
+    return f"{run.url}/{STDIN_KEY}"
 
 
 def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
@@ -120,7 +120,7 @@ def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
         if not is_given:
             message = f"{run.url!r} was stopped before all of standard input was stored; score it again."
             raise InputError(message)
-        source = spool(standard_input(), _copy_url(run))
+        source = copy_stdin(standard_input(), run.objects, STDIN_KEY)
         run.manifest.replace_source(number, source)
         run.save()
     return source._replace(url=_copy_url(run), version="")

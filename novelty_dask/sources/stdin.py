@@ -1,13 +1,13 @@
-"""Standard input as a file of the run, so that workers can read it, and again."""
+"""Standard input, copied into the run, so that workers can read it, and more than once."""
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterator
 from typing import BinaryIO
 
-import fsspec
-
 from novelty_dask.errors import InputError, reading_errors
+from novelty_dask.objects.protocol import Objects
 from novelty_dask.sources.find import STDIN, Source
 from novelty_dask.sources.pieces import CHUNK_BYTES
 
@@ -29,37 +29,50 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def spool(stream: BinaryIO, url: str) -> Source:
-    """Copy a stream to a file; its version is a hash of its bytes.
+def copy_stdin(stream: BinaryIO, objects: Objects, key: str) -> Source:
+    """Copy a stream to an object, whole or not at all; the version of the source is a hash of its bytes.
 
     Raises
     ------
     InputError
         It can't be read or stored, or has no newlines.
     """
-    with (
-        reading_errors("Can't copy standard input into the run"),
-        fsspec.open(url, "wb", auto_mkdir=True) as file,
-    ):
-        return _pass_on(stream, file.write)
+    counted = _Counted(stream)
+    with reading_errors("Can't copy standard input into the run"):
+        objects.write_stream(key, counted.chunks())
+    return counted.source
 
 
 def identify(stream: BinaryIO) -> Source:
-    """Read a stream to its end; what `spool` would return."""
+    """Read a stream to its end; return what `copy_stdin` would."""
+    counted = _Counted(stream)
     with reading_errors("Can't read standard input"):
-        return _pass_on(stream, len)
+        deque(counted.chunks(), maxlen=0)
+    return counted.source
 
 
-def _pass_on(stream: BinaryIO, write: Callable[[bytes], object]) -> Source:
-    """Pass a stream on; its length, and a hash of its bytes."""
-    digest, n_bytes, line_bytes = hashlib.blake2b(digest_size=16), 0, 0
-    while chunk := stream.read(CHUNK_BYTES):
-        newline = chunk.rfind(b"\n")
-        line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
-        if line_bytes > LINE_BYTES:
-            message = f"a line of it has more than {LINE_BYTES:,} bytes"
-            raise ValueError(message)
-        digest.update(chunk)
-        write(chunk)
-        n_bytes += len(chunk)
-    return Source(STDIN, n_bytes, None, digest.hexdigest())
+class _Counted:
+    """A stream, and the length and a hash of what was read of it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._n_bytes = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all bytes; ValueError if a line is too long to be one."""
+        line_bytes = 0
+        while chunk := self._stream.read(CHUNK_BYTES):
+            newline = chunk.rfind(b"\n")
+            line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
+            if line_bytes > LINE_BYTES:
+                message = f"a line of it has more than {LINE_BYTES:,} bytes"
+                raise ValueError(message)
+            self._digest.update(chunk)
+            self._n_bytes += len(chunk)
+            yield chunk
+
+    @property
+    def source(self) -> Source:
+        """Standard input as a source, once all of it was read."""
+        return Source(STDIN, self._n_bytes, None, self._digest.hexdigest())

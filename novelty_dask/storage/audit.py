@@ -10,7 +10,7 @@ from novelty_dask.objects.commits import commit_key, read_stamped
 from novelty_dask.objects.owners import FOLDER as OWNERS
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.storage.checked import check_chunk
-from novelty_dask.storage.runs import SPOOLED, StoredRun
+from novelty_dask.storage.runs import STDIN_KEY, StoredRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def find_leftovers(run: StoredRun) -> list[str]:
             raise StoreError(message)
         committed |= commit.objects.keys()
     if not run.manifest.has_rows:
-        committed.add(SPOOLED)
+        committed.add(STDIN_KEY)
     return [
         key
         for key in sorted(run.objects.sizes())

@@ -26,7 +26,7 @@ from novelty_dask.storage.manifest import (
 )
 
 WORK_FOLDER = "work/"
-SPOOLED = f"{WORK_FOLDER}stdin"
+STDIN_KEY = f"{WORK_FOLDER}stdin"
 """Where standard input is kept as long as it is needed."""
 
 

@@ -1,6 +1,8 @@
 """The commands that look after a run: what they print, and their exit codes."""
 
+import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -13,8 +15,10 @@ import pytest
 
 import novelty_dask
 from novelty_dask.engines import sparse
+from novelty_dask.sources.pieces import CHUNK_BYTES
 from tests.support.fixtures import Novelty
-from tests.support.processes import COMMAND, started, wait_for
+from tests.support.listeners import at_start
+from tests.support.processes import COMMAND, started, wait_for, wait_until
 
 
 @pytest.fixture
@@ -187,3 +191,48 @@ def test_standard_input_is_asked_for_once(
     assert novelty("top", out).stdout == novelty("top", run).stdout
     assert len(novelty_dask.open(out)) == 295
     assert not (out / "work").exists()
+
+
+def test_a_killed_copy_of_standard_input_leaves_no_half(
+    corpus: Path, run: Path, tmp_path: Path, novelty: Novelty
+) -> None:
+    """By a signal that nobody can catch, in the middle of a stream of which more is to come."""
+    out = tmp_path / "run.zarr"
+    lines = corpus.read_bytes().rstrip() + b"\n"
+    command = [*COMMAND, "score", "-", "-o", str(out), "--quiet"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        for _ in range(2 * CHUNK_BYTES // len(lines)):
+            process.stdin.write(lines)
+        process.stdin.flush()
+        wait_until(lambda: sum(path.stat().st_size for path in (out / "work").glob("*")) >= CHUNK_BYTES)
+        process.send_signal(signal.SIGKILL)
+    assert not (out / "work" / "stdin").exists()
+    assert novelty("resume", out).stderr.endswith(
+        " before it had all of its standard input; score it anew.\n"
+    )
+    assert novelty("clean", out).stdout == "1 file removed.\n"
+    assert novelty("score", "-", "-o", out, "--quiet", stdin=lines).exit_code == 0
+    assert novelty("top", out).stdout == novelty("top", run).stdout
+
+
+def test_the_copy_of_standard_input_is_on_the_disk_before_it_is_read(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are synced before it has its name, and its name before the first line is read."""
+    synced: list[int] = []
+    fsync, begun = os.fsync, []
+
+    def watched(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def look() -> None:
+        begun.append([(out / "work" / name).stat().st_ino in synced for name in ("stdin", ".")])
+
+    out = tmp_path / "run.zarr"
+    monkeypatch.setattr(os, "fsync", watched)
+    with corpus.open("rb") as stream:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stream))
+        novelty_dask.score("-", out, workers=0, listener=at_start("ingest", look))
+    assert begun == [[True, True]]

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import tracemalloc
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -15,8 +17,8 @@ import pytest
 
 from novelty_dask.errors import StoreError
 from novelty_dask.objects.address import open_objects
-from novelty_dask.objects.local import PARTIAL, LocalObjects
-from novelty_dask.objects.protocol import Objects
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.objects.protocol import PARTIAL, Objects
 from novelty_dask.objects.remote import RemoteObjects
 
 PROCESSES = multiprocessing.get_context("spawn")
@@ -51,6 +53,68 @@ def test_an_object_is_replaced_by_a_longer_or_shorter_one(objects: Objects) -> N
     for data in (b"12", b"12345", b"", b"1"):
         objects.write("a/b", data)
         assert objects.read("a/b") == data
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[], [b""], [b"one"], [b"one", b"", bytearray(b"two"), memoryview(b"three")], [bytes(10**6)] * 20],
+    ids=["none", "empty", "one", "kinds", "many"],
+)
+def test_a_stream_is_stored_as_one_object(objects: Objects, chunks: list[bytes]) -> None:
+    for _ in range(2):
+        assert objects.write_stream("a/b", iter(chunks)) == sum(map(len, chunks))
+        assert objects.read("a/b") == b"".join(chunks)
+        assert objects.sizes() == {"a/b": sum(map(len, chunks))}
+        assert objects.sweep() == 0
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("before", [None, b"before"])
+def test_a_stream_that_ends_in_the_middle_leaves_everything_as_it_was(
+    objects: Objects, error: type[BaseException], before: bytes | None
+) -> None:
+    """Also while it is written nobody sees anything of it."""
+    seen = []
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield bytes(10**6)
+            seen.append(objects.sizes())
+        raise error
+
+    if before is not None:
+        objects.write("a/b", before)
+    there = objects.sizes()
+    with pytest.raises(error):
+        objects.write_stream("a/b", chunks())
+    assert seen == [there] * 20
+    assert objects.sizes() == there
+    assert objects.sweep() == 0
+
+
+def test_a_stream_takes_little_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    length = LocalObjects(tmp_path).write_stream("a/b", (bytes(2**20) for _ in range(200)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert length == 200 * 2**20
+    assert peak < 8 * 2**20
+
+
+def test_what_killed_writers_of_streams_leave_is_not_listed_and_is_swept(objects: Objects) -> None:
+    for _ in range(2):
+        chunks = iter([bytes(10**6)] * 3)
+        leave(objects, "a/b", chunks)
+    objects.write("a/c", b"1")
+    assert objects.sizes() == {"a/c": 1}
+    assert objects.sweep() == 2
+    assert objects.sweep() == 0
+    assert objects.sizes() == {"a/c": 1}
+
+
+def leave(objects: Objects, key: str, chunks: Iterator[bytes]) -> None:
+    """Write an object under the name that it has before it is whole, as if killed before it is moved."""
+    objects.write_stream(f"{key}.{uuid.uuid4().hex}{PARTIAL}", chunks)
 
 
 def test_only_the_first_creates(objects: Objects) -> None:

@@ -16,10 +16,11 @@ import pytest
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import read_lines
+from novelty_dask.objects.local import LocalObjects
 from novelty_dask.sources.find import Source, find_sources
 from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
-from novelty_dask.sources.stdin import spool
+from novelty_dask.sources.stdin import copy_stdin
 from tests.support.files import zstd
 
 TEXT = b"https://a.example/\n" * 50
@@ -108,7 +109,8 @@ def test_other_formats_are_refused_on_standard_input(
 ) -> None:
     make(tmp_path / "urls.txt")
     with (tmp_path / "urls.txt").open("rb") as stream:
-        source = spool(stream, url := f"{tmp_path}/work/stdin")._replace(url=url)
+        source = copy_stdin(stream, LocalObjects(tmp_path), "work/stdin")
+    source = source._replace(url=f"{tmp_path}/work/stdin")
     with pytest.raises(InputError, match=rf"stdin' {fault}"):
         read(source)
 

@@ -5,41 +5,42 @@ from pathlib import Path
 import pytest
 
 from novelty_dask.errors import InputError
-from novelty_dask.sources import stdin as spools
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.sources import stdin
 from novelty_dask.sources.find import Source
 from novelty_dask.sources.pieces import CHUNK_BYTES, cut, read_chunks
-from novelty_dask.sources.stdin import identify, spool
+from novelty_dask.sources.stdin import copy_stdin, identify
 
+KEY = "work/stdin"
 TEXT = b"".join(b"https://a.example/%d\n" % i for i in range(20_000))
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"a", TEXT, b"x" * CHUNK_BYTES], ids=["empty", "a", "many", "chunk"]
 )
-def test_a_stream_is_spooled_to_a_file_and_known_by_its_bytes(tmp_path: Path, content: bytes) -> None:
-    url = f"{tmp_path}/work/stdin"
+def test_a_stream_is_copied_to_a_file_and_known_by_its_bytes(tmp_path: Path, content: bytes) -> None:
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    source = spool(io.BytesIO(content), url)
+    source = copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), KEY)
     assert source == identify(io.BytesIO(content)) == Source("-", len(content), None, digest)
-    spooled = source._replace(url=url)
-    assert b"".join(b"".join(read_chunks(spooled, piece)) for piece in cut([spooled], 10_000)) == content
+    copy = source._replace(url=f"{tmp_path}/{KEY}")
+    assert b"".join(b"".join(read_chunks(copy, piece)) for piece in cut([copy], 10_000)) == content
 
 
 def test_streams_that_differ_in_a_byte_are_not_the_same() -> None:
     assert identify(io.BytesIO(b"http://a.example/")) != identify(io.BytesIO(b"http://b.example/"))
 
 
-def test_a_stream_without_newlines_is_not_spooled_for_ever(
+def test_a_stream_without_newlines_is_not_copied_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spools, "LINE_BYTES", CHUNK_BYTES)
+    monkeypatch.setattr(stdin, "LINE_BYTES", CHUNK_BYTES)
     lines = (b"x" * (CHUNK_BYTES - 1) + b"\n") * 5
-    assert spool(io.BytesIO(lines), f"{tmp_path}/work/stdin").n_bytes == len(lines)
+    assert copy_stdin(io.BytesIO(lines), LocalObjects(tmp_path), KEY).n_bytes == len(lines)
     endless = lines + b"x" * (CHUNK_BYTES + 1)
     with pytest.raises(
         InputError, match=r"^Can't copy standard input into the run: a line of it has more than "
     ):
-        spool(io.BytesIO(endless), f"{tmp_path}/work/stdin")
+        copy_stdin(io.BytesIO(endless), LocalObjects(tmp_path), KEY)
     with pytest.raises(InputError, match=r"^Can't read standard input: a line of it has more than "):
         identify(io.BytesIO(endless))
 
@@ -47,4 +48,4 @@ def test_a_stream_without_newlines_is_not_spooled_for_ever(
 def test_a_stream_that_can_not_be_stored_is_named(tmp_path: Path) -> None:
     (tmp_path / "work").write_bytes(TEXT)
     with pytest.raises(InputError, match=r"^Can't copy standard input into the run: "):
-        spool(io.BytesIO(TEXT), f"{tmp_path}/work/stdin")
+        copy_stdin(io.BytesIO(TEXT), LocalObjects(tmp_path), KEY)
