@@ -209,7 +209,7 @@ def test_a_killed_copy_of_standard_input_leaves_no_half(
         process.send_signal(signal.SIGKILL)
     assert not (out / "work" / "stdin").exists()
     assert novelty("resume", out).stderr.endswith(
-        " before it had all of its standard input; score it anew.\n"
+        " before all of standard input was stored; score it again.\n"
     )
     assert novelty("clean", out).stdout == "1 file removed.\n"
     assert novelty("score", "-", "-o", out, "--quiet", stdin=lines).exit_code == 0

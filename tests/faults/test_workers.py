@@ -198,7 +198,7 @@ def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     assert attempts.total() - attempts["compare 5-3"] - attempts["compare 9-2"] <= TILES + 8
     status = novelty_dask.status(out)
     assert status.state == "partial"
-    assert {(each["stage"], each["item"]) for each in status.failures} == {
+    assert {each.task for each in status.failures} == {
         ("compare", "5-3"),
         ("compare", "9-2"),
         ("merge", "5"),

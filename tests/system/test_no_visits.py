@@ -20,7 +20,7 @@ from novelty_dask.cli import main
 from novelty_dask.errors import InputError, StoreError
 from tests.support.damage import alter
 from tests.support.files import write
-from tests.support.listeners import At, interrupt
+from tests.support.listeners import at_start, interrupt
 from tests.support.processes import COMMAND
 
 SECRET = "s3cr3t-t0k3n"
@@ -307,7 +307,7 @@ def test_no_url_that_a_stopped_run_names_is_visited(server: Server, tmp_path: Pa
         tmp_path / "run.zarr",
     )
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, out, listener=At(stage, interrupt))
+        novelty_dask.score(source, out, listener=at_start(stage, interrupt))
     name_source(out, f"http://{server.host}/{SECRET}/urls.txt")
     with pytest.raises(InputError) as refusal:
         novelty_dask.resume(out)
