@@ -123,6 +123,7 @@ def _score_aside(names: list[str], settings: Settings, client: Client | None, li
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    # The arrays of the run are read from disk for as long as its object lives.
     weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
     return run
 

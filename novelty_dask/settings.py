@@ -186,6 +186,7 @@ class Settings(WorkSettings, ResultSettings):
 def _read(path: Path) -> str:
     """Return the text of a file, which may be a pipe and endless."""
     with path.open("rb") as file:
+        # One byte more than allowed shows that there is more, without reading it.
         content = file.read(FILE_BYTES + 1)
     if len(content) > FILE_BYTES:
         message = f"it has more than {FILE_BYTES:,} bytes"

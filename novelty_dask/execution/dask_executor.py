@@ -52,6 +52,8 @@ class DaskExecutor:
 
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform tasks on the workers."""
+        # Two tasks a thread keep every worker busy while outcomes travel; a fixed minimum hides the latency
+        # where there are few threads. All tasks at once would cost the scheduler about a kilobyte each.
         size = max(2 * sum(self.scheduler.workers().values()), MINIMUM_WINDOW)
         window = Window(self.scheduler, f"{stage}-{self.token}", perform)
         with self._released(window.in_flight):
@@ -61,6 +63,8 @@ class DaskExecutor:
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection on the workers; yield each partition as it comes."""
         missing = deque(collection.to_delayed())
+        # A partition whose worker died may have been beside the one that killed it, so all that are left get
+        # a second chance, together.
         for is_last in (False, True):
             yield from self._partitions(missing, is_last=is_last)
 
@@ -68,6 +72,7 @@ class DaskExecutor:
         """Compute partitions; those in which workers died, perhaps by chance, stay for once more."""
         with dask.config.set({"dataframe.shuffle.method": "p2p"}):
             futures = dict(zip(self.client.compute(list(missing)), list(missing), strict=True))
+        # From here on `missing` collects what must be computed again.
         missing.clear()
         running = as_completed(futures, loop=self.client.loop)
         with self._released(futures):
@@ -90,6 +95,7 @@ class DaskExecutor:
         try:
             return self.scheduler.result(future)
         except OSError as error:
+            # Errors of the system have a number; one without is a message of Dask.
             if isinstance(error, NoveltyError) or error.errno:
                 raise
             # Dask's own, as of a shuffle that fills its disk.
@@ -130,6 +136,7 @@ class DaskExecutor:
         try:
             yield
         finally:
+            # Only tasks that were handed out can still be at work on a worker; `settle` waits for them.
             self._dropped.update(str(future.key) for future in futures if future.status == "pending")
             for future in list(futures):
                 future.release()

@@ -41,6 +41,7 @@ def check_free(folders: Collection[TemporaryFolder], n_bytes: int) -> None:
     ClusterError
         They would not fit; it names the folder.
     """
+    # Workers on one host may share a disk, and then its free bytes, too.
     sharing = Counter(each.disk for each in folders)
     for each in folders:
         needed = n_bytes * sharing[each.disk] // len(folders)

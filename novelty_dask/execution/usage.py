@@ -44,6 +44,7 @@ def usage() -> Usage:
 
 def measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """Return the metrics that some work returns, and its usage."""
+    # Wall time by the clock of the calendar: intervals of several processes are laid over one another.
     clock, cpu_seconds = time.time(), time.process_time()
     metrics = work(*arguments)
     used = usage()

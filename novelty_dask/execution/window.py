@@ -33,10 +33,13 @@ class Window:
         self.scheduler = scheduler
         self.prefix = prefix
         self.perform = perform
+        # By future, the item of its task.
         self.in_flight: dict[Future[Metrics], str] = {}
         self.attempts: Counter[str] = Counter()
         self.deaths: Counter[str] = Counter()
+        # Items whose worker died in them, perhaps because of another task on it.
         self.suspects: deque[str] = deque()
+        # The address of the worker on which one suspect runs with nothing beside it.
         self.alone: str | None = None
         self.running = self._watch_nothing()
 

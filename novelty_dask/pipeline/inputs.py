@@ -52,6 +52,7 @@ class Inputs:
             if source.url == STDIN:
                 sources[number] = _copied_stdin(run, number, is_given=given is not None)
         inputs = cls(run, sources)
+        # Once the rows are stored, the sources may be deleted.
         if not run.manifest.has_rows:
             inputs.check_unchanged()
         return inputs

@@ -85,9 +85,11 @@ class Pipeline:
             self.run.create_arrays(stage)
         for stage in stages:
             if stage in wanted:
+                # The last stage makes the run complete, so what it will not read again is looked at now.
                 for earlier in lasting[:-1] if stage is stages[-1] else ():
                     check_complete(self.run, earlier, shape)
                 self.runner.run(stage, set(needed[stage.name]), done[stage.name])
+            # The strips of tiles that succeeded are needed again, when the failed ones are.
             if not self.run.manifest.failures:
                 for replaced in stage.replaces:
                     self.run.remove_stage(replaced)

@@ -80,6 +80,7 @@ class StageRecorder:
         """Let the results of a stage's tasks come in; then record what it took."""
         self._reopen(stage.name)
         self.listener(StageStarted(stage.name, progress.total, progress.done))
+        # Wall time by a clock that nobody sets, unlike the intervals of tasks, which several hosts report.
         began, used = time.monotonic(), self.executor.usage(forget_peak=True)
         n_tasks, sums = progress.done, Counter[str]()
         with closing(results):

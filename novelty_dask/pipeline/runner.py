@@ -59,6 +59,7 @@ class StageRunner:
             self.recorder.give_up(stage, item, reason)
         task = partial(perform, self.session.run.url, self.session.epoch, stage.name)
         yield from self._follow(stage, self.session.executor.map(stage.name, task, ready), ready, unlocked)
+        # What is still locked waits for tiles that were given up.
         for first_item, items in unlocked.items():
             for item in items:
                 self.recorder.give_up(stage, item, f"it needs task {first_item}, which was given up")

@@ -66,6 +66,8 @@ def run_session(
         try:
             _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
         except (InputError, BudgetError):
+            # Nothing but lines was read so far, and the user must be free to name other sources under this
+            # path.
             if given is not None and run.manifest.plan is None:
                 run.objects.remove("")
             raise

@@ -168,6 +168,8 @@ def column_arrays(n_features: int) -> list[ArraySpec]:
 def weight_arrays(plan: TilePlan) -> list[ArraySpec]:
     """Return the arrays of the weighted matrix, in CSR blocks."""
     blocks, rows = plan.n_blocks, plan.block_rows + 1
+    # Each block has a row that is wider than it can ever need: the non-zeros are not known beforehand, and
+    # only chunks that are written take space.
     wide, chunk = (blocks, WIDEST_BLOCK), (1, min(max(16 * plan.block_rows, SMALLEST_CHUNK), LARGEST_CHUNK))
     return [
         ArraySpec("weights/indptr", (blocks, rows), (1, rows), "int64", BY_BLOCKS),

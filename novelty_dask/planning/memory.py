@@ -34,6 +34,7 @@ def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
     >>> densest_block([Extent(4, 40), Extent(3, 300)], TilePlan(7, 5, 1, 1))
     200
     """
+    # Text is not known row by row, so it is taken to be spread evenly over each sorted table.
     densities = [extent.n_bytes / max(extent.n_rows, 1) for extent in extents]
     blocks = block_slices([extent.n_rows for extent in extents], plan)
     texts = (sum((stop - start) * densities[number] for number, start, stop in slices) for slices in blocks)
@@ -136,6 +137,7 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
         fits = max(worker_bytes(stages, budget.threads).values()) <= budget.limit
         if fits or (plan.span_blocks == 1 and rows <= smallest):
             break
+        # Shorter spans first: they save as much memory as smaller blocks, at less cost.
         if plan.span_blocks > 1:
             span_rows //= 2
         else:

@@ -40,6 +40,7 @@ def pending_tasks(
     items = {stage.name: stage.items(shape) or () for stage in stages}
     needed: dict[str, set[str]] = {stage.name: set() for stage in stages}
     open_ends = [TaskId(name, item) for name in items if name in wanted for item in items[name]]
+    # Depth first, each task once. What is done is a leaf: its own inputs may be gone, and are not asked for.
     while open_ends:
         name, item = open_ends.pop()
         if item in needed[name] or item in done.get(name, ()):

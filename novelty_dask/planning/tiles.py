@@ -115,6 +115,8 @@ class TilePlan:
         [(2, 3, 1), (4, 0, 5), (6,)]
         """
         span = self.span(tile.span)
+        # Nearest first, because the URLs of a site are side by side: high similarities come early and prune
+        # the rest. Ties go to the lower block, so that the order is the same everywhere.
         nearest = sorted(range(self.n_blocks), key=lambda block: (_distance(block, span), block))
         return tuple(nearest[tile.group * self.group_blocks : (tile.group + 1) * self.group_blocks])
 
@@ -166,8 +168,10 @@ def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS,
     (16, 2, 8, 8, 2)
     """
     n_blocks = -(-n_rows // block_rows)
+    # A long span prepares each passing block for more rows, but leaves fewer spans for the workers.
     span_blocks = max(1, min(span_rows // block_rows, n_blocks // max(TARGET_SPANS, slots)))
     pairs = span_blocks * block_rows**2
+    # More groups than the workers need would only make strips, which are read again to be merged.
     wanted_groups = -(-TILES_PER_SLOT * slots // max(-(-n_blocks // span_blocks), 1))
     group_blocks = max(-(-n_blocks // wanted_groups), SMALLEST_TILE_PAIRS // pairs)
     group_blocks = min(group_blocks, LARGEST_TILE_PAIRS // pairs)

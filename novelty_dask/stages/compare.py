@@ -77,6 +77,8 @@ class _Comparison:
 
     def _start(self, block: int) -> Neighbors:
         """Return the neighbors to start from: those of the span's first tile, or none."""
+        # The first tile of a span found neighbors nearby; to start from them costs a read and saves most of
+        # the work.
         if self.tile.group:
             return read_strip(self.workspace, 0, block)
         start, stop = self.plan.bounds(block)
@@ -85,6 +87,8 @@ class _Comparison:
     def run(self) -> None:
         """Compare the span with itself, then with the other candidates."""
         candidates = self.plan.candidates(self.tile)
+        # A row's best neighbors are mostly in its own block. They raise its threshold before anything else is
+        # searched, so that most other candidates are ruled out by their bounds.
         for block in filter(candidates.__contains__, self.span):
             self._meet(block, [block])
         for candidate in candidates:
@@ -92,8 +96,10 @@ class _Comparison:
 
     def _meet(self, candidate: int, blocks: Iterable[int]) -> None:
         """Search a candidate block for neighbors of the rows of some blocks."""
+        # Prepared once for all blocks of the span, and let go before the next one is read.
         passing = self.span.get(candidate) or self._prepare(candidate)
         for block in blocks:
+            # CPU time of this thread: on a shared machine the wall clock would measure the neighbors.
             began = time.thread_time()
             counts = self.engine.search(
                 self.span[block],
@@ -109,6 +115,7 @@ class _Comparison:
 def _read_breakpoints(workspace: Workspace) -> NDArray[np.int32]:
     """Return the break-points between columns; the array has room for more."""
     breakpoints = workspace.arrays.read("columns/breakpoints")
+    # The array has room for more break-points than most corpora have; the rest is -1.
     return breakpoints[breakpoints >= 0]
 
 

@@ -128,6 +128,7 @@ def ingest(
 
 def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[LineBatch]:
     """Yield the lines of a piece as they are read."""
+    # A byte order mark counts only where the file begins.
     batches = read_lines(read_chunks(source, piece), first_chunk_is_start=piece.start == 0)
     return batches if form == "raw" else (normalize_batch(batch, form) for batch in batches)
 
@@ -141,6 +142,7 @@ def _ingest_piece(piece: Piece, source: Source, form: NormalForm, draft: Draft) 
         read = read._replace(n_lines=read.n_lines + batch.n_lines)
         gathered.append(batch)
         n_bytes += sum(map(len, batch.texts)) + LINE_BYTES * batch.n_lines
+        # Distinct lines are fewest when many lines are gathered, but memory must not depend on the piece.
         if n_bytes >= TABLE_BYTES:
             _flush(gathered, read, draft)
             gathered, n_bytes = [], 0
@@ -179,6 +181,8 @@ def distinct(lines: pa.Table) -> pa.Table:
     >>> distinct(pa.table(lines)).select(["url", "position", "count"]).to_pylist()[1]
     {'url': 'b.example', 'position': 0, 'count': 2}
     """
+    # One thread: parallelism is the scheduler's, and an aggregation in several threads would return the
+    # groups in any order.
     grouped = lines.group_by("url", use_threads=False).aggregate([("position", "min"), ("count", "sum")])
     urls = grouped["url"].combine_chunks() if grouped.num_rows else pa.array([], pa.string())
     keys = pa.array(map(sort_key, urls.to_pylist()), pa.string())
@@ -192,6 +196,8 @@ def _sample_keys(lines: pa.Table) -> list[str]:
     So tables that are shorter than the distance are sampled in proportion, too.
     """
     ends = np.cumsum(pc.binary_length(lines["url"]).to_numpy())
+    # Were the first key taken of each table, short tables would be represented too often. A start that
+    # follows from the content, and not from chance, keeps the ranges the same in every run.
     start = zlib.crc32(lines["url"][0].as_buffer()) % SAMPLE_BYTES
     picked = np.searchsorted(ends, np.arange(start, int(ends[-1]), SAMPLE_BYTES), side="right")
     keys: list[str] = lines["key"].take(pa.array(picked)).to_pylist()

@@ -51,6 +51,7 @@ def perform(url: str, epoch: int, stage: str, item: str) -> Metrics:
     DamageError
         Something that it reads is not what was written.
     """
+    # Opened anew for each task: a worker may serve several runs, and the manifest may have changed.
     run = open_on_worker(url)
     return run.once(TaskId(stage, item), epoch, partial(measured, _compute_and_store, run))
 

@@ -74,6 +74,8 @@ def _differing_neighbors(workspace: Workspace, block: int) -> Iterator[DamageErr
 
 def _rescore(workspace: Workspace, block: int) -> TaskResult:
     """Return neighbors and novelty of a block, computed by one tile of all candidates."""
+    # The strips were removed when they were merged. One tile of the block with all candidates finds the same
+    # neighbors, as the kept similarities do not depend on how rows are cut into tiles.
     plan = replace(workspace.plan, span_blocks=1, group_blocks=workspace.plan.n_blocks)
     strip = compare_tile(workspace._replace(plan=plan), Tile(block, 0).item).arrays.values()
     return score_block(workspace, block, [Neighbors(*strip)])
@@ -98,6 +100,7 @@ def _is_stored(workspace: Workspace, item: str, computed: Arrays) -> bool:
     except DamageError:  # It is shorter than it should be.
         return False
     return all(
+        # Bytes and not values: NaN differs from itself, and 0.0 equals -0.0.
         stored[name].shape == values.shape and stored[name].astype(values.dtype).tobytes() == values.tobytes()
         for name, values in computed.items()
     )

@@ -40,6 +40,7 @@ def explain_empty(rejected: dict[str, int]) -> str:
 
 def collect_rejected(workspace: Workspace, item: str) -> TaskResult:
     """Return a chunk of the rejected lines."""
+    # A chunk of the arrays is a task of its own, so that memory does not grow with the rejected lines.
     start = int(item) * REJECTED_CHUNK
     return TaskResult(_read_lines(workspace, start, start + REJECTED_CHUNK))
 

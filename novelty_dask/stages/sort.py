@@ -39,6 +39,7 @@ def key_ranges(keys: Sequence[str], partition_bytes: int) -> list[str]:
     >>> key_ranges([f"org.example.{i:03d}" for i in range(10)], partition_bytes=4 * SAMPLE_BYTES)
     ['org.example.003', 'org.example.007']
     """
+    # Each key stands for SAMPLE_BYTES of text, so every step-th of them ends a range of the wanted size.
     step = partition_bytes // SAMPLE_BYTES
     return sorted(set(sorted(keys)[step - 1 :: step]))
 
@@ -55,6 +56,7 @@ def line_tables(reads: Sequence[PieceRead]) -> list[LineTable]:
 def load_lines(url: str, lines: LineTable) -> pa.Table:
     """Return the lines of a table, with positions counted from the first line of the corpus."""
     table = read_table(open_on_worker(url).commits, INGEST, lines.table)
+    # Only the client knows how many lines the pieces before this one have, and only when all were read.
     column = table.schema.get_field_index("position")
     return table.set_column(column, "position", pc.add(table["position"], lines.offset))
 

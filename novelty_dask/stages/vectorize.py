@@ -49,6 +49,8 @@ def recount_block(workspace: Workspace, item: str) -> TaskResult:
 def order_columns(workspace: Workspace, _item: str) -> TaskResult:
     """Return the summed document frequencies, and weight and order of the columns, rare ones first."""
     frequency = np.zeros(workspace.settings.n_features, np.int64)
+    # One block at a time: all partial frequencies together would be the size of a matrix of blocks by
+    # columns.
     for block in range(workspace.plan.n_blocks):
         frequency += workspace.arrays.read("partial_frequency", block)
     ordered = columns.order_columns(frequency)

@@ -96,6 +96,7 @@ class RunArrays:
             raise ValueError(message)
         indices = self.read(f"{name}/indices", block, slice(nnz))
         data = self.read(f"{name}/data", block, slice(nnz))
+        # SciPy wants row pointers of the type of the indices, and 32 bits halve their memory.
         if nnz <= np.iinfo(np.int32).max:
             indptr = indptr.astype(np.int32)
         return sp.csr_matrix((data, indices, indptr), shape=shape)

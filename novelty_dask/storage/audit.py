@@ -32,6 +32,7 @@ def list_done(run: StoredRun, stage: Stage) -> set[str]:
 
 def check_commits(run: StoredRun, stage: Stage) -> CommitCheck:
     """Check the commits of a stage, and the lengths of the objects that they list, of which none is read."""
+    # Lengths are cheap and find what a crash or a full disk leaves; to read every byte is what `verify` does.
     check, length, commits = CommitCheck(set(), set()), run.objects.lengths(), run.commits
     for task in commits.tasks(stage.name):
         commit = commits.find(task)
@@ -88,6 +89,7 @@ def find_leftovers(run: StoredRun) -> list[str]:
             )
             raise StoreError(message)
         committed |= commit.objects.keys()
+    # The copy of standard input has no commit, but can't be had again.
     if not run.manifest.has_rows:
         committed.add(STDIN_KEY)
     return [

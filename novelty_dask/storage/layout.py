@@ -50,6 +50,7 @@ def find_array(group: zarr.Group, spec: ArraySpec) -> "zarr.Array[Any] | None":
 @lru_cache(maxsize=256)
 def _expected_signature(spec: ArraySpec) -> str:
     """Return the signature of an array made as a specification says, in memory and empty."""
+    # Made by Zarr itself, so that the comparison holds for whatever metadata its version writes.
     group = zarr.open_group(zarr.storage.MemoryStore(), mode="w", zarr_format=3)
     create_array(group, spec)
     made = group[spec.name]
@@ -59,6 +60,7 @@ def _expected_signature(spec: ArraySpec) -> str:
 
 def _signature(array: "zarr.Array[Any]") -> str:
     """Return all metadata that decide how an array is read."""
+    # Users may add attributes: they change nothing that is read.
     metadata = {name: value for name, value in array.metadata.to_dict().items() if name != "attributes"}
     return json.dumps(metadata, sort_keys=True, default=str)
 

@@ -201,6 +201,7 @@ class Manifest(_Part):
 
     def replace_source(self, number: int, source: Source) -> None:
         """Put a source in the place of another, of which less was known; the fingerprint changes."""
+        # A new identity, and not a changed one: its fingerprint is computed once and kept.
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
         self.identity = RunIdentity(
             settings=self.settings,
@@ -270,6 +271,7 @@ def read_manifest(url: str, values: Any) -> Manifest:
         message = f"{url!r} is no run; check the path."
         raise StoreError(message)
     content = values["attributes"][ATTRIBUTE]
+    # Whatever stands there was written by somebody: nothing is taken for granted.
     content = dict(content) if isinstance(content, dict) else {}
     stored, format_version = content.pop(CHECKSUM, None), content.get("format_version")
     if format_version != FORMAT_VERSION:

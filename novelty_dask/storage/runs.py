@@ -137,6 +137,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     """
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
+        # To look first refuses folders that hold anything; to create refuses a second client in between.
         made = not run.objects.exists() and run.objects.create(METADATA, write_manifest(manifest))
     except (OSError, ValueError) as error:
         message = f"Can't create {url!r}: {reason(error)}."

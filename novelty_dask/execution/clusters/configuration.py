@@ -38,6 +38,8 @@ def quieten_distributed() -> None:
 
     A filter is added once, however often this is called: loggers compare filters by identity.
     """
+    # Added when a cluster is used, not when this module is imported: a program that only imports the package
+    # keeps its logging as it was.
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_is_news)
 

@@ -37,15 +37,18 @@ def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]
         dask.config.set({**read_configuration(), "temporary-directory": scratch}),
         ExitStack() as opened,
     ):
+        # Only the start: the workers inherit the blocked signals, this process gets them back at once.
         with _signals_blocked():
             cluster = opened.enter_context(
                 LocalCluster(
                     n_workers=resources.workers,
                     threads_per_worker=resources.threads,
                     memory_limit=resources.memory_limit,
+                    # Whoever reaches a Dask scheduler can run code on its workers.
                     host=LOOPBACK,
                     dashboard_address=f"{LOOPBACK}:{_free_port(DASHBOARD_PORT)}",
                     local_directory=scratch,
+                    # What matters of its logs reaches the user as an event or as an error.
                     silence_logs="CRITICAL",
                 )
             )

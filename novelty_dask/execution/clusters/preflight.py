@@ -33,6 +33,7 @@ def check_workers(client: Client, run: StoredRun) -> None:
     ClusterError
         A worker has other versions, or does not see the run; it is named.
     """
+    # A fresh token: an old probe, or one of another run under the same path, would prove nothing.
     token = uuid.uuid4().hex
     probe = f"{WORK_FOLDER}probe-{token}"
     run.objects.write(probe, token.encode())
@@ -42,6 +43,7 @@ def check_workers(client: Client, run: StoredRun) -> None:
         for worker, found in _of_those_there(packages):
             _check_versions(worker, found)
         views = scheduler.ask_workers(lambda: client.run(read_probe, run.url, probe, on_error="return"))
+        # The path may exist on the worker and be another disk, so the content decides and not the name.
         for worker, seen in _of_those_there(views):
             if seen != token:
                 message = (
