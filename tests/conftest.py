@@ -11,6 +11,7 @@ from distributed import Client, LocalCluster
 from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.executors import Executor, SerialExecutor
 
+WAITING = ("tests/faults", "tests/execution", "tests/system")
 CORPORA = Path(os.environ.get("NOVELTY_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
 
 
@@ -20,6 +21,16 @@ def corpora() -> Path:
     if not (CORPORA / "urls_1m.txt.xz").exists():
         pytest.skip(f"no real corpora in {CORPORA}; set NOVELTY_CORPORA to their folder")
     return CORPORA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that share a cluster run in one process, and begin with those that wait most."""
+    for item in items:
+        if "shared_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+    items.sort(
+        key=lambda item: not item.nodeid.startswith(("tests/faults", "tests/execution", "tests/system"))
+    )
 
 
 def pytest_configure() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MINIMUM_WINDOW = 64
 SETTLE_SECONDS = 60
-SETTLED_SECONDS = 2
+SETTLED_SECONDS = 10
 """How long workers may take to say whether they have settled."""
 RELEASE_SECONDS = 0.2
 

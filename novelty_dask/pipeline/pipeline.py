@@ -91,8 +91,7 @@ class Pipeline:
                 self.runner.run(stage, set(needed[stage.name]), done[stage.name])
             # The strips of tiles that succeeded are needed again, when the failed ones are.
             if not self.run.manifest.failures:
-                for replaced in stage.replaces:
-                    self.run.remove_stage(replaced)
+                self.run.remove_stages(stage.replaces)
 
     def _is_unrecorded(self, stage: Stage) -> bool:
         """Return whether a stage has yet to be recorded in the manifest.

@@ -1,7 +1,7 @@
 """A run on disk: one Zarr v3 group, its manifest, its commits, and the ways to them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -119,11 +119,13 @@ class StoredRun:
         check_epoch(self.objects, epoch)
         self.commits.forget(TaskId(damage.stage, damage.item))
 
-    def remove_stage(self, stage: Stage) -> None:
-        """Remove what a stage left."""
-        # Commits first: after a kill in between, objects without commits are leftovers, but commits without
-        # objects would look like damage.
-        for folder in (f"{COMMITS}{stage.name}/", *(f"{folder}/" for folder in stage.folders)):
+    def remove_stages(self, stages: Sequence[Stage]) -> None:
+        """Remove what some stages left."""
+        # All commits first, as stages share folders: after a kill in between, objects without commits are
+        # leftovers, but commits without objects would look like damage.
+        commits = [f"{COMMITS}{stage.name}/" for stage in stages]
+        folders = dict.fromkeys(f"{folder}/" for stage in stages for folder in stage.folders)
+        for folder in (*commits, *folders):
             self.objects.remove(folder)
 
 

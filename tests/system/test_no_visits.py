@@ -297,7 +297,7 @@ def test_file_systems_in_a_chain_are_refused(name: str) -> None:
 
 def name_source(run: Path, name: str) -> None:
     """Let a run say that its lines are elsewhere."""
-    alter(run, lambda said: said["sources"][0].update(url=name))
+    alter(run, lambda said: said["identity"]["sources"][0].update(url=name))
 
 
 @pytest.mark.parametrize("stage", ["ingest", "sort", "vectorize"])
