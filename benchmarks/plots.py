@@ -1,4 +1,4 @@
-"""The plots of docs/performance.md, drawn from the results of the other benchmarks.
+"""The plots of docs/performance/, drawn from the results of the other benchmarks.
 
     python benchmarks/plots.py
 

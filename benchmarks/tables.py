@@ -1,9 +1,9 @@
-"""The tables of docs/performance.md, made from the results of the other benchmarks.
+"""The tables of docs/performance/, made from the results of the other benchmarks.
 
     python benchmarks/tables.py
 
 Each table stands between two comments, ``<!-- table NAME -->`` and ``<!-- end -->``, and is made from the
-JSON files in benchmarks/results/.  A test holds that the document says what they say.
+JSON files in benchmarks/results/.  A test holds that the pages say what they say.
 """
 
 import json
@@ -17,7 +17,7 @@ from kernel import OURS, PEERS, growth
 from results import Entry
 
 ROOT = Path(__file__).parents[1]
-DOCUMENT = ROOT / "docs" / "performance.md"
+PAGES = ROOT / "docs" / "performance"
 RESULTS = ROOT / "benchmarks" / "results"
 NAMES = (OURS, *PEERS)
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -106,13 +106,18 @@ def search_table(results: Path, features: str | None = DEFAULT_FEATURES) -> str:
     for (each, k, n_rows), found in sorted(by_case(entries_of(results, "kernel")).items()):
         if (each == features) if features else (each != DEFAULT_FEATURES):
             ours = found[OURS]["core_seconds"]
-            others = [found[name]["core_seconds"] if name in found else None for name in PEERS]
-            ahead = ", ".join(f"{other / ours:.1f}{TIMES}" for other in others if other)
-            cells = [seconds(value) if value else "" for value in (ours, *others)]
             named = [] if features else [describe(each)]
-            rows.append([*named, f"{n_rows:,}", str(k), *cells, ahead])
-    header = ["rows", "k", *(f"{name}: core-s" for name in NAMES), "ahead by"]
+            others = (cell for name in PEERS for cell in peer_cells(found.get(name), ours))
+            rows.append([*named, f"{n_rows:,}", str(k), seconds(ours), *others])
+    header = ["rows", "k", OURS, *(title for name in PEERS for title in (name, "ratio"))]
     return markdown(header if features else ["features", *header], rows)
+
+
+def peer_cells(peer: Entry | None, ours: float) -> list[str]:
+    """Return the core-seconds of another library and their ratio to ours; empty if it was not measured."""
+    if peer is None:
+        return ["", ""]
+    return [seconds(peer["core_seconds"]), f"{peer['core_seconds'] / ours:.1f}{TIMES}"]
 
 
 def describe(features: str) -> str:
@@ -175,7 +180,7 @@ def hard_rows_table(results: Path) -> str:
     """Percentiles of the cost, shares of the costliest, and the sums of model and clock."""
     percentiles, shares = ("50", "90", "99", "99.9"), ("0.01", "0.1", "0.25")
     header = ["rows", "mean µs", *(f"p{name}" for name in percentiles)]
-    header += [f"costliest {float(each) * 100:.0f} %" for each in shares]
+    header += [f"top {float(each) * 100:.0f} %" for each in shares]
     rows = [
         [
             f"{entry['rows']:,}",
@@ -187,7 +192,7 @@ def hard_rows_table(results: Path) -> str:
         ]
         for entry in entries_of(results, "hard_rows")
     ]
-    return markdown([*header, "all, modeled: core-s", "all, by the clock"], rows)
+    return markdown([*header, "model: core-s", "clock: core-s"], rows)
 
 
 def by_similarity_table(results: Path) -> str:
@@ -310,13 +315,14 @@ def ratio_table(results: Path) -> str:
     return markdown([*header, "ratio", "undisturbed"], rows)
 
 
-def machine_line(results: Path) -> str:
-    """The machine and versions of the kernel's results."""
+def machine_table(results: Path) -> str:
+    """Return the machine and the versions of the kernel's results."""
     content: dict[str, Any] = json.loads((results / "kernel.json").read_text(encoding="utf-8"))
-    machine, versions = content["machine"], content["versions"]
-    caches = ", ".join(f"{cache_size(size)} of {level}" for level, size in machine["caches"].items())
-    named = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "novelty-dask")
-    return f"{machine['processor']}, {machine['cores']} cores, {caches}; {named}."
+    machine = content["machine"]
+    rows = {"processor": machine["processor"], "cores": str(machine["cores"])}
+    rows |= {f"{level} cache": cache_size(size) for level, size in machine["caches"].items()}
+    rows |= {name: version for name, version in content["versions"].items() if name != "novelty-dask"}
+    return markdown(["part", "size or version"], rows.items())
 
 
 def cache_size(size: str) -> str:
@@ -330,7 +336,7 @@ def cache_size(size: str) -> str:
 
 
 TABLES: dict[str, Table] = {
-    "machine": machine_line,
+    "machine": machine_table,
     "search": search_table,
     "features": lambda results: search_table(results, None),
     "memory": memory_table,
@@ -347,7 +353,7 @@ TABLES: dict[str, Table] = {
 
 
 def fill(text: str, results: Path = RESULTS) -> str:
-    """A document with its tables made anew."""
+    """Return a page with its tables made anew."""
 
     def made(found: re.Match[str]) -> str:
         return f"<!-- table {found[1]} -->\n\n{TABLES[found[1]](results)}\n\n<!-- end -->"
@@ -357,12 +363,11 @@ def fill(text: str, results: Path = RESULTS) -> str:
 
 @click.command(help=__doc__)
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Folder of the JSON files.")
-@click.option(
-    "--document", default=DOCUMENT, type=click.Path(path_type=Path), help="What to write them into."
-)
-def main(results: Path, document: Path) -> None:
-    """Write the tables into the document."""
-    document.write_text(fill(document.read_text(encoding="utf-8"), results), encoding="utf-8")
+@click.option("--pages", default=PAGES, type=click.Path(path_type=Path), help="Folder of the pages.")
+def main(results: Path, pages: Path) -> None:
+    """Write the tables into the pages."""
+    for page in sorted(pages.glob("*.md")):
+        page.write_text(fill(page.read_text(encoding="utf-8"), results), encoding="utf-8")
 
 
 if __name__ == "__main__":
