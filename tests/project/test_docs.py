@@ -18,9 +18,10 @@ from novelty_dask.cli.failures import MEANINGS
 from novelty_dask.settings import ResultSettings, Settings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
-README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/architecture.md"]
+README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/explanation/architecture.md"]
+REFERENCE = {Path(name).stem: text for name, text in TEXTS.items() if name.startswith("docs/reference/")}
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e"
 FIRST_BLOCK = f"""\
 {INSTALL} . && .venv/bin/novelty demo
@@ -101,17 +102,19 @@ def options() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert any(cell.startswith(f"`novelty {command}") for cell, _ in table(README, "command"))
+def test_every_command_is_in_the_reference(command: str) -> None:
+    stated = table(REFERENCE["command-line"], "command")
+    assert any(cell.startswith(f"`novelty {command}") for cell, _ in stated)
 
 
 @pytest.mark.parametrize(("command", "option"), sorted(set(options())))
-def test_every_option_is_in_the_readme(command: str, option: str) -> None:
-    assert re.search(rf"`{option}[` ]", README), f"{command} {option}"
+def test_every_option_is_in_the_reference(command: str, option: str) -> None:
+    stated = REFERENCE["command-line"] + REFERENCE["settings"]
+    assert re.search(rf"`{option}[` ]", stated), f"{command} {option}"
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:
-    rows = table(README, "setting")
+    rows = table(REFERENCE["settings"], "setting")
     fields = Settings.model_fields
     assert [names(setting) for setting, *_ in rows] == [[name] for name in fields]
     assert tuple(fields)[:5] == tuple(ResultSettings.model_fields)
@@ -131,7 +134,8 @@ def test_settings_files_are_valid(block: str, tmp_path: Path) -> None:
 
 
 def test_exit_codes_are_those_of_the_code() -> None:
-    assert table(README, "exit code") == [[f"{code:d}", meaning] for code, meaning in MEANINGS.items()]
+    stated = table(REFERENCE["exit-codes"], "exit code")
+    assert stated == [[f"{code:d}", meaning] for code, meaning in MEANINGS.items()]
 
 
 def test_the_sample_is_what_the_demo_prints(tmp_path: Path) -> None:
@@ -182,4 +186,4 @@ def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     source.write_text("https://a.example/1\nhttps://a.example/2\n\n", encoding="utf-8")
     group = zarr.open_group(novelty_dask.score(source, tmp_path / "run.zarr").url, mode="r")
     stored = {name for name, member in group.members(max_depth=None) if isinstance(member, zarr.Array)}
-    assert {name for cell, *_ in table(ARCHITECTURE, "array") for name in names(cell)} == stored
+    assert {name for cell, *_ in table(REFERENCE["run-format"], "array") for name in names(cell)} == stored

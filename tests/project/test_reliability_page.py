@@ -1,12 +1,12 @@
-"""The page on reliability names tests that are there, and all of these."""
+"""The pages on faults and on security name tests that are there, and all of faults/."""
 
 import ast
 import re
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-PAGE = (TESTS.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
-FAULTS, _, SECURITY = PAGE.partition("## Hostile input and secrets")
+PAGES = TESTS.parent / "docs" / "explanation"
+FAULTS, SECURITY = ((PAGES / f"{name}.md").read_text(encoding="utf-8") for name in ("faults", "security"))
 
 
 def names_of(path: Path) -> set[str]:
