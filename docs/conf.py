@@ -1,5 +1,6 @@
 """Configuration of the documentation site: ``python -m sphinx -W --keep-going docs build/docs``."""
 
+import re
 from importlib.metadata import metadata
 from typing import Any
 
@@ -20,8 +21,6 @@ exclude_patterns = ["decisions/template.md"]
 # Pages are Markdown that reads the same on GitHub; its alerts and its anchors of headings work here too.
 myst_enable_extensions = ["alert"]
 myst_heading_anchors = 4
-# Two hyphens begin an option; they are no dash.
-smartquotes_action = "qe"
 
 # Docstrings follow numpydoc.  Single backquotes stand around parameters as often as around objects, so
 # those that name no object of the package stay as they are.
@@ -29,8 +28,7 @@ default_role = "py:obj"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
+autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 add_module_names = False
@@ -62,9 +60,10 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
-def escape_help(_app: Any, _context: Any, lines: list[str]) -> None:
-    """Keep backslashes in the help of a command, which reStructuredText would take for escapes."""
-    lines[:] = [line.replace("\\", "\\\\") for line in lines]
+def mark_help(_app: Any, _context: Any, lines: list[str]) -> None:
+    """Keep backslashes and options in the help of a command, which are escapes and dashes elsewhere."""
+    escaped = (line.replace("\\", "\\\\") for line in lines)
+    lines[:] = [re.sub(r"(?<![\w`-])(--[a-z][a-z-]*)", r"``\1``", line) for line in escaped]
 
 
 def drop_epilog(_app: Any, _context: Any, lines: list[str]) -> None:
@@ -74,5 +73,5 @@ def drop_epilog(_app: Any, _context: Any, lines: list[str]) -> None:
 
 def setup(app: Any) -> None:
     """Connect the events of sphinx-click."""
-    app.connect("sphinx-click-process-description", escape_help)
+    app.connect("sphinx-click-process-description", mark_help)
     app.connect("sphinx-click-process-epilog", drop_epilog)
