@@ -1,6 +1,6 @@
 """What is done: one record a task, created once, after the objects of which it tells.
 
-See docs/reliability.md for the protocol.
+See docs/explanation/reliability.md for the protocol.
 """
 
 import json
