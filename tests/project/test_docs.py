@@ -22,6 +22,8 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/explanation/architecture.md"]
 REFERENCE = {Path(name).stem: text for name, text in TEXTS.items() if name.startswith("docs/reference/")}
+OF_RUNS = {"commits/", "crawl/", "owners/", "strips/", "work/"}
+"""Folders that pages name and that are not in the repository."""
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e"
 FIRST_BLOCK = f"""\
 {INSTALL} . && .venv/bin/novelty demo
@@ -167,6 +169,14 @@ def test_relative_links_resolve(document: str) -> None:
             path = (ROOT / document).parent / target if target else ROOT / document
             assert path.exists(), link
             assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), link
+
+
+@pytest.mark.parametrize("document", TEXTS)
+def test_files_and_folders_that_are_named_exist(document: str) -> None:
+    named = re.findall(r"`([\w.-]+/[\w./-]*\.(?:py|yaml|yml|ipynb|txt)|[\w/-]+/)(?:::\w+)?`", TEXTS[document])
+    for path in set(named) - OF_RUNS:
+        places = [ROOT, ROOT / "novelty_dask", ROOT / "tests"]
+        assert any((place / path).exists() for place in places), path
 
 
 def test_the_layers_are_those_that_are_checked() -> None:
