@@ -93,4 +93,5 @@ def make_budget(settings: ResultSettings, workers: Resources) -> Budget:
         limit=workers.memory_limit,
         workers=max(workers.workers, 1),
         buffer=0 if workers.workers else MEMORY_BYTES,
+        shortest_ngram=shortest,
     )

@@ -33,6 +33,8 @@ class Budget:
     buffer : int
         Bytes of moved rows that a process may keep besides its tasks; above 0 only where one process works
         alone.
+    shortest_ngram : int
+        Length of the shortest n-grams, on which the number of columns that occur depends.
     """
 
     n_neighbors: int
@@ -42,6 +44,7 @@ class Budget:
     limit: int
     workers: int = 1
     buffer: int = 0
+    shortest_ngram: int = 3
 
 
 class Load(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from novelty_dask.planning.disk import disk_bytes
 from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
 from novelty_dask.planning.stages import STAGES, RunShape
 
@@ -72,11 +73,3 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
         workers=workers,
         threads=budget.threads,
     )
-
-
-def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
-    """Most bytes on disk at once: while the rows are sorted, or while they are compared."""
-    nonzeros = extent.n_bytes * budget.ngram_sizes
-    sorting = 3 * extent.n_bytes + 4 * nonzeros
-    strips = (tiles.n_groups + 1) * extent.n_rows * budget.n_neighbors * 10
-    return sorting + max(5 * nonzeros, strips + 5 * nonzeros)

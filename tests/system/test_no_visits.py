@@ -192,7 +192,9 @@ def test_no_url_is_visited_however_it_is_passed(
     server: Server, tmp_path: Path, container: str, stored: bool
 ) -> None:
     for function in (novelty_dask.score, novelty_dask.plan):
-        keywords = {"out": tmp_path / "run.zarr"} if stored and function is novelty_dask.score else {}
+        keywords: dict[str, Any] = {}
+        if stored and function is novelty_dask.score:
+            keywords["out"] = tmp_path / "run.zarr"
         with pytest.raises(InputError) as refusal:
             function(CONTAINERS[container](url(server)), **keywords)
         assert_said(str(refusal.value))

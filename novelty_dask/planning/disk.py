@@ -1,0 +1,125 @@
+"""Projection of what a run takes on disk at most, in bytes, before anything runs.
+
+A run is largest at one of two moments: when its rows are stored in blocks and the tables that they were
+sorted in are not removed yet, or when the last neighbors are merged and the strips are not removed yet.
+What compresses by a rule is counted compressed, by the widest value; text is counted as it is.
+"""
+
+from collections.abc import Sequence
+
+from novelty_dask.planning.arrays import weight_arrays
+from novelty_dask.planning.budget import Budget, Extent
+from novelty_dask.planning.tiles import TilePlan
+
+ALPHABET = 42
+"""Characters that URLs are made of in lower case, by and large: 42 ** n different n-grams occur.
+
+Among 200,000 real URLs there are 73,395 of length 3; 42 ** 3 is 74,088.
+"""
+TABLES = 2
+"""Tables that hold all rows: as they were read, and as they were sorted."""
+TABLE_ROW_BYTES = 24
+"""Count, position and two offsets of a row in a table; its key and its URL are each as long as its text."""
+ROW_BYTES = 24
+"""Novelty, position and count of a row, the length of its text, and the start of its weights."""
+WEIGHT_BYTES = SIMILARITY_BYTES = 4
+"""Numbers in single precision: weights are not compressed, and similarities hardly are."""
+FREQUENCY_BYTES, COLUMN_BYTES = 5, 36
+"""A column that occurs among many that don't: its frequency in a block; its frequency, weight and rank.
+
+Each byte that differs from those beside it takes one, and four to say where it stands.
+"""
+DENSE_FREQUENCY_BYTES, DENSE_COLUMN_BYTES = 1.25, 9.0
+"""The same where most columns occur; the upper bytes of frequencies are zero."""
+RUN_BYTES = 255
+"""Equal bytes that LZ4 stores in one, where columns don't occur and where a block is filled up."""
+UNCOMPRESSED_FREQUENCY_BYTES, UNCOMPRESSED_COLUMN_BYTES, NEIGHBOR_BYTES = 4, 16, 12
+"""A frequency, what is kept of a column, and a neighbor, by their types."""
+METADATA_BYTES = 192 * 2**10
+"""Manifest, metadata of arrays, and owners: up to fifty small files."""
+TASK_BYTES = 2**10
+"""The commit of a task."""
+FILE_BYTES = 2 * 2**10
+"""What a file leaves empty of its last block on the disk: half of 4 KiB, on average."""
+
+
+def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
+    """Return the most bytes that a run takes on disk at once, temporary files not included.
+
+    Parameters
+    ----------
+    budget : Budget
+    extent : Extent
+        All rows, if no line repeats another.
+    tiles : TilePlan
+    """
+    n_rows, text = extent.n_rows, extent.n_bytes
+    tables = TABLES * (2 * text + TABLE_ROW_BYTES * n_rows)
+    blocks = _block_nonzeros(budget, extent, tiles)
+    frequencies = sum(_frequency_bytes(budget, nonzeros) for nonzeros in blocks)
+    neighbors = (tiles.n_groups + 1) * budget.n_neighbors * _neighbor_bytes(tiles)
+    results = _column_bytes(budget, extent) + _matrix_bytes(budget, blocks, tiles) + neighbors
+    return round(text + ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(tiles)
+
+
+def _possible_columns(budget: Budget) -> int:
+    """Return the most columns that occur."""
+    lengths = range(budget.shortest_ngram, budget.shortest_ngram + budget.ngram_sizes)
+    n_ngrams: int = sum(ALPHABET**length for length in lengths)
+    return min(n_ngrams, budget.n_features)
+
+
+def _nonzeros(budget: Budget, rows: int, text: int) -> int:
+    """Return the most non-zeros of some rows: one for each byte of text and length of n-grams."""
+    return min(text * budget.ngram_sizes, rows * _possible_columns(budget))
+
+
+def _block_nonzeros(budget: Budget, extent: Extent, tiles: TilePlan) -> list[int]:
+    """Return the most non-zeros of each block, if text is spread evenly."""
+    rows = [stop - start for start, stop in map(tiles.bounds, range(tiles.n_blocks))]
+    return [_nonzeros(budget, n, extent.n_bytes * n // max(extent.n_rows, 1)) for n in rows]
+
+
+def _frequency_bytes(budget: Budget, nonzeros: int) -> float:
+    """Return the bytes of the document frequencies of one block, in which most columns don't occur."""
+    # A column that occurs in a block does so in several of its rows, of which one pays for all.
+    sparse = min(FREQUENCY_BYTES * _possible_columns(budget), nonzeros)
+    empty = UNCOMPRESSED_FREQUENCY_BYTES * budget.n_features / RUN_BYTES
+    return min(sparse + empty, DENSE_FREQUENCY_BYTES * budget.n_features)
+
+
+def _column_bytes(budget: Budget, extent: Extent) -> float:
+    """Return the bytes of frequency, weight and rank of all columns."""
+    n_columns = min(_possible_columns(budget), _nonzeros(budget, extent.n_rows, extent.n_bytes))
+    empty = UNCOMPRESSED_COLUMN_BYTES * budget.n_features / RUN_BYTES
+    return min(COLUMN_BYTES * n_columns + empty, DENSE_COLUMN_BYTES * budget.n_features)
+
+
+def _matrix_bytes(budget: Budget, blocks: Sequence[int], tiles: TilePlan) -> int:
+    """Return the bytes of weights and their columns; the last chunk of weights of a block is filled up."""
+    chunk = next(spec.chunks[1] for spec in weight_arrays(tiles) if spec.name == "weights/data")
+    stored = sum(-(-nonzeros // chunk) * chunk for nonzeros in blocks)
+    return stored * WEIGHT_BYTES + sum(blocks) * _width(_possible_columns(budget))
+
+
+def _neighbor_bytes(tiles: TilePlan) -> float:
+    """Return the bytes of one neighbor of each row; the last block is filled up to the size of the others."""
+    filled = tiles.n_blocks * tiles.block_rows - tiles.n_rows
+    return tiles.n_rows * (_width(tiles.n_rows) + SIMILARITY_BYTES) + filled * NEIGHBOR_BYTES / RUN_BYTES
+
+
+def _width(n: int) -> int:
+    """Return the bytes of a number below n, as those above are zero and compress to nothing.
+
+    >>> [_width(n) for n in (2, 256, 257, 2**20)]
+    [1, 1, 2, 3]
+    """
+    return -(-max(n - 1, 1).bit_length() // 8)
+
+
+def _small_bytes(tiles: TilePlan) -> int:
+    """Return the bytes of commits and metadata, and those that files leave empty."""
+    n_tasks = 3 * tiles.n_blocks + tiles.n_spans * tiles.n_groups
+    # Of each block, seven files of rows, frequencies, starts and results, three of weights, and its strips.
+    n_files = n_tasks + (10 + 2 * tiles.n_groups) * tiles.n_blocks
+    return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_BYTES * n_files

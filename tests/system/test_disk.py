@@ -1,0 +1,117 @@
+"""Disk is a contract, as memory is: a run takes at most what was projected, and at least half of it.
+
+Half of it from 20,000 lines up.  Below, most of the projection is for the columns: how many of the possible
+n-grams occur in so little text is not known before it is read, and each may.  What does not compress, such
+as random text, comes near the projection.
+"""
+
+import base64
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import novelty_dask
+from novelty_dask.datasets import make_urls
+from novelty_dask.events import Event, StageFinished, TaskDone
+from novelty_dask.planning import tiles
+from tests.support.files import read_real_lines, write_lines
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "small blocks": {"block_rows": 1_024},
+    "many n-grams": {"ngram_range": (3, 5), "block_rows": 4_096},
+    "single letters": {"ngram_range": (1, 1)},
+    "few columns": {"n_features": 4_096},
+    "many neighbors": {"n_neighbors": 100},
+}
+
+
+class Watch:
+    """Measures a folder whenever a task has stored its results, and before a stage removes any.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run.
+
+    Attributes
+    ----------
+    peak_bytes : int
+        Most bytes of all files together.
+    peak_blocks : int
+        Most bytes of all blocks of the disk that they take.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.peak_bytes = self.peak_blocks = 0
+
+    def __call__(self, event: Event) -> None:
+        """Look at all files."""
+        if isinstance(event, TaskDone | StageFinished):
+            found = [path.lstat() for path in self.folder.rglob("*") if path.is_file()]
+            self.peak_bytes = max(self.peak_bytes, sum(file.st_size for file in found))
+            self.peak_blocks = max(self.peak_blocks, sum(512 * file.st_blocks for file in found))
+
+
+def assert_kept(folder: Path, lines: list[str], settings: dict[str, Any]) -> None:
+    """Score lines in this process, and compare what they take with what was projected."""
+    source, out = write_lines(folder / "urls.txt", lines), folder / "run.zarr"
+    projected = novelty_dask.plan(source, workers=0, **settings).disk_bytes
+    watch = Watch(out)
+    novelty_dask.score(source, out, workers=0, listener=watch, **settings)
+    assert watch.peak_blocks <= projected
+    if len(lines) >= 20_000:
+        assert projected <= 2 * watch.peak_bytes
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("n", [20, 2_000, 20_000])
+def test_a_run_keeps_to_what_was_projected(tmp_path: Path, n: int, settings: dict[str, Any]) -> None:
+    assert_kept(tmp_path, make_urls(n)[0], settings)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("n", "settings"),
+    [
+        *((20_000, settings) for settings in SETTINGS.values()),
+        (60_000, {}),
+        (60_000, {"block_rows": 4_096}),
+        (60_000, {"ngram_range": (2, 4)}),
+    ],
+)
+def test_a_run_of_real_rows_keeps_to_it(
+    corpora: Path, tmp_path: Path, n: int, settings: dict[str, Any]
+) -> None:
+    assert_kept(tmp_path, read_real_lines(corpora, n), settings)
+
+
+def test_strips_of_many_groups_are_projected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
+    lines = make_urls(20_000)[0]
+    source = write_lines(tmp_path / "few.txt", lines)
+    assert novelty_dask.plan(source, workers=0, block_rows=2_048).tiles.n_groups == 5
+    assert_kept(tmp_path, lines, {"block_rows": 2_048})
+
+
+def random_text(n: int) -> list[str]:
+    """Lines that hardly compress."""
+    chance = random.Random(1)
+    return [base64.urlsafe_b64encode(chance.randbytes(60)).decode() for _ in range(n)]
+
+
+def chinese_text(n: int) -> list[str]:
+    """Lines of characters of which there are many, each of three bytes."""
+    chance = random.Random(1)
+    return ["".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(25)) for _ in range(n)]
+
+
+@pytest.mark.parametrize("settings", [{}, {"block_rows": 256}, {"ngram_range": (6, 6)}, {"n_features": 1}])
+@pytest.mark.parametrize("make", [random_text, chinese_text])
+def test_no_text_takes_more(tmp_path: Path, make: Any, settings: dict[str, Any]) -> None:
+    for n in (1, 100, 2_000):
+        (tmp_path / str(n)).mkdir()
+        assert_kept(tmp_path / str(n), make(n), settings)
