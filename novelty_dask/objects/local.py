@@ -47,7 +47,7 @@ class LocalObjects:
         """Write beside the place, sync, then link, which fails if something is there."""
         try:
             with _writing_errors(self.root, len(data)):
-                self._store(key, [data], os.link)
+                self._store(key, [data], _link)
         except FileExistsError:
             return False
         return True
@@ -132,6 +132,19 @@ def _read(path: str) -> bytes:
         return b"".join(iter(partial(os.read, file, size + 1), b""))
     finally:
         os.close(file)
+
+
+def _link(partial: Path, path: Path) -> None:
+    """Give a file a name that nothing has yet.
+
+    On NFS the answer may be lost, and then the call fails though the file has the name: open(2) says that
+    its number of links tells.
+    """
+    try:
+        os.link(partial, path)
+    except OSError:
+        if partial.stat().st_nlink != 2:
+            raise
 
 
 def _make_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Self
 import psutil
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.protocol import Objects
 
 FOLDER = "owners/"
@@ -79,10 +80,10 @@ def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
     newest = newest_epoch(objects)
     if newest:
         _check_free(objects, newest, name, take_over=take_over)
-    me = json.dumps({**_process(os.getpid()), "since": time.time()}).encode()
+    me = json.dumps({**_process(os.getpid()), "since": time.time(), "token": make_token()}).encode()
     # First, so that nobody takes what is being claimed for released.
     _say_alive(objects, newest + 1)
-    if not objects.create(_key(newest + 1, "json"), me):
+    if not create_object(objects, _key(newest + 1, "json"), me):
         message = f"Another client has just begun to work on {name!r}; wait for it, or stop it."
         raise StoreError(message)
     for old in range(max(1, newest - 1), newest):

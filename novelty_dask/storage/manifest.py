@@ -31,6 +31,8 @@ from novelty_dask.sources.find import Source
 FORMAT_VERSION = 5
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
+WRITER = "novelty_dask_writer"
+"""Attribute beside the manifest, by which a client recognizes the run that it has just created."""
 GROUP = {"zarr_format": 3, "node_type": "group"}
 MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
 """Rows of a block, and blocks of a run, beyond which a plan can't have been made by this package."""
@@ -244,10 +246,12 @@ class Manifest(_Part):
         return [failure.task for failure in self.failures]
 
 
-def write_manifest(manifest: Manifest) -> bytes:
-    """Return the metadata of a Zarr group with a manifest and its checksum."""
+def write_manifest(manifest: Manifest, writer: str = "") -> bytes:
+    """Return the metadata of a Zarr group with a manifest and its checksum, and a token of its writer."""
     content = {"format_version": FORMAT_VERSION, **manifest.model_dump()}
-    attributes = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}}
+    attributes: dict[str, Any] = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}}
+    if writer:
+        attributes[WRITER] = writer
     return json.dumps({**GROUP, "attributes": attributes}, indent=2).encode()
 
 

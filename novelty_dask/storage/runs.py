@@ -10,6 +10,7 @@ from novelty_dask.errors import DamageError, StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import FOLDER as COMMITS
 from novelty_dask.objects.commits import Commit, Commits, Draft, Metrics, Stamp
+from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.planning.stages import Stage, TaskId
@@ -140,7 +141,9 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
         # To look first refuses folders that hold anything; to create refuses a second client in between.
-        made = not run.objects.exists() and run.objects.create(METADATA, write_manifest(manifest))
+        # With a token until it is saved again: another client may begin the same run at the same moment.
+        data = write_manifest(manifest, make_token())
+        made = not run.objects.exists() and create_object(run.objects, METADATA, data)
     except (OSError, ValueError) as error:
         message = f"Can't create {url!r}: {reason(error)}."
         raise StoreError(message) from None

@@ -1,5 +1,6 @@
 """What local and remote objects have in common, and what killed writers and full disks leave."""
 
+import errno
 import multiprocessing
 import os
 import resource
@@ -218,6 +219,31 @@ def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "run.zarr" / "a" / "link").symlink_to(tmp_path / "other")
     objects.remove("a/")
     assert (tmp_path / "other" / "precious").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EEXIST, errno.EIO])
+def test_a_link_that_was_made_though_the_call_failed_is_a_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As on NFS; and then its name is synced as any other's."""
+    link, fsync, synced = os.link, os.fsync, []
+
+    def lossy(source: Path, target: Path) -> None:
+        link(source, target)
+        synced.clear()
+        raise OSError(number, os.strerror(number))
+
+    def watched(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "link", lossy)
+    monkeypatch.setattr(os, "fsync", watched)
+    objects = LocalObjects(tmp_path)
+    assert objects.create("a/b", b"ours")
+    assert synced == [(tmp_path / "a").stat().st_ino]
+    assert objects.sizes() == {"a/b": 4}
+    assert objects.sweep() == 0
 
 
 def create_at(root: Path, start: float, number: int) -> list[str]:
