@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MINIMUM_WINDOW = 64
 SETTLE_SECONDS = 60
 SETTLED_SECONDS = 10
-"""How long workers may take to say whether they have settled."""
+"""Longest time that workers may take to say whether they have settled."""
 RELEASE_SECONDS = 0.2
 
 
@@ -91,7 +91,7 @@ class DaskExecutor:
                 break
 
     def _partition(self, future: Future[Any]) -> Any:
-        """A partition that was computed."""
+        """Return a partition that was computed."""
         try:
             return self.scheduler.result(future)
         except OSError as error:
@@ -108,16 +108,16 @@ class DaskExecutor:
         check_free(folders.values(), n_bytes)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
-        """What the workers have used, those that are there, and this process last."""
+        """Return what the workers that are there have used, and this process last."""
         measure = usage.forget_peak if forget_peak else usage.usage
         workers = self.scheduler.ask_workers(lambda: self.client.run(measure, on_error="ignore"))
         return [*workers.values(), measure()]
 
     def settle(self) -> None:
-        """Wait for dropped tasks that workers have: nothing stops one that is being run, nor its writing."""
+        """Wait for dropped tasks that workers still run, and that may still write."""
         deadline = time.monotonic() + SETTLE_SECONDS
         if self._dropped:
-            # What the scheduler has not heard of yet it could still hand out.
+            # Until the scheduler has heard of it, it could still hand out a dropped task.
             time.sleep(RELEASE_SECONDS)
         with suppress(ClusterError):
             while self._dropped and time.monotonic() < deadline:
@@ -126,13 +126,13 @@ class DaskExecutor:
                 time.sleep(0.1)
 
     def _at_work(self) -> dict[str, bool]:
-        """Which workers have dropped tasks."""
+        """Return for each worker whether it is at a task that was dropped."""
         found: dict[str, bool] = self.client.run(_has_any, self._dropped, on_error="ignore")
         return found
 
     @contextmanager
     def _released(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
-        """In the end, however it comes, let the scheduler drop what has not been done."""
+        """Let the scheduler drop what has not been done, in whatever way the block ends."""
         try:
             yield
         finally:
@@ -143,7 +143,7 @@ class DaskExecutor:
 
 
 def _has_any(keys: set[str], dask_worker: Worker) -> bool:
-    """Whether a worker is at any of some tasks, or about to be."""
+    """Return whether a worker is at any of some tasks, or about to be."""
     known = map(str, [*dask_worker.active_threads.values(), *dask_worker.state.tasks])
     return not keys.isdisjoint(known)
 

@@ -1,6 +1,6 @@
-"""The scheduler of a run: whatever is asked of it, or through it of workers, is asked here.
+"""The scheduler of a run: every question to it, or through it to workers, is asked here.
 
-Dask waits without end for a scheduler that is frozen or cut off.  Here it gets half a minute to answer.
+Dask waits without end for a scheduler that is frozen or cut off.  Here it has half a minute to answer.
 """
 
 import threading
@@ -19,15 +19,15 @@ from novelty_dask.errors import ClusterError
 T = TypeVar("T")
 
 ANSWER_SECONDS = 30.0
-"""How long a scheduler may take for an answer."""
+"""Longest time that a scheduler may take for an answer."""
 WATCH_SECONDS = 5.0
 WORKERLESS_SECONDS = 60.0
-"""How long work waits for a worker."""
+"""Longest time that work waits for a worker."""
 POLL_SECONDS = 0.01
 
 
 class WorkersDied(Exception):  # noqa: N818 - it says what happened
-    """Workers died in a task.
+    """Workers died while they ran a task.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class WorkersDied(Exception):  # noqa: N818 - it says what happened
 
 
 class Scheduler:
-    """The scheduler of a client, that is not waited for without end.
+    """The scheduler of a client; no wait for it is endless.
 
     Parameters
     ----------
@@ -57,15 +57,16 @@ class Scheduler:
         self._is_silent = False
 
     def ask(self, question: Callable[[], T], seconds: float | None = None) -> T:
-        """What a call of the client returns that takes an answer of the scheduler.
+        """Return what a call of the client returns, if the scheduler answers in time.
 
         Raises
         ------
         ClusterError
-            There is none within so many seconds, or was none before, or the connection is lost.
+            It does not, or did not before, or the connection is lost.
         """
         seconds = ANSWER_SECONDS if seconds is None else seconds
         if self._is_silent or wait([answer := _in_thread(question)], seconds).not_done:
+            # Once is enough: every further question would wait as long, and the command would not end.
             self._is_silent = True
             message = (
                 f"The Dask scheduler has not answered for {seconds:.0f} s, so it is frozen or cut off; "
@@ -76,12 +77,12 @@ class Scheduler:
             return answer.result()
 
     def ask_workers(self, call: Callable[[], dict[str, T]]) -> dict[str, T]:
-        """What a call of the client returns that takes answers of workers; waits as long as there is hope.
+        """Return what a call of the client returns that asks workers, as long as any may answer.
 
         Raises
         ------
         ClusterError
-            There is none.
+            No worker may answer any more.
         """
         answer = _in_thread(call)
         for _ in self.waits():
@@ -91,11 +92,11 @@ class Scheduler:
             return answer.result()
 
     def workers(self) -> dict[str, int]:
-        """Threads of each worker that there is now, by address."""
+        """Return the threads of each worker that there is now, by address."""
         return self.ask(self.client.nthreads)
 
     def waits(self) -> Iterator["Watch"]:
-        """Wait a little, again and again, as long as there is hope.
+        """Yield again and again, after a little time, as long as the scheduler and a worker may answer.
 
         Raises
         ------
@@ -116,12 +117,12 @@ class Scheduler:
         raise AssertionError
 
     def result(self, future: "Future[T]") -> T:
-        """The result of an ended future, or in the user's terms why there is none.
+        """Return the result of an ended future.
 
         Raises
         ------
         WorkersDied
-            In it.
+            Workers died while they ran it.
         ClusterError
             There is no worker, or no scheduler.
         """
@@ -139,7 +140,8 @@ class Scheduler:
             future.release()
 
     def _fetched(self, future: "Future[T]") -> T:
-        """The result of a future; if its worker is gone Dask waits for another one, without end."""
+        """Return the result of a finished future."""
+        # If the worker that holds the result is gone, Dask waits for another one, without end.
         watch = Watch(self)
         with _connection_errors():
             while True:
@@ -150,7 +152,7 @@ class Scheduler:
 
 
 class Watch:
-    """Looks now and then whether there is anybody to do the work.
+    """Looks now and then for workers.
 
     Parameters
     ----------
@@ -173,7 +175,7 @@ class Watch:
         Raises
         ------
         ClusterError
-            So it is.
+            Nobody may do the work any more.
         """
         now = time.monotonic()
         if now - self._looked > WATCH_SECONDS:
@@ -185,7 +187,8 @@ class Watch:
 
 
 def _in_thread(call: Callable[[], T]) -> "Answer[T]":
-    """A call that waits in a thread of its own, so that nothing else has to; nobody waits for the thread."""
+    """Start a call in a thread of its own; return the answer to wait for."""
+    # A daemon: if the call never returns, the process must still be able to end.
     answer: Answer[T] = Answer()
 
     def wait_for_it() -> None:
@@ -200,7 +203,7 @@ def _in_thread(call: Callable[[], T]) -> "Answer[T]":
 
 @contextmanager
 def _connection_errors() -> Iterator[None]:
-    """Say in the user's terms that the scheduler can't be reached."""
+    """Raise a ClusterError where the scheduler can't be reached."""
     try:
         yield
     except (CancelledError, OSError):
@@ -209,5 +212,5 @@ def _connection_errors() -> Iterator[None]:
 
 
 def _no_worker(seconds: float) -> str:
-    """That there is nobody to do the work."""
+    """Return the sentence that there is nobody to do the work."""
     return f"There has been no worker for {seconds:.0f} s; start some and go on."

@@ -61,7 +61,7 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class TilePlan:
-    """Which blocks are compared with which.
+    """Plan of the comparison: sizes of blocks, spans and groups.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class TilePlan:
 
 
 def _distance(block: int, span: range) -> int:
-    """How far a block is from a span in sort order."""
+    """Return the distance of a block from a span in sort order."""
     return max(span.start - block, block - span.stop + 1, 0)
 
 
