@@ -3,7 +3,7 @@
 from typing import Literal
 
 NormalForm = Literal["raw", "web"]
-"""Compare lines as they were written, or in the form in which a browser would ask for their URL."""
+"""Form in which lines are compared: as they were written, or as a browser would request their URL."""
 
 Score = Literal["mean", "nearest", "kth"]
-"""Which similarity the novelty of a row is the complement of."""
+"""Similarity of which the novelty of a row is the complement."""

@@ -1,4 +1,4 @@
-"""Cosine similarity of small dense arrays: the definition that the sparse kernels are held to."""
+"""Cosine similarity of small dense arrays: the definition by which the sparse kernels are tested."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 def cosine_similarity(X: ArrayLike, Y: ArrayLike | None = None) -> NDArray[np.float64]:
     """Return the cosine similarity of each row of `X` to each row of `Y`.
 
-    ``cos(x, y) = x @ y / (|x| |y|)``, and 0 where x or y is zero.  All is computed in float64.  Rows are
-    scaled by their largest absolute value first, so that neither tiny nor huge values leave its range.
+    ``cos(x, y) = x @ y / (|x| |y|)``, and 0 where x or y is zero.  Everything is computed in float64.  Rows
+    are scaled by their largest absolute value first, so that squares neither overflow nor underflow.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def _unit_rows(array: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def _real_matrix(array: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return an array in float64, or raise if it is no finite real matrix."""
+    """Return an array in float64; refuse all but finite real matrices."""
     values = np.asarray(array)
     if values.ndim != 2 or values.dtype.kind not in "biuf":
         message = (

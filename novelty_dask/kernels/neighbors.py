@@ -1,7 +1,7 @@
-"""The k best candidates of each row, best first.
+"""Neighbors: the k best candidates of each row, best first.
 
-Of two candidates the one with the higher similarity is better, then the one with the lower id.  This is a
-total order, so any order of insertion leaves the same bytes.
+Of two candidates the one with the higher similarity is better; of equally similar ones, the one with the
+lower id.  This is a total order, so any order of insertion leaves the same bytes.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Neighbors(NamedTuple):
 
     @classmethod
     def empty(cls, rows: int, k: int) -> Self:
-        """No neighbors yet, for so many rows.
+        """Return the neighbors of rows that have none yet.
 
         Examples
         --------
@@ -55,19 +55,20 @@ def insert(
     similarity : float32
         Its similarity, the same whenever the same candidate comes again; 0 is never kept.
     """
-    place = ids.size
-    while place > 0 and (
-        similarities[place - 1] < similarity
-        or (similarities[place - 1] == similarity and ids[place - 1] > row)
+    # From the last slot upwards, where a candidate that is not kept is refused at once.
+    slot = ids.size
+    while slot > 0 and (
+        similarities[slot - 1] < similarity or (similarities[slot - 1] == similarity and ids[slot - 1] > row)
     ):
-        place -= 1
-    if place == ids.size or (place > 0 and ids[place - 1] == row):
+        slot -= 1
+    # A candidate that is there already comes with the same similarity: the loop has stopped right below it.
+    if slot == ids.size or (slot > 0 and ids[slot - 1] == row):
         return
-    for p in range(ids.size - 1, place, -1):
+    for p in range(ids.size - 1, slot, -1):
         ids[p] = ids[p - 1]
         similarities[p] = similarities[p - 1]
-    ids[place] = row
-    similarities[place] = similarity
+    ids[slot] = row
+    similarities[slot] = similarity
 
 
 @compiled_loop
@@ -80,7 +81,7 @@ def _insert_all(into: Neighbors, other: Neighbors) -> None:
 
 
 def sort_neighbors(neighbors: Neighbors) -> Neighbors:
-    """Neighbors in final order: similarity descending, then id ascending, those that are none last.
+    """Return neighbors in final order: by similarity, descending, then by id; missing ones last.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def sort_neighbors(neighbors: Neighbors) -> Neighbors:
 
 
 def merge(strips: Sequence[Neighbors]) -> Neighbors:
-    """The best k of several strips of the same rows; associative and commutative.
+    """Return the best k of several strips of the same rows; associative and commutative.
 
     Parameters
     ----------
@@ -137,6 +138,6 @@ def merge(strips: Sequence[Neighbors]) -> Neighbors:
 
 
 def _merged(into: Neighbors, other: Neighbors) -> Neighbors:
-    """Insert and hand on, for reduce."""
+    """Insert the neighbors of one strip into another, and return that."""
     _insert_all(into, other)
     return into

@@ -1,4 +1,4 @@
-"""From the similarities of the nearest neighbors to one novelty per row.
+"""Scores: one novelty for each row, from the similarities of its nearest neighbors.
 
 A missing neighbor counts as similarity 0, but no row can have more neighbors than there are other rows.
 Where nothing can be compared, the novelty is undefined, not 1.
@@ -13,7 +13,7 @@ from novelty_dask.kernels.choices import Score
 def novelty_scores(
     similarities: NDArray[np.float32], n_rows: int, has_features: NDArray[np.bool_], score: Score = "mean"
 ) -> NDArray[np.float64]:
-    """Return how unlike its nearest neighbors each row is.
+    """Return the novelty of each row: its distance from its nearest neighbors.
 
     With the similarities ``s[0] >= s[1] >= ...`` of a row and ``m = min(k, n_rows - 1)``, the novelty is
 
@@ -31,9 +31,9 @@ def novelty_scores(
     n_rows : int
         Number of rows of the corpus that the neighbors come from, the row itself included.
     has_features : ndarray of bool, shape (rows,)
-        Whether the row has any feature.
+        True for rows that have any feature.
     score : {"mean", "nearest", "kth"}, default "mean"
-        Which similarity the novelty is the complement of.
+        Similarity of which the novelty is the complement.
 
     Returns
     -------
@@ -56,14 +56,15 @@ def novelty_scores(
 
 
 def _similarity(similarities: NDArray[np.float32], score: Score) -> NDArray[np.float64]:
-    """Return the similarity of each row that its score speaks of."""
+    """Return the similarity of each row from which its score is computed."""
     if score == "mean":
         return _row_means(similarities)
     return np.asarray(similarities[:, 0 if score == "nearest" else -1], np.float64)
 
 
 def _row_means(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Add up column by column: the order of np.sum depends on the shape and layout of the array."""
+    """Return the mean of each row."""
+    # Column by column, as the order in which np.sum adds depends on the shape and layout of the array.
     means = np.zeros(len(similarities))
     for column in similarities.T:
         means += column

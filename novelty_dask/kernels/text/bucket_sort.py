@@ -1,4 +1,4 @@
-"""Sorting of many short lists of numbers that are spread over a known range."""
+"""Bucket sort of short lists of numbers that are spread evenly over a known range."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from novelty_dask.kernels.accelerate import compiled_loop
 
 
-def buckets_for(size: int) -> NDArray[np.uint32]:
-    """Space in which `sort_keys` sorts up to `size` keys."""
+def allocate_buckets(size: int) -> NDArray[np.uint32]:
+    """Return space in which `sort_keys` sorts up to `size` keys."""
     return np.empty((1 << size.bit_length()) + 1, np.uint32)
 
 
@@ -29,12 +29,13 @@ def sort_keys(
     ordered : ndarray of uint32, shape (n,)
         Overwritten with the keys in order.
     buckets : ndarray of uint32
-        Made by `buckets_for` a size of at least n; overwritten.
+        Made by `allocate_buckets` for a size of at least n; overwritten.
     """
     width = 0
     while (1 << width) < keys.size and width < bits:
         width += 1
     shift = np.uint32(bits - width)
+    # Counts become the start of each bucket, and then, as keys are put in, the end of what it holds.
     ends = buckets[: (1 << width) + 1]
     ends[:] = 0
     for i in range(keys.size):
@@ -45,6 +46,7 @@ def sort_keys(
         bucket = np.uintp(keys[i] >> shift)
         ordered[np.uintp(ends[bucket])] = keys[i]
         ends[bucket] += np.uint32(1)
+    # Buckets are in order; within each, keys are as they came, mostly one or two.
     for i in range(1, keys.size):
         key = ordered[i]
         j = np.uintp(i)

@@ -1,11 +1,11 @@
-r"""Bytes in, lines of text out, and a reason for every line that is no text.
+r"""Lines of text from chunks of bytes, with a reason for each line that is rejected.
 
 A stream is read in chunks of any sizes.  A line ends with LF or CRLF; the last one may lack its end; a UTF-8
-byte order mark at the start of a file is no part of the first line.  The lines do not depend on where the
+byte order mark at the start of a file is not part of the first line.  The lines do not depend on where the
 chunks were cut.
 
-No line is dropped silently and none can exhaust memory: of a line over the limit only as much is kept as
-shows that it is over, and its batch names it with its number, a `Reason` and a sample that is safe to print.
+No line is dropped silently, and none can exhaust memory: of a line over the limit, just enough is kept to
+show that it is over, and its batch names it with its number, a `Reason` and a sample that is safe to print.
 
 >>> [batch] = read_lines([b"https://a.example/\nhttps://b.example/\n\xff\n"])
 >>> batch.texts
@@ -28,7 +28,7 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Reason(StrEnum):
-    """Why a line is no row of the corpus; the values are stable words of the run on disk."""
+    """Reason why a line is not a row of the corpus; the values are stored in runs and stay as they are."""
 
     BLANK = "blank"
     TOO_LONG = "too-long"
@@ -45,9 +45,10 @@ class Rejected(NamedTuple):
     number : int
         Position of the line in its stream, from 0.
     reason : Reason
-        Why it was not accepted.
+        Reason why it was not accepted.
     sample : str
-        Its first 80 bytes, printable ASCII only: all else, and the backslash, is escaped with a backslash.
+        Its first 80 bytes in printable ASCII: everything else, and the backslash, is escaped with a
+        backslash.
     """
 
     number: int
@@ -81,7 +82,7 @@ class LineBatch(NamedTuple):
 def read_lines(
     chunks: Iterable[bytes], max_bytes: int = MAX_BYTES, *, first_chunk_is_start: bool = True
 ) -> Iterator[LineBatch]:
-    r"""Decode a stream into batches of lines, about one a chunk.
+    r"""Decode a stream into batches of lines, about one for each chunk.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def read_lines(
     max_bytes : int, default 8192
         Longest line to accept, without its end.
     first_chunk_is_start : bool, default True
-        Whether the stream starts where its file does, so that a byte order mark there is dropped.
+        True if the stream starts where its file does; a byte order mark there is dropped.
 
     Yields
     ------
@@ -123,7 +124,7 @@ def split_lines(
     max_bytes : int, default 8192
         Longest line to keep whole, without its end.
     first_chunk_is_start : bool, default True
-        Whether the stream starts where its file does, so that a byte order mark there is dropped.
+        True if the stream starts where its file does; a byte order mark there is dropped.
 
     Yields
     ------
@@ -143,7 +144,7 @@ def split_lines(
 
 
 def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
-    r"""Return the text of a line without surrounding ASCII whitespace, or the reason why it has none.
+    r"""Return the text of a line without surrounding ASCII whitespace, or the reason to reject it.
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
     Returns
     -------
     str or Reason
-        Told apart by ``isinstance(result, Reason)``, as a `Reason` is a str too.
+        Test for ``isinstance(result, Reason)``, as a `Reason` is a str too.
 
     Examples
     --------
@@ -186,7 +187,7 @@ def sample_of(raw: bytes) -> str:
     Returns
     -------
     str
-        Printable ASCII; all else, and the backslash, is escaped with a backslash.
+        Printable ASCII; everything else, and the backslash, is escaped with a backslash.
 
     Examples
     --------
@@ -221,7 +222,8 @@ def _split_at_newlines(chunks: Iterable[bytes], max_kept: int) -> Iterator[list[
     """Cut a stream at LF, and a line that spans chunks after `max_kept` bytes."""
     carry = b""
     for chunk in chunks:
-        # The rest of a line that is cut already is never joined to it: an endless line costs no copy.
+        # Once a line has reached its limit, what follows of it is not joined to it: an endless line costs no
+        # copy.
         rest = chunk if len(carry) < max_kept else b"".join(chunk.partition(b"\n")[1:])
         raws = (carry + rest).split(b"\n")
         carry = raws.pop()[:max_kept]
@@ -232,7 +234,7 @@ def _split_at_newlines(chunks: Iterable[bytes], max_kept: int) -> Iterator[list[
 
 
 def _decode_batch(raws: list[bytes], start: int, max_bytes: int) -> LineBatch:
-    """Decode consecutive lines of which the first has the number `start`."""
+    """Decode consecutive lines, the first of which has the number `start`."""
     decoded = [decode_line(raw, max_bytes) for raw in raws]
     rejected = [
         Rejected(start + i, text, sample_of(raws[i]))

@@ -1,4 +1,4 @@
-"""MurmurHash3 of bytes where they lie, for compiled loops."""
+"""MurmurHash3 of a part of an array of bytes, for compiled loops."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +8,13 @@ from novelty_dask.kernels.accelerate import compiled_loop
 
 @compiled_loop
 def murmurhash3(characters: NDArray[np.uint8], begin: np.uint32, end: np.uint32) -> np.uint32:
-    """MurmurHash3_x86_32 [1]_ with seed 0, the same on machines of either byte order.
+    """Return MurmurHash3_x86_32 [1]_ with seed 0, the same on machines of either byte order.
 
     Parameters
     ----------
     characters : ndarray of uint8
     begin, end : uint32
-        Which of them are hashed.
+        Those from begin to end - 1 are hashed.
 
     References
     ----------
@@ -41,7 +41,7 @@ def murmurhash3(characters: NDArray[np.uint8], begin: np.uint32, end: np.uint32)
 
 @compiled_loop
 def _word(characters: NDArray[np.uint8], i: np.uintp, size: np.uintp) -> np.uint32:
-    """The next bytes, up to four, as a little-endian number."""
+    """Return the next bytes, up to four, as a little-endian number."""
     word = np.uint32(0)
     for j in range(size):
         word |= np.uint32(np.uint32(characters[i + np.uintp(j)]) << np.uint32(8 * j))
@@ -50,11 +50,11 @@ def _word(characters: NDArray[np.uint8], i: np.uintp, size: np.uintp) -> np.uint
 
 @compiled_loop
 def _mixed(word: np.uint32) -> np.uint32:
-    """A word, ready to be combined with the hash of those before it."""
+    """Return a word mixed with the constants of the hash, ready to be combined with the words before it."""
     return np.uint32(_rotated(np.uint32(word * np.uint32(0xCC9E2D51)), 15) * np.uint32(0x1B873593))
 
 
 @compiled_loop
 def _rotated(word: np.uint32, bits: int) -> np.uint32:
-    """A word, its bits rotated to the left."""
+    """Return a word with its bits rotated to the left."""
     return np.uint32((word << np.uint32(bits)) | (word >> np.uint32(32 - bits)))

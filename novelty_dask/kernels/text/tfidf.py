@@ -1,4 +1,4 @@
-"""Counts to weights: scikit-learn's TF-IDF, with the document frequency given.
+"""TF-IDF weights from counts, as scikit-learn computes them, with the document frequency given.
 
 scikit-learn fits its transformer on one matrix in memory.  Document frequencies are sums, so here they are
 counted block by block, and each block is weighed alone.  The weights are the same bits: each step is done in
@@ -13,7 +13,7 @@ from novelty_dask.kernels.accelerate import compiled_loop
 
 
 def document_frequency(X: sp.csr_matrix) -> NDArray[np.int64]:
-    """In how many rows each column occurs, shape (n_features,).
+    """Return the number of rows in which each column occurs, shape (n_features,).
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def document_frequency(X: sp.csr_matrix) -> NDArray[np.int64]:
 
 
 def inverse_document_frequency(frequency: NDArray[np.int64], n_rows: int) -> NDArray[np.float32]:
-    r"""Weight of each column, :math:`\ln((1 + n) / (1 + df)) + 1`, shape (n_features,).
+    r"""Return the weight of each column, :math:`\ln((1 + n) / (1 + df)) + 1`, shape (n_features,).
 
     In single precision throughout, as ``TfidfTransformer(smooth_idf=True)`` fitted on
     single precision does, so that the results are the same bits.
@@ -38,7 +38,7 @@ def inverse_document_frequency(frequency: NDArray[np.int64], n_rows: int) -> NDA
 
 
 def weigh(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_matrix:
-    r"""Rows of :math:`(1 + \ln tf) \cdot idf`, scaled to unit length; zero rows stay zero.
+    r"""Return rows of :math:`(1 + \ln tf) \cdot idf`, scaled to unit length; zero rows stay zero.
 
     Parameters
     ----------
@@ -63,7 +63,9 @@ def weigh(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_matrix:
 
 @compiled_loop
 def _scale_rows(indptr: NDArray[np.int64], data: NDArray[np.float32]) -> None:
-    """Scale rows to unit length, squares in single and their sum in double precision."""
+    """Scale rows to unit length."""
+    # Squares in single and their sum in double precision: so does scikit-learn, and the bytes are to be
+    # equal.
     for i in range(indptr.size - 1):
         row = data[indptr[i] : indptr[i + 1]]
         squares = 0.0
@@ -76,7 +78,7 @@ def _scale_rows(indptr: NDArray[np.int64], data: NDArray[np.float32]) -> None:
 
 
 def renumber_columns(X: sp.csr_matrix, rank: NDArray[np.int32], n_columns: int) -> sp.csr_matrix:
-    """The matrix, overwritten, with its columns renumbered by rank, and each row's columns ascending."""
+    """Return the matrix, overwritten, with its columns renumbered by rank, ascending in each row."""
     renumbered = sp.csr_matrix((X.data, rank[X.indices], X.indptr), shape=(X.shape[0], n_columns))
     renumbered.sort_indices()
     return renumbered

@@ -1,8 +1,8 @@
-"""What the pipeline reads out of the text of a URL: where it sorts, and its normal form.
+"""Sort keys and normal forms of URLs.
 
 Sorting by reversed host and path puts the pages of a site side by side, and the sites of a domain too, so
-that most nearest neighbors of a row are its neighbors in sort order.  The normal form is a choice: ``"raw"``
-compares the lines as they were written, ``"web"`` compares what a browser would ask for.
+that most nearest neighbors of a row are adjacent to it.  The normal form is a choice: ``"raw"`` compares
+lines as they were written, ``"web"`` compares what a browser would request.
 """
 
 import re
@@ -17,7 +17,8 @@ from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Reject
 _AUTHORITY = re.compile(r"(?:(?:[^:/?#]*:)?//)?([^/?#]*)")
 # A scheme by RFC 3986, section 3.1, but "localhost:3000/x" is a host and its port.
 _SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))")
-# What the URL standard removes before it parses: controls and spaces around, tabs and newlines anywhere.
+# Characters that the URL standard removes before parsing: controls and spaces around, tabs and newlines
+# anywhere.
 _AROUND = "".join(map(chr, range(0x21)))
 _ANYWHERE = str.maketrans("", "", "\t\n\r")
 
@@ -25,7 +26,7 @@ _ANYWHERE = str.maketrans("", "", "\t\n\r")
 def sort_key(url: str) -> str:
     """Return the reversed host, a space, and all that follows the host.
 
-    Scheme, user name and port do not count.  The host is lower-cased, loses a trailing dot and is reversed
+    Scheme, user name and port are left out.  The host is lower-cased, loses a trailing dot and is reversed
     label by label, except for IP addresses, which have their most significant part in front already.
 
     Parameters
@@ -130,7 +131,7 @@ def normalize_batch(batch: LineBatch, form: NormalForm) -> LineBatch:
             kept.append(normal)
             keep[slot] = True
         else:
-            # Characters that are escaped make a URL longer than its line.
+            # A URL can be longer than its line, as characters are escaped.
             reason = Reason.NOT_A_URL if normal is None else Reason.TOO_LONG
             refused.append(Rejected(int(number), reason, sample_of(text.encode())))
     return LineBatch(batch.numbers[keep], kept, sorted([*batch.rejected, *refused]))
