@@ -48,11 +48,13 @@ class Run:
 
     Parameters
     ----------
-    url : str
+    run : str, path or StoredRun
         Path or URL of the run.
 
     Attributes
     ----------
+    url : str
+        Path or URL of the run.
     urls : zarr.Array of str, shape (n_rows,)
         Distinct URLs, sorted by reversed host and path.
     counts, positions : zarr.Array of int64, shape (n_rows,)
@@ -72,8 +74,8 @@ class Run:
     Slice the arrays to read them: ``run.novelty[:100]`` reads one chunk.
     """
 
-    def __init__(self, url: str | StoredRun) -> None:
-        stored = open_complete(url) if isinstance(url, str) else require_complete(url)
+    def __init__(self, run: str | PathLike[str] | StoredRun) -> None:
+        stored = require_complete(run) if isinstance(run, StoredRun) else open_complete(fspath(run))
         self.url = stored.url
         self.manifest = stored.manifest
         arrays = stored.arrays()

@@ -1,5 +1,8 @@
+import os
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +46,63 @@ def test_a_run_is_its_rows(run: Run) -> None:
 def test_a_run_is_opened_from_any_kind_of_path(run: Run) -> None:
     for path in (run.url, Path(run.url), f"{run.url}/", f"file://{run.url}"):
         assert novelty_dask.open(path).top(3).equals(run.top(3))
+
+
+FUNCTIONS: dict[str, Callable[[Any, Path], Any]] = {
+    "open": lambda run, folder: len(novelty_dask.open(run)),
+    "status": lambda run, folder: novelty_dask.status(run).state,
+    "verify": lambda run, folder: novelty_dask.verify(run, recompute_blocks=1, seed=1),
+    "clean": lambda run, folder: novelty_dask.clean(run),
+    "resume": lambda run, folder: len(novelty_dask.resume(run, workers=0)),
+    "export": lambda run, folder: exported(run, folder / "rows.csv"),
+}
+FORMS: dict[str, Callable[[Run], Any]] = {
+    "run": lambda run: run,
+    "opened again": novelty_dask.open,
+    "stored": lambda run: open_stored(run.url),
+    "text": lambda run: run.url,
+    "path": lambda run: Path(run.url),
+    "with a slash": lambda run: f"{run.url}/",
+    "relative": lambda run: os.path.relpath(run.url),
+    "url": lambda run: f"file://{run.url}",
+}
+
+
+def exported(run: Any, out: Path) -> bytes:
+    """The CSV of a run."""
+    novelty_dask.export(run, out)
+    return out.read_bytes()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_takes_a_run_in_any_form(run: Run, tmp_path: Path, function: str, form: str) -> None:
+    (tmp_path / "expected").mkdir()
+    expected = FUNCTIONS[function](run.url, tmp_path / "expected")
+    assert FUNCTIONS[function](FORMS[form](run), tmp_path) == expected
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_takes_a_run_of_a_store(tmp_path: Path, function: str) -> None:
+    source = write_lines(tmp_path / "urls.txt", URLS)
+    run = novelty_dask.score(source, f"memory:/{tmp_path}/run.zarr", workers=0)
+    (tmp_path / "expected").mkdir()
+    expected = FUNCTIONS[function](run.url, tmp_path / "expected")
+    for form in ("run", "opened again", "stored", "text"):
+        (tmp_path / form).mkdir()
+        assert FUNCTIONS[function](FORMS[form](run), tmp_path / form) == expected
+
+
+def test_a_run_is_a_path(run: Run) -> None:
+    assert os.fspath(run) == run.url
+    assert (Path(run) / "zarr.json").exists()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("other", [None, 7, b"run.zarr", ["run.zarr"]])
+def test_no_function_takes_anything_else(tmp_path: Path, function: str, other: Any) -> None:
+    with pytest.raises((TypeError, StoreError)):
+        FUNCTIONS[function](other, tmp_path)
 
 
 def test_the_text_form_is_one_line(run: Run) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -27,17 +26,8 @@ FORMATS = ("csv", "parquet", "jsonl", "npz")
 WITH_LISTS = ("parquet", "jsonl")
 
 
-class HasUrl(Protocol):
-    """An opened run."""
-
-    url: str
-
-
-AnyRun = HasUrl | str | PathLike[str]
-
-
 def export(
-    run: AnyRun,
+    run: str | PathLike[str],
     out: str | PathLike[str],
     *,
     order: str = "input",
@@ -84,7 +74,7 @@ def export(
     path = Path(fspath(out))
     chosen = format or path.suffix.removeprefix(".").lower()
     _check(path, chosen, order)
-    url = _url(run)
+    url = fspath(run)
     results = open_results(url)
     try:
         _check_free(path, url, overwrite=overwrite)
@@ -98,7 +88,7 @@ def export(
         raise StoreError(message) from None
 
 
-def most_novel_first(run: AnyRun) -> Iterator[tuple[float, str]]:
+def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
     """Novelty and URL of all rows, ties by row; where it is undefined it is NaN and comes last."""
     results = open_results(run)
     for table in sorted_tables(results, partial(_novelty_and_url, results), "novelty", 1):
@@ -106,7 +96,7 @@ def most_novel_first(run: AnyRun) -> Iterator[tuple[float, str]]:
             yield from zip(batch["novelty"].to_pylist(), batch["url"].to_pylist(), strict=True)
 
 
-def open_results(run: AnyRun) -> Results:
+def open_results(run: str | PathLike[str]) -> Results:
     """The rows of a complete run.
 
     Raises
@@ -114,12 +104,7 @@ def open_results(run: AnyRun) -> Results:
     StoreError
         There is no run, or it is not complete.
     """
-    return Results(open_complete(_url(run)).arrays())
-
-
-def _url(run: AnyRun) -> str:
-    """Path or URL of a run."""
-    return fspath(run) if isinstance(run, str | PathLike) else run.url
+    return Results(open_complete(fspath(run)).arrays())
 
 
 def _check_free(path: Path, run: str, *, overwrite: bool) -> None:
