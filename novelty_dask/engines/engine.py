@@ -1,8 +1,11 @@
 """The protocol of an engine: it prepares blocks of rows, and searches one block for neighbors of another."""
 
-from typing import Any, Protocol, TypeVar
+from __future__ import annotations
 
-from novelty_dask.kernels.neighbors import Neighbors
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from novelty_dask.kernels.neighbors import Neighbors
 
 Prepared = TypeVar("Prepared")
 """A block in the form in which an engine compares it."""

@@ -1,12 +1,18 @@
 """The exact engine for sparse rows of unit length: cosine similarity, by the kernels of `kernels.search`."""
 
-import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
+from __future__ import annotations
 
-from novelty_dask.kernels.neighbors import Neighbors
+from typing import TYPE_CHECKING
+
 from novelty_dask.kernels.search.block import Block, prepare
 from novelty_dask.kernels.search.topk import search
+
+if TYPE_CHECKING:
+    import numpy as np
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.neighbors import Neighbors
 
 
 class SparseEngine:

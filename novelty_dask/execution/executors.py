@@ -3,9 +3,10 @@
 `SerialExecutor` defines what any other means.
 """
 
-from collections import deque
+from __future__ import annotations
+
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import dask
 from dask.base import compute
@@ -14,8 +15,12 @@ from dask.local import get_sync
 from novelty_dask.errors import NoveltyError
 from novelty_dask.execution import usage
 from novelty_dask.execution.temporary import check_free, temporary_folder
-from novelty_dask.execution.usage import Usage
 from novelty_dask.objects.commits import Metrics
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from novelty_dask.execution.usage import Usage
 
 ATTEMPTS = 3
 """How often a task is tried that raises an error."""

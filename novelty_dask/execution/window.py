@@ -5,15 +5,21 @@ that killed them: it is tried once more when all else has ended, alone, on one w
 there is no doubt left.
 """
 
+from __future__ import annotations
+
 from collections import Counter, deque
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from distributed import Future, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError
 from novelty_dask.execution.executors import ATTEMPTS, Outcome, Perform
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
-from novelty_dask.objects.commits import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.objects.commits import Metrics
 
 
 class Window:
@@ -97,7 +103,7 @@ class Window:
                 else:
                     yield Outcome(item, {}, error)
 
-    def _next_batch(self) -> list["Future[Metrics]"]:
+    def _next_batch(self) -> list[Future[Metrics]]:
         """Return the futures that end next; also the one of a suspect, if its worker is gone."""
         for watch in self.scheduler.waits():
             if batch := list(self.running.next_batch(block=False)):
@@ -107,7 +113,7 @@ class Window:
         self.running = self._watch_nothing()
         return list(self.in_flight)
 
-    def _metrics(self, future: "Future[Metrics]") -> Metrics:
+    def _metrics(self, future: Future[Metrics]) -> Metrics:
         """Return the metrics of a task, or raise what the task itself raised."""
         if self.alone and future.status == "pending":
             future.release()

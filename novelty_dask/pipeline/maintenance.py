@@ -1,8 +1,10 @@
 """Questions about a run besides its results: how far it is, whether it is whole, what is left over."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from dataclasses import dataclass
 from os import PathLike, fspath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +15,12 @@ from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
 from novelty_dask.planning.stages import INGEST, MERGE, SORT
 from novelty_dask.stages.recompute import recompute_block, recompute_columns
 from novelty_dask.storage.audit import find_damage, find_leftovers, list_done
-from novelty_dask.storage.manifest import Failure, Totals
 from novelty_dask.storage.runs import StoredRun, check_version, open_complete, open_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.storage.manifest import Failure, Totals
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from novelty_dask.pipeline.reading import make_plan
 from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
 from novelty_dask.planning.stages import INGEST, SORT, Stage
-from novelty_dask.storage.audit import check_commits, check_complete, list_done
+from novelty_dask.storage.audit import check_commits, check_complete, list_done, take_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class Pipeline:
         if self.damages[task] == REPAIRS:
             # The store damages what it is given: to try for ever would not end.
             raise error
-        self.run.take_back(error, self.session.epoch)
+        take_back(self.run, error, self.session.epoch)
         self.session.listener(DamageFound(str(error)))
 
     def _go_on(self) -> None:

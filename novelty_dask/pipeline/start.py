@@ -12,7 +12,7 @@ from novelty_dask.pipeline.inputs import Inputs
 from novelty_dask.pipeline.limits import MemoryLimits, make_budget
 from novelty_dask.pipeline.pipeline import Pipeline
 from novelty_dask.pipeline.session import Session
-from novelty_dask.storage.audit import find_damage
+from novelty_dask.storage.audit import find_damage, take_back
 from novelty_dask.storage.runs import StoredRun, check_version
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _forget_damage(run: StoredRun, epoch: int, listener: Listener) -> None:
     for damage in find_damage(run):
         check_version(run)
         listener(DamageFound(str(damage)))
-        run.take_back(damage, epoch)
+        take_back(run, damage, epoch)
 
 
 def _execute(

@@ -5,11 +5,17 @@ sorted in are not removed yet, or when the last neighbors are merged and the str
 What compresses by a rule is counted compressed, by the widest value; text is counted as it is.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from novelty_dask.planning.arrays import weight_arrays
-from novelty_dask.planning.budget import Budget, Extent
-from novelty_dask.planning.tiles import TilePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from novelty_dask.planning.budget import Budget, Extent
+    from novelty_dask.planning.tiles import TilePlan
 
 ALPHABET = 42
 """Characters that URLs are made of in lower case, by and large: 42 ** n different n-grams occur.

@@ -10,9 +10,11 @@ A task is a stage and an item, which is a string: the number of a piece, of a bl
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.planning.arrays import (
     REJECTED_CHUNK,
@@ -25,8 +27,10 @@ from novelty_dask.planning.arrays import (
     strip_arrays,
     weight_arrays,
 )
-from novelty_dask.planning.budget import Budget, Load
 from novelty_dask.planning.tiles import Tile, TilePlan
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.budget import Budget, Load
 
 TEXT_BYTES = 160 * 10**6
 """A task that reads or sorts holds tables of fixed size, whatever the corpus."""
@@ -99,7 +103,7 @@ class Stage:
     inputs: Callable[[RunShape, str], Iterable[TaskId]]
     task_bytes: Callable[[Budget, Load], int]
     arrays: Callable[[RunShape], list[ArraySpec]] = lambda _shape: []
-    replaces: tuple["Stage", ...] = ()
+    replaces: tuple[Stage, ...] = ()
     folders: tuple[str, ...] = ()
     has_blocks: bool = True
     may_fail: bool = False

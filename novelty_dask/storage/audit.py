@@ -8,7 +8,9 @@ from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import FOLDER as COMMITS
 from novelty_dask.objects.commits import commit_key, read_stamped
 from novelty_dask.objects.owners import FOLDER as OWNERS
+from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA
+from novelty_dask.planning.stages import TaskId
 from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.runs import STDIN_KEY, StoredRun
 
@@ -53,6 +55,18 @@ def check_complete(run: StoredRun, stage: Stage, shape: RunShape) -> None:
     if missing:
         task = stage.task(min(missing))
         raise DamageError.of(task, commit_key(task), "is gone, or an object that it lists")
+
+
+def take_back(run: StoredRun, damage: DamageError, epoch: int) -> None:
+    """Forget the commit of a task whose results are damaged, unless a newer client has taken over.
+
+    Raises
+    ------
+    StoreError
+        It has.
+    """
+    check_epoch(run.objects, epoch)
+    run.commits.forget(TaskId(damage.stage, damage.item))
 
 
 def find_damage(run: StoredRun) -> Iterator[DamageError]:

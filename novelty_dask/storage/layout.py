@@ -1,15 +1,20 @@
 """The arrays of a run in Zarr: how each is encoded, and which task writes which of their chunks."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from novelty_dask.planning.arrays import ArraySpec
 from novelty_dask.planning.stages import STAGES, RunShape, Stage, TaskId
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from novelty_dask.planning.arrays import ArraySpec
 
 LZ4 = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")
 CODECS: dict[str, tuple[Any, ...]] = {
@@ -34,7 +39,7 @@ def create_array(group: zarr.Group, spec: ArraySpec) -> None:
     )
 
 
-def find_array(group: zarr.Group, spec: ArraySpec) -> "zarr.Array[Any] | None":
+def find_array(group: zarr.Group, spec: ArraySpec) -> zarr.Array[Any] | None:
     """Return an array as specified, of which nothing is decoded yet; None if it is absent or altered."""
     try:
         found = group.get(spec.name)
@@ -58,7 +63,7 @@ def _expected_signature(spec: ArraySpec) -> str:
     return _signature(made)
 
 
-def _signature(array: "zarr.Array[Any]") -> str:
+def _signature(array: zarr.Array[Any]) -> str:
     """Return all metadata that decide how an array is read."""
     # Users may add attributes: they change nothing that is read.
     metadata = {name: value for name, value in array.metadata.to_dict().items() if name != "attributes"}

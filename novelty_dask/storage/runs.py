@@ -1,19 +1,19 @@
 """A run on disk: one Zarr v3 group, its manifest, its commits, and the ways to them."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import DamageError, StoreError, reason
+from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import FOLDER as COMMITS
 from novelty_dask.objects.commits import Commit, Commits, Draft, Metrics, Stamp
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
-from novelty_dask.planning.stages import Stage, TaskId
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import Layout, layout_of
@@ -25,6 +25,11 @@ from novelty_dask.storage.manifest import (
     this_version,
     write_manifest,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from novelty_dask.planning.stages import Stage, TaskId
 
 WORK_FOLDER = "work/"
 STDIN_KEY = f"{WORK_FOLDER}stdin"
@@ -108,17 +113,6 @@ class StoredRun:
     def refresh(self) -> None:
         """Read the manifest again, as another client may have changed it."""
         self.manifest = read_manifest(self.url, _read_metadata(self.url, self.objects))
-
-    def take_back(self, damage: DamageError, epoch: int) -> None:
-        """Forget the commit of a task whose results are damaged, unless a newer client has taken over.
-
-        Raises
-        ------
-        StoreError
-            It has.
-        """
-        check_epoch(self.objects, epoch)
-        self.commits.forget(TaskId(damage.stage, damage.item))
 
     def remove_stages(self, stages: Sequence[Stage]) -> None:
         """Remove what some stages left."""

@@ -1,6 +1,8 @@
 """Parquet tables of the ingest stage: what a shuffle reads and leaves, removed when the rows are stored."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,7 +10,9 @@ import pyarrow.parquet as pq
 
 from novelty_dask.objects.commits import Commits, Draft, Stamp
 from novelty_dask.planning.budget import Extent
-from novelty_dask.planning.stages import Stage
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.stages import Stage
 
 ROW_GROUP_ROWS = 16_384
 
