@@ -104,7 +104,7 @@ class ClusterError(NoveltyError, RuntimeError):
     """The Dask scheduler can't be reached, or its workers failed."""
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Return what an error says, as the end of a sentence."""
     if isinstance(error, FileNotFoundError):  # fsspec words it in several ways.
         return os.strerror(errno.ENOENT)

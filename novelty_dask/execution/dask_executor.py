@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from novelty_dask.execution.usage import Usage
 
 MINIMUM_WINDOW = 64
-SETTLE_SECONDS = 60
-SETTLED_SECONDS = 10
-"""Longest time that workers may take to say whether they have settled."""
 RELEASE_SECONDS = 0.2
 
 
@@ -71,7 +68,8 @@ class DaskExecutor:
     def _partitions(self, missing: deque[Any], *, is_last: bool) -> Generator[Any, None, None]:
         """Compute partitions; those in which workers died, perhaps by chance, stay for once more."""
         with dask.config.set({"dataframe.shuffle.method": "p2p"}):
-            futures = dict(zip(self.client.compute(list(missing)), list(missing), strict=True))
+            submitted = self.scheduler.submit(lambda: self.client.compute(list(missing)))
+        futures = dict(zip(submitted, list(missing), strict=True))
         # From here on `missing` collects what must be computed again.
         missing.clear()
         running = as_completed(futures, loop=self.client.loop)
@@ -115,13 +113,13 @@ class DaskExecutor:
 
     def settle(self) -> None:
         """Wait for dropped tasks that workers still run, and that may still write."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + self.scheduler.patience.settle
         if self._dropped:
             # Until the scheduler has heard of it, it could still hand out a dropped task.
             time.sleep(RELEASE_SECONDS)
         with suppress(ClusterError):
             while self._dropped and time.monotonic() < deadline:
-                if not any(self.scheduler.ask(self._at_work, SETTLED_SECONDS).values()):
+                if not any(self.scheduler.ask(self._at_work, self.scheduler.patience.settled).values()):
                     self._dropped.clear()
                 time.sleep(0.1)
 

@@ -1,8 +1,10 @@
 """The scheduler of a run: every question to it, or through it to workers, is asked here.
 
-Dask waits without end for a scheduler that is frozen or cut off.  Here it has half a minute to answer.
+Dask waits without end for a scheduler that is frozen or cut off.  Here it has half a minute to answer, or
+as long as `Patience` says.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,18 +14,17 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from distributed import Client, Future, KilledWorker, as_completed
+from distributed.client import ClosedClientError
 from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
-from novelty_dask.errors import ClusterError
+from novelty_dask.errors import ClusterError, NoveltyError, reason
+from novelty_dask.execution.patience import Patience
 
 T = TypeVar("T")
 
-ANSWER_SECONDS = 30.0
-"""Longest time that a scheduler may take for an answer."""
-WATCH_SECONDS = 5.0
-WORKERLESS_SECONDS = 60.0
-"""Longest time that work waits for a worker."""
 POLL_SECONDS = 0.01
+LOST_MESSAGE = "The connection to the Dask scheduler was lost; start it again and go on."
+_LOST = (asyncio.CancelledError, CancelledError, OSError)
 
 
 class WorkersDied(Exception):  # noqa: N818 - it says what happened
@@ -54,6 +55,7 @@ class Scheduler:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.patience = Patience.read()
         self._is_silent = False
 
     def ask(self, question: Callable[[], T], seconds: float | None = None) -> T:
@@ -64,12 +66,12 @@ class Scheduler:
         ClusterError
             It does not, or did not before, or the connection is lost.
         """
-        seconds = ANSWER_SECONDS if seconds is None else seconds
+        seconds = self.patience.answer if seconds is None else seconds
         if self._is_silent or wait([answer := _in_thread(question)], seconds).not_done:
             # Once is enough: every further question would wait as long, and the command would not end.
             self._is_silent = True
             message = (
-                f"The Dask scheduler has not answered for {seconds:.0f} s, so it is frozen or cut off; "
+                f"The Dask scheduler has not answered for {seconds:g} s, so it is frozen or cut off; "
                 "restart it and go on."
             )
             raise ClusterError(message)
@@ -90,6 +92,19 @@ class Scheduler:
                 break
         with _connection_errors():
             return answer.result()
+
+    def submit(self, call: Callable[[], T]) -> T:
+        """Return what a call of the client returns that hands tasks to the scheduler.
+
+        Raises
+        ------
+        ClusterError
+            The client has closed itself, as it does some seconds after the connection was lost.
+        """
+        try:
+            return call()
+        except ClosedClientError as error:
+            raise ClusterError(LOST_MESSAGE) from error
 
     def workers(self) -> dict[str, int]:
         """Return the threads of each worker that there is now, by address."""
@@ -143,11 +158,18 @@ class Scheduler:
         """Return the result of a finished future."""
         # If the worker that holds the result is gone, Dask waits for another one, without end.
         watch = Watch(self)
-        with _connection_errors():
+
+        def failed() -> bool:
+            return bool(future.status == "error")
+
+        # A task that is done once more may fail, and what it raises is its own.
+        with _connection_errors(of_task=failed):
             while True:
                 try:
-                    return future.result(timeout=WATCH_SECONDS)
+                    return future.result(timeout=self.patience.watch)
                 except TimeoutError:
+                    if failed():
+                        raise
                     watch.check()
 
 
@@ -178,11 +200,11 @@ class Watch:
             Nobody may do the work any more.
         """
         now = time.monotonic()
-        if now - self._looked > WATCH_SECONDS:
+        if now - self._looked > self.scheduler.patience.watch:
             self._looked = now
             self.workers = self.scheduler.workers()
             self._seen = now if self.workers else self._seen
-        if now - self._seen > WORKERLESS_SECONDS:
+        if now - self._seen > self.scheduler.patience.workerless:
             raise ClusterError(_no_worker(now - self._seen))
 
 
@@ -202,13 +224,20 @@ def _in_thread(call: Callable[[], T]) -> "Answer[T]":
 
 
 @contextmanager
-def _connection_errors() -> Iterator[None]:
-    """Raise a ClusterError where the scheduler can't be reached."""
+def _connection_errors(of_task: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Turn what Dask raises as it talks to a scheduler into a ClusterError, but for errors of tasks."""
     try:
         yield
-    except (CancelledError, OSError):
-        message = "The connection to the Dask scheduler was lost; start it again and go on."
-        raise ClusterError(message) from None
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, NoveltyError) or of_task():
+            raise
+        # Where another server has taken the place of the scheduler, as a proxy does, Dask takes its answer
+        # for a message: the first bytes of a text are a length of exabytes, and the error is a MemoryError.
+        other = (
+            f"Something that is no Dask scheduler answers in its place: {reason(error)}; start the scheduler "
+            "again and go on."
+        )
+        raise ClusterError(LOST_MESSAGE if isinstance(error, _LOST) else other) from error
 
 
 def _no_worker(seconds: float) -> str:

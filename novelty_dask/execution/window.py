@@ -8,6 +8,7 @@ there is no doubt left.
 from __future__ import annotations
 
 from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from distributed import Future, as_completed
@@ -78,7 +79,8 @@ class Window:
             # Dask remembers the keys of failed tasks; each attempt needs a key of its own.
             keys = [f"{self.prefix}-{item}-{self.attempts[item]}" for item in items]
             where = [self.alone] if self.alone else None
-            futures = self.scheduler.client.map(self.perform, items, key=keys, pure=False, workers=where)
+            submit = partial(self.scheduler.client.map, key=keys, pure=False, workers=where)
+            futures = self.scheduler.submit(lambda: submit(self.perform, items))
             self.in_flight.update(zip(futures, items, strict=True))
             self.running.update(futures)
 

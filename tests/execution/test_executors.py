@@ -5,7 +5,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +18,17 @@ import pytest
 from distributed import Client, LocalCluster, get_worker
 
 from novelty_dask.errors import ClusterError, InputError
-from novelty_dask.execution import dask_executor, scheduler
+from novelty_dask.execution import dask_executor
+from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
+from tests.support.cluster import patience
+from tests.support.servers import PAGE, answering
 
 LOST = r"^The connection to the Dask scheduler was lost; start it again and go on\.$"
+OTHER = (
+    r"^Something that is no Dask scheduler answers in its place: .+; start the scheduler again and go on\.$"
+)
 
 
 class Task(NamedTuple):
@@ -259,12 +265,11 @@ def one_worker(folder: Path, allowed_failures: int) -> Iterator[DaskExecutor]:
 
 
 def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """So many workers die in it as the scheduler allows, and one, and one when it is alone."""
     (tmp_path / "tried").mkdir()
-    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
-    with one_worker(tmp_path, allowed_failures=1) as executor:
+    with patience(watch="0.5s"), one_worker(tmp_path, allowed_failures=1) as executor:
         outcomes = list(executor.map("stage", *given(die, [tmp_path / "tried"] * 6)))
     assert sorted(outcome.item for outcome in outcomes if outcome.error is None) == list("01245")
     [given_up] = [outcome for outcome in outcomes if outcome.error]
@@ -303,10 +308,9 @@ def test_partitions_in_which_workers_died_are_computed_once_more(tmp_path: Path)
         assert parts == [[0, 3, 5], [1, 2, 4]]
 
 
-def test_a_wait_without_workers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.2)
-    monkeypatch.setattr(scheduler, "WORKERLESS_SECONDS", 1.0)
+def test_a_wait_without_workers_ends() -> None:
     with (
+        patience(watch="0.2s", workerless="1s"),
         LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
         pytest.raises(ClusterError, match=r"^There has been no worker for 1 s; start some and go on\.$"),
@@ -390,3 +394,34 @@ def test_a_lost_scheduler_ends_the_wait(
         with pytest.raises(ClusterError, match=LOST):
             lose(DaskExecutor(client, "token"), kill)
         assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("lose", "answer"),
+    [
+        (lose_in_map, PAGE),
+        (lose_in_compute, bytes(1_000)),
+        (lose_before_usage, PAGE),
+        (lose_before_map, b""),
+    ],
+)
+def test_another_server_in_place_of_the_scheduler_ends_the_wait(
+    elsewhere: tuple[subprocess.Popen[str], str], lose: Callable[..., None], answer: bytes
+) -> None:
+    process, address = elsewhere
+    # Who answers at all does so at once; only for one who is silent anybody waits.
+    soon = patience(connect="2s", answer="30s" if answer else "2s", watch="0.5s")
+    with soon, connect(address) as client, ExitStack() as opened:
+        client.wait_for_workers(1, timeout=60)
+        executor = DaskExecutor(client, "token")
+
+        def replace() -> None:
+            process.kill()
+            process.wait()
+            opened.enter_context(answering(answer, address))
+
+        with pytest.raises(ClusterError):
+            lose(executor, replace)
+        with pytest.raises(ClusterError, match=OTHER if answer == PAGE else None):
+            executor.usage()
+        executor.settle()

@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import socketserver
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,16 +15,17 @@ import pytest
 import novelty_dask
 from novelty_dask.errors import ClusterError
 from novelty_dask.events import Event, StageStarted, TaskDone
-from novelty_dask.execution import scheduler
-from novelty_dask.execution.clusters import connect as connecting
 from novelty_dask.execution.clusters.connect import connect
-from tests.support.cluster import Cluster
+from novelty_dask.execution.patience import Patience
+from tests.support.cluster import Cluster, patience
 from tests.support.content import Content, content_and_exports
 from tests.support.files import ROOT
 from tests.support.fixtures import Measured
 from tests.support.processes import kill, wait_until
 from tests.support.record import FLAGS, SETTINGS, SPIED, WORK, Record, commits, ended_by
+from tests.support.servers import PAGE, answering
 
+ANSWER = "DASK_NOVELTY_DASK__PATIENCE__ANSWER"
 pytestmark = pytest.mark.usefixtures("many_tasks")
 
 
@@ -67,26 +67,6 @@ def test_a_killed_scheduler_ends_the_command(
     measured("seconds", round(seconds, 1))
 
 
-class Gateway(socketserver.BaseRequestHandler):
-    """Answers whoever it is, as a server of pages does."""
-
-    def handle(self) -> None:
-        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-
-@contextmanager
-def gateway(address: str) -> Iterator[None]:
-    """Listen at the address of a scheduler that is gone."""
-    host, _, port = address.removeprefix("tcp://").partition(":")
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    with socketserver.ThreadingTCPServer((host, int(port)), Gateway) as server, ThreadPoolExecutor(1) as pool:
-        pool.submit(server.serve_forever)
-        try:
-            yield
-        finally:
-            server.shutdown()
-
-
 def test_something_else_in_place_of_the_scheduler_ends_the_command(
     record: Record, corpus: Path, tmp_path: Path, measured: Measured
 ) -> None:
@@ -99,7 +79,7 @@ def test_something_else_in_place_of_the_scheduler_ends_the_command(
         def replace(_pid: int) -> None:
             kill(lost.scheduler.pid)
             lost.scheduler.wait()
-            opened.enter_context(gateway(lost.address))
+            opened.enter_context(answering(PAGE, lost.address))
 
         command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", lost.address]
         code, stderr, seconds = ended_by(replace, command, record)
@@ -119,17 +99,21 @@ def frozen(cluster: Cluster) -> Iterator[Callable[[], None]]:
         kill(cluster.scheduler.pid, signal.SIGCONT)
 
 
+# The command waits for half a minute by default: that is tried in the long lane.
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.long)])
 def test_a_frozen_scheduler_ends_the_command(
     cluster: Cluster,
     corpus: Path,
     undisturbed: Content,
     tmp_path: Path,
     measured: Measured,
+    seconds: int,
 ) -> None:
     """By itself, and soon when it is stopped; the thawed cluster goes on."""
     out = tmp_path / "run.zarr"
     cluster.record.ask(compare=["sleep", 0.1])
     command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
+    environment = {} if seconds == Patience().answer else {ANSWER: f"{seconds}s"}
 
     def freeze_and(stop: Callable[[int], None]) -> tuple[int, str, float]:
         """Freeze the scheduler while tiles run; exit code, last line, and how long it took."""
@@ -140,23 +124,23 @@ def test_a_frozen_scheduler_ends_the_command(
                 freeze()
                 stop(pid)
 
-            code, stderr, seconds = ended_by(fault, command, cluster.record)
+            code, stderr, took = ended_by(fault, command, cluster.record, environment=environment)
         assert "Traceback" not in stderr
         assert not novelty_dask.verify(out).damages
-        return code, stderr.splitlines()[-1], seconds
+        return code, stderr.splitlines()[-1], took
 
-    code, last, seconds = freeze_and(lambda _pid: None)
-    measured("seconds", round(seconds, 1))
+    code, last, took = freeze_and(lambda _pid: None)
+    measured("seconds", round(took, 1))
     assert (code, last) == (
         3,
-        "Error: The Dask scheduler has not answered for 30 s, so it is frozen or cut off; restart it and go "
-        f"on. `novelty resume {out}` goes on.",
+        f"Error: The Dask scheduler has not answered for {seconds} s, so it is frozen or cut off; restart it "
+        f"and go on. `novelty resume {out}` goes on.",
     )
     done, mark = commits(out), cluster.record.mark()
-    code, last, seconds = freeze_and(lambda pid: kill(pid, signal.SIGINT))
-    measured("seconds after SIGINT", round(seconds, 1))
+    code, last, took = freeze_and(lambda pid: kill(pid, signal.SIGINT))
+    measured("seconds after SIGINT", round(took, 1))
     assert (code, last) == (130, f"Stopped; `novelty resume {out}` goes on.")
-    assert seconds < 10
+    assert took < 10
     cluster.record.ask()
     cluster.scale(1)
     novelty_dask.resume(out, scheduler=cluster.address)
@@ -186,17 +170,14 @@ def test_a_scheduler_may_freeze_at_any_time(
     corpus: Path,
     undisturbed: Content,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Between stages, when workers are asked; in a collection, in a shuffle, in the tasks of a stage."""
     cluster.record.ask(ingest=["sleep", 0.2], sort=["sleep", 0.2])
     out = tmp_path / "run.zarr"
-    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
-    monkeypatch.setattr(scheduler, "ANSWER_SECONDS", 3)
     for when in FREEZES:
         cluster.scale(1)
         began = time.monotonic()
-        with frozen(cluster) as freeze:
+        with frozen(cluster) as freeze, patience(watch="0.5s", answer="3s"):
             listener = Freezing(when, freeze)
             with pytest.raises(ClusterError, match=r"^The Dask scheduler has not answered for 3 s, so"):
                 novelty_dask.score(
@@ -211,14 +192,13 @@ def test_a_scheduler_may_freeze_at_any_time(
 
 
 def test_a_scheduler_that_is_frozen_from_the_start_is_told(
-    cluster: Cluster, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, corpus: Path, tmp_path: Path
 ) -> None:
     """Before a client connects, and after."""
     cluster.scale(0)
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 2)
-    monkeypatch.setattr(scheduler, "ANSWER_SECONDS", 2)
     out = tmp_path / "run.zarr"
-    with connect(cluster.address) as client, frozen(cluster) as freeze:
+    soon = patience(connect="2s", answer="2s")
+    with soon, connect(cluster.address) as client, frozen(cluster) as freeze:
         freeze()
         with pytest.raises(ClusterError, match=r"^Can't reach a Dask scheduler at "):
             novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
@@ -227,12 +207,10 @@ def test_a_scheduler_that_is_frozen_from_the_start_is_told(
             novelty_dask.score(corpus, out, client=client, **SETTINGS, **WORK)
 
 
-def test_no_worker_at_all_is_told(
-    cluster: Cluster, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_worker_at_all_is_told(cluster: Cluster, corpus: Path, tmp_path: Path) -> None:
     cluster.scale(0)
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 2)
-    with pytest.raises(ClusterError, match=r"^No worker joined the scheduler within 2 s; start some"):
+    soon = patience(connect="2s")
+    with soon, pytest.raises(ClusterError, match=r"^No worker joined the scheduler within 2 s; start some"):
         novelty_dask.score(corpus, tmp_path / "run.zarr", scheduler=cluster.address, **SETTINGS, **WORK)
 
 
@@ -241,14 +219,11 @@ def test_no_worker_any_more_is_told(
     corpus: Path,
     undisturbed: Content,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cluster.scale(1)
     out = tmp_path / "run.zarr"
     cluster.record.ask(compare=["sleep", 0.1])
-    monkeypatch.setattr(scheduler, "WORKERLESS_SECONDS", 3)
-    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.5)
-    with ThreadPoolExecutor(1) as pool:
+    with patience(watch="0.5s", workerless="3s"), ThreadPoolExecutor(1) as pool:
         running = pool.submit(novelty_dask.score, corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
         wait_until(lambda: any(task.startswith("compare") for task in commits(out)))
         cluster.scale(0)

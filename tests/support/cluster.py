@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import dask
 import psutil
 from distributed import Client
 
+from novelty_dask.execution.patience import SECTION
 from tests.support.files import ROOT
 from tests.support.processes import end_session, wait_until
 from tests.support.record import Record
@@ -35,6 +37,11 @@ def dask_command(*arguments: str, folder: Path) -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def patience(**seconds: str) -> dask.config.set:
+    """Return a context in which this process waits for others as long as it says."""
+    return dask.config.set({f"{SECTION}.{name}": value for name, value in seconds.items()})
 
 
 class Cluster:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,10 +100,11 @@ def ended_by(
     command: Sequence[object],
     record: Record,
     stage: str = "compare",
+    environment: Mapping[str, str] | None = None,
 ) -> Ended:
     """Start a command and, when some tasks of a stage have begun, a fault, which is told the process."""
     mark = record.mark()
-    with started(*command, env=record.environment) as process:
+    with started(*command, env={**record.environment, **(environment or {})}) as process:
         wait_until(lambda: record.attempts(f"{stage} ", mark).total() > 5, process=process)
         began = time.monotonic()
         fault(process.pid)

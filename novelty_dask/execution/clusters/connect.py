@@ -16,11 +16,8 @@ from novelty_dask.errors import ClusterError
 from novelty_dask.execution.clusters.configuration import quieten_distributed
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.execution.dask_executor import DaskExecutor
+from novelty_dask.execution.patience import Patience
 from novelty_dask.execution.scheduler import Scheduler
-
-CONNECT_SECONDS = 10
-CLOSE_SECONDS = 2
-"""How long a scheduler is waited for that is left."""
 
 
 @contextmanager
@@ -33,8 +30,9 @@ def connect(address: str) -> Iterator[Client]:
         It can't be reached.
     """
     quieten_distributed()
+    patience = Patience.read()
     try:
-        client = _TimeoutClient(address, timeout=CONNECT_SECONDS)
+        client = _TimeoutClient(address, timeout=patience.connect)
     except Exception as error:
         # What is no scheduler may say anything, of which Dask makes any error.
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
@@ -45,7 +43,7 @@ def connect(address: str) -> Iterator[Client]:
     finally:
         # What goes wrong now is no news, and would hide what did before.
         with suppress(Exception):
-            client.close(timeout=CLOSE_SECONDS)  # type: ignore[no-untyped-call]
+            client.close(timeout=patience.close)  # type: ignore[no-untyped-call]
         # Else the garbage collector tries once more, and longer.
         client.status = "closed"
 
@@ -59,10 +57,11 @@ def client_resources(client: Client, memory_limit: int | None = None) -> Resourc
         There are none, or the scheduler is silent.
     """
     scheduler = Scheduler(client)
-    deadline = time.monotonic() + CONNECT_SECONDS
+    patience = scheduler.patience.connect
+    deadline = time.monotonic() + patience
     while not scheduler.workers():
         if time.monotonic() > deadline:
-            message = f"No worker joined the scheduler within {CONNECT_SECONDS} s; start some and repeat."
+            message = f"No worker joined the scheduler within {patience:g} s; start some and repeat."
             raise ClusterError(message)
         time.sleep(0.1)
     workers = scheduler.ask(lambda: client.scheduler_info(n_workers=-1))["workers"].values()
@@ -94,7 +93,9 @@ def encryption_warning(client: Client) -> str | None:
 class _TimeoutClient(Client):
     """Gives up where nobody answers, and closes itself where it can't connect."""
 
-    def __init__(self, address: str, timeout: int) -> None:
+    def __init__(self, address: str, timeout: float) -> None:
+        # Half as long again: Dask's own message, if it gives up in time, says more.
+        self._patience = 1.5 * timeout
         try:
             super().__init__(address, timeout=timeout)  # type: ignore[no-untyped-call]
         except BaseException:
@@ -102,7 +103,7 @@ class _TimeoutClient(Client):
             self.close()  # type: ignore[no-untyped-call]
             raise
 
-    async def _start(self, timeout: Any = CONNECT_SECONDS, **options: Any) -> Any:
+    async def _start(self, *arguments: Any, **options: Any) -> Any:
         """Connect; Dask itself waits without end for a server that accepts and is silent."""
-        started = super()._start(timeout=timeout, **options)  # type: ignore[no-untyped-call]
-        return await asyncio.wait_for(started, timeout + 5)
+        started = super()._start(*arguments, **options)  # type: ignore[no-untyped-call]
+        return await asyncio.wait_for(started, self._patience)

@@ -1,6 +1,5 @@
 import os
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from distributed import Client, LocalCluster
 
 import novelty_dask
 from novelty_dask.errors import ClusterError
-from novelty_dask.execution.clusters import connect as connecting
 from novelty_dask.execution.clusters import local
 from novelty_dask.execution.clusters.connect import (
     client_executor,
@@ -27,6 +25,8 @@ from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import Executor
 from novelty_dask.objects.commits import Metrics
+from tests.support.cluster import patience
+from tests.support.servers import PAGE, answering
 
 
 def own_pid(_item: str) -> Metrics:
@@ -123,40 +123,15 @@ def test_the_resources_of_a_client_are_those_of_its_workers(memory_limit: int | 
         assert works(client_executor(client))
 
 
-def test_a_cluster_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1)
+def test_a_cluster_without_workers_is_refused() -> None:
     with (
+        patience(connect="1s"),
         cluster(0) as client,
         pytest.raises(
             ClusterError, match=r"^No worker joined the scheduler within 1 s; start some and repeat\.$"
         ),
     ):
         client_resources(client)
-
-
-@contextmanager
-def server(answer: bytes) -> Iterator[str]:
-    """Listens, and says the same to everybody."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        talks = []
-
-        def talk() -> None:
-            while True:
-                try:
-                    talks.append(listener.accept()[0])
-                    talks[-1].sendall(answer)
-                except OSError:
-                    return
-
-        thread = threading.Thread(target=talk)
-        thread.start()
-        try:
-            yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            for connection in talks:
-                connection.close()
 
 
 def refuse(address: str) -> str:
@@ -185,15 +160,14 @@ def refuse(address: str) -> str:
         "a\nb",
     ],
 )
-def test_where_no_scheduler_is_that_is_said(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1)
-    refuse(address)
+def test_where_no_scheduler_is_that_is_said(address: str) -> None:
+    with patience(connect="1s"):
+        refuse(address)
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9, bytes(1_000)])
-def test_a_server_that_is_no_scheduler_is_refused(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1)
-    with server(answer) as address:
+@pytest.mark.parametrize("answer", [b"", PAGE, bytes(1_000)])
+def test_a_server_that_is_no_scheduler_is_refused(answer: bytes) -> None:
+    with patience(connect="1s"), answering(answer) as address:
         refuse(address)
 
 
