@@ -24,19 +24,19 @@ corpus_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option
 
 
 def find_corpus(corpus: Path | None = None) -> Path | None:
-    """The file of the real corpus, if there is one."""
+    """Return the file of the real corpus, or None."""
     folder = os.environ.get(FOLDER)
     return corpus or (Path(folder, FILE) if folder else None)
 
 
 def name_of(corpus: Path | None) -> str:
-    """What results say of the corpus they were measured on."""
+    """Return the name under which results keep the corpus they were measured on."""
     found = find_corpus(corpus)
     return found.name if found else MADE
 
 
 def read_corpus(rows: int, corpus: Path | None = None) -> list[str]:
-    """The first lines of the real corpus, which are a random sample of it, or as many made URLs.
+    """Return the first lines of the real corpus, which are a random sample of it, or as many made URLs.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def read_corpus(rows: int, corpus: Path | None = None) -> list[str]:
 
 
 def _opened(corpus: Path) -> TextIO:
-    """The lines of a corpus, plain or compressed."""
+    """Open a corpus, plain or compressed."""
     if corpus.suffix == ".xz":
         return lzma.open(corpus, "rt", encoding="utf-8")
     return corpus.open(encoding="utf-8")
 
 
 def write_corpus(path: Path, rows: int, corpus: Path | None = None) -> None:
-    """Write so many lines of the corpus to a file."""
+    """Write the first lines of the corpus to a file."""
     path.write_text("".join(f"{url}\n" for url in read_corpus(rows, corpus)), encoding="utf-8")

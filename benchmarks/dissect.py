@@ -22,12 +22,12 @@ Times = list[float]
 
 
 def now() -> Times:
-    """CPU seconds of this process so far, and seconds on the clock."""
+    """Return the CPU seconds of this process so far, and the seconds of the clock."""
     return [time.process_time(), time.perf_counter()]
 
 
 def less(times: Times, *others: Times) -> Times:
-    """What is left of some times."""
+    """Return the difference of two readings."""
     return [each - sum(rest) for each, *rest in zip(times, *others, strict=True)]
 
 
@@ -53,7 +53,7 @@ class Account:
         return now()
 
     def end(self, name: str, began: Times) -> None:
-        """Charge what has passed since to a name."""
+        """Charge the time that has passed to a name."""
         passed = less(now(), began)
         own = less(passed, self.inside.pop())
         for total, more in ((self.inside[-1], passed), (self.spent.setdefault(name, [0.0, 0.0]), own)):
@@ -67,11 +67,11 @@ class TimedLoader(Loader):
         self.loader, self.account = loader, account
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else the loader can do."""
+        """Return an attribute of the loader itself."""
         return getattr(self.loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Create it, which for compiled modules is to load a library."""
+        """Create a module; for compiled ones, that loads a library."""
         with self.account.on(f"import {spec.name.partition('.')[0]}"):
             module: ModuleType | None = self.loader.create_module(spec)
         return module
@@ -89,7 +89,7 @@ class TimedFinder:
         self.account = account
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The place of a module, with a loader that is timed."""
+        """Find a module, and give it a loader that is timed."""
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             spec.loader = TimedLoader(spec.loader, self.account)
@@ -104,7 +104,7 @@ class Stages:
         self.began: Times = []
 
     def __call__(self, event: Any) -> None:
-        """Begin and end with each stage."""
+        """Start the clock of each stage."""
         if type(event).__name__ == "StageStarted":
             self.began = self.account.begin()
         if type(event).__name__ == "StageFinished":
@@ -134,7 +134,7 @@ def dissect(arguments: list[str]) -> dict[str, Times]:
 
 
 def load_compiled(account: Account) -> None:
-    """Have Numba load compiled code for the first time, for which it prepares itself."""
+    """Load compiled code for the first time, for which Numba prepares itself."""
     from novelty_dask.kernels.text.ngrams import count_ngrams  # noqa: PLC0415
 
     with account.on("Numba's start"):

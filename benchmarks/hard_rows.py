@@ -1,15 +1,17 @@
-"""What single rows cost: how much of the time the costliest take, and how the cost goes with novelty.
+"""Cost of single rows: the share of the time that the costliest take, and the cost by novelty.
 
     python benchmarks/hard_rows.py --rows 100000 --output hard_rows.json
 
-The search works on blocks, and the clock is too coarse for one row among them.  But its counts are
-exact for one row as for many.  So stretches of consecutive rows are searched against all blocks with a clock
-beside the counts, and a linear model, nanoseconds for each count and for each row that meets a cache tile,
-is fitted to these times.  Then single rows of the same stretches are searched alone, from the same starting
-neighbors as in a run, and their counts become time by the model.  Two ratios show how far this can be
-trusted: the counts of the single rows over those of the stretches, and the modeled time over the measured.
+The search works on blocks, and the clock is too coarse for one row among them; but its counts are as exact
+for one row as for many.  So stretches of consecutive rows are searched against all blocks with a clock beside
+the counts, and a linear model is fitted to these times: nanoseconds for each count, and for each row that
+meets a cache tile.  Then single rows of the same stretches are searched alone, from the same starting
+neighbors as in a run, and the model turns their counts into time.  Two ratios show how far this can be
+trusted: the counts of the single rows over those of the stretches, and the modeled time over the measured
+one.
 
-CPU seconds of one thread; the k-th similarity of a row is what a candidate has to beat in the end.
+CPU seconds are those of one thread.  The k-th similarity of a row is the threshold that a candidate has to
+beat in the end.
 """
 
 import time
@@ -105,7 +107,7 @@ def measure(urls: list[str], options: Entry) -> Entry:
 def time_chunks(
     corpus: Corpus, chunks: list[range], starts: list[Neighbors]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """CPU seconds of each stretch with each block, and what was counted: calls, visits, SearchCounts."""
+    """Return the CPU seconds and counts of each stretch with each block: calls, visits, the search's."""
     times, counts = [], []
     for chunk, start in zip(chunks, starts, strict=True):
         rows, neighbors = corpus.cut(chunk), copied(start)
@@ -119,12 +121,12 @@ def time_chunks(
 
 
 def copied(neighbors: Neighbors) -> Neighbors:
-    """Neighbors that may be updated."""
+    """Return a copy of neighbors, which may be updated."""
     return Neighbors(neighbors.ids.copy(), neighbors.similarities.copy())
 
 
 def fit(times: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds for each count, none negative; long times weigh less than in proportion."""
+    """Return the seconds for each count, none negative; long times weigh less than in proportion."""
     weights = 1 / np.sqrt(np.maximum(times, 1e-6))
     scales = np.maximum(counts.max(axis=0), 1)
     prices, _ = nnls(counts / scales * weights[:, None], times * weights)
@@ -134,7 +136,7 @@ def fit(times: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.f
 def unexplained(
     times: NDArray[np.float64], counts: NDArray[np.float64], prices: NDArray[np.float64]
 ) -> float:
-    """Share of the variance of the times that the model does not explain."""
+    """Return the share of the variance of the times that the model does not explain."""
     return float(np.var(times - counts @ prices) / np.var(times))
 
 
@@ -153,7 +155,7 @@ def count_rows(corpus: Corpus, chunks: list[range], starts: list[Neighbors], eve
 
 
 def describe(costs: NDArray[np.float64], sample: Sample) -> Entry:
-    """Percentiles of the cost, shares of the costliest, and the cost by k-th similarity and by novelty."""
+    """Return percentiles of the cost, shares of the costliest, and the cost by similarity and by novelty."""
     falling = np.sort(costs)[::-1]
     held = np.cumsum(falling) / falling.sum()
     return {
@@ -167,7 +169,7 @@ def describe(costs: NDArray[np.float64], sample: Sample) -> Entry:
 
 
 def by_range(costs: NDArray[np.float64], values: NDArray[np.float32]) -> list[Entry]:
-    """Rows, cost and share of the time for each range of a value."""
+    """Return rows, cost and share of the time for each range of a value."""
     found = []
     for low, high in pairwise(EDGES):
         within = costs[(values >= low) & ((values < high) | (high == EDGES[-1]))]

@@ -54,7 +54,7 @@ def main(*, rows: int, rounds: int, corpus: Path | None, output: Path | None) ->
 
 
 def measure(urls: list[str], rounds: int) -> dict[str, float]:
-    """Median CPU seconds of each, in turns."""
+    """Return the median CPU seconds of each way, measured in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in COUNTERS}
     for _ in range(rounds):
         for name, count in COUNTERS.items():
@@ -65,7 +65,7 @@ def measure(urls: list[str], rounds: int) -> dict[str, float]:
 
 
 def equal(found: sp.csr_matrix, expected: sp.csr_matrix) -> bool:
-    """Whether two matrices have the same arrays."""
+    """Return whether two matrices have the same arrays."""
     names = ("indptr", "indices", "data")
     return all(np.array_equal(getattr(found, name), getattr(expected, name)) for name in names)
 
@@ -80,12 +80,12 @@ def show(entries: list[dict[str, Any]]) -> None:
 
 
 def ours(urls: list[str]) -> sp.csr_matrix:
-    """novelty_dask."""
+    """Count by the kernel of novelty_dask."""
     return count_ngrams(urls, (SIZE, SIZE), N_FEATURES)
 
 
 def vectorizer(urls: list[str]) -> sp.csr_matrix:
-    """scikit-learn's vectorizer, which dask-ml calls for each partition."""
+    """Count by scikit-learn's vectorizer, which dask-ml calls for each partition."""
     hashing = HashingVectorizer(
         analyzer="char",
         ngram_range=(SIZE, SIZE),
@@ -98,35 +98,35 @@ def vectorizer(urls: list[str]) -> sp.csr_matrix:
 
 
 def ngrams(url: str) -> list[str]:
-    """n-grams of a URL, without scikit-learn's care for white space."""
+    """Return the n-grams of a URL, without scikit-learn's care for white space."""
     text = url.lower()
     return [text[i : i + SIZE] for i in range(len(text) - SIZE + 1)]
 
 
 def hasher_of_strings(urls: list[str]) -> sp.csr_matrix:
-    """scikit-learn's hasher, given the n-grams."""
+    """Count by scikit-learn's hasher, given the n-grams."""
     hasher = FeatureHasher(N_FEATURES, input_type="string", alternate_sign=False, dtype=np.float32)
     return sp.csr_matrix(hasher.transform(map(ngrams, urls)))
 
 
 def hasher_of_counts(urls: list[str]) -> sp.csr_matrix:
-    """scikit-learn's hasher, given distinct n-grams and their counts."""
+    """Count by scikit-learn's hasher, given distinct n-grams and their counts."""
     hasher = FeatureHasher(N_FEATURES, input_type="pair", alternate_sign=False, dtype=np.float32)
     return sp.csr_matrix(hasher.transform(Counter(ngrams(url)).items() for url in urls))
 
 
 def one_by_one(hash_ngram: Hash, urls: list[str]) -> sp.csr_matrix:
-    """Each n-gram hashed by a call from Python."""
+    """Hash each n-gram by a call from Python."""
     return counted([[abs(hash_ngram(ngram)) % N_FEATURES for ngram in ngrams(url)] for url in urls])
 
 
 def by_murmurhash3_32(urls: list[str]) -> sp.csr_matrix:
-    """scikit-learn's hash function."""
+    """Hash n-grams by scikit-learn's function."""
     return one_by_one(murmurhash3_32, urls)
 
 
 def by_mmh3(urls: list[str]) -> sp.csr_matrix:
-    """The same hash function of another package."""
+    """Hash n-grams by the same function of another package."""
     return one_by_one(import_module("mmh3").hash, urls)
 
 
@@ -134,20 +134,20 @@ class Columns(dict[str, int]):
     """The columns of all n-grams that were met."""
 
     def __missing__(self, ngram: str) -> int:
-        """Hash what was not met yet."""
+        """Hash an n-gram that has not been met yet."""
         column: int = abs(murmurhash3_32(ngram)) % N_FEATURES
         self[ngram] = column
         return column
 
 
 def by_dictionary(urls: list[str]) -> sp.csr_matrix:
-    """Each distinct n-gram hashed once, and looked up where it occurs again."""
+    """Hash each distinct n-gram once, and look it up where it occurs again."""
     columns = Columns()
     return counted([[columns[ngram] for ngram in ngrams(url)] for url in urls])
 
 
 def by_numpy(urls: list[str]) -> sp.csr_matrix:
-    """All windows of three bytes at once: right only where each character is a byte."""
+    """Hash all windows of three bytes at once: right only where each character is a byte."""
     encoded = [url.lower().encode() for url in urls]
     sizes = np.array([len(text) for text in encoded])
     text = np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint32)
@@ -161,7 +161,7 @@ def by_numpy(urls: list[str]) -> sp.csr_matrix:
 
 
 def by_polars(urls: list[str]) -> sp.csr_matrix:
-    """A table of n-grams, hashed and counted by polars and its plugin."""
+    """Hash and count a table of n-grams by polars and its plugin."""
     pl, hashing = import_module("polars"), import_module("polars_hash")
     last = pl.col("text").str.len_chars().cast(pl.Int64) - (SIZE - 1)
     frame = pl.DataFrame({"text": urls}).with_row_index().with_columns(pl.col("text").str.to_lowercase())
@@ -175,13 +175,13 @@ def by_polars(urls: list[str]) -> sp.csr_matrix:
 
 
 def counted(columns: Sequence[Sequence[int]]) -> sp.csr_matrix:
-    """Counts of the columns of each row."""
+    """Return the counts of the columns of each row."""
     flat = np.fromiter((column for row in columns for column in row), np.int32)
     return csr(flat, list(map(len, columns)))
 
 
 def csr(columns: Any, sizes: Iterable[int], counts: Any = None) -> sp.csr_matrix:
-    """A matrix of rows of some sizes, from the columns of one after the other."""
+    """Return a matrix of rows of some sizes, from the columns of all rows one after the other."""
     indptr = np.cumsum([0, *sizes])
     data = np.ones(len(columns), np.float32) if counts is None else counts.astype(np.float32)
     X = sp.csr_matrix((data, columns.astype(np.int32), indptr), shape=(indptr.size - 1, N_FEATURES))

@@ -1,4 +1,4 @@
-"""The exact search of novelty_dask beside the other open exact ones, on one core.
+"""The exact search of novelty_dask beside other open exact ones, on one core.
 
     python benchmarks/kernel.py --rows 10000 --rows 100000 --k 1 --k 10 --output kernel.json
 
@@ -7,10 +7,10 @@ similar other rows of each row.  Each runs in a fresh process with one thread.  
 the whole process from the matrix on, without compiling; peak memory is the system's high-water mark.
 The k-th similarities are compared, so that nothing inexact is timed.
 
-At `SAMPLED_ROWS` rows and more the others look only for the neighbors of some rows, spread evenly, and their
+At `SAMPLED_ROWS` rows and more, the others look only for the neighbors of some rows, spread evenly, and their
 seconds are scaled up.  These rows go in one large batch: sp_matmul_rs cuts its second matrix into cache
 tiles only if the first has at least two non-zeros for each row of the second, and is several times slower if
-not.  `--queries` says how many instead.
+not.  `--queries` sets their number instead.
 
 Results are added to the file, so that a long series can be measured in pieces.
 """
@@ -49,9 +49,9 @@ SAMPLED_ROWS = 300_000
 LARGE_ROWS = 100_000
 """Rows from which on the growth is summed up."""
 LEAST_QUERIES = 10_000
-"""A sample has at least so many rows."""
+"""Rows that a sample has at least."""
 TILING = 2.1
-"""Non-zeros of a sample for each column: above what sp_matmul_rs asks for to make cache tiles."""
+"""Non-zeros of a sample for each column: just above the 2 from which on sp_matmul_rs makes cache tiles."""
 
 Found = tuple[NDArray[np.float32], dict[str, Any]]
 Find = Callable[[sp.csr_matrix, NDArray[np.int64], int], Found]
@@ -91,7 +91,7 @@ def main(**options: Any) -> None:
 
 
 def is_installed(name: str) -> bool:
-    """Whether another library can be run; say so if not."""
+    """Return whether another library can be run; print a message if not."""
     found = importlib.util.find_spec(name) is not None
     if not found:
         click.echo(f"{name} is not installed: pip install -e '.[benchmark]'", err=True)
@@ -114,7 +114,7 @@ def compare(urls: list[str], features: str, names: Sequence[str], options: Entry
 
 
 def choose_queries(name: str, X: sp.csr_matrix) -> int | None:
-    """Rows whose neighbors a library looks for: a sample if there are many rows."""
+    """Return the number of rows whose neighbors a library looks for: a sample of many rows, None for all."""
     if name == OURS or X.shape[0] < SAMPLED_ROWS:
         return None
     tiling = int(TILING * X.shape[1] * X.shape[0] / X.nnz) if name == "sp_matmul_rs" else 0
@@ -164,12 +164,12 @@ def measure(name: str, matrix: Path, k: int, queries: int | None) -> Entry:
 
 
 def finder(name: str) -> Find:
-    """What finds the k-th similarities of some rows of a matrix, by name."""
+    """Return the function, by name, that finds the k-th similarities of some rows of a matrix."""
     return ours if name == OURS else peer(name)
 
 
 def ours(X: sp.csr_matrix, sample: NDArray[np.int64], k: int) -> Found:
-    """The k-th similarity of each row by novelty_dask, block by block as in a run."""
+    """Return the k-th similarity of each row by novelty_dask, block by block as in a run."""
     corpus = Corpus.of(X)
     state = sum(block.nbytes for block in corpus.blocks) / sample.size
     work, kth = SearchCounts(), []
@@ -182,7 +182,7 @@ def ours(X: sp.csr_matrix, sample: NDArray[np.int64], k: int) -> Found:
 
 
 def peer(name: str) -> Find:
-    """The k-th similarity of sampled rows by a library whose products keep the largest of each row."""
+    """Return a function that finds k-th similarities by a library that keeps each row's largest products."""
     sp_matmul_topn = importlib.import_module(name).sp_matmul_topn
 
     def find(X: sp.csr_matrix, sample: NDArray[np.int64], k: int) -> Found:
@@ -196,7 +196,7 @@ def peer(name: str) -> Find:
 
 
 def kth_besides_itself(found: sp.csr_matrix, k: int) -> NDArray[np.float32]:
-    """The (k + 1)-th value of each row, which is the k-th once the row itself is left out."""
+    """Return the (k + 1)-th value of each row, which is the k-th once the row itself is left out."""
     rows = zip(found.indptr[:-1], found.indptr[1:], strict=True)
     return np.array([found.data[a:b].min() if b - a > k else 0 for a, b in rows], np.float32)
 
@@ -233,12 +233,12 @@ def show(entries: list[Entry]) -> None:
 
 
 def entry_case(entry: Entry) -> tuple[str, int, int]:
-    """What was asked, whoever answered."""
+    """Return the case that an entry is of, whichever library it measures."""
     return entry["features"], entry["rows"], entry["k"]
 
 
 def growth(entries: list[Entry]) -> Iterator[tuple[Entry, Entry, float]]:
-    """Pairs of sizes, and the power of the rows with which the cost grows from one to the other.
+    """Yield pairs of sizes, and the power of the rows with which the cost grows from one to the other.
 
     Each size and the next; then, if it is no such pair, `LARGE_ROWS` and the largest.
     """

@@ -1,18 +1,19 @@
-"""How near the search is to what its accesses cost at least, and to what better thresholds would save.
+"""Distance of the search from the least cost of its accesses, and from perfect thresholds.
 
     python benchmarks/limit.py --rows 100000 --output limit.json
 
 Stretches of consecutive rows, evenly spread, are searched against all blocks twice: as in a run, and once
-more with their final neighbors as the start.  The second has the best thresholds there can be, so its counts
-are the least that this way of searching needs, and its time is what is left when nothing has to be found out.
+more with their final neighbors as the start.  The second has the best possible thresholds, so its counts are
+the least that this way of searching needs.
 
-The floor goes on from those counts, the steps of adding told apart by what is added.  `TOUCHES` says what
-one of each count reads at least and which operation it is; `rates` measures how fast this machine reads from
-each level of its memory and does each operation in a loop of its own.  Bytes over bytes a second is the floor
-of memory traffic, operations over operations a second that of arithmetic.  Neither holds what is between:
-choosing prefixes, loading rows, wrong guesses of branches, and waiting for what no near cache has yet.
+The floor is worked out from those counts, with multiply-adds split by kind.  `TOUCHES` gives, for each count,
+the least bytes that are read and the operation that is done; `rates` measures how fast this machine reads
+from each level of its memory and does each operation in a loop of its own.  Bytes over bytes a second is the
+floor of memory traffic, operations over operations a second that of arithmetic.  Neither includes what comes
+between: choosing prefixes, loading rows, mispredicted branches, and waiting for data that is in no near cache
+yet.
 
-CPU seconds of one thread; scaled up from the sampled rows to all.
+CPU seconds are those of one thread, scaled up from the sampled rows to all.
 """
 
 import time
@@ -37,7 +38,7 @@ KEY = ("features", "rows", "k")
 
 
 class Touch(NamedTuple):
-    """What one of a count takes at least.
+    """Least cost of one unit of a count.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ TOUCHES = {
     "maxima": Touch(3, "L2", "add_to_group_{}"),
     # Maxima of sixteen groups; their sums are in the first-level cache.
     "dense": Touch(16, "L2", "add_dense"),
-    # Group and sixteen weights of an entry, of which a tile has megabytes; sums are in the first-level cache.
+    # Group and sixteen weights of an entry, megabytes in a tile; sums are in the first-level cache.
     "vectors": Touch(18, "L3", "add_to_rows_{}"),
     # A sum, and a step of a norm.
     "slots": Touch(3, "L1", "compare_sum"),
@@ -132,7 +133,7 @@ Searched = tuple[float, SearchCounts, Neighbors]
 
 
 class Lists(NamedTuple):
-    """What adding maxima takes: lists looked up, entries, and steps of 16 groups in lists that are dense."""
+    """Cost of adding maxima: lists looked up, entries, and steps of 16 groups in lists that are dense."""
 
     lists: float
     maxima: float
@@ -140,7 +141,7 @@ class Lists(NamedTuple):
 
 
 def search_chunk(corpus: Corpus, chunk: range, start: Neighbors) -> Searched:
-    """CPU seconds, counts and neighbors of a stretch of rows."""
+    """Return CPU seconds, counts and neighbors of a stretch of rows."""
     rows, neighbors = corpus.cut(chunk), copied(start)
     began = time.thread_time()
     work = corpus.search(rows, chunk.start, neighbors)
@@ -148,18 +149,18 @@ def search_chunk(corpus: Corpus, chunk: range, start: Neighbors) -> Searched:
 
 
 def per_row(searched: list[Searched], n_rows: int) -> dict[str, float]:
-    """Counts of one row, on average."""
+    """Return the counts of one row, on average."""
     total = sum((work for _, work, _ in searched), SearchCounts())
     return {name: count / n_rows for name, count in total._asdict().items()}
 
 
 def seconds_of(searched: list[Searched], n_rows: int) -> float:
-    """CPU seconds of one row, on average."""
+    """Return the CPU seconds of one row, on average."""
     return sum(seconds for seconds, _, _ in searched) / n_rows
 
 
 def count_lists(corpus: Corpus, chunk: range, neighbors: Neighbors) -> Lists:
-    """What adding maxima takes for a stretch of rows whose thresholds don't change."""
+    """Return the cost of adding maxima for a stretch of rows whose thresholds don't change."""
     rows, visited = corpus.cut(chunk), []
     for number, block in enumerate(corpus.blocks):
         start = number * corpus.block_rows
@@ -170,7 +171,7 @@ def count_lists(corpus: Corpus, chunk: range, neighbors: Neighbors) -> Lists:
 
 @compiled_loop
 def _visit(comparison: Comparison, tile: InvertedTile, scratch: Scratch) -> tuple[int, int, int]:
-    """Lists, entries and steps of the prefixes of all rows in a tile."""
+    """Return lists, entries and steps of the prefixes of all rows in a tile."""
     lists = entries = steps = 0
     for i in range(comparison.neighbors.ids.shape[0]):
         _, opened = _open_lists(comparison, i, tile, scratch)
@@ -185,14 +186,14 @@ def _visit(comparison: Comparison, tile: InvertedTile, scratch: Scratch) -> tupl
 
 
 def told_apart(counts: dict[str, float], lists: Lists) -> dict[str, float]:
-    """Counts of SearchCounts with its steps told apart, and the lists they are in."""
+    """Return the counts with multiply-adds split by kind, and the lists they are in."""
     others = {name: count for name, count in counts.items() if name != "multiply_adds"}
     vectors = counts["multiply_adds"] - lists.maxima - lists.dense
     return {**lists._asdict(), "vectors": vectors, **others}
 
 
 def floor(counts: dict[str, float], rates: Rates, nonzeros: float) -> dict[str, dict[str, float]]:
-    """For each count of a row: bytes, and microseconds of reading them and of the operations alone."""
+    """Return the bytes of each count of a row, and microseconds of reading them and of the operations."""
     length = next(
         (each for each in LIST_LENGTHS if each >= counts["maxima"] / counts["lists"]), LIST_LENGTHS[-1]
     )

@@ -15,11 +15,11 @@ from novelty_dask.kernels.text.urls import sort_key
 
 BLOCK_ROWS = 65_536
 TOKENS = r"(?u)\b\w+\b"
-"""The words of a URL: what stands between its marks."""
+"""The words of a URL: the text between its punctuation marks."""
 
 
 class Features(NamedTuple):
-    """What the rows are made of.
+    """Features that rows are made of.
 
     >>> Features.parse("char:3-5")
     Features(analyzer='char', shortest=3, longest=5)
@@ -31,14 +31,14 @@ class Features(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Features":
-        """From the form in which the command line has it."""
+        """Parse the form of the command line."""
         analyzer, _, lengths = text.partition(":")
         shortest, _, longest = lengths.partition("-")
         return cls(analyzer, int(shortest), int(longest))
 
 
 def make_matrix(urls: list[str], features: str) -> sp.csr_matrix:
-    """Weighted rows in sort order: hashed into as many columns as a run has, sublinear TF-IDF.
+    """Return weighted rows in sort order: hashed into as many columns as a run has, sublinear TF-IDF.
 
     Columns that no row has are left out, which the other libraries gain a few percent from.
     """
@@ -103,23 +103,23 @@ class Corpus:
         return sum(len(block.tiles) for block in self.blocks)
 
     def nearest_first(self, row: int) -> list[int]:
-        """Numbers of all blocks, those first that are nearest to the block of a row."""
+        """Return the numbers of all blocks, the nearest to the block of a row first."""
         own = row // self.block_rows
         return sorted(range(len(self.blocks)), key=lambda other: abs(other - own))
 
     def chunks(self, count: int, rows: int) -> list[range]:
-        """So many stretches of consecutive rows, evenly spread, none across two blocks."""
+        """Return stretches of consecutive rows, evenly spread, none across two blocks."""
         rows = min(rows, self.block_rows, self.n_rows)
         starts = np.linspace(0, self.n_rows - rows, min(count, self.n_rows // rows)).astype(int)
         ends = [min(start + rows, (start // self.block_rows + 1) * self.block_rows) for start in starts]
         return [range(int(start), int(end)) for start, end in zip(starts, ends, strict=True)]
 
     def cut(self, rows: range) -> Block:
-        """Consecutive rows as a block of their own."""
+        """Return consecutive rows as a block of their own."""
         return prepare(self.X[rows.start : rows.stop], self.breakpoints)
 
     def seed(self, rows: range, k: int) -> Neighbors:
-        """What a run starts with: for each row, the best of those that are near in sort order."""
+        """Return the neighbors from which a run starts: for each row, the best of the adjacent ones."""
         seeded = Neighbors.empty(len(rows), k)
         for at, row in enumerate(rows):
             first = max(0, row - k)
@@ -130,7 +130,7 @@ class Corpus:
         return seeded
 
     def meet(self, rows: Block, first: int, block: int, neighbors: Neighbors) -> SearchCounts:
-        """Search one block for neighbors of some rows, of which the first is row `first`."""
+        """Search one block for neighbors of some rows, the first of which is row `first`."""
         start = block * self.block_rows
         return search(rows, self.blocks[block], neighbors, row_start=first, candidate_start=start)
 

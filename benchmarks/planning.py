@@ -56,7 +56,7 @@ print(time.process_time() - cpu, time.monotonic() - clock)
 
 
 def make_run(folder: str, n_tiles: int, n_sources: int) -> StoredRun:
-    """Make a run of which the comparison is to be begun."""
+    """Make a run whose comparison has not begun."""
     n_spans = -(-n_tiles // MAXIMUM_GROUPS)
     n_blocks = SPAN_BLOCKS * n_spans
     plan = TilePlan(n_blocks * BLOCK_ROWS, BLOCK_ROWS, SPAN_BLOCKS, -(-n_blocks // MAXIMUM_GROUPS))
@@ -104,7 +104,7 @@ def keys(run: StoredRun, stage: Stage, item: str) -> list[str]:
 
 
 def timed(call: str, run: StoredRun) -> tuple[float, float]:
-    """CPU seconds and seconds of a call."""
+    """Return CPU seconds and seconds of a call."""
     command = [sys.executable, "-c", TIMED, call, run.url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     cpu, clock = map(float, done.stdout.split())
@@ -112,7 +112,7 @@ def timed(call: str, run: StoredRun) -> tuple[float, float]:
 
 
 @click.command(help=__doc__)
-@click.option("--tiles", default=100_000, show_default=True, help="About so many tiles.")
+@click.option("--tiles", default=100_000, show_default=True, help="Tiles, about.")
 @click.option("--sources", default=1_000, show_default=True, help="Sources that the manifest names.")
 @click.option("--repeats", default=3, show_default=True, help="Processes for each call.")
 @click.option("--folder", type=click.Path(exists=True), help="Where to make the run for a while.")

@@ -54,7 +54,7 @@ STYLE: Any = {
 
 
 def draw_cost(results: Path) -> Figure:
-    """Core-seconds against rows, of all that were measured."""
+    """Draw core-seconds against rows, of all that were measured."""
     figure, axes = _canvas("Core-seconds of the search, k = 10", (7.2, 4.2))
     entries = [
         entry
@@ -84,7 +84,7 @@ def draw_cost(results: Path) -> Figure:
 
 
 def _apart(axes: Axes, values: dict[str, float]) -> dict[str, float]:
-    """Heights of labels beside logarithmic values, as shares of the height of the plot, none too close."""
+    """Return heights of labels beside logarithmic values, as shares of the plot's height, none too close."""
     low, high = np.log(axes.get_ylim())
     heights: dict[str, float] = {}
     for name, value in sorted(values.items(), key=lambda item: -item[1]):
@@ -94,7 +94,7 @@ def _apart(axes: Axes, values: dict[str, float]) -> dict[str, float]:
 
 
 def draw_hard_rows(results: Path) -> Figure:
-    """Share of the time against the share of rows, the costliest first."""
+    """Draw the share of the time against the share of rows, the costliest first."""
     figure, axes = _canvas("Share of the time that the costliest rows take", (5.6, 4.2))
     entries = entries_of(results, "hard_rows")
     axes.plot([0, 100], [0, 100], color=INK, linewidth=1, linestyle=":")
@@ -111,7 +111,7 @@ def draw_hard_rows(results: Path) -> Figure:
 
 
 def draw_whole_run(results: Path) -> Figure:
-    """Where the seconds of all workers go, as shares."""
+    """Draw the parts of the seconds of all workers, as shares."""
     figure, axes = _canvas("Where the time of the workers goes", (7.2, 3.0))
     entries = entries_of(results, "whole_run")
     labels = [f"{entry['rows']:,} lines" for entry in entries]
@@ -130,7 +130,7 @@ def draw_whole_run(results: Path) -> Figure:
 
 
 def _shares(entry: Entry) -> dict[str, float]:
-    """Parts of elapsed time times workers."""
+    """Return the parts of elapsed time times workers."""
     whole = entry["seconds"] * entry["workers"]
     stages, outside = entry["stages"], entry["outside_stages"]["core_seconds"]
     search, hashing = (stages[name]["useful_seconds"] for name in ("compare", "vectorize"))
@@ -142,7 +142,7 @@ def _shares(entry: Entry) -> dict[str, float]:
 
 
 def _canvas(title: str, inches: tuple[float, float]) -> tuple[Figure, Axes]:
-    """An empty plot."""
+    """Return an empty plot."""
     figure = Figure(figsize=inches, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=11, fontweight="bold", pad=12)

@@ -1,4 +1,4 @@
-"""How fast this machine does what the search consists of: each access in a loop of its own, nothing else.
+"""Rates at which this machine does the operations of a search, each in a loop of its own.
 
 The best of several repetitions counts, in CPU seconds of one thread.  Operations are on data that fits into
 the second-level cache, so that memory counts apart: `limit` divides by these rates.
@@ -20,9 +20,9 @@ LEAST_SECONDS = 0.02
 STREAMS = {"L1": 24 * 2**10, "L2": 2**20, "L3": 24 * 2**20, "memory": 2**30}
 """Bytes that are read one after the other, again and again."""
 LIST_LENGTHS = (8, 16, 32, 64, 128, 512)
-"""Entries of an inverted list: what follows a jump to its start."""
+"""Entries of an inverted list, which are read after a jump to its start."""
 TILE_GROUPS, TILE_ENTRIES = 1024, 2**15
-"""A tile has so many groups.  Its lists have more entries, but so many fit into the second-level cache."""
+"""Groups of a tile, and entries of lists: a tile has more, but these fit into the second-level cache."""
 ROW_NONZEROS = 68
 N_CANDIDATES, N_COLUMNS = 1024, 2**17
 
@@ -31,7 +31,7 @@ Loop = Callable[[int], object]
 
 
 def measure_rates() -> Rates:
-    """Bytes or operations a second, by name."""
+    """Return bytes or operations a second, by name."""
     rates = {f"read_{level}": _read_rate(size) for level, size in STREAMS.items()}
     for length in LIST_LENGTHS:
         rates[f"add_to_group_{length}"] = _group_rate(length)
@@ -41,7 +41,7 @@ def measure_rates() -> Rates:
 
 
 def _rate(loop: Loop, operations: int) -> float:
-    """Operations a second of a loop that does so many each time it goes round."""
+    """Return the operations a second of a loop that does a number of them in each round."""
     loop(1)  # compiles
     rounds, best = 1, 0.0
     while True:
@@ -55,7 +55,7 @@ def _rate(loop: Loop, operations: int) -> float:
 
 
 def _seconds(loop: Loop, rounds: int) -> float:
-    """CPU seconds of so many rounds."""
+    """Return the CPU seconds of a number of rounds."""
     began = time.thread_time()
     loop(rounds)
     return max(time.thread_time() - began, 1e-9)
@@ -63,7 +63,7 @@ def _seconds(loop: Loop, rounds: int) -> float:
 
 @compiled_fastmath_loop
 def _read(values: NDArray[np.uint64], rounds: int) -> np.uint64:
-    """Add up all values, so many times."""
+    """Add up all values, a number of times."""
     total = np.uint64(0)
     for number in range(rounds):
         for at in range(np.uint64(values.size)):
@@ -138,7 +138,7 @@ def _add_dense(
 
 @compiled_fastmath_loop
 def _compare(sums: NDArray[np.uint16], bounds: NDArray[np.uint8], least: np.uint16, rounds: int) -> np.uint64:
-    """Collect which sums reach the least with their bound, so many times."""
+    """Collect the sums that reach the least with their bound, a number of times."""
     reached = np.uint64(0)
     for number in range(rounds):
         weight = np.uint16(number & 255)
@@ -167,13 +167,13 @@ def _finish(
 
 
 def _read_rate(size: int) -> float:
-    """Bytes a second, read one after the other from so many."""
+    """Return the bytes a second that are read one after the other from a number of them."""
     values = np.arange(size // 8, dtype=np.uint64)
     return _rate(lambda rounds: _read(values, rounds), values.nbytes)
 
 
 def _lists(length: int) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
-    """Starts of lists, in an order that jumps about, and the group of each of their entries, ascending."""
+    """Return starts of lists, in an order that jumps about, and the group of each entry, ascending."""
     rng = np.random.default_rng(0)
     count = TILE_ENTRIES // length
     groups = np.sort(rng.integers(0, TILE_GROUPS, (count, length)), axis=1).astype(np.uint16)
@@ -181,28 +181,28 @@ def _lists(length: int) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
 
 
 def _group_rate(length: int) -> float:
-    """Entries a second that are added to sums of groups, from lists of a length."""
+    """Return the entries a second that are added to sums of groups, from lists of a length."""
     starts, groups = _lists(length)
     maxima, sums = np.full(groups.size, 7, np.uint8), np.zeros(TILE_GROUPS, np.uint32)
     return _rate(lambda rounds: _add_to_groups(starts, length, groups, maxima, sums, rounds), groups.size)
 
 
 def _lane_rate(length: int) -> float:
-    """Entries a second that are added to sums of sixteen rows, from lists of a length."""
+    """Return the entries a second that are added to sums of sixteen rows, from lists of a length."""
     starts, groups = _lists(length)
     lanes, sums = np.full(groups.size * LANES, 7, np.uint8), np.zeros(TILE_GROUPS * LANES, np.uint16)
     return _rate(lambda rounds: _add_to_rows(starts, length, groups, lanes, sums, rounds), groups.size)
 
 
 def _dense_rate() -> float:
-    """Steps of sixteen groups a second that are added to sums, from dense lists."""
+    """Return the steps of sixteen groups a second that are added to sums, from dense lists."""
     starts, _ = _lists(TILE_GROUPS)
     maxima, sums = np.full(TILE_ENTRIES, 7, np.uint8), np.zeros(TILE_GROUPS, np.uint16)
     return _rate(lambda rounds: _add_dense(starts, maxima, sums, rounds), TILE_ENTRIES // LANES)
 
 
 def _find_rate() -> float:
-    """Lists a second whose start, end and weight are looked up, in the ascending order of a row's columns."""
+    """Return the lists a second whose ends and weight are looked up, in order of a row's columns."""
     rng = np.random.default_rng(0)
     columns = np.sort(rng.integers(0, N_COLUMNS, (2000, ROW_NONZEROS)), axis=1).astype(np.int32).ravel()
     indptr, scales = np.arange(N_COLUMNS + 1, dtype=np.int32), np.ones(N_COLUMNS, np.float32)
@@ -214,13 +214,13 @@ def _find_rate() -> float:
 
 
 def _compare_rate() -> float:
-    """Sums a second that are compared with what they have to reach."""
+    """Return the sums a second that are compared with the minimum that they have to reach."""
     sums, bounds = np.arange(TILE_GROUPS, dtype=np.uint16), np.arange(TILE_GROUPS).astype(np.uint8)
     return _rate(lambda rounds: _compare(sums, bounds, np.uint16(TILE_GROUPS), rounds), sums.size)
 
 
 def _finish_rate() -> float:
-    """Non-zeros a second of rows that are multiplied with a dense row."""
+    """Return the non-zeros a second of rows that are multiplied with a dense row."""
     rng = np.random.default_rng(0)
     indices = rng.integers(0, N_COLUMNS, N_CANDIDATES * ROW_NONZEROS).astype(np.int32)
     data, x = np.ones(indices.size, np.float32), np.ones(N_COLUMNS, np.float32)

@@ -1,4 +1,4 @@
-"""What benchmarks leave: a JSON file with the machine, the versions, and an entry for each thing measured."""
+"""Results of benchmarks: JSON files with the machine, the versions, and an entry for each measurement."""
 
 import json
 import os
@@ -17,7 +17,7 @@ CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def describe_machine() -> dict[str, Any]:
-    """What figures depend on besides the code."""
+    """Return the hardware and system that figures depend on."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -27,7 +27,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that matter, those that are installed."""
+    """Return the versions of Python and of the packages that matter, as far as they are installed."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -60,7 +60,7 @@ def add_entries(output: Path | None, corpus: str, entries: Sequence[Entry], key:
 
 
 def _read(output: Path, about: Entry) -> list[Entry]:
-    """Entries of a file that is of the same machine and corpus."""
+    """Return the entries of a file, which must be of the same machine and corpus."""
     if not output.exists():
         return []
     content = json.loads(output.read_text(encoding="utf-8"))
@@ -72,12 +72,12 @@ def _read(output: Path, about: Entry) -> list[Entry]:
 
 
 def _key(entry: Entry, key: Sequence[str]) -> tuple[Any, ...]:
-    """What tells entries apart."""
+    """Return the values that identify an entry."""
     return tuple(entry[name] for name in key)
 
 
 def _processor() -> str:
-    """Name of the processor."""
+    """Return the name of the processor."""
     if CPU_INFO.exists():
         for line in CPU_INFO.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -86,7 +86,7 @@ def _processor() -> str:
 
 
 def _caches() -> dict[str, str]:
-    """Sizes of the caches that hold data, as the system names them."""
+    """Return the sizes of the caches that hold data, as the system names them."""
     found = {}
     for cache in sorted(CACHES.glob("index*")):
         level, kind, size = ((cache / name).read_text().strip() for name in ("level", "type", "size"))

@@ -59,7 +59,7 @@ def main(*, rows: int, repeats: int, corpus: Path | None, output: Path | None) -
 
 
 def measure(command: list[str], environment: Mapping[str, str] | None = None) -> list[float]:
-    """CPU seconds of a process with its children, and elapsed seconds."""
+    """Return the CPU seconds of a process with its children, and elapsed seconds."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env={**os.environ, **(environment or {})})
     elapsed, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -67,7 +67,7 @@ def measure(command: list[str], environment: Mapping[str, str] | None = None) ->
 
 
 def dissect(command: list[str], folder: str) -> dict[str, list[float]]:
-    """CPU seconds and elapsed seconds of the parts of a command."""
+    """Return CPU seconds and elapsed seconds of the parts of a command."""
     result = Path(folder, "parts.json")
     measure([sys.executable, str(DISSECT), str(result), *command])
     parts: dict[str, list[float]] = json.loads(result.read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ def dissect(command: list[str], folder: str) -> dict[str, list[float]]:
 
 
 def entry(name: str, rows: int, times: list[list[float]]) -> Entry:
-    """The medians of what was measured."""
+    """Return the medians of repeated measurements."""
     core_seconds, seconds = zip(*times, strict=True)
     return {
         "name": name,

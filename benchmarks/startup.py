@@ -26,7 +26,7 @@ CALLS = {
 
 
 def cpu_seconds(arguments: list[str]) -> float:
-    """CPU time of one Python process, its children included."""
+    """Return the CPU time of one Python process, its children included."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -31,7 +31,7 @@ DEFINITIONS = {
     "p90_function": "90th percentile of the same",
     "longest_function": "longest of the same",
     "most_parameters": "parameters of one function, self, cls, *args and **kwargs included",
-    "annotated": "% of functions of which all parameters but self and cls, and the result, have a type",
+    "annotated": "% of functions whose parameters, but for self and cls, and result all have a type",
     "edges": "pairs (importing module, imported module), see below",
     "edges_a_module": "edges divided by modules",
     "largest_fan_out": "edges that leave one module",
@@ -148,7 +148,7 @@ def _parameters(function: Function) -> list[ast.arg]:
 
 
 def is_annotated(function: Function) -> bool:
-    """Return whether all parameters but self and cls, and the result, have a type."""
+    """Return whether all parameters, but for self and cls, and the result have a type."""
     parameters = (argument for argument in _parameters(function) if argument.arg not in {"self", "cls"})
     return function.returns is not None and all(argument.annotation for argument in parameters)
 

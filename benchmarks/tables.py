@@ -56,13 +56,13 @@ Table = Callable[[Path], str]
 
 
 def entries_of(results: Path, benchmark: str) -> list[Entry]:
-    """What a benchmark measured."""
+    """Return the entries that a benchmark measured."""
     found: list[Entry] = json.loads((results / f"{benchmark}.json").read_text(encoding="utf-8"))["entries"]
     return found
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table.
+    """Return a table in Markdown.
 
     >>> print(markdown(["rows", "k"], [["10", "1"]]))
     | rows | k |
@@ -75,7 +75,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds with three digits or so.
+    """Return seconds with about three digits.
 
     >>> [seconds(value) for value in (0.1234, 5.678, 34.56, 3456.7)]
     ['0.12', '5.68', '34.6', '3,457']
@@ -84,7 +84,7 @@ def seconds(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share as a percentage, with a decimal below ten.
+    """Return a share as a percentage, with a decimal below ten.
 
     >>> share(0.0512), share(0.512)
     ('5.1 %', '51 %')
@@ -93,7 +93,7 @@ def share(value: float) -> str:
 
 
 def by_case(entries: list[Entry]) -> dict[tuple[str, int, int], dict[str, Entry]]:
-    """Entries of the kernel's benchmark: features, k and rows, then who was measured."""
+    """Return the entries of the kernel's benchmark by features, k and rows, and by library."""
     cases: dict[tuple[str, int, int], dict[str, Entry]] = {}
     for entry in entries:
         cases.setdefault((entry["features"], entry["k"], entry["rows"]), {})[entry["name"]] = entry
@@ -101,7 +101,7 @@ def by_case(entries: list[Entry]) -> dict[tuple[str, int, int], dict[str, Entry]
 
 
 def search_table(results: Path, features: str | None = DEFAULT_FEATURES) -> str:
-    """Core-seconds of all, and how far ahead we are; other features if None."""
+    """Return the core-seconds of all libraries, and their ratios; of the other features if None."""
     rows = []
     for (each, k, n_rows), found in sorted(by_case(entries_of(results, "kernel")).items()):
         if (each == features) if features else (each != DEFAULT_FEATURES):
@@ -121,7 +121,7 @@ def peer_cells(peer: Entry | None, ours: float) -> list[str]:
 
 
 def describe(features: str) -> str:
-    """Features in words.
+    """Return features in words.
 
     >>> describe("char:3-5"), describe("word:1-2")
     ('characters, 3 to 5', 'words, 1 to 2')
@@ -131,7 +131,7 @@ def describe(features: str) -> str:
 
 
 def memory_table(results: Path) -> str:
-    """Peak memory of all."""
+    """Return the peak memory of all libraries."""
     cases = by_case(entries_of(results, "kernel")).items()
     rows = [
         [
@@ -145,7 +145,7 @@ def memory_table(results: Path) -> str:
 
 
 def counts_table(results: Path) -> str:
-    """What the search counted for each row."""
+    """Return the counts of the search for each row."""
     ours = [
         entry
         for entry in entries_of(results, "kernel")
@@ -164,7 +164,7 @@ def counts_table(results: Path) -> str:
 
 
 def growth_table(results: Path) -> str:
-    """With which power of the rows the cost grows."""
+    """Return the power of the rows with which the cost grows."""
     found: dict[tuple[int, int], dict[str, float]] = {}
     for smaller, larger, exponent in growth(entries_of(results, "kernel")):
         if (smaller["features"], smaller["k"]) == (DEFAULT_FEATURES, DEFAULT_K):
@@ -177,7 +177,7 @@ def growth_table(results: Path) -> str:
 
 
 def hard_rows_table(results: Path) -> str:
-    """Percentiles of the cost, shares of the costliest, and the sums of model and clock."""
+    """Return percentiles of the cost, shares of the costliest rows, and the sums of model and clock."""
     percentiles, shares = ("50", "90", "99", "99.9"), ("0.01", "0.1", "0.25")
     header = ["rows", "mean µs", *(f"p{name}" for name in percentiles)]
     header += [f"top {float(each) * 100:.0f} %" for each in shares]
@@ -196,7 +196,7 @@ def hard_rows_table(results: Path) -> str:
 
 
 def by_similarity_table(results: Path) -> str:
-    """Cost by k-th similarity, of the largest corpus."""
+    """Return the cost by k-th similarity, of the largest corpus."""
     entry = entries_of(results, "hard_rows")[-1]
     rows = [
         [
@@ -213,7 +213,7 @@ def by_similarity_table(results: Path) -> str:
 
 
 def limit_table(results: Path) -> str:
-    """What it takes, with known thresholds, and the floors."""
+    """Return the cost as measured, with known thresholds, and the floors."""
     entries = entries_of(results, "limit")
     lines = {
         "as it is": "as_it_is",
@@ -229,13 +229,13 @@ def limit_table(results: Path) -> str:
 
 
 def limit_cells(entry: Entry, name: str) -> list[str]:
-    """Core-seconds, and as a share of what it takes."""
+    """Return core-seconds, and their share of the measured cost."""
     value = entry["core_seconds"][name]
     return [seconds(value), share(value / entry["core_seconds"]["as_it_is"])]
 
 
 def limit_counts_table(results: Path) -> str:
-    """Counts of a row with known thresholds, and their floors, of the largest corpus."""
+    """Return the counts of a row with known thresholds, and their floors, of the largest corpus."""
     rows = [
         [
             COUNTS.get(name, name),
@@ -251,7 +251,7 @@ def limit_counts_table(results: Path) -> str:
 
 
 def rates_table(results: Path) -> str:
-    """How fast the machine is."""
+    """Return the rates of the machine."""
     rates = entries_of(results, "limit")[-1]["rates"]
     rows = [
         [access, f"{rates[name] / 1e9:.1f} {'GB' if name.startswith('read') else 'billion'}"]
@@ -261,7 +261,7 @@ def rates_table(results: Path) -> str:
 
 
 def whole_run_table(results: Path) -> str:
-    """Stage by stage: seconds, core-seconds, what is useful, and peaks."""
+    """Return, stage by stage, seconds, core-seconds, the useful part, and peaks."""
     entries = [entry for entry in entries_of(results, "whole_run") if entry["rows"] in SIZES_IN_FULL]
     entries = entries or entries_of(results, "whole_run")
     header = ["stage"]
@@ -277,17 +277,17 @@ def whole_run_table(results: Path) -> str:
 
 
 def stage_cells(stage: Entry) -> list[str]:
-    """Cells of one stage of one size."""
+    """Return the cells of one stage of one size."""
     return [*outside_cells(stage), f"{stage['peak_bytes'] / 1e6:.0f}"]
 
 
 def outside_cells(stage: Entry) -> list[str]:
-    """Elapsed, core- and idle seconds."""
+    """Return elapsed, core- and idle seconds."""
     return [f"{stage[name]:.1f}" for name in ("seconds", "core_seconds", "idle_seconds")]
 
 
 def total_cells(entry: Entry) -> list[str]:
-    """Cells of a whole run."""
+    """Return the cells of a whole run."""
     idle = entry["workers"] * entry["seconds"] - entry["core_seconds"]
     return [
         f"{entry['seconds']:.0f}",
@@ -298,7 +298,7 @@ def total_cells(entry: Entry) -> list[str]:
 
 
 def ratio_table(results: Path) -> str:
-    """What a run takes over what search and hashing alone would."""
+    """Return the time of a run over that of search and hashing alone."""
     rows = [
         [
             f"{entry['rows']:,}",
@@ -326,7 +326,7 @@ def machine_table(results: Path) -> str:
 
 
 def cache_size(size: str) -> str:
-    """A size as the system names it, in words.
+    """Return a size, as the system names it, in words.
 
     >>> cache_size("48K"), cache_size("2048K")
     ('48 KB', '2 MB')

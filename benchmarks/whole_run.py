@@ -64,7 +64,7 @@ def main(**options: Any) -> None:
 
 
 class Observed(NamedTuple):
-    """What was seen of a command.
+    """Observations of a command.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Observed(NamedTuple):
 
 
 def measure(rows: int, options: Entry) -> Entry:
-    """Score so many lines in fresh processes."""
+    """Score a number of lines in fresh processes."""
     workers, limit = options["workers"], options["memory_limit"]
     flags = ["--workers", str(workers), "--memory-limit", limit, "--quiet"]
     flags += ["--block-rows", str(options["block_rows"])] if options["block_rows"] else []
@@ -114,7 +114,7 @@ def measure(rows: int, options: Entry) -> Entry:
 
 
 def account(stages: dict[str, Any], observed: Observed, workers: int) -> Entry:
-    """Where the seconds of all workers went."""
+    """Return the parts of the seconds of all workers."""
     useful = dict.fromkeys(stages, 0.0)
     useful["compare"] = stages["compare"]["kernel_seconds"]
     useful["vectorize"] = stages["vectorize"]["core_seconds"]
@@ -167,7 +167,7 @@ def observe(command: list[str]) -> Observed:
 
 
 def family(root: psutil.Process) -> list[psutil.Process]:
-    """A process and its children, those that still live."""
+    """Return a process and its children, as far as they still live."""
     try:
         return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -175,7 +175,7 @@ def family(root: psutil.Process) -> list[psutil.Process]:
 
 
 def high_water_mark(pid: int) -> int:
-    """Peak resident bytes of a process, 0 if it is gone."""
+    """Return the peak resident bytes of a process, 0 if it is gone."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -184,7 +184,7 @@ def high_water_mark(pid: int) -> int:
 
 
 def scheduled(pid: int) -> dict[tuple[int, str], tuple[int, int]]:
-    """Nanoseconds that each thread of a process has run, and has waited for a core; none if it is gone."""
+    """Return the nanoseconds that each thread of a process has run and has waited; none if it is gone."""
     found = {}
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -196,7 +196,7 @@ def scheduled(pid: int) -> dict[tuple[int, str], tuple[int, int]]:
 
 
 def waits_of_busiest(threads: dict[tuple[int, str], tuple[int, int]]) -> list[float]:
-    """Seconds that the busiest thread of each process waited, busiest process first."""
+    """Return the seconds that the busiest thread of each process waited, busiest process first."""
     busiest: dict[int, tuple[int, int]] = {}
     for (pid, _), used in threads.items():
         busiest[pid] = max(used, busiest.get(pid, (0, 0)))

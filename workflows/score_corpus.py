@@ -1,9 +1,9 @@
-"""Answer: which URLs of this crawl are unlike all others, site by site.
+"""The URLs of a crawl that are unlike all others, site by site.
 
     python workflows/score_corpus.py crawl-*.txt.gz --out run.zarr --json unusual.jsonl
 
-Novelty is measured against the whole crawl.  Each site of some size then shows its most novel
-pages, the site with the most novel page first.  With --scheduler a Dask cluster does the work.
+Novelty is measured against the whole crawl.  Each site of at least --min-pages pages then shows its most
+novel ones, the site with the most novel page first.  With --scheduler, a Dask cluster does the work.
 """
 
 from contextlib import nullcontext
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
 
 SITE = r"^(?:[^:/?#]*:)?(?://)?(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)"
-"""The host: after a scheme and a user name, before a port and all the rest."""
+"""The host of a URL: after a scheme and a user name, before a port and the rest."""
 COLUMNS = ["site", "novelty", "url", "nearest_similarity", "nearest_url"]
 
 
 @click.command(help=__doc__)
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--out", default="run.zarr", show_default=True, help="Where the run is, or will be.")
+@click.option("--out", default="run.zarr", show_default=True, help="Path of the run.")
 @click.option("--per-site", type=click.IntRange(1), default=1, show_default=True, help="Pages of each site.")
 @click.option(
-    "--min-pages", type=click.IntRange(1), default=5, show_default=True, help="Of smaller sites none."
+    "--min-pages", type=click.IntRange(1), default=5, show_default=True, help="Leave out smaller sites."
 )
-@click.option("--json", type=click.Path(dir_okay=False), help="JSON lines of all sites.")
+@click.option("--json", type=click.Path(dir_okay=False), help="JSON Lines file for the pages of all sites.")
 @click.option("--scheduler", help="Address of a Dask scheduler.")
 def main(
     sources: tuple[str, ...], out: str, per_site: int, min_pages: int, json: str | None, scheduler: str | None
 ) -> None:
-    """Score, choose, print."""
+    """Score a corpus, choose the most novel pages, and print them."""
     with Client(scheduler) if scheduler else nullcontext() as client:
         run = novelty_dask.score(sources, out, client=client)
         pages = unusual_pages(run, per_site, min_pages)
@@ -45,12 +45,12 @@ def main(
         pages.to_json(json, orient="records", lines=True)
     click.echo(f"{len(run):,} URLs, {pages['site'].nunique():,} sites with at least {min_pages} of them")
     for page in pages.head(20).itertuples():
-        # repr, because a URL may hold what commands a terminal.
+        # repr, as a URL may contain control sequences for a terminal.
         click.echo(f"{page.novelty:.3f}  {page.url!r}")
 
 
 def unusual_pages(run: novelty_dask.Run, per_site: int, min_pages: int) -> pd.DataFrame:
-    """The most novel pages of each site, the site with the most novel page first."""
+    """Return the most novel pages of each site, the site with the most novel page first."""
     rows = run.to_dataframe().dropna(subset=["novelty"])
     rows = rows.assign(site=rows["url"].str.extract(SITE, expand=False).str.lower())[COLUMNS]
     sizes, best = compute(rows["site"].value_counts(), best_of_sites(rows, per_site))
@@ -61,13 +61,13 @@ def unusual_pages(run: novelty_dask.Run, per_site: int, min_pages: int) -> pd.Da
 
 
 def best_of_sites(rows: "dd.DataFrame", n: int) -> "dd.DataFrame":
-    """The n most novel rows of each site; the best of the bests, as each block is reduced where it is."""
+    """Return the n most novel rows of each site; each block is reduced where it is, then their best rows."""
     best = partial(most_novel, n=n)
     return cast("dd.DataFrame", rows.reduction(best, aggregate=best))
 
 
 def most_novel(rows: pd.DataFrame, n: int) -> pd.DataFrame:
-    """The n most novel rows of each site."""
+    """Return the n most novel rows of each site."""
     return rows.sort_values("novelty", ascending=False, kind="stable").groupby("site").head(n)
 
 
