@@ -1,9 +1,9 @@
-"""A made corpus with a known answer: pages of invented sites, and planted URLs unlike all others.
+"""Made corpora with a known answer: pages of invented sites, and planted URLs unlike all others.
 
 Sites have Zipf-distributed sizes: a few have hundreds of pages, many have only a few.  The pages of a site
 follow the path templates of its kind, and some are listed twice.  Planted URLs come from templates of their
-own, whose characters hardly recur.  No host exists: names end in a domain that RFC 2606 reserves, addresses
-lie in the documentation blocks of RFC 5737 and RFC 3849.
+own, whose characters hardly recur.  No host exists: names end in a domain that RFC 2606 reserves, and
+addresses lie in the documentation blocks of RFC 5737 and RFC 3849.
 """
 
 from bisect import bisect
@@ -46,7 +46,7 @@ WORDS = VOCABULARY.split()
 RESERVED = ("example", "test", "example.com", "example.org", "example.net")
 SUBDOMAINS = ("", "", "www.", "www.", "blog.", "shop.", "docs.", "m.")
 
-# The paths of a site, by its kind.  A name that ends in 2 is a second draw of the same field.
+# Path templates of a site, by its kind.  A name that ends in 2 is a second draw of the same field.
 PAGES = (
     ("/{year}/{month}/{day}/{slug}", "/{section}/{year}-{month}-{day}-{slug}.html"),
     ("/{section}/{slug}-{id}", "/{section}/", "/{section}/page/{number}"),
@@ -58,7 +58,7 @@ PAGES = (
     ("/", "/about", "/contact", "/{section}.html", "/{section}/{word}-{word2}.html"),
 )
 
-# Little of a planted URL recurs but its scheme, a reserved name and a few marks.
+# Only the scheme, a reserved name and a few punctuation marks of a planted URL recur.
 PLANTED = (
     "http://192.0.2.{byte}:{port}/{noise}",
     "gopher://[2001:db8:{hex}:{hex2}::{byte}]:{port}/{noise}",
@@ -75,7 +75,8 @@ SCRIPTS = ("\u0430\u044f", "\u0561\u0586", "\u0905\u0939", "\u0e01\u0e2e", "\u10
 
 
 def _pick(rng: Random, items: Sequence[_T]) -> _T:
-    """Draw one item; of all methods of Random, only random() is promised to be the same in every version."""
+    """Draw one item."""
+    # By random() alone: of all methods of Random, only it is promised to be the same in every version.
     return items[int(rng.random() * len(items))]
 
 
@@ -117,7 +118,7 @@ FIELDS: dict[str, Callable[[Random], str]] = {
 
 
 class _Fields(dict[str, str]):
-    """The fields of one URL, each drawn when its template first asks for it."""
+    """Fields of one URL, each drawn when its template first asks for it."""
 
     def __init__(self, rng: Random, **known: str) -> None:
         super().__init__(known)
@@ -150,10 +151,11 @@ def _site(rng: Random) -> _Site:
 
 def _distinct(draw: Callable[[], str], count: int) -> list[str]:
     """Draw until there are `count` different strings."""
-    found: dict[str, None] = {}
-    while len(found) < count:
-        found[draw()] = None
-    return list(found)
+    # A dict keeps the order of its keys, which a set does not.
+    drawn: dict[str, None] = {}
+    while len(drawn) < count:
+        drawn[draw()] = None
+    return list(drawn)
 
 
 def _ordinary(rng: Random, n: int) -> list[str]:

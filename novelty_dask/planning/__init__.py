@@ -1,1 +1,1 @@
-"""Pure integers: which blocks meet, in which order, and what memory that takes."""
+"""Planning in pure integers: stages and their arrays, blocks and tiles, memory and disk."""

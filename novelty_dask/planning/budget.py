@@ -1,4 +1,4 @@
-"""Quantities that memory and disk are projected from: the extent of a corpus, and the budget of a worker."""
+"""Quantities from which memory and disk are projected: the extent of a corpus, and the budget of a worker."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

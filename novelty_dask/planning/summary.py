@@ -23,7 +23,7 @@ class RunPlan:
     n_rows : int
         Rows, if no line repeats another.
     tiles : TilePlan
-        How they are cut.
+        Blocks and tiles.
     tasks : dict
         Number of tasks of each stage that has blocks.
     stage_bytes : dict

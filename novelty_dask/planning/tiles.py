@@ -1,11 +1,11 @@
-"""The plan of the comparison: ints in, tuples out.
+"""Plan of the comparison: integers in, tuples out.
 
-Rows are cut into blocks of consecutive rows.  A few consecutive blocks, a *span*, are held
-in memory while the blocks they are compared with pass by, each prepared once for all of
-them.  Every span meets every block, itself included, nearest first, because similar URLs
-are neighbors in sort order and early high similarities prune later work.  The meetings of
-a span are cut into groups; one (span, group) is one *tile*, one task.  Group 0 holds the
-span itself, and the other groups start from the similarities that group 0 found::
+Rows are cut into blocks of consecutive rows.  A few consecutive blocks, a *span*, are held in memory while
+other blocks pass by and are compared with them, each prepared once for all blocks of the span.  Every span
+meets every block, its own included, nearest first, because similar URLs are adjacent in sort order and high
+similarities that are found early prune later work.  The candidate blocks of a span are divided into *groups*;
+one span with one group is one *tile*, which is one task.  Group 0 holds the span's own blocks, and all other
+groups start from the similarities that group 0 found::
 
     7 blocks, spans of 2, groups of 3         0 1 2 3 4 5 6
                                               ^ ^ ^ ^ ^ ^ ^
@@ -21,24 +21,27 @@ from itertools import accumulate
 from typing import NamedTuple, Self
 
 MINIMUM_BLOCK_ROWS = 1_024
+"""Rows of the smallest block that is planned to save memory."""
 SMALLEST_DEFAULT_ROWS = 16_384
+"""Rows of the smallest block otherwise: one cache tile of the search."""
 MAXIMUM_BLOCK_ROWS = 65_536
+"""Rows of the largest block that is planned without being asked for."""
 TARGET_SPANS = 8
-"""Spans that a corpus is cut into, so that several workers have work."""
+"""Spans that a corpus is cut into at least, so that several workers have work."""
 TILES_PER_SLOT = 8
-"""Tiles for each task that is done at once: the last ones end at about the same time."""
+"""Tiles for each task that runs at once, so that the last ones end at about the same time."""
 MAXIMUM_SPAN_ROWS = 131_072
-"""Rows that a task holds while others pass by."""
+"""Rows that a task holds while other blocks pass by."""
 SMALLEST_TILE_PAIRS = 65_536 * 131_072
-"""Row pairs of a tile below which reading and preparing its span would weigh."""
+"""Row pairs of a tile below which it would take long, in comparison, to read and prepare its span."""
 LARGEST_TILE_PAIRS = 131_072 * 524_288
-"""Row pairs of a tile that is done in seconds, not minutes."""
+"""Row pairs of a tile that still takes seconds, not minutes."""
 MAXIMUM_GROUPS = 8
-"""Strips kept of a span: they are what the comparison costs on disk."""
+"""Strips kept of a span, which are the space that the comparison takes on disk."""
 
 
 class Tile(NamedTuple):
-    """One task of the comparison.
+    """One task of the comparison: a span and a group of candidates.
 
     >>> Tile(1, 0).item, Tile.of_item("1-0")
     ('1-0', Tile(span=1, group=0))
@@ -49,7 +52,7 @@ class Tile(NamedTuple):
 
     @property
     def item(self) -> str:
-        """The name of its task."""
+        """Name of its task."""
         return f"{self.span}-{self.group}"
 
     @classmethod
@@ -96,7 +99,7 @@ class TilePlan:
         return -(-self.n_blocks // self.group_blocks)
 
     def bounds(self, block: int) -> tuple[int, int]:
-        """First row of a block, and the row after its last.
+        """Return the first row of a block, and the row after its last.
 
         >>> TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=1).bounds(2)
         (8, 10)
@@ -104,11 +107,11 @@ class TilePlan:
         return block * self.block_rows, min((block + 1) * self.block_rows, self.n_rows)
 
     def span(self, span: int) -> range:
-        """Blocks of a span."""
+        """Return the blocks of a span."""
         return range(span * self.span_blocks, min((span + 1) * self.span_blocks, self.n_blocks))
 
     def candidates(self, tile: Tile) -> tuple[int, ...]:
-        """Blocks that a tile compares its span with, in order.
+        """Return the blocks with which a tile compares its span, in order.
 
         >>> plan = TilePlan(n_rows=7, block_rows=1, span_blocks=2, group_blocks=3)
         >>> [plan.candidates(Tile(1, group)) for group in range(plan.n_groups)]
@@ -121,11 +124,11 @@ class TilePlan:
         return tuple(nearest[tile.group * self.group_blocks : (tile.group + 1) * self.group_blocks])
 
     def first_tiles(self) -> list[Tile]:
-        """Tiles that need no other: each span with itself and its nearest."""
+        """Return the tiles that need no other: each span with itself and the blocks nearest to it."""
         return [Tile(span, 0) for span in range(self.n_spans)]
 
     def later_tiles(self) -> list[Tile]:
-        """Tiles that start from the strip of their span's first tile."""
+        """Return the tiles that start from the strip of their span's first tile."""
         return [Tile(span, group) for span in range(self.n_spans) for group in range(1, self.n_groups)]
 
 
@@ -135,10 +138,10 @@ def _distance(block: int, span: range) -> int:
 
 
 def default_block_rows(n_rows: int) -> int:
-    """Rows of a block where the user names none and memory is ample.
+    """Return the rows of a block where the user sets none and memory is ample.
 
-    A power of two, so that runs of similar size agree, large enough for few tasks and
-    small enough for several workers.
+    They are a power of two, so that runs of similar size agree; enough for few tasks, and few enough for
+    several workers.
 
     >>> [default_block_rows(n) for n in (1, 100_000, 300_000, 1_000_000)]
     [16384, 16384, 65536, 65536]
@@ -150,7 +153,7 @@ def default_block_rows(n_rows: int) -> int:
 
 
 def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS, slots: int = 1) -> TilePlan:
-    """Cut a corpus into tiles of bounded work.
+    """Return a plan of tiles of bounded work.
 
     Parameters
     ----------
@@ -159,7 +162,7 @@ def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS,
     span_rows : int
         Most rows of a span that has several blocks.
     slots : int
-        Tasks that are done at once.
+        Tasks that run at once.
 
     Examples
     --------
