@@ -37,6 +37,7 @@ DEFINITIONS = {
     "largest_fan_out": "edges that leave one module",
     "largest_fan_out_module": "the module that they leave, the first by name of several",
     "cycles": "groups of modules that import one another in a circle",
+    "typing_edges": "pairs of the same kind, under if TYPE_CHECKING, that only type checkers see",
     "lazy_imports": "imports of the package's own modules within functions",
     "stage_literals": "string constants that equal the name of a stage, docstrings left out",
     "docstrings": "docstrings of modules, classes and functions",
@@ -164,6 +165,7 @@ def _imports(modules: list[Module]) -> dict[str, Any]:
         "largest_fan_out": fan_out,
         "largest_fan_out_module": module,
         "cycles": len(find_cycles(edges)),
+        "typing_edges": len(typing_edges(modules) - edges),
         "lazy_imports": len(lazy_imports(modules)),
     }
 
@@ -175,6 +177,19 @@ def import_edges(modules: list[Module]) -> set[tuple[str, str]]:
         (module.name, target)
         for module in modules
         for statement in _at_import(module.tree.body)
+        for target in _targets(statement, module, names)
+    }
+
+
+def typing_edges(modules: list[Module]) -> set[tuple[str, str]]:
+    """Return the pairs (importing module, imported module) of imports under ``if TYPE_CHECKING``."""
+    names = {module.name for module in modules}
+    return {
+        (module.name, target)
+        for module in modules
+        for block in module.tree.body
+        if _is_type_checking(block)
+        for statement in ast.walk(block)
         for target in _targets(statement, module, names)
     }
 

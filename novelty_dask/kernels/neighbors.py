@@ -5,7 +5,6 @@ lower id.  This is a total order, so any order of insertion leaves the same byte
 """
 
 from collections.abc import Sequence
-from functools import reduce
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -134,10 +133,7 @@ def merge(strips: Sequence[Neighbors]) -> Neighbors:
         raise ValueError(
             "merge needs at least one strip, all of the same shape; pass the strips of the same rows."
         )
-    return reduce(_merged, strips, Neighbors.empty(*strips[0].ids.shape))
-
-
-def _merged(into: Neighbors, other: Neighbors) -> Neighbors:
-    """Insert the neighbors of one strip into another, and return that."""
-    _insert_all(into, other)
-    return into
+    merged = Neighbors.empty(*strips[0].ids.shape)
+    for strip in strips:
+        _insert_all(merged, strip)
+    return merged

@@ -96,15 +96,7 @@ class Scratch(NamedTuple):
 
 @compiled_loop
 def minimum_sum(threshold: np.float32, prefix: int) -> np.uint16:
-    """Return the least sum that a candidate of at least the threshold can have after `prefix` products.
-
-    Parameters
-    ----------
-    threshold : float32
-        Similarity that a candidate must reach.
-    prefix : int
-        Non-zeros of the row's prefix.
-    """
+    """Return the least sum of a candidate that reaches the threshold, after `prefix` products."""
     # Each product loses less than a unit, as it is rounded down, and so does that of the suffix norms.  One
     # unit more covers the rounding of all floats on the way: those of weights, norms and the threshold
     # itself.

@@ -36,10 +36,9 @@ DENSE = 8
 """A list in which at least one group in eight occurs is dense; rounded to a power of 2."""
 
 UNITS = np.float32(256 * ONE)
-"""Units in a product of two weights, times the 256 that integer products are divided by.
-
-So a weight of 1 is a 256th of a unit for each step, and rounding a weight up adds less than a unit.
-"""
+"""Units in a product of two weights, times the 256 that integer products are divided by."""
+# A weight of 1 is thus a 256th of a unit for each step: to round a weight up adds less than a unit to a
+# product.
 
 
 class InvertedTile(NamedTuple):

@@ -142,19 +142,13 @@ def _lowest_bit(_typing: Any, bits: Any) -> Any:
 
 
 add_lanes = cast("Callable[..., None]", intrinsic(_add_lanes))
-"""Add ``lanes[start : start + 16] * weight >> 8`` to ``sums[at : at + 16]``, saturating.
-
-Sums and weight are uint16, lanes uint8.
-"""
+"""Add uint8 ``lanes[start : start + 16] * weight >> 8`` to uint16 ``sums[at : at + 16]``, saturating."""
 
 find_reaching = cast("Callable[..., np.uint64]", intrinsic(_find_reaching))
-"""Return bits, of which bit l is set where ``sums[at + l] + (bounds[at + l] * weight >> 8) >= least``.
-
-Sums, weight and least are uint16, bounds uint8.
-"""
+"""Return bits: l is set where uint16 ``sums[at + l] +`` uint8 ``(bounds[at + l] * weight >> 8) >= least``."""
 
 find_reaching_both = cast("Callable[..., np.uint64]", intrinsic(_find_reaching_both))
-"""Return bits as `find_reaching`, of ``sums[at + l] + more[at + l]``; these are uint32 and uint16."""
+"""Return bits as `find_reaching`, of uint32 ``sums[at + l] +`` uint16 ``more[at + l]``."""
 
 prefetch = cast("Callable[..., None]", intrinsic(_prefetch))
 """Bring the element at `at` of an array towards the processor; `at` need not be inside."""
