@@ -145,7 +145,8 @@ add_lanes = cast("Callable[..., None]", intrinsic(_add_lanes))
 """Add uint8 ``lanes[start : start + 16] * weight >> 8`` to uint16 ``sums[at : at + 16]``, saturating."""
 
 find_reaching = cast("Callable[..., np.uint64]", intrinsic(_find_reaching))
-"""Return bits: l is set where uint16 ``sums[at + l] +`` uint8 ``(bounds[at + l] * weight >> 8) >= least``."""
+"""Return bits, of which l is set where ``sums[at + l] + (bounds[at + l] * weight >> 8) >= least``."""
+# Sums, weight and least are uint16, bounds uint8.
 
 find_reaching_both = cast("Callable[..., np.uint64]", intrinsic(_find_reaching_both))
 """Return bits as `find_reaching`, of uint32 ``sums[at + l] +`` uint16 ``more[at + l]``."""
