@@ -93,7 +93,7 @@ class DamageError(StoreError):
     @classmethod
     def of(cls, task: tuple[str, str], key: str, what: str) -> Self:
         """Return the error of an object of a task."""
-        return cls(f"{key!r} {what}; `novelty resume` makes it again.", *task)
+        return cls(f"{key!r} {what}; `novelty resume` computes it again.", *task)
 
 
 class DiskFullError(StoreError):

@@ -41,7 +41,7 @@ def parse_bytes(size: object) -> object:
         return size
     match = SIZE.fullmatch(str.strip(size).lower())
     if match is None or match[2] not in UNITS:
-        message = f"{_shown(size)} is no size; write for example '2 GB' or '512MiB'"
+        message = f"{_shown(size)} is not a size; write for example '2 GB' or '512MiB'"
         raise ValueError(message)
     return int(float(match[1]) * UNITS[match[2]])
 

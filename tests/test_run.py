@@ -198,5 +198,5 @@ def test_an_incomplete_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"holds no run; check the path\.$"):
+    with pytest.raises(StoreError, match=r"does not hold a run; check the path\.$"):
         novelty_dask.open(tmp_path / "missing.zarr")

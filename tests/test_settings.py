@@ -52,7 +52,7 @@ def test_sizes(size: object, n_bytes: int | None) -> None:
     "size", ["", "GB", "-1 GB", "1,5 GB", "1 PB", "1e9", "nan", "inf", "2 GB\n3", "1" * 99, "\uff12 GB"]
 )
 def test_what_is_no_size_is_refused(size: str) -> None:
-    assert refused(memory_limit=size).endswith(" is no size; write for example '2 GB' or '512MiB'.")
+    assert refused(memory_limit=size).endswith(" is not a size; write for example '2 GB' or '512MiB'.")
 
 
 @pytest.mark.parametrize("ngram_range", [(2, 4), [2, 4], "2,4", " 2 , 4 ", ("2", "4")])

@@ -123,7 +123,7 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
         said = error.strerror + (f" at {str(path)!r}" if path else "")
-        return f"Error: {without_secrets(said)}; when that is mended {resume or 'repeat the command'}.", code
+        return f"Error: {without_secrets(said)}; once that is fixed, {resume or 'repeat the command'}.", code
     reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
     return f"Error: {reason}; --debug shows where.", ExitCode.FAULT
 

@@ -147,8 +147,8 @@ class Commits:
             return commit
         if first.objects != commit.objects:
             message = (
-                f"Task {task.item!r} of stage {task.stage!r} left other bytes than before; the workers "
-                "differ in processor or packages: use alike ones, and go on."
+                f"Task {task.item!r} of stage {task.stage!r} gave a different result than before, so the "
+                "workers differ in CPU or package versions; use identical ones, then resume."
             )
             raise StoreError(message)
         return first
@@ -214,7 +214,7 @@ def read_stamped(objects: Objects, task: TaskId, key: str, expected: Stamp | Non
     if len(data) != expected.length:
         raise DamageError.of(task, key, f"has {len(data):,} bytes instead of {expected.length:,}")
     if stamp(data) != expected:
-        raise DamageError.of(task, key, "has another checksum than when it was written")
+        raise DamageError.of(task, key, "does not match its checksum")
     return data
 
 

@@ -182,6 +182,6 @@ def _writing_errors(root: Path, needed: int) -> Iterator[None]:
         free = shutil.disk_usage(there).free
         message = (
             f"The disk of {str(root)!r} is full: {needed:,} bytes are needed and {free:,} are free; free "
-            "some space, as what is finished is kept."
+            "some space; finished work is kept."
         )
         raise DiskFullError(message) from None

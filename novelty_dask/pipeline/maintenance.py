@@ -168,7 +168,7 @@ def _find_missing(stored: StoredRun) -> Iterator[DamageError]:
             if task not in known:
                 yield DamageError.of(task, commit_key(task), "is missing")
         for spec in arrays.missing(stage):
-            yield DamageError.of(stage.task(), f"{spec.name}/zarr.json", "is not as it was written")
+            yield DamageError.of(stage.task(), f"{spec.name}/zarr.json", "was altered")
 
 
 def clean(run: str | PathLike[str]) -> int:

@@ -120,7 +120,7 @@ def _check_free(path: Path, run: str, *, overwrite: bool) -> None:
 def _check(path: Path, format: str, order: str) -> None:  # noqa: A002
     """Refuse an unknown format, an unknown order, and the two that do not go together."""
     if "\0" in str(path):
-        message = f"Can't write {str(path)!r}: no file can be called so."
+        message = f"Can't write {str(path)!r}: a file name can't contain NUL."
         raise StoreError(message)
     if format not in FORMATS:
         message = (

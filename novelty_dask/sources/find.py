@@ -61,7 +61,7 @@ def source_names(sources: object) -> list[str]:
     if isinstance(sources, str | PathLike):
         return [_name(sources)]
     if hasattr(sources, "read"):
-        message = "An open file is no source; give the name of the file, or - for standard input."
+        message = "An open file is not a source; pass its name, or - for standard input."
         raise InputError(message)
     if isinstance(sources, bytes | bytearray) or not isinstance(sources, Iterable):
         message = f"Sources are names of files, not {type(sources).__name__}; give a path or a list of paths."
@@ -124,7 +124,7 @@ def _find(name: str) -> list[Source]:
     """The file of that name, or else the files of that folder or glob."""
     fs, path = file_system(name)
     if fs.exists(f"{path}/{METADATA}"):
-        message = f"{name!r} is a run or another Zarr store; name files of URLs."
+        message = f"{name!r} is a run or another Zarr store; name the files that hold the URLs."
         raise InputError(message)
     named = [path] if fs.exists(path) else sorted(fs.glob(path))
     paths = _folder(fs, path) if fs.isdir(path) else named
@@ -143,7 +143,7 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
     """Describe one file, after a look at how it begins."""
     info = fs.info(path)
     if info["type"] != "file" or not stat.S_ISREG(info.get("mode", stat.S_IFREG)):
-        message = f"{path!r} is no regular file; pipe it in and name - as the source."
+        message = f"{path!r} is not a regular file; pipe it in, and name - as the source."
         raise InputError(message)
     check_name(path)
     compression = get_compression(path, "infer")
@@ -152,7 +152,7 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
     if compression is None:
         check_head(path, head)
     elif compression not in FORMATS:
-        message = f"{path!r} is compressed in a format that is not read ({compression}); decompress it."
+        message = f"{path!r} is compressed with {compression}, which can't be read; decompress it first."
         raise InputError(message)
     n_bytes, version = file_state(info)
     return Source(fs.unstrip_protocol(path), n_bytes, compression, version)
@@ -167,5 +167,5 @@ def check_unchanged(source: Source) -> None:
     """Refuse, by InputError, a source that is not as it was when its run was begun."""
     [found, *others] = expand(source.url)
     if others or found[1:] != (*source[1:3], source.version or found.version):
-        message = f"{source.url!r} has changed since its run was begun; score it into another path."
+        message = f"{source.url!r} has changed since the run was begun; score it again into another path."
         raise InputError(message)

@@ -73,7 +73,10 @@ def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
     fs, path = file_system(source.url)
     state = file_state(fs.info(path))
     if state[: len(known)] != known:
-        message = f"{source.url!r} has changed since it was found; start again when it rests."
+        message = (
+            f"{source.url!r} changed while it was being read; run the command again once it is no longer "
+            "being written."
+        )
         raise InputError(message)
     return state
 

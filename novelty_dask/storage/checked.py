@@ -156,7 +156,7 @@ class CheckedStore(Store):
         """Return the task that writes a chunk."""
         task = self.layout.writer(key)
         if task is None:
-            message = f"{key!r} belongs to no array of a run."
+            message = f"{key!r} does not belong to any array of a run."
             raise StoreError(message)
         return task
 

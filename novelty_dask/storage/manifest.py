@@ -272,7 +272,7 @@ def read_manifest(url: str, values: Any) -> Manifest:
         There is none, or it was written in another format, or is damaged.
     """
     if not has_manifest(values):
-        message = f"{url!r} is no run; check the path."
+        message = f"{url!r} is not a run; check the path."
         raise StoreError(message)
     content = values["attributes"][ATTRIBUTE]
     # Whatever stands there was written by somebody: nothing is taken for granted.

@@ -142,7 +142,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         message = f"Can't create {url!r}: {reason(error)}."
         raise StoreError(message) from None
     if not made:
-        message = f"Can't create {url!r}: there is something already; name another output path."
+        message = f"Can't create {url!r}: something exists there already; name another output path."
         raise StoreError(message)
     return run
 
@@ -162,7 +162,7 @@ def find_run(url: str) -> StoredRun | None:
         return StoredRun(absolute_url(url), objects, read_manifest(url, values))
     if not objects.exists():
         return None
-    message = f"{url!r} exists and is no run; nothing was written: name another output path."
+    message = f"{url!r} exists and is not a run; nothing was written: name another output path."
     raise StoreError(message)
 
 
@@ -200,7 +200,9 @@ def check_version(stored: StoredRun) -> None:
     """
     there, here = stored.manifest.identity.novelty_dask_version, this_version()
     if there != here:
-        message = f"Can't go on with {stored.url!r}: version is {there} there and {here} here; use that one."
+        message = (
+            f"Can't resume {stored.url!r}: novelty_dask {there} made it, and this is {here}; use {there}."
+        )
         raise StoreError(message)
 
 
@@ -221,7 +223,7 @@ def _read_metadata(url: str, objects: Objects) -> Any:
     try:
         return json.loads(objects.read(METADATA))
     except KeyError:
-        message = f"{url!r} holds no run; check the path."
+        message = f"{url!r} does not hold a run; check the path."
         raise StoreError(message) from None
     except (OSError, ValueError, RecursionError) as error:
         message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."

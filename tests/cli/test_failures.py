@@ -139,7 +139,7 @@ def test_bad_settings_files(folder: Path, novelty: Novelty, text: str | None, wo
 def test_output_that_is_no_run_stays(folder: Path, novelty: Novelty, name: str) -> None:
     (folder / "notes" / "note").write_text("precious")
     before = snapshot(folder)
-    assert_refused(novelty("score", folder / "good.txt", "-o", folder / name), "no run")
+    assert_refused(novelty("score", folder / "good.txt", "-o", folder / name), "not a run")
     assert snapshot(folder) == before
 
 
@@ -246,9 +246,9 @@ def test_a_stop_says_whether_the_command_goes_on(error: BaseException, code: int
     ],
 )
 def test_errors_of_the_system(error: OSError, said: str) -> None:
-    assert verdict(error) == (f"Error: {said}; when that is mended repeat the command.", 3)
+    assert verdict(error) == (f"Error: {said}; once that is fixed, repeat the command.", 3)
     assert verdict(error, "run.zarr") == (
-        f"Error: {said}; when that is mended `novelty resume run.zarr` goes on.",
+        f"Error: {said}; once that is fixed, `novelty resume run.zarr` goes on.",
         3,
     )
 
@@ -263,9 +263,9 @@ def test_errors_of_the_system(error: OSError, said: str) -> None:
         (
             errno.EIO,
             3,
-            r"Error: Input/output error at '.*'; when that is mended `novelty resume .*` goes on\.",
+            r"Error: Input/output error at '.*'; once that is fixed, `novelty resume .*` goes on\.",
         ),
-        (errno.EMFILE, 3, r"Error: Too many open files at '.*'; when that is mended `novelty resume .*"),
+        (errno.EMFILE, 3, r"Error: Too many open files at '.*'; once that is fixed, `novelty resume .*"),
         (errno.ENOSPC, 3, r"Error: The disk of '.*' is full: .* is kept\. `novelty resume .*` goes on\."),
         (errno.EDQUOT, 3, r"Error: The disk of '.*' is full: .* is kept\. `novelty resume .*` goes on\."),
         (errno.EROFS, 2, r"Error: Can't write in '.*': Read-only file system; make it writable, or .*"),

@@ -60,7 +60,7 @@ def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, no
     assert result.exit_code == 4
     assert result.stdout == "4 tasks read, 1 damage found.\n"
     assert re.fullmatch(
-        r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume` makes it again\.\n",
+        r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume` computes it again\.\n",
         result.stderr,
     )
     for command in (["top", copy], ["export", copy, "-o", copy.with_name("rows.csv")]):

@@ -149,7 +149,7 @@ def test_a_standard_output_that_is_full(run: Path) -> None:
             [*COMMAND, "top", run], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert result.returncode == 3
-    assert result.stderr == "Error: No space left on device; when that is mended repeat the command.\n"
+    assert result.stderr == "Error: No space left on device; once that is fixed, repeat the command.\n"
 
 
 @pytest.mark.parametrize("source", ["corpus", "-"])

@@ -243,7 +243,7 @@ def test_another_run_under_the_same_path_is_refused(record: Record, corpus: Path
     before = snapshot(out)
     here = version("novelty-dask")
     assert f"version is 0.0.9 there and {here} here" in refused_score(corpus, out)
-    with pytest.raises(StoreError, match=rf"version is 0\.0\.9 there and {re.escape(here)} here"):
+    with pytest.raises(StoreError, match=rf": novelty_dask 0\.0\.9 made it, and this is {re.escape(here)}; "):
         novelty_dask.resume(out)
     assert snapshot(out) == before
 

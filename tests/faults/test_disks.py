@@ -51,7 +51,7 @@ def test_a_full_disk_is_told_and_costs_nothing(
         with pytest.raises(
             DiskFullError,
             match=r"^The disk of '.*/run\.zarr' is full: [1-9][\d,]* bytes are needed and [\d,]+ are free; "
-            r"free some space, as what is finished is kept\.$",
+            r"free some space; finished work is kept\.$",
         ):
             novelty_dask.score(corpus, out, workers=0, **SETTINGS, **WORK)
         assert novelty_dask.status(out).state == "stopped"
@@ -124,7 +124,7 @@ def test_a_damaged_chunk_is_found_by_all_and_mended(
         found = {str(error).split("'")[1] for error in novelty_dask.verify(out).damages}
         damaged = chunks if damage == "swapped" else chunks[:1]
         assert found == {str(path.relative_to(out)) for path in damaged}
-        with pytest.raises(DamageError, match=r"; `novelty resume` makes it again\.$"):
+        with pytest.raises(DamageError, match=r"; `novelty resume` computes it again\.$"):
             read(out)
         if name != "novelty":
             for path, data in zip(chunks, intact, strict=True):

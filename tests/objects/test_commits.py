@@ -92,7 +92,7 @@ def test_the_first_committer_wins_if_the_bytes_are_the_same(commits: Commits) ->
 def test_other_bytes_are_an_alarm(commits: Commits, objects: dict[str, Stamp]) -> None:
     commits.add(TASK, commit(commits))
     with pytest.raises(
-        StoreError, match=r"^Task '3' of stage 'merge' left other bytes than before; "
+        StoreError, match=r"^Task '3' of stage 'merge' gave a different result than before, "
     ) as alarm:
         commits.add(TASK, commit(commits)._replace(objects=objects))
     assert not isinstance(alarm.value, DamageError)
@@ -119,7 +119,7 @@ def test_an_object_is_read_as_it_was_committed_or_not_at_all(commits: Commits) -
     draft.write("novelty/c/3", b"0123456789")
     assert draft.stamps == {"novelty/c/3": stamp(b"0123456789")}
     with pytest.raises(
-        DamageError, match=r"^'novelty/c/3' is not committed; `novelty resume` makes it again\.$"
+        DamageError, match=r"^'novelty/c/3' is not committed; `novelty resume` computes it again\.$"
     ):
         commits.read(TASK, "novelty/c/3")
     commits.add(TASK, Commit(commits.fingerprint, 1, draft.stamps, {}))
@@ -129,8 +129,8 @@ def test_an_object_is_read_as_it_was_committed_or_not_at_all(commits: Commits) -
     for data, what in (
         (b"", "has 0 bytes instead of 10"),
         (b"012345678", "has 9 bytes instead of 10"),
-        (b"0123456788", "has another checksum than when it was written"),
-        (bytes(10), "has another checksum than when it was written"),
+        (b"0123456788", "does not match its checksum"),
+        (bytes(10), "does not match its checksum"),
     ):
         commits.objects.write("novelty/c/3", data)
         with pytest.raises(DamageError, match=what) as damage:

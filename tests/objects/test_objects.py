@@ -226,7 +226,8 @@ def test_a_link_that_was_made_though_the_call_failed_is_a_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """As on NFS; and then its name is synced as any other's."""
-    link, fsync, synced = os.link, os.fsync, []
+    synced: list[int] = []
+    link, fsync = os.link, os.fsync
 
     def lossy(source: Path, target: Path) -> None:
         link(source, target)
@@ -335,7 +336,7 @@ def test_a_full_disk_is_told_and_leaves_everything_as_it_was(tmp_path: Path) -> 
     assert len(messages) == 4
     for message in messages:
         assert message.startswith(f"The disk of '{disk}' is full: 3,145,728 bytes are needed and ")
-        assert message.endswith("; free some space, as what is finished is kept.")
+        assert message.endswith("; free some space; finished work is kept.")
 
 
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n" + FILL.replace(

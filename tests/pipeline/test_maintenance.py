@@ -83,7 +83,7 @@ def test_a_run_says_how_far_it_is_while_it_is_worked_on(made: Path, tmp_path: Pa
     "function", [novelty_dask.status, novelty_dask.verify, novelty_dask.clean, novelty_dask.resume]
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, function: Callable[[Path], object]) -> None:
-    with pytest.raises(StoreError, match=r"holds no run; check the path\.$"):
+    with pytest.raises(StoreError, match=r"does not hold a run; check the path\.$"):
         function(tmp_path / "missing.zarr")
     assert list(tmp_path.iterdir()) == []
 
@@ -110,7 +110,7 @@ def test_all_damages_are_named(out: Path) -> None:
         ("weigh", "2"),
         ("merge", "4"),
     }
-    assert all(str(damage).endswith("; `novelty resume` makes it again.") for damage in damages)
+    assert all(str(damage).endswith("; `novelty resume` computes it again.") for damage in damages)
 
 
 def test_a_stopped_run_is_verified_as_far_as_it_is(made: Path, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_run_of_another_version_is_not_computed_again(out: Path) -> None:
     stored = open_stored(str(out))
     stored.manifest.identity = stored.manifest.identity.model_copy(update={"novelty_dask_version": "0.0.1"})
     stored.save()
-    with pytest.raises(StoreError, match=r"version is 0\.0\.1 there and .* here"):
+    with pytest.raises(StoreError, match=r": novelty_dask 0\.0\.1 made it, and this is .*; use 0\.0\.1\.$"):
         novelty_dask.verify(out, recompute_blocks=1)
 
 

@@ -121,7 +121,7 @@ def test_damaged_metadata_are_found_and_written_again(
     before, listener = arrays(out), Recorder()
     damage(out / name / "zarr.json")
     [found] = novelty_dask.verify(out).damages
-    assert str(found).startswith(f"'{name}/zarr.json' is not as it was written")
+    assert str(found).startswith(f"'{name}/zarr.json' was altered")
     assert content(novelty_dask.resume(out, listener=listener)) == expected
     assert listener.stages == []
     assert arrays(out) == before
@@ -135,7 +135,7 @@ def test_rows_are_not_made_again_from_other_sources(out: Path, made: Path) -> No
     before = arrays(out)
     try:
         source.write_text(text.replace("https://", "HTTPS://"))
-        with pytest.raises(InputError, match=r"urls\.txt' has changed since its run was begun; "):
+        with pytest.raises(InputError, match=r"urls\.txt' has changed since the run was begun; "):
             novelty_dask.resume(out)
     finally:
         source.write_text(text)
@@ -157,7 +157,8 @@ def test_damage_that_a_task_comes_upon_is_repaired_on_the_way(
         with pytest.raises(KeyboardInterrupt):
             novelty_dask.resume(out, listener=listener)
         assert any(
-            note.startswith(f"Damage: '{damaged.relative_to(out)}' has another") for note in listener.notes
+            note.startswith(f"Damage: '{damaged.relative_to(out)}' does not match its checksum")
+            for note in listener.notes
         )
     assert content(novelty_dask.resume(out)) == expected
     assert novelty_dask.verify(out).damages == []
@@ -175,7 +176,7 @@ def test_a_store_that_damages_what_it_is_given_is_given_up(
             flip_file(out / key)
 
     monkeypatch.setattr(Draft, "write", careless)
-    with pytest.raises(DamageError, match=r"^'columns/idf/c/0' has another checksum"):
+    with pytest.raises(DamageError, match=r"^'columns/idf/c/0' does not match its checksum"):
         novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS)
     assert len(writes) == 3
 

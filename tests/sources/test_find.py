@@ -144,13 +144,13 @@ def test_special_files_are_refused_and_not_opened(tmp_path: Path, name: str) -> 
     (tmp_path / "link").symlink_to("fifo")
     write(tmp_path / "folder" / "a.txt")
     (tmp_path / "folder" / "link").symlink_to("../fifo")
-    with pytest.raises(InputError, match=r"is no regular file; pipe it in and name - as the source\.$"):
+    with pytest.raises(InputError, match=r"is not a regular file; pipe it in, and name - as the source\.$"):
         find_sources([str(tmp_path / name)])
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")
 def test_devices_are_refused() -> None:
-    with pytest.raises(InputError, match=r"^'/dev/zero' is no regular file; "):
+    with pytest.raises(InputError, match=r"^'/dev/zero' is not a regular file; "):
         find_sources(["/dev/zero"])
 
 
@@ -187,10 +187,10 @@ def test_a_source_that_rests_is_unchanged(tmp_path: Path) -> None:
     check_unchanged(source._replace(version=""))
     os.utime(path, (2, 2))
     check_unchanged(source._replace(version=""))
-    with pytest.raises(InputError, match=r"a\.txt' has changed since its run was begun; "):
+    with pytest.raises(InputError, match=r"a\.txt' has changed since the run was begun; "):
         check_unchanged(source)
     write(path, b"12")
-    with pytest.raises(InputError, match=r"a\.txt' has changed since its run was begun; "):
+    with pytest.raises(InputError, match=r"a\.txt' has changed since the run was begun; "):
         check_unchanged(source._replace(version=""))
     path.unlink()
     with pytest.raises(InputError, match=r"^Nothing matches 'file://.*/a\.txt'; "):

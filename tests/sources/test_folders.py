@@ -134,7 +134,7 @@ def test_a_socket_is_refused(public: Path, source: str) -> None:
     (public / "link").symlink_to("socket")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(public / "socket"))
-        with pytest.raises(InputError, match=r"' is no regular file; pipe it in and name - as the source\.$"):
+        with pytest.raises(InputError, match=r"' is not a regular file; pipe it in, and name - as "):
             find_sources([f"{public}/{source}"])
 
 
@@ -142,7 +142,7 @@ def test_a_socket_is_refused(public: Path, source: str) -> None:
 def test_devices_are_refused_also_through_links(tmp_path: Path) -> None:
     for device in ("null", "zero", "random", "tty"):
         (tmp_path / device).symlink_to(f"/dev/{device}")
-        with pytest.raises(InputError, match=rf"/{device}' is no regular file; "):
+        with pytest.raises(InputError, match=rf"/{device}' is not a regular file; "):
             find_sources([str(tmp_path / device)])
 
 

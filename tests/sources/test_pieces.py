@@ -193,7 +193,7 @@ def test_a_file_changed_since_it_was_found_is_named(tmp_path: Path, content: byt
     [source] = find_sources([str(path)])
     assert read_whole(source) == TEXT
     write(path, content)
-    with pytest.raises(InputError, match=r"a\.txt' has changed since it was found; "):
+    with pytest.raises(InputError, match=r"a\.txt' changed while it was being read; "):
         read_whole(source)
 
 
@@ -207,7 +207,7 @@ def test_a_file_changed_while_it_is_read_is_named(tmp_path: Path, suffix: str, c
     chunks = read_chunks(source, Piece(0, 0, None), 10_000)
     next(chunks)
     write(path, {"longer": content + b"x\n", "shorter": content[:-100], "other bytes": content}[change])
-    with pytest.raises(InputError, match=rf"a\.{suffix}' (to its end: |has changed since it was found; )"):
+    with pytest.raises(InputError, match=rf"a\.{suffix}' (to its end: |changed while it was being read; )"):
         list(chunks)
 
 

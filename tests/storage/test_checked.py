@@ -41,6 +41,8 @@ ARRAYS = [
     "novelty",
 ]
 
+ALTERED = r"(has [\d,]+ bytes instead of|does not match its checksum)"
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -92,7 +94,7 @@ def test_no_damaged_chunk_is_ever_decoded(run: StoredRun, name: str) -> None:
     data, task = run.objects.read(key), run.layout.writer(key)
     for damage in DAMAGES.values():
         run.objects.write(key, damage(data))
-        with pytest.raises(DamageError, match=f"^'{key}' has ") as found:
+        with pytest.raises(DamageError, match=f"^'{key}' {ALTERED}") as found:
             read_chunk(run, name, key)
         assert (found.value.stage, found.value.item) == task
     run.objects.remove(key)
@@ -116,7 +118,7 @@ def test_a_chunk_in_the_place_of_another_is_found(run: StoredRun, name: str) -> 
     run.objects.write(first, other)
     run.objects.write(second, one)
     for key in (first, second):
-        with pytest.raises(DamageError, match=f"^'{key}' has another|^'{key}' has .* bytes instead of"):
+        with pytest.raises(DamageError, match=f"^'{key}' {ALTERED}"):
             read_chunk(run, name, key)
 
 
@@ -127,7 +129,7 @@ def test_an_altered_chunk_that_zarr_itself_would_believe_is_found(run: StoredRun
     other["neighbors/ids"][0:64] = np.asarray(other["neighbors/ids"][0:64])[::-1]
     other["rows/count"][64:128] = np.asarray(other["rows/count"][64:128]) + 1
     for name, key in (("neighbors/ids", "neighbors/ids/c/0/0"), ("rows/count", "rows/count/c/1")):
-        with pytest.raises(DamageError, match=f"^'{key}' has "):
+        with pytest.raises(DamageError, match=f"^'{key}' {ALTERED}"):
             read_chunk(run, name, key)
     assert run.objects.sizes().keys() == before.keys()
 

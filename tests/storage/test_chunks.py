@@ -130,7 +130,7 @@ def test_a_bomb_is_refused_in_little_memory(run: Path, name: str, bomb: Callable
     command = [sys.executable, "-c", READ, str(run), name]
     growth, found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("|")
     assert found.startswith(f"DamageError: '{key}' ")
-    assert found.endswith("; `novelty resume` makes it again.\n")
+    assert found.endswith("; `novelty resume` computes it again.\n")
     assert found.count("\n") == 1
     # Of the chunk as it is stored there may be a few copies.
     assert int(growth) < 32 * 2**20

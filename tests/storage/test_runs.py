@@ -164,7 +164,7 @@ def test_another_task_that_was_first_is_believed_if_it_wrote_the_same(tmp_path: 
 
     assert run.once(task, NOBODY, overtaken(0.5)) == {"value": 0.5}
     run.commits.forget(task)
-    with pytest.raises(StoreError, match=r"^Task '1' of stage 'merge' left other bytes than before; "):
+    with pytest.raises(StoreError, match=r"^Task '1' of stage 'merge' gave a different result than before, "):
         run.once(task, NOBODY, overtaken(0.75))
 
 
@@ -322,7 +322,7 @@ def test_what_is_no_run_is_refused_and_untouched(tmp_path: Path, make: Callable[
     before = snapshot(path)
     with pytest.raises(StoreError, match=r"^'.*/out' .*; check the path\.$"):
         open_stored(str(path))
-    with pytest.raises(StoreError, match=r"^'.*/out' exists and is no run; nothing was written: "):
+    with pytest.raises(StoreError, match=r"^'.*/out' exists and is not a run; nothing was written: "):
         find_run(str(path))
     with pytest.raises(StoreError, match=r"^Can't create '.*/out': "):
         create_run(str(path), manifest())
@@ -341,7 +341,7 @@ def test_an_empty_folder_is_free_also_with_what_a_killed_writer_left(tmp_path: P
 def test_of_two_that_create_a_run_one_does(tmp_path: Path) -> None:
     create_run(str(tmp_path / "run.zarr"), manifest())
     before = snapshot(tmp_path)
-    with pytest.raises(StoreError, match=r"^Can't create '.*': there is something already; name another"):
+    with pytest.raises(StoreError, match=r"^Can't create '.*': something exists there already; name another"):
         create_run(str(tmp_path / "run.zarr"), Manifest(identity=identity()))
     assert snapshot(tmp_path) == before
 
@@ -350,7 +350,7 @@ def test_of_two_that_create_a_run_one_does(tmp_path: Path) -> None:
 def test_nothing_is_no_run(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     assert find_run(str(tmp_path / name)) is None
-    with pytest.raises(StoreError, match=r"( holds no run|: .*embedded null .*); check the path\.$"):
+    with pytest.raises(StoreError, match=r"( does not hold a run|: .*embedded null .*); check the path\.$"):
         open_stored(str(tmp_path / name))
 
 

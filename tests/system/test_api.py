@@ -452,7 +452,7 @@ def test_a_run_whose_sources_changed_before_its_rows_were_stored_does_not_go_on(
     if keeps:
         assert len(novelty_dask.resume(out)) == len(set(URLS))
     else:
-        with pytest.raises(InputError, match=r"urls\.txt' has changed since its run was begun; "):
+        with pytest.raises(InputError, match=r"urls\.txt' has changed since the run was begun; "):
             novelty_dask.resume(out)
 
 
@@ -473,7 +473,7 @@ def test_settings_of_a_stopped_run_are_its_own(source: str, tmp_path: Path) -> N
 
 
 def test_a_run_that_is_no_run_is_not_resumed(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"holds no run; check the path\.$"):
+    with pytest.raises(StoreError, match=r"does not hold a run; check the path\.$"):
         novelty_dask.resume(tmp_path / "missing.zarr")
     assert list(tmp_path.iterdir()) == []
 

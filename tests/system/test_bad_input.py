@@ -420,7 +420,7 @@ def test_a_pipe_is_read_as_standard_input(tmp_path: Path) -> None:
 
 def test_a_pipe_that_is_named_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert_refused(novelty("score", tmp_path / "pipe"), "no regular file")
+    assert_refused(novelty("score", tmp_path / "pipe"), "not a regular file")
 
 
 def test_a_name_that_is_no_utf8_is_read(tmp_path: Path) -> None:

@@ -119,6 +119,6 @@ def test_of_two_that_create_the_same_run_one_is_refused(
     first = create_run(out, Manifest(identity=identity))
     monkeypatch.setattr(type(first.objects), "exists", lambda self: False)
     lose(monkeypatch, ERRORS[0])
-    with pytest.raises(StoreError, match=r": there is something already; name another output path\.$"):
+    with pytest.raises(StoreError, match=r": something exists there already; name another output path\.$"):
         create_run(out, Manifest(identity=identity))
     assert open_stored(out).manifest == first.manifest

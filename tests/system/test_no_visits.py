@@ -230,7 +230,7 @@ def test_an_open_file_is_no_source(server: Server, tmp_path: Path, kind: str) ->
     for function in (novelty_dask.score, novelty_dask.plan):
         with FILES[kind](path) as file, pytest.raises(InputError) as refusal:
             function(file)
-        expected = "An open file is no source; give the name of the file, or - for standard input."
+        expected = "An open file is not a source; pass its name, or - for standard input."
         assert str(refusal.value) == expected
     assert server.calls == []
 
@@ -339,7 +339,7 @@ def test_a_run_is_no_source_whatever_it_names(server: Server, tmp_path: Path) ->
     novelty_dask.score(source, out)
     name_source(out, f"http://{server.host}/urls.txt")
     for function in (novelty_dask.score, novelty_dask.plan):
-        with pytest.raises(InputError, match=r"is a run or another Zarr store; name files of URLs\.$"):
+        with pytest.raises(InputError, match=r"is a run or another Zarr store; name the files that hold "):
             function(out)
     assert server.calls == []
 

@@ -35,7 +35,7 @@ def test_a_source_edited_between_finding_and_reading_is_named(tmp_path: Path) ->
         source.write_text(source.read_text().replace("http", "HTTP"))
         os.utime(source, (1, 1))
 
-    with pytest.raises(InputError, match="has changed since"):
+    with pytest.raises(InputError, match="has changed since the run was begun"):
         novelty_dask.score(source, tmp_path / "run.zarr", listener=at_start("ingest", edit))
     assert not (tmp_path / "run.zarr").exists()
 
