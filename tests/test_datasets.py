@@ -23,7 +23,8 @@ def brute_force_novelty(urls: list[str], k: int = 10) -> np.ndarray:
     rows = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     similarities = (rows @ rows.T).toarray()
     np.fill_diagonal(similarities, -1)
-    return 1 - np.sort(similarities, axis=1)[:, -k:].mean(axis=1)
+    novelty: np.ndarray = 1 - np.sort(similarities, axis=1)[:, -k:].mean(axis=1)
+    return novelty
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

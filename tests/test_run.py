@@ -12,6 +12,7 @@ import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.run import Run
 from novelty_dask.storage.runs import open_stored
+from tests.support.arrays import listed
 from tests.support.files import write_lines
 
 HOSTILE = [
@@ -39,7 +40,9 @@ def test_a_run_is_its_rows(run: Run) -> None:
     arrays = [run.urls, run.counts, run.positions, run.novelty, *run.neighbors]
     assert [array.shape for array in arrays] == [(n_rows,)] * 4 + [(n_rows, 4)] * 2
     assert [str(array.dtype) for array in arrays[1:]] == ["int64", "int64", "float64", "int64", "float32"]
-    for url, count, position in zip(run.urls[:], run.counts[:], run.positions[:], strict=True):
+    for url, count, position in zip(
+        listed(run.urls[:]), listed(run.counts[:]), listed(run.positions[:]), strict=True
+    ):
         assert (URLS.count(url), URLS.index(url)) == (count, position)
 
 
@@ -110,7 +113,7 @@ def test_the_text_form_is_one_line(run: Run) -> None:
 
 
 def test_the_top_rows_are_the_most_novel_with_their_nearest(run: Run) -> None:
-    top, novelty, urls = run.top(5), run.novelty[:], run.urls[:]
+    top, novelty, urls = run.top(5), np.asarray(run.novelty[:]), np.asarray(run.urls[:])
     columns = ["position", "url", "count", "novelty", "nearest_url", "nearest_similarity"]
     assert list(top.columns) == columns
     order = np.lexsort((np.arange(len(run)), -novelty))[:5]
@@ -130,12 +133,12 @@ def test_the_frame_is_the_arrays(run: Run, lists: bool) -> None:
     rows = frame.compute(scheduler="synchronous")
     assert list(rows.columns) == list(frame.columns)
     assert rows.dtypes.tolist() == frame.dtypes.tolist()
-    assert rows.url.tolist() == run.urls[:].tolist()
+    assert rows.url.tolist() == listed(run.urls[:])
     np.testing.assert_array_equal(rows["count"], run.counts[:])
     np.testing.assert_array_equal(rows.position, run.positions[:])
     np.testing.assert_array_equal(rows.novelty.to_numpy(float, na_value=np.nan), run.novelty[:])
     if lists:
-        urls = run.urls[:]
+        urls = np.asarray(run.urls[:])
         ids, similarities = run.neighbors.ids[:], run.neighbors.similarities[:]
         assert [list(each) for each in rows.neighbor_urls] == [urls[row[row >= 0]].tolist() for row in ids]
         expected = [row[own >= 0].tolist() for row, own in zip(similarities, ids, strict=True)]
@@ -145,7 +148,7 @@ def test_the_frame_is_the_arrays(run: Run, lists: bool) -> None:
 def test_the_frame_is_lazy_and_may_be_filtered(run: Run) -> None:
     frame = run.to_dataframe()
     found = frame[frame["count"] > 1].url.compute(scheduler="synchronous").tolist()
-    assert found == sorted({url for url in URLS if URLS.count(url) > 1}, key=run.urls[:].tolist().index)
+    assert found == sorted({url for url in URLS if URLS.count(url) > 1}, key=listed(run.urls[:]).index)
 
 
 class Elements(HTMLParser):

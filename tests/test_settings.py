@@ -26,7 +26,7 @@ def test_defaults_are_valid_and_frozen() -> None:
     settings = Settings.make()
     assert settings == Settings()
     with pytest.raises(ValueError, match="frozen"):
-        settings.n_neighbors = 3
+        settings.n_neighbors = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

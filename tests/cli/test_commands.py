@@ -93,6 +93,7 @@ def test_flags_override_the_settings_file(corpus: Path, tmp_path: Path, novelty:
     assert novelty("score", corpus, "-o", tmp_path / "run.zarr", "-q", *flags).exit_code == 0
     manifest = novelty_dask.open(tmp_path / "run.zarr").manifest
     assert (manifest.settings.n_neighbors, manifest.settings.score) == (5, "kth")
+    assert manifest.plan
     assert manifest.plan.block_rows == 128
 
 

@@ -22,7 +22,8 @@ from novelty_dask.execution import dask_executor
 from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
-from tests.support.cluster import patience
+from novelty_dask.objects.commits import Metrics
+from tests.support.cluster import cluster_of, patience
 from tests.support.servers import PAGE, answering
 
 LOST = r"^The connection to the Dask scheduler was lost; start it again and go on\.$"
@@ -71,12 +72,12 @@ def refuse_seven(number: int) -> int:
     return number
 
 
-def lack(task: Task) -> int:
+def lack(task: Task) -> Metrics:
     with (task.argument / task.item).open("a") as file:
         file.write("tried\n")
     if task.item == "1":
         raise FileNotFoundError(2, "No such file or directory", "here")
-    return 0
+    return {"tried": 1}
 
 
 def try_thrice(task: Task) -> int:
@@ -134,7 +135,7 @@ def test_another_error_ends_its_task_after_some_attempts(executor: Executor, tmp
     # Also one of the system is not taken for a lost scheduler.
     assert isinstance(error, FileNotFoundError)
     assert error.filename == "here"
-    assert list(outcomes.values()) == [Outcome("0", 0), Outcome("2", 0)]
+    assert list(outcomes.values()) == [Outcome("0", {"tried": 1}), Outcome("2", {"tried": 1})]
     tried = {path.name: len(path.read_text().split()) for path in tmp_path.iterdir()}
     assert tried == {"0": 1, "1": ATTEMPTS, "2": 1}
 
@@ -174,7 +175,7 @@ def count_undone(_task: Task) -> int:
 
 def test_the_window_bounds_the_tasks_in_flight(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_executor, "MINIMUM_WINDOW", 9)
-    SCHEDULERS[:] = [client.cluster.scheduler]
+    SCHEDULERS[:] = [cluster_of(client).scheduler]
     counts = results(DaskExecutor(client, "window"), count_undone, range(200))
     assert len(counts) == 200
     assert 2 <= max(counts) <= 9
@@ -182,7 +183,7 @@ def test_the_window_bounds_the_tasks_in_flight(client: Client, monkeypatch: pyte
 
 def test_the_window_grows_with_the_threads(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_executor, "MINIMUM_WINDOW", 1)
-    SCHEDULERS[:] = [client.cluster.scheduler]
+    SCHEDULERS[:] = [cluster_of(client).scheduler]
     counts = results(DaskExecutor(client, "threads"), count_undone, range(50))
     assert max(counts) <= 2 * 2
 
@@ -192,7 +193,7 @@ def test_nothing_stays_on_the_scheduler(client: Client) -> None:
     results(executor, square, range(100))
     with pytest.raises(InputError):
         list(executor.map("stage", *given(fail, range(100))))
-    scheduler = client.cluster.scheduler
+    scheduler = cluster_of(client).scheduler
     deadline = time.monotonic() + 20
     while scheduler.tasks and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -223,7 +224,7 @@ def own_key(_task: Task) -> str:
 
 
 def test_keys_name_stage_and_item_and_differ_between_runs(client: Client) -> None:
-    keys = [
+    keys: list[Any] = [
         outcome.metrics
         for token in ("a", "b")
         for outcome in DaskExecutor(client, token).map("weigh", *given(own_key, range(5)))
@@ -234,7 +235,9 @@ def test_keys_name_stage_and_item_and_differ_between_runs(client: Client) -> Non
 def test_runs_on_one_scheduler_do_not_meet(client: Client) -> None:
     first = DaskExecutor(client, "a").map("stage", *given(square, range(100)))
     second = DaskExecutor(client, "b").map("stage", *given(fail, range(8, 108)))
-    pairs = [(one.metrics, other.metrics) for one, other in zip(first, second, strict=True)]
+    pairs: list[tuple[Any, Any]] = [
+        (one.metrics, other.metrics) for one, other in zip(first, second, strict=True)
+    ]
     assert sorted(one for one, _ in pairs) == [i * i for i in range(100)]
     assert sorted(other for _, other in pairs) == list(range(8, 108))
 

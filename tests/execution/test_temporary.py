@@ -25,11 +25,11 @@ HERE = ("here", 1)
 
 def written_bytes(dask_worker: Worker) -> float:
     """Bytes that a worker has written for shuffles, as Dask counts them."""
-    return sum(
-        value
-        for key, value in dask_worker.digests_total.items()
-        if tuple(key)[-2:] == ("disk-write", "bytes")
-    )
+    written = 0.0
+    for key, value in dask_worker.digests_total.items():
+        if isinstance(key, tuple) and key[-2:] == ("disk-write", "bytes"):
+            written += value
+    return written
 
 
 def test_a_shuffle_writes_what_was_projected(

@@ -7,6 +7,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.datasets import make_urls
+from novelty_dask.kernels.text.lines import SAMPLE_BYTES
 from novelty_dask.pipeline import limits
 from novelty_dask.stages import sort
 from tests.support import spy
@@ -71,4 +72,4 @@ def cluster(shared_cluster: Cluster) -> Iterator[Cluster]:
 def many_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans of this process as `spy.many_tasks` has them."""
     monkeypatch.setattr(limits, "fit", spy.fit_finely)
-    monkeypatch.setattr(sort, "PARTITION_BYTES", sort.SAMPLE_BYTES)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)

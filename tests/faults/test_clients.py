@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,7 +28,19 @@ from tests.support.files import snapshot
 from tests.support.fixtures import Measured
 from tests.support.forks import finish, fork, kill_at, watched_score
 from tests.support.processes import kill, started, wait_until
-from tests.support.record import EVERY, FLAGS, SETTINGS, SPIED, STAGES, WORK, Record, begun, commits, novelty
+from tests.support.record import (
+    EVERY,
+    FLAGS,
+    SETTINGS,
+    SPIED,
+    STAGES,
+    WORK,
+    Record,
+    begun,
+    commits,
+    has_begun,
+    novelty,
+)
 
 POINTS = [
     ("ingest", 1),
@@ -82,7 +95,7 @@ def test_stopped_commands_with_workers(
         for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
             mark, done = record.mark(), commits(out)
             with started(*command, env=record.environment) as again:
-                wait_until(lambda mark=mark: begun(record, "compare", mark) >= 10, process=again)
+                wait_until(partial(has_begun, record, "compare", mark, 10), process=again)
                 assert not done & set(record.attempts(since=mark))
                 os.killpg(again.pid, number)
                 began = time.monotonic()

@@ -27,12 +27,12 @@ def small_disk(folder: Path, n_bytes: int) -> Iterator[Callable[[int], None]]:
         subprocess.run(mounting, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("mounting a small disk takes the rights of root")
+
+    def resize(size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
     try:
-        yield (
-            lambda size: (
-                subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True) and None
-            )
-        )
+        yield resize
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 

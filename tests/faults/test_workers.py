@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,11 @@ def tiles_done(out: Path) -> int:
     return len(list((out / "commits" / "compare").glob("*.json")))
 
 
+def is_done(out: Path, share: float) -> bool:
+    """Whether a share of all tiles is committed."""
+    return tiles_done(out) >= share * TILES
+
+
 def merged(out: Path) -> bool:
     """Whether the last stage has begun."""
     return (out / "commits" / "merge").exists()
@@ -70,7 +76,7 @@ def test_killed_workers_cost_what_they_were_at(
 
     def meanwhile(_ended: Callable[[], bool]) -> None:
         for share in (0.25, 0.5, 0.75):
-            wait_until(lambda share=share: tiles_done(out) >= share * TILES)
+            wait_until(partial(is_done, out, share))
             done_before.append((record.mark(), commits(out)))
             kill(cluster.worker_pids()[0])
 

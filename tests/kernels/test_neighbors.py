@@ -76,6 +76,9 @@ def test_merge_refuses_strips_of_different_rows(shapes: list[tuple[int, int]]) -
 def test_sorting_restores_the_final_order(candidates: dict[int, float], data: st.DataObject) -> None:
     expected = strip(candidates, 20)
     order = np.array([data.draw(st.permutations(range(20)))])
-    shuffled = Neighbors(*(np.take_along_axis(part, order, axis=1) for part in expected))
+    shuffled = Neighbors(
+        np.take_along_axis(expected.ids, order, axis=1),
+        np.take_along_axis(expected.similarities, order, axis=1),
+    )
     assert np.array_equal(sort_neighbors(shuffled).ids, expected.ids)
     assert np.array_equal(sort_neighbors(shuffled).similarities, expected.similarities)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from novelty_dask.kernels.scores import Score, novelty_scores
+from novelty_dask.kernels.choices import Score
+from novelty_dask.kernels.scores import novelty_scores
 
 SCORES: list[Score] = ["mean", "nearest", "kth"]
 SIMILARITIES = arrays(

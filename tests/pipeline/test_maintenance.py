@@ -40,6 +40,7 @@ def test_a_complete_run_has_all_of_its_tasks(out: Path) -> None:
     status = novelty_dask.status(out)
     assert (status.state, status.owner, status.failures) == ("complete", None, [])
     assert status.stages == {**WHOLE, "compare": (25, 25), "merge": (5, 5)}
+    assert status.totals
     assert status.totals.rejected == {"blank": 1, "nul": 1}
 
 
@@ -75,6 +76,7 @@ def test_a_run_says_how_far_it_is_while_it_is_worked_on(made: Path, tmp_path: Pa
     )
     [status] = seen
     assert status.state == "running"
+    assert status.owner
     assert status.owner.startswith(f"process {os.getpid()} on ")
     assert status.stages["compare"] == (4, 25)
 
@@ -159,7 +161,7 @@ def forge(out: Path, task: TaskId, name: str, change: Callable[[Any], None]) -> 
     stage, arrays = find_stage(task.stage), run.arrays()
     index = run.layout.index(name, task.item, run.layout.specs[name].shape[1:])
     if name in ("weights/indices", "weights/data"):
-        index = (int(task.item), slice(int(arrays["weights/indptr"][int(task.item), -1])))
+        index = (int(task.item), slice(int(arrays.read("weights/indptr", int(task.item), -1))))
     values = arrays.read(name, *index)
     change(values)
     forged, draft = writable(run, stage, task.item)

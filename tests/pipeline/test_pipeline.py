@@ -272,7 +272,7 @@ def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
     assert sum(note.startswith("Given up: task ") for note in listener.notes) == len(given_up) + 1
     # Of the other rows nothing is missing.
     lacking = np.arange(len(run)) // BLOCK_ROWS == 1
-    assert np.isnan(run.novelty[:][lacking]).all()
+    assert np.isnan(np.asarray(run.novelty[:])[lacking]).all()
     assert (run.neighbors.ids[:][lacking] == -1).all()
     for found, right in ((run.novelty, whole.novelty), *zip(run.neighbors, whole.neighbors, strict=True)):
         np.testing.assert_array_equal(found[:][~lacking], right[:][~lacking])

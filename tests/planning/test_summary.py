@@ -4,8 +4,9 @@ import pytest
 
 from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent
+from novelty_dask.planning.disk import disk_bytes
 from novelty_dask.planning.memory import PROCESS_BYTES, fit, moved_bytes, plan_bytes, worker_bytes
-from novelty_dask.planning.summary import disk_bytes, make_run_plan
+from novelty_dask.planning.summary import make_run_plan
 from novelty_dask.planning.tiles import plan_tiles
 
 BUDGET = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=2, limit=4 * 10**9)

@@ -69,15 +69,15 @@ def test_the_kernel_is_measured_beside_what_is_installed_and_results_add_up(tmp_
 
 def test_what_disagrees_is_not_timed(tmp_path: Path) -> None:
     kernel = load("kernel")
-    np.savez(tmp_path / "novelty_dask.npz", rows=np.arange(3), kth=np.float32([0.1, 0.2, 0.3]))
-    np.savez(tmp_path / "other.npz", rows=np.array([0, 2]), kth=np.float32([0.1, 0.30001]))
+    np.savez(tmp_path / "novelty_dask.npz", rows=np.arange(3), kth=np.array([0.1, 0.2, 0.3], np.float32))
+    np.savez(tmp_path / "other.npz", rows=np.array([0, 2]), kth=np.array([0.1, 0.30001], np.float32))
     with pytest.raises(SystemExit, match="differ"):
         kernel.check(tmp_path / "matrix.npz", ["novelty_dask", "other"])
 
 
 def test_large_corpora_are_sampled_by_enough_queries_for_cache_tiles() -> None:
     kernel = load("kernel")
-    X = sp.csr_matrix((400_000, 50_000), dtype=np.float32)
+    X: Any = sp.csr_array((400_000, 50_000), dtype=np.float32)
     X.data, X.indices = np.ones(800_000, np.float32), np.zeros(800_000, np.int32)
     X.indptr = np.arange(0, 800_001, 2, dtype=np.int32)
     queries = kernel.choose_queries("sp_matmul_rs", X)

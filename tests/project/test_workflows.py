@@ -18,7 +18,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def run_workflow(name: str, *arguments: str, folder: Path) -> str:
-    command = [sys.executable, ROOT / "workflows" / name, *arguments]
+    command = [sys.executable, str(ROOT / "workflows" / name), *arguments]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=300).stdout
 
 

@@ -18,6 +18,7 @@ from novelty_dask.errors import DamageError, NoveltyError, SettingsError, StoreE
 from novelty_dask.results import ordering
 from novelty_dask.results.export import export, most_novel_first, open_results
 from novelty_dask.run import Run
+from tests.support.arrays import listed
 from tests.support.damage import alter
 
 HOSTILE = [
@@ -59,7 +60,7 @@ def expected(run: Run, order: str, *, lists: bool = False) -> pd.DataFrame:
     """All rows, sorted by pandas."""
     results = open_results(run)
     tables = [results.table(block, lists=lists) for block in range(results.n_blocks)]
-    frame = pa.concat_tables(tables).to_pandas()
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     ascending = order == "input"
     key = "position" if ascending else "novelty"
     sorted_frame = frame.sort_values(key, ascending=ascending, kind="stable", na_position="last")
@@ -143,7 +144,7 @@ def test_npz(run: Run, tmp_path: Path) -> None:
     with np.load(tmp_path / "rows.npz", allow_pickle=False) as arrays:
         urls, offsets = arrays["url_bytes"].tobytes(), arrays["url_offsets"]
         decoded = [urls[start:stop].decode() for start, stop in pairwise(offsets)]
-        assert decoded == list(run.urls[:])
+        assert decoded == listed(run.urls[:])
         for name, stored in {
             "position": run.positions,
             "count": run.counts,

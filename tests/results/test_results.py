@@ -51,7 +51,7 @@ def test_urls_of_rows_come_in_the_shape_of_their_ids(ids: list[Any]) -> None:
     wanted = np.array(ids, np.int64)
     found = stored([0.5] * 5).urls(wanted)
     assert found.shape == wanted.shape
-    assert found.ravel().tolist() == [url(row) if row >= 0 else "" for row in wanted.ravel()]
+    assert found.ravel().tolist() == [url(int(row)) if row >= 0 else "" for row in wanted.ravel()]
 
 
 def test_urls_are_right_when_more_blocks_are_in_use_than_kept(monkeypatch: pytest.MonkeyPatch) -> None:

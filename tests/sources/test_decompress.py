@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -125,7 +126,7 @@ def zeros(n_megabytes: int) -> Iterator[bytes]:
 
 def bombs() -> Iterator[tuple[str, bytes]]:
     """96 MiB of zeros, well packed."""
-    packers = {
+    packers: dict[str, Any] = {
         "gzip": zlib.compressobj(9, wbits=31),
         "bz2": bz2.BZ2Compressor(),
         "xz": lzma.LZMACompressor(preset=0),

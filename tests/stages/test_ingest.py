@@ -28,6 +28,7 @@ from novelty_dask.stages.rejected import count_rejected
 from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import read_table
+from tests.support.arrays import listed
 from tests.support.pieces import read_pieces
 from tests.support.runs import NOBODY, make_manifest
 
@@ -54,7 +55,7 @@ def read(sources: list[Source], folder: Path, piece_bytes: int, form: NormalForm
     for task in REJECTED.tasks(run.manifest.shape):
         perform(run.url, NOBODY, *task)
     arrays = run.arrays()
-    columns = [arrays[f"rejected/{name}"][:].tolist() for name in ("source", "line", "reason", "sample")]
+    columns = [listed(arrays[f"rejected/{name}"][:]) for name in ("source", "line", "reason", "sample")]
     rejected = list(zip(*columns, strict=True))
     assert reasons == dict(sorted(Counter(reason for _, _, reason, _ in rejected).items()))
     return Books(n_lines, gather(run, reads), rejected)

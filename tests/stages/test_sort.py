@@ -69,7 +69,8 @@ def sort_all(executor: Executor, reading: Reading) -> list[Table]:
 
 def rows(run: StoredRun, tables: list[Table]) -> list[dict[str, Any]]:
     table: pa.Table = pa.concat_tables(read_table(run.commits, SORT, table) for table in tables)
-    return table.to_pylist()
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
 
 
 @pytest.mark.parametrize("piece_bytes", [10_000, 2**24])

@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import dask
 import dask.bag as db
 import numpy as np
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
+from dask.base import compute
 from dask_ml.feature_extraction.text import HashingVectorizer as DaskVectorizer
 from sklearn.feature_extraction.text import TfidfTransformer
 
@@ -19,6 +19,7 @@ from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import write_table
+from tests.support.arrays import listed
 from tests.support.reference import count_features
 from tests.support.runs import NOBODY, make_run
 
@@ -72,9 +73,9 @@ def test_rows_are_read_from_the_tables_in_which_they_lie(tmp_path: Path) -> None
 
 
 def test_rows_are_stored_with_count_and_position(arrays: RunArrays) -> None:
-    assert arrays["rows/url"][:].tolist() == make_urls(50, seed=8)[0]
-    assert arrays["rows/count"][:].tolist() == list(range(1, 51))
-    assert arrays["rows/position"][:].tolist() == [-row for row in range(50)]
+    assert listed(arrays["rows/url"][:]) == make_urls(50, seed=8)[0]
+    assert listed(arrays["rows/count"][:]) == list(range(1, 51))
+    assert listed(arrays["rows/position"][:]) == [-row for row in range(50)]
 
 
 def test_document_frequencies_are_summed_over_blocks(arrays: RunArrays) -> None:
@@ -85,7 +86,7 @@ def test_document_frequencies_are_summed_over_blocks(arrays: RunArrays) -> None:
 
 
 def test_columns_are_ranked_rare_ones_first(arrays: RunArrays) -> None:
-    frequency, rank = arrays["columns/document_frequency"][:], arrays["columns/rank"][:]
+    frequency, rank = arrays.read("columns/document_frequency"), arrays.read("columns/rank")
     assert ((rank >= 0) == (frequency > 0)).all()
     used = np.flatnonzero(rank >= 0)
     assert sorted(rank[used]) == list(range(len(used)))
@@ -112,6 +113,6 @@ def test_the_counts_are_those_of_dask_ml_on_a_bag() -> None:
         analyzer="char", ngram_range=(3, 3), norm=None, alternate_sign=False, dtype=np.float32
     )
     theirs = sp.vstack(
-        dask.compute(*vectorizer.transform(db.from_sequence(urls, npartitions=3)).to_delayed().ravel())
+        compute(*vectorizer.transform(db.from_sequence(urls, npartitions=3)).to_delayed().ravel())
     )
     assert (theirs != count_ngrams(urls, (3, 3), 2**20)).nnz == 0

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,7 +69,7 @@ def test_a_table_is_read_as_it_was_committed_or_not_at_all(tmp_path: Path) -> No
     middle = len(whole) // 2
     for content in (b"", whole[:-1], whole + b"x", whole[:middle] + b"?" + whole[middle + 1 :], bytes(9)):
         path.write_bytes(content)
-        for read in (read_table, lambda *arguments: read_slice(*arguments, 3, 5)):
+        for read in (read_table, partial(read_slice, start=3, stop=5)):
             with pytest.raises(DamageError) as damage:
                 read(commits, INGEST, made)
             assert (damage.value.stage, damage.value.item) == TASK

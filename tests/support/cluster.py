@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dask
 import psutil
@@ -42,6 +43,18 @@ def dask_command(*arguments: str, folder: Path) -> Iterator[None]:
 def patience(**seconds: str) -> dask.config.set:
     """Return a context in which this process waits for others as long as it says."""
     return dask.config.set({f"{SECTION}.{name}": value for name, value in seconds.items()})
+
+
+def cluster_of(client: Client) -> Any:
+    """Return the cluster in this process of which a client is."""
+    assert client.cluster is not None
+    return client.cluster
+
+
+def address_of(client: Client) -> str:
+    """Return where the scheduler of a client is."""
+    scheduler: Any = client.scheduler
+    return str(scheduler.address)
 
 
 class Cluster:

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import novelty_dask
+from tests.support.arrays import listed
 
 FORMATS = ("csv", "jsonl", "parquet", "npz")
 
@@ -18,15 +20,21 @@ def content(run: novelty_dask.Run | Path, formats: Iterable[str] = ()) -> Conten
     url = str(run) if isinstance(run, Path) else run.url
     opened = novelty_dask.open(url)
     arrays = {
-        "urls": np.array(opened.urls[:].tolist()),
+        "urls": np.array(listed(opened.urls[:])),
         "counts": opened.counts[:],
         "positions": opened.positions[:],
         "novelty": opened.novelty[:],
         "ids": opened.neighbors.ids[:],
         "similarities": opened.neighbors.similarities[:],
     }
-    found = {name: hashlib.sha256(np.ascontiguousarray(value)).hexdigest() for name, value in arrays.items()}
+    found = {name: hashlib.sha256(_buffer(value)).hexdigest() for name, value in arrays.items()}
     return {**found, **{name: _export(url, name) for name in formats}}
+
+
+def _buffer(values: object) -> memoryview:
+    """Return the bytes of an array, in the order of its elements."""
+    buffer: Any = np.ascontiguousarray(values)
+    return memoryview(buffer)
 
 
 def content_and_exports(run: novelty_dask.Run | Path) -> Content:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from novelty_dask.engines import sparse
+from novelty_dask.kernels.search.topk import search
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, checksum
 from tests.support.runs import BLOCK_ROWS
 
@@ -44,7 +45,7 @@ def alter(run: str | Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let the comparison of two blocks fail, until it is mended."""
-    search, failures = sparse.search, []
+    failures: list[int] = []
 
     def fail(*blocks: Any, row_start: int, candidate_start: int) -> Any:
         if (row_start, candidate_start) == (row * BLOCK_ROWS, candidate * BLOCK_ROWS):

@@ -68,7 +68,7 @@ class Disk:
                     return _File(self, file)
             return opened(file, mode, *arguments, **keywords)
 
-        io.open = open_failing  # type: ignore[assignment]
+        io.open = open_failing
 
     def step(self, torn: Callable[[], object] = lambda: None) -> None:
         """Count, and fail if it is time."""

@@ -87,6 +87,11 @@ def begun(record: Record, stage: str, mark: int) -> int:
     return record.attempts(f"{stage} ", mark).total()
 
 
+def has_begun(record: Record, stage: str, mark: int, n: int) -> bool:
+    """Whether so many tasks of a stage have begun since a mark."""
+    return begun(record, stage, mark) >= n
+
+
 class Ended(NamedTuple):
     """How a command ended, what it said, and how many seconds after a fault."""
 

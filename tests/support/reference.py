@@ -23,7 +23,7 @@ def count_features(
         alternate_sign=False,
         dtype=np.float32,
     )
-    return vectorizer.transform(texts)
+    return sp.csr_matrix(vectorizer.transform(texts))
 
 
 def tfidf(urls: Sequence[str], ngram_range: tuple[int, int] = (3, 3)) -> sp.csr_matrix:

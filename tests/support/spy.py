@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from novelty_dask.kernels.text.lines import SAMPLE_BYTES
 from novelty_dask.objects.commits import Draft
 from novelty_dask.pipeline import limits
 from novelty_dask.planning.budget import Budget, Extent
@@ -26,6 +27,7 @@ from novelty_dask.planning.stages import TaskId
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, TilePlan
 from novelty_dask.stages import sort
 from novelty_dask.storage.runs import StoredRun
+from novelty_dask.storage.tables import write_table
 
 FOLDER = "NOVELTY_SPY"
 HOG_BYTES = 32 * 2**20
@@ -38,20 +40,24 @@ def install() -> None:
     def once(run: StoredRun, task: TaskId, epoch: int, work: Callable[[Draft], Any]) -> Any:
         return original(run, task, epoch, lambda draft: _watched(task, lambda: work(draft)))
 
-    StoredRun.once = once  # type: ignore[method-assign]
-    written_before = sort.write_table
-
     def write_watched(draft: Draft, key: str, table: Any) -> Any:
-        return _watched(TaskId("sort", Path(key).stem), lambda: written_before(draft, key, table))
+        return _watched(TaskId("sort", Path(key).stem), lambda: write_table(draft, key, table))
 
-    sort.write_table = write_watched
+    replace_name(StoredRun, "once", once)
+    replace_name(sort, "write_table", write_watched)
     many_tasks()
 
 
 def many_tasks() -> None:
     """Make plans of a small corpus as of a big one: spans of one block, eight groups, several ranges."""
-    limits.fit = fit_finely  # type: ignore[attr-defined]
-    sort.PARTITION_BYTES = sort.SAMPLE_BYTES
+    replace_name(limits, "fit", fit_finely)
+    replace_name(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+
+
+def replace_name(owner: object, name: str, value: object) -> None:
+    """Give a name of a class or module another value, for good; it must be there."""
+    assert hasattr(owner, name)
+    setattr(owner, name, value)
 
 
 def fit_finely(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:
@@ -118,7 +124,7 @@ def _rendezvous(folder: str, n: int) -> None:
         time.sleep(0.001)
 
 
-@numba.njit("int64(int64)", nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit("int64(int64)", nogil=True, cache=True)
 def _spin(n: int) -> int:
     """Count, without the interpreter; the sum is used, or it would be left out."""
     total = 0

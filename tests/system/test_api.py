@@ -20,6 +20,8 @@ from novelty_dask.planning import tiles
 from novelty_dask.sources import estimate
 from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import open_stored
+from tests.support.arrays import listed
+from tests.support.cluster import cluster_of
 from tests.support.content import Content, content
 from tests.support.files import snapshot, write_lines
 from tests.support.listeners import Recorder, stop_at
@@ -60,7 +62,7 @@ def test_sources_may_be_named_in_any_way(
     half = len(URLS) // 2
     write_lines(tmp_path / "folder" / "1.txt", URLS[:half])
     (tmp_path / "folder" / "2.gz").write_bytes(gzip.compress("\n".join(URLS[half:]).encode()))
-    for sources in (
+    ways: list[Any] = [
         Path(source),
         "urls.txt",
         [source],
@@ -69,7 +71,8 @@ def test_sources_may_be_named_in_any_way(
         "folder",
         f"{tmp_path}/folder/*",
         f"file://{tmp_path}/folder",
-    ):
+    ]
+    for sources in ways:
         assert content(novelty_dask.score(sources)) == expected
 
 
@@ -132,7 +135,7 @@ def test_counts_are_in_the_manifest(tmp_path: Path) -> None:
     run = novelty_dask.score(tmp_path / "a.txt")
     rejected = {"blank": 1, "invalid-utf8": 1}
     assert run.manifest.totals == Totals(lines=5, rows=2, duplicates=1, rejected=rejected)
-    assert open_stored(run.url).arrays()["rejected/line"][:].tolist() == [1, 3]
+    assert listed(open_stored(run.url).arrays()["rejected/line"][:]) == [1, 3]
 
 
 def test_stages_are_followed_and_measured(source: str, tmp_path: Path, many_tiles: None) -> None:
@@ -468,6 +471,7 @@ def test_settings_of_a_stopped_run_are_its_own(source: str, tmp_path: Path) -> N
         novelty_dask.resume(out, n_neighbors=5)
     run = novelty_dask.resume(out, block_rows=7)
     assert (run.manifest.settings.n_neighbors, run.manifest.settings.score) == (3, "kth")
+    assert run.manifest.plan
     assert run.manifest.plan.block_rows == 128
     assert content(run) == content(novelty_dask.score(source, n_neighbors=3, score="kth"))
 
@@ -532,7 +536,7 @@ def test_what_fails_on_a_client_leaves_nothing_behind(
     for _ in range(3):
         with pytest.raises(InputError, match=r"00\.gz' to its end"):
             novelty_dask.score(tmp_path / "data", tmp_path / "run.zarr", client=client)
-        while any(worker.active_threads for worker in client.cluster.workers.values()):
+        while any(worker.active_threads for worker in cluster_of(client).workers.values()):
             time.sleep(0.01)
         assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
@@ -546,6 +550,7 @@ def test_a_plan_foretells_the_run_and_makes_nothing(source: str, tmp_path: Path)
     assert snapshot(tmp_path) == before
     run = novelty_dask.score(source, block_rows=64)
     assert plan.n_rows == pytest.approx(len(run), rel=0.1)
+    assert run.manifest.plan
     assert plan.tiles.block_rows == run.manifest.plan.block_rows
     assert plan.tasks == {stage: run.manifest.stages[stage]["tasks"] for stage in plan.tasks}
     assert plan.worker_bytes <= plan.memory_limit == 2 * 10**9

@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import MAX_BYTES, Reason, read_lines
 from novelty_dask.kernels.text.urls import normalize
 from novelty_dask.storage.runs import open_stored
+from tests.support.arrays import listed
 
 BOM = b"\xef\xbb\xbf"
 N_FEATURES = 4_096
@@ -173,13 +174,13 @@ def assert_accounted(run: novelty_dask.Run, expected: Account) -> None:
     assert totals.lines == expected.n_lines
     assert totals.rows == len(expected.rows) == len(run)
     assert totals.lines == totals.rows + totals.duplicates + sum(reasons.values())
-    found = zip(run.urls[:].tolist(), run.counts[:].tolist(), run.positions[:].tolist(), strict=True)
+    found = zip(listed(run.urls[:]), listed(run.counts[:]), listed(run.positions[:]), strict=True)
     assert {url: (count, position) for url, count, position in found} == expected.rows
     group = open_stored(run.url).arrays()
-    lines, words = group["rejected/line"][:].tolist(), group["rejected/reason"][:].tolist()
+    lines, words = listed(group["rejected/line"][:]), listed(group["rejected/reason"][:])
     assert list(zip(lines, words, strict=True)) == expected.rejected
     novelty = np.asarray(run.novelty[:])
-    has_features = np.array([len(url) >= 3 for url in run.urls[:]])
+    has_features = np.array([len(url) >= 3 for url in listed(run.urls[:])])
     assert (np.isfinite(novelty) == has_features).all()
     assert ((novelty >= 0) & (novelty <= 1))[has_features].all()
 
@@ -214,7 +215,8 @@ def all_kinds() -> bytes:
 @pytest.mark.parametrize(("kind", "raw", "web"), [(kind, *KINDS[kind][1:]) for kind in KINDS])
 def test_each_kind_is_rejected_by_its_reason_or_accepted(kind: str, raw: str | None, web: str | None) -> None:
     stream = b"".join(line + b"\n" for line in KINDS[kind][0])
-    for form, expected in (("raw", raw), ("web", web)):
+    both: list[tuple[NormalForm, str | None]] = [("raw", raw), ("web", web)]
+    for form, expected in both:
         books = account(stream, form)
         assert books.n_lines == sum(count for count, _ in books.rows.values()) + len(books.rejected)
         reasons = {reason for _, reason in books.rejected}
@@ -334,7 +336,7 @@ def novelty(*arguments: object, stdin: int | None = None, file_bytes: int = 0) -
     """Run the command in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         peak = Path(folder, "peak")
-        command = [sys.executable, "-c", RUNNER, peak, str(file_bytes), *map(str, arguments)]
+        command = [sys.executable, "-c", RUNNER, str(peak), str(file_bytes), *map(str, arguments)]
         done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
         return Ended(done.returncode, done.stdout, done.stderr, int(peak.read_text()))
 
@@ -441,7 +443,7 @@ def flood(n_rows: int) -> Iterator[bytes]:
 
 def test_rows_that_collide_in_every_column_stay_within_the_plan(tmp_path: Path) -> None:
     source = plain(tmp_path, b"".join(flood(1_500)))
-    settings = {"n_features": 200, "memory_limit": "1 GB", "workers": 0}
+    settings: dict[str, Any] = {"n_features": 200, "memory_limit": "1 GB", "workers": 0}
     limit = novelty_dask.plan(source, **settings).worker_bytes
     flags = ["--n-features", 200, "--memory-limit", "1 GB", "--workers", 0]
     ended = novelty("score", source, "-o", tmp_path / "run.zarr", "-q", *flags)

@@ -11,7 +11,7 @@ from distributed import Client
 
 import novelty_dask
 from novelty_dask.execution.clusters.configuration import read_configuration
-from tests.support.cluster import ENVIRONMENT, LOCAL, STARTUP_SECONDS, dask_command
+from tests.support.cluster import ENVIRONMENT, LOCAL, STARTUP_SECONDS, address_of, dask_command
 from tests.support.content import content
 from tests.support.processes import COMMAND
 
@@ -52,7 +52,7 @@ def test_a_run_on_such_a_cluster_is_the_same_bytes(client: Client, tmp_path: Pat
     source, out = tmp_path / "urls.txt", tmp_path / "run.zarr"
     source.write_text("".join(f"{url}?{'x' * 7_500}\n" for url in urls), encoding="utf-8")
     command = [*COMMAND, "score", str(source), "-o", str(out), "--quiet"]
-    command += ["--scheduler", client.scheduler.address, "--block-rows", "256"]
+    command += ["--scheduler", address_of(client), "--block-rows", "256"]
     subprocess.run(command, env=ENVIRONMENT, check=True, timeout=300)
     run = novelty_dask.open(out)
     assert run.manifest.stages["sort"]["tasks"] > 1

@@ -74,7 +74,7 @@ def score(folder: Path, address: str, environment: dict[str, str]) -> "subproces
     folder.mkdir(exist_ok=True)
     source = folder / "urls.txt"
     source.write_text("\n".join(make_urls(300)[0]), encoding="utf-8")
-    command = [*COMMAND, "score", source, "-q", "-o", folder / "run.zarr"]
+    command = [*COMMAND, "score", str(source), "-q", "-o", str(folder / "run.zarr")]
     return subprocess.run(
         [*command, "--scheduler", address], env=environment, capture_output=True, text=True, check=False
     )

@@ -21,6 +21,7 @@ from novelty_dask.planning import tiles
 from novelty_dask.planning.budget import Budget
 from novelty_dask.sources.find import find_sources
 from novelty_dask.storage.runs import create_run, open_stored
+from tests.support.arrays import listed
 from tests.support.content import Content, content
 from tests.support.files import read_real_lines, write_lines
 from tests.support.reference import assert_exact, tfidf
@@ -31,19 +32,19 @@ from tests.support.runs import make_manifest
 def test_made_urls_are_scored_as_scikit_learn_would(tmp_path: Path, score: str) -> None:
     urls, _ = novelty_dask.datasets.make_urls(1_500, seed=1)
     run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), score=score, n_neighbors=5)
-    rows = run.urls[:].tolist()
+    rows = listed(run.urls[:])
     assert sorted(rows) == sorted(set(urls))
     assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(rows))
-    similarities = run.neighbors.similarities[:].astype(float)
+    similarities = np.asarray(run.neighbors.similarities[:]).astype(float)
     expected = {"mean": similarities.mean(axis=1), "nearest": similarities[:, 0], "kth": similarities[:, -1]}
-    np.testing.assert_allclose(run.novelty[:], 1 - expected[score], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(run.novelty[:]), 1 - expected[score], rtol=0, atol=1e-12)
 
 
 @pytest.mark.corpus
 def test_five_thousand_real_urls_are_exact(corpora: Path, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "urls.txt", read_real_lines(corpora, 5_000))
     run = novelty_dask.score(source, block_rows=1_024)
-    assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(run.urls[:].tolist()))
+    assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(listed(run.urls[:])))
 
 
 @pytest.mark.parametrize("ngram_range", [(3, 3), (2, 4)])
@@ -57,7 +58,7 @@ def test_weights_are_those_of_scikit_learn_bit_for_bit(tmp_path: Path, ngram_ran
     )
     arrays = open_stored(run.url).arrays()
     rank = arrays.read("columns/rank")
-    expected = tfidf(run.urls[:].tolist(), ngram_range)
+    expected = tfidf(listed(run.urls[:]), ngram_range)
     for block in range(3):
         start, stop = block * 256, min((block + 1) * 256, len(run))
         found = arrays.read_csr("weights", block, (stop - start, rank.max() + 1))
@@ -83,18 +84,19 @@ EDGES: dict[str, list[str]] = {
 @pytest.mark.parametrize("urls", EDGES.values(), ids=EDGES.keys())
 def test_edges_are_exact_and_defined(tmp_path: Path, urls: list[str]) -> None:
     run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), n_neighbors=10, block_rows=2)
-    rows = run.urls[:].tolist()
+    rows = listed(run.urls[:])
     assert sorted(rows) == sorted(set(urls))
     if len(rows) > 1:
         assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(rows))
     undefined = [len(url) < 3 or len(rows) == 1 for url in rows]
-    assert np.isnan(run.novelty[:]).tolist() == undefined
-    assert (run.novelty[:][~np.array(undefined)] <= 1).all()
+    novelty = np.asarray(run.novelty[:])
+    assert np.isnan(novelty).tolist() == undefined
+    assert (novelty[~np.array(undefined)] <= 1).all()
 
 
 def test_missing_neighbors_count_as_similarity_zero(tmp_path: Path) -> None:
     run = novelty_dask.score(write_lines(tmp_path / "urls.txt", ["aaaa", "bbbb", "aaaab"]), n_neighbors=10)
-    novelty = dict(zip(run.urls[:].tolist(), run.novelty[:].tolist(), strict=True))
+    novelty = dict(zip(listed(run.urls[:]), listed(run.novelty[:]), strict=True))
     [similarity] = {float(value) for value in run.neighbors.similarities[:].ravel() if value > 0}
     assert novelty["bbbb"] == 1
     assert novelty["aaaa"] == pytest.approx(1 - similarity / 2)
@@ -123,6 +125,7 @@ def test_number_of_groups_does_not_show(
 ) -> None:
     monkeypatch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
     run = novelty_dask.score(source, workers=0, block_rows=200)
+    assert run.manifest.plan
     assert run.manifest.plan.n_groups == tiles.MAXIMUM_GROUPS - 1
     assert content(run) == expected
 

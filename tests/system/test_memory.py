@@ -6,7 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import novelty_dask
@@ -26,7 +28,7 @@ STAGES = {"ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"}
 
 def score(source: Path, out: Path, *options: str) -> novelty_dask.Run:
     """A run by a process of its own, as the memory of the client counts too."""
-    command = [*COMMAND, "score", source, "-o", out, "--workers", "1", "--quiet"]
+    command = [*COMMAND, "score", str(source), "-o", str(out), "--workers", "1", "--quiet"]
     subprocess.run([*command, *options], check=True)
     return novelty_dask.open(out)
 
@@ -77,7 +79,7 @@ def test_one_process_keeps_to_it_while_it_sorts(tmp_path: Path) -> None:
 def zstd_long(text: bytes) -> bytes:
     """As ``zstd --long=27`` packs."""
     parameter = zstd.CompressionParameter
-    options = {
+    options: dict[int, int] = {
         parameter.compression_level: 1,
         parameter.window_log: 27,
         parameter.enable_long_distance_matching: 1,
@@ -99,6 +101,7 @@ def test_the_window_of_a_decompressor_is_projected(
     lines = [f"http://{i}.example/{random.Random(i).randbytes(500).hex()}\n" for i in range(2_000)]
     (tmp_path / name).write_bytes(pack("".join(lines).encode() * 75))
     run = score(tmp_path / name, tmp_path / "run.zarr")
+    assert run.manifest.totals
     assert run.manifest.totals.lines == 150_000
     ingest = run.manifest.stages["ingest"]
     assert ingest["peak_bytes"] <= ingest["projected_bytes"] <= 2 * ingest["peak_bytes"]
@@ -108,16 +111,18 @@ def test_the_window_of_a_decompressor_is_projected(
 
 
 def test_tight_memory_gives_small_blocks_and_the_same_scores(tmp_path: Path) -> None:
-    settings = {"workers": 0, "n_neighbors": 300}
+    settings: dict[str, Any] = {"workers": 0, "n_neighbors": 300}
     source = write_lines(tmp_path / "urls.txt", make_urls(20_000)[0])
     ample = novelty_dask.score(source, tmp_path / "ample.zarr", **settings)
     with pytest.raises(BudgetError, match=r"raise --memory-limit to that") as refusal:
         novelty_dask.score(source, tmp_path / "none.zarr", **settings, memory_limit=1)
     least = int(str(refusal.value).split("projected to need ")[1].split(" MB")[0].replace(",", "")) * 10**6
     tight = novelty_dask.score(source, tmp_path / "tight.zarr", **settings, memory_limit=least)
+    assert tight.manifest.plan
+    assert ample.manifest.plan
     assert tight.manifest.plan.block_rows < ample.manifest.plan.block_rows
-    assert (tight.novelty[:] == ample.novelty[:]).all()
-    assert (tight.neighbors.ids[:] == ample.neighbors.ids[:]).all()
+    np.testing.assert_array_equal(tight.novelty[:], ample.novelty[:], strict=True)
+    np.testing.assert_array_equal(tight.neighbors.ids[:], ample.neighbors.ids[:], strict=True)
 
 
 def stopped(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.errors import InputError, StoreError
+from tests.support.arrays import listed
 from tests.support.damage import alter
 from tests.support.files import write
 from tests.support.listeners import at_start, interrupt
@@ -283,7 +284,7 @@ def test_a_name_with_two_colons_is_a_file_of_that_name(tmp_path: Path) -> None:
     right = write(tmp_path / "a::b.txt", b"http://right.example/\n")
     for name in (str(right), f"file://{right}", str(tmp_path / "*::*.txt")):
         run = novelty_dask.score(name, tmp_path / f"{len(name)}.zarr")
-        assert run.urls[:].tolist() == ["http://right.example/"]
+        assert listed(run.urls[:]) == ["http://right.example/"]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ from novelty_dask.errors import (
 from novelty_dask.events import Event, StageStarted, TaskDone
 from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import Source, find_sources
-from tests.support.cluster import STARTUP_SECONDS, dask_command
+from tests.support.arrays import listed
+from tests.support.cluster import STARTUP_SECONDS, address_of, dask_command
 
 CANARY = "canary7f3ab41c"
 """In the URLs of the corpus: user names, hosts, paths, queries, and lines that are rejected."""
@@ -167,7 +168,7 @@ class Onlooker:
 
     def __init__(self, client: Client, folder: Path) -> None:
         self.client, self.folder = client, folder
-        address = client.scheduler.address.removeprefix("tcp://").partition(":")[0]
+        address = address_of(client).removeprefix("tcp://").partition(":")[0]
         self.pages = f"http://{address}:{client.scheduler_info()['services']['dashboard']}"
         self.seen: dict[str, bytes] = {}
 
@@ -200,7 +201,8 @@ def test_what_the_cluster_shows_holds_no_url(folder: Path, client: Client) -> No
 @pytest.fixture(scope="module")
 def runs(folder: Path, client: Client) -> list[str]:
     """One run that ends well, and some whose tasks fail; the keys of all tasks."""
-    source, settings = str(folder / f"urls.txt?token={KEY}"), {"client": client, "block_rows": 256}
+    source = str(folder / f"urls.txt?token={KEY}")
+    settings: dict[str, Any] = {"client": client, "block_rows": 256}
     novelty_dask.score(source, folder / "good.zarr", normal_form="web", **settings)
     for stage, pattern in (
         ("sort", "work/lines/*"),
@@ -238,7 +240,7 @@ def test_logs_hold_no_url(folder: Path, runs: list[str]) -> None:
 
 def test_a_run_holds_urls_in_their_tables_alone(folder: Path, runs: list[str]) -> None:
     run = novelty_dask.open(folder / "good.zarr")
-    assert all(CANARY in url for url in run.urls[:5])
+    assert all(CANARY in url for url in listed(run.urls[:5]))
     others = 0
     for path in (folder / "good.zarr").rglob("*"):
         top, *_ = path.relative_to(folder / "good.zarr").parts

@@ -30,6 +30,7 @@ from novelty_dask.execution.clusters.local import open_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.kernels.text.lines import decode_line, sample_of
 from novelty_dask.kernels.text.urls import normalize, sort_key
+from tests.support.arrays import listed
 from tests.support.damage import alter
 from tests.support.files import write_lines
 from tests.support.processes import COMMAND, terminal_output
@@ -102,7 +103,14 @@ class Page(HTMLParser):
     def handle_comment(self, data: str) -> None:
         self.others.append(data)
 
-    handle_decl = handle_pi = unknown_decl = handle_comment
+    def handle_decl(self, decl: str) -> None:
+        self.others.append(decl)
+
+    def handle_pi(self, data: str) -> None:
+        self.others.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.others.append(data)
 
 
 def page(folder: Path, urls: list[str]) -> Page:
@@ -169,7 +177,7 @@ def test_no_cell_of_csv_is_run(tmp_path: Path) -> None:
             rows = list(csv.DictReader(file))
         guard = "" if raw else "'"
         stored = {row["url"] for row in rows}
-        assert stored == {*(guard + url for url in run.urls[:] if url not in harmless), *harmless}
+        assert stored == {*(guard + url for url in listed(run.urls[:]) if url not in harmless), *harmless}
         if not raw:
             nearest = {row["nearest_url"] for row in rows}
             assert nearest <= stored | {""}
@@ -482,7 +490,7 @@ LOOPBACK_CALL = r"socket\.(connect \('127\.0\.0\.1', \d+\)|getaddrinfo 127\.0\.0
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> str:
+def names(tmp_path: Path) -> Path:
     """URLs that resolve, or would if anybody asked."""
     return write_lines(
         tmp_path / "urls.txt", [f"http://localhost:{i}/{i}" for i in range(200)] + ["ftp://example.com"]
@@ -490,11 +498,11 @@ def names(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_nobody_is_called_but_the_scheduler(tmp_path: Path, names: str, workers: int) -> None:
+def test_nobody_is_called_but_the_scheduler(tmp_path: Path, names: Path, workers: int) -> None:
     (tmp_path / "sitecustomize.py").write_text(SPY)
     (tmp_path / "log").touch()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "SPY_LOG": str(tmp_path / "log")}
-    command = [*COMMAND, "score", names, "--quiet", "--normal-form", "web", "--workers", str(workers)]
+    command = [*COMMAND, "score", str(names), "--quiet", "--normal-form", "web", "--workers", str(workers)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 201
     calls = (tmp_path / "log").read_text().splitlines()
@@ -525,7 +533,7 @@ def test_a_machine_without_network_is_enough(tmp_path: Path, names: str) -> None
     ):
         pytest.skip("this machine does not let its users make networks of their own")
     for workers in ("0", "2"):
-        arguments = ["score", names, "--quiet", "--normal-form", "web", "--workers", workers]
+        arguments = ["score", str(names), "--quiet", "--normal-form", "web", "--workers", workers]
         done = subprocess.run([*alone, ALONE, *arguments], capture_output=True, text=True, check=True)
         assert len(done.stdout.splitlines()) == 201
 

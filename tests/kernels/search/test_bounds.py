@@ -2,16 +2,16 @@ import math
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.kernels.search.bounds import SMALLEST, minimum_estimate, suffix_norms
+from tests.support.arrays import random_rows
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-18])
 def test_suffix_norms_are_upper_bounds_that_hardly_exceed_the_norms(scale: float) -> None:
-    X = sp.random(200, 50, density=0.4, format="csr", dtype=np.float32, rng=3) * np.float32(scale)
+    X = random_rows(200, 50, density=0.4, seed=3) * np.float32(scale)
     breakpoints = np.array([0, 1, 7, 30, 49, 50], np.int32)
     norms, starts = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, breakpoints)
     dense = X.toarray().astype(np.float64)
@@ -23,7 +23,7 @@ def test_suffix_norms_are_upper_bounds_that_hardly_exceed_the_norms(scale: float
 
 
 def test_products_of_norms_are_upper_bounds_in_float32() -> None:
-    X = sp.random(300, 40, density=0.5, format="csr", dtype=np.float32, rng=4)
+    X = random_rows(300, 40, density=0.5, seed=4)
     breakpoints = np.array([10, 40], np.int32)
     norms, _ = suffix_norms(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, breakpoints)
     exact = np.sqrt((X.toarray().astype(np.float64)[:, 10:] ** 2).sum(axis=1))

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -34,10 +37,16 @@ def test_the_first_of_equal_rows_leads_to_all_others_in_order(
         assert found == [i for i in range(first, last) if contents[i] == contents[leader]]
 
 
+def uncompiled(function: Any) -> Callable[..., Any]:
+    """Return the Python of a compiled function."""
+    python: Callable[..., Any] = function.py_func
+    return python
+
+
 def test_rows_of_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_hash_row", lambda _rows, _i: np.uint64(3))
-    monkeypatch.setattr(module, "_are_equal", module._are_equal.py_func)
-    distinct, next_equal = find_equal_rows.py_func(rows_of([1, 2, 1, 3, 4, 2, 5, 1]), 0, 8)
+    monkeypatch.setattr(module, "_are_equal", uncompiled(module._are_equal))
+    distinct, next_equal = uncompiled(find_equal_rows)(rows_of([1, 2, 1, 3, 4, 2, 5, 1]), 0, 8)
     assert distinct.tolist() == [0, 1, 3, 4, 6]
     assert next_equal.tolist() == [2, 5, 7, -1, -1, -1, -1, -1]
 

@@ -6,16 +6,17 @@ from novelty_dask.kernels.search.block import prepare
 from novelty_dask.kernels.search.bounds import Rows
 from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, invert
 from novelty_dask.kernels.search.simd import LANES
+from tests.support.arrays import random_rows
 
 LEVELS = np.array([5, 20, 30], np.int32)
 
 
 def unit_rows(n_rows: int, seed: int = 0) -> sp.csr_matrix:
-    X = sp.random(n_rows, 30, density=0.3, format="csr", dtype=np.float32, rng=seed)
+    X = random_rows(n_rows, 30, density=0.3, seed=seed)
     lengths = np.sqrt(X.multiply(X).sum(axis=1).A1)
     X = (sp.diags(1 / np.maximum(lengths, 1e-9)) @ X).tocsr().astype(np.float32)
     X.sort_indices()
-    return X
+    return sp.csr_matrix(X)
 
 
 def unpacked(tile: InvertedTile, n_rows: int) -> np.ndarray:
@@ -112,7 +113,11 @@ def test_weights_too_small_to_be_divided_count_a_step() -> None:
 def test_a_tile_of_more_non_zeros_than_can_be_numbered_is_refused() -> None:
     empty = np.zeros(0, np.int32)
     rows = Rows(
-        np.array([0, 2**31], np.int64), empty, empty.astype(np.float32), np.zeros((1, 1), np.float32), empty
+        np.array([0, 2**31], np.int64),
+        empty,
+        empty.astype(np.float32),
+        np.zeros((1, 1), np.float32),
+        empty.astype(np.uint16),
     )
     with pytest.raises(ValueError, match="tile_rows"):
         invert(rows, 0, 1, 3)

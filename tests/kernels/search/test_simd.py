@@ -18,14 +18,14 @@ def added(sums: np.ndarray, at: int, lanes: np.ndarray, start: int, weight: np.u
 
 
 @compiled
-def reached(sums: np.ndarray, bounds: np.ndarray, at: int, weight: np.uint16, least: np.uint16) -> int:
+def reached(sums: np.ndarray, bounds: np.ndarray, at: int, weight: np.uint16, least: np.uint16) -> np.uint64:
     return find_reaching(sums, bounds, np.uint64(at), np.uint16(weight), np.uint16(least))
 
 
 @compiled
 def both_reached(
     sums: np.ndarray, more: np.ndarray, bounds: np.ndarray, at: int, weight: np.uint16, least: np.uint16
-) -> int:
+) -> np.uint64:
     return find_reaching_both(sums, more, bounds, np.uint64(at), np.uint16(weight), np.uint16(least))
 
 
@@ -35,7 +35,7 @@ def prefetched(array: np.ndarray, at: int) -> None:
 
 
 @compiled
-def lowest(bits: int) -> int:
+def lowest(bits: int) -> np.uint64:
     return lowest_bit(np.uint64(bits))
 
 

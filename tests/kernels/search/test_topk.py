@@ -61,7 +61,7 @@ def search_all(
     for rows, start in zip(blocks, starts, strict=False):
         span = slice(start, start + rows.n_rows)
         neighbors = (
-            Neighbors(*(part[span].copy() for part in carried))
+            Neighbors(carried.ids[span].copy(), carried.similarities[span].copy())
             if carried
             else Neighbors.empty(rows.n_rows, k)
         )

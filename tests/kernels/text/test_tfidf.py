@@ -11,14 +11,15 @@ from novelty_dask.kernels.text.tfidf import (
     renumber_columns,
     weigh,
 )
+from tests.support.arrays import random_rows
 
 
 def counts(n_rows: int, n_columns: int, density: float, seed: int = 0) -> sp.csr_matrix:
     """Term frequencies as real ones are: many ones, few large numbers."""
     rng = np.random.default_rng(seed)
-    X = sp.random(n_rows, n_columns, density, format="csr", dtype=np.float32, rng=rng)
+    X = random_rows(n_rows, n_columns, density=density, seed=rng)
     X.data = rng.zipf(1.8, X.nnz).clip(max=10_000).astype(np.float32)
-    return sp.csr_matrix(X)
+    return X
 
 
 def weigh_blocks(X: sp.csr_matrix, block_rows: int) -> sp.csr_matrix:
@@ -61,7 +62,7 @@ def test_rows_have_unit_length_and_zero_rows_stay_zero() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 5), (3, 5)])
 def test_matrices_without_non_zeros_have_no_frequency(shape: tuple[int, int]) -> None:
-    assert document_frequency(sp.csr_matrix(shape, dtype=np.float32)).tolist() == [0] * 5
+    assert document_frequency(sp.csr_matrix(np.zeros(shape, np.float32))).tolist() == [0] * 5
 
 
 def test_document_frequency_counts_rows_not_occurrences() -> None:
