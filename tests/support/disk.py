@@ -24,6 +24,10 @@ CHANGES = ("fsync", "link", "mkdir", "rename", "replace", "rmdir", "unlink")
 Call = Callable[..., Any]
 
 
+class Killed(BaseException):
+    """A process has ended, where tests play it in their own; no error, as nothing may catch it."""
+
+
 class Change(NamedTuple):
     """A change that the disk may still lose: the file or folder that has to be synced, and the way back."""
 
@@ -43,13 +47,20 @@ class Disk:
     mode : {"once", "from then on", "exit", "power"}
         Whether that change alone fails; or all from then on; or the process ends, with the half of what is
         being written; or it ends, and of what was never synced some is lost, too.
+    end : callable
+        Ends the process; if it raises `Killed` instead, nothing changes the disk any more until `revive`.
     """
 
-    def __init__(self, folder: Path, number: int, mode: str) -> None:
+    def __init__(
+        self, folder: Path, number: int, mode: str, end: Callable[[], object] = lambda: os._exit(KILLED)
+    ) -> None:
         self.folder = folder
         self.number = number
         self.mode = mode
+        self.end = end
+        self.remembers = mode == "power"
         self.count = 0
+        self.is_dead = False
         self.changes: list[Change] = []
         self.calls: dict[str, Call] = {name: getattr(os, name) for name in CHANGES}
         # Threads change the disk one after the other, and not at all any more where the power has gone.
@@ -59,7 +70,7 @@ class Disk:
         """Take the place of what the operating system offers."""
         for name in CHANGES:
             setattr(os, name, self._failing(name))
-        opened = io.open
+        self.opened = opened = io.open
 
         def open_failing(file: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
             if mode == "wb" and self._concerns(file):
@@ -70,8 +81,23 @@ class Disk:
 
         io.open = open_failing
 
+    def uninstall(self) -> None:
+        """Give back what the operating system offers."""
+        for name, call in self.calls.items():
+            setattr(os, name, call)
+        io.open = self.opened
+
+    def revive(self) -> None:
+        """Let another process change the disk."""
+        self.is_dead = False
+        self.number = 0
+        # What was not lost by now is on the disk.
+        self.changes.clear()
+
     def step(self, torn: Callable[[], object] = lambda: None) -> None:
         """Count, and fail if it is time."""
+        if self.is_dead:
+            raise Killed
         self.count += 1
         if not self.number or self.count < self.number:
             return
@@ -79,14 +105,15 @@ class Disk:
             torn()
             if self.mode == "power":
                 self._lose()
-            os._exit(KILLED)
+            self.is_dead = True
+            self.end()
         if self.mode == "from then on" or self.count == self.number:
             torn()
             raise OSError(errno.EIO, "Input/output error")
 
     def note(self, inode: int, undo: Callable[[], object]) -> None:
         """Remember a change until its file or folder is synced."""
-        if self.mode == "power":
+        if self.remembers:
             self.changes.append(Change(inode, undo))
 
     def _failing(self, name: str) -> Call:
@@ -115,7 +142,7 @@ class Disk:
             self.changes = [change for change in self.changes if change.inode != inode]
             return self.calls[name](path)
         target = arguments[0] if name in {"link", "rename", "replace"} else path
-        undo = self._way_back(name, Path(target)) if self.mode == "power" else None
+        undo = self._way_back(name, Path(target)) if self.remembers else None
         result = self.calls[name](path, *arguments)
         if undo:
             self.note(Path(target).parent.stat().st_ino, undo)
@@ -131,6 +158,12 @@ class Disk:
             return lambda: self.calls["unlink"](target)
         before = target.read_bytes()
         return lambda: target.write_bytes(before)
+
+    def empty(self, inode: int) -> None:
+        """Empty a file, whatever it is called by now."""
+        for path in self.folder.rglob("*"):
+            if path.stat().st_ino == inode:
+                os.truncate(path, 0)
 
     def _lose(self) -> None:
         """Undo what was never synced, of each file and folder all or nothing."""
@@ -153,9 +186,8 @@ class _File(io.FileIO):
     def write(self, data: Any) -> int:
         with self.disk.lock:
             self.disk.step(lambda: super(_File, self).write(bytes(data)[: len(data) // 2]))
-            if self.disk.mode == "power":
-                whole = os.dup(self.fileno())
-                self.disk.note(os.fstat(whole).st_ino, lambda: os.ftruncate(whole, 0))
+            inode = os.fstat(self.fileno()).st_ino
+            self.disk.note(inode, lambda: self.disk.empty(inode))
             return super().write(data)
 
 
