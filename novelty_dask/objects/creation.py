@@ -41,16 +41,22 @@ def create_object(objects: Objects, key: str, data: bytes) -> bool:
     Exception
         As the store raised it, if the object was not stored all the same.
     """
+    is_stored = False
     for _ in range(ATTEMPTS):
         try:
             if objects.create(key, data):
                 return True
         except Exception:
-            if _is_stored(objects, key, data):
-                return True
-            raise
+            is_stored = _is_stored(objects, key, data)
+            if not is_stored:
+                raise
+            # Ask once more: on a disk the error may mean that the name of the file was not synced; a refusal
+            # syncs it.
+            continue
         with suppress(KeyError):
             return objects.read(key) == data
+    if is_stored:
+        return True
     message = f"Can't create {key!r}: the store refuses it as existing, but has no such object; try again."
     raise StoreError(message)
 

@@ -12,6 +12,10 @@ from pathlib import Path
 from novelty_dask.errors import DiskFullError, StoreError
 from novelty_dask.objects.protocol import PARTIAL, Data
 
+MOST_DURABLE = 2**16
+_DURABLE: set[tuple[int, int] | None] = set()
+"""Folders whose names this process knows to be on the disk; forgotten when they are many."""
+
 
 class LocalObjects:
     """Objects as files of a folder.
@@ -49,6 +53,8 @@ class LocalObjects:
             with _writing_errors(self.root, len(data)):
                 self._store(key, [data], _link)
         except FileExistsError:
+            # Whoever is refused relies on what is there, which its writer may not have synced any more.
+            _sync_folder((self.root / key).parent)
             return False
         return True
 
@@ -95,7 +101,7 @@ class LocalObjects:
         path = self.root / key
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
         self._check_inside(path.parent)
-        _make_folder(path.parent)
+        _make_folder(path.parent, self.root)
         try:
             with partial.open("wb") as file:
                 length = sum(file.write(chunk) for chunk in chunks)
@@ -147,12 +153,30 @@ def _link(partial: Path, path: Path) -> None:
             raise
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, and bring their names down to the disk."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+def _make_folder(folder: Path, root: Path) -> None:
+    """Make a folder and those above it, and bring their names down to the disk, from that of the root on."""
+    found = _identity(folder)
+    if found in _DURABLE or (found and not folder.is_relative_to(root)):
+        return
+    _make_folder(folder.parent, root)
+    folder.mkdir(exist_ok=True)
+    try:
+        # Also of a folder that is there: whoever made it may have been killed before, or is about to do this.
         _sync_folder(folder.parent)
+    except PermissionError:
+        if not found:
+            raise
+    if len(_DURABLE) >= MOST_DURABLE:
+        _DURABLE.clear()
+    _DURABLE.add(_identity(folder))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what a folder is known by, also if another gets its name; None if there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        status = folder.stat()
+        return status.st_dev, status.st_ino
+    return None
 
 
 def _sync_folder(folder: Path) -> None:

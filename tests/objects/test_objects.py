@@ -17,6 +17,7 @@ import fsspec
 import pytest
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects import local
 from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.protocol import PARTIAL, Objects
@@ -219,6 +220,66 @@ def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "run.zarr" / "a" / "link").symlink_to(tmp_path / "other")
     objects.remove("a/")
     assert (tmp_path / "other" / "precious").exists()
+
+
+def folders_synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of each file and folder that is synced, as in a new process."""
+    fsync = os.fsync
+    synced: list[int] = []
+
+    def watched(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(local, "_DURABLE", set())
+    return synced
+
+
+def test_the_names_of_folders_that_another_made_are_synced_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been killed before it came to that."""
+    objects = LocalObjects(tmp_path / "run.zarr")
+    (tmp_path / "run.zarr" / "a" / "b").mkdir(parents=True)
+    synced = folders_synced(monkeypatch)
+    objects.write("a/b/c", b"1")
+    folders = (
+        tmp_path,
+        tmp_path / "run.zarr",
+        tmp_path / "run.zarr" / "a",
+        tmp_path / "run.zarr" / "a" / "b",
+    )
+    assert {folder.stat().st_ino for folder in folders} <= set(synced)
+    assert tmp_path.parent.stat().st_ino not in synced
+    synced.clear()
+    objects.write("a/b/c", b"2")
+    assert folders[-1].stat().st_ino in synced
+    assert not {folder.stat().st_ino for folder in folders[:-1]} & set(synced)
+
+
+def test_a_folder_in_place_of_one_that_was_synced_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = LocalObjects(tmp_path)
+    synced = folders_synced(monkeypatch)
+    objects.write("a/b", b"1")
+    (tmp_path / "a").rename(tmp_path / "before")
+    (tmp_path / "a").mkdir()
+    synced.clear()
+    objects.write("a/b", b"2")
+    assert tmp_path.stat().st_ino in synced
+
+
+def test_what_is_there_is_synced_when_its_creation_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = LocalObjects(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_bytes(b"of one who was killed before it was synced")
+    synced = folders_synced(monkeypatch)
+    assert not objects.create("a/b", b"2")
+    assert (tmp_path / "a").stat().st_ino == synced[-1]
 
 
 @pytest.mark.parametrize("number", [errno.EEXIST, errno.EIO])

@@ -240,6 +240,9 @@ class Machine(RuleBasedStateMachine):
         is_done, result = self.attempt(None, fault, calls[how])
         if how == "create":
             assert not is_done or result == (before is None)
+            if is_done and not result:
+                # Whoever is refused may rely on what is there.
+                self.returning.pop(key, None)
         if how != "create" or before is None:
             self.change(key, data, before, is_done=is_done)
 

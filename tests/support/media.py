@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import fsspec
 
+from novelty_dask.objects import local
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.protocol import PARTIAL, Objects
 from novelty_dask.objects.remote import RemoteObjects
@@ -94,6 +95,8 @@ class LocalMedium:
         # What is lost with the power is played, so that nothing has to get to the real disk.
         self.disk.calls["fsync"] = lambda _descriptor: None
         self.disk.install()
+        # Folders of runs before are gone, and their numbers may be those of others.
+        local._DURABLE.clear()
 
     def arm(self, fault: Fault | None) -> None:
         """Let a change of those that follow go wrong."""
@@ -105,6 +108,8 @@ class LocalMedium:
         self.disk.number = 0
         if self.disk.is_dead:
             self.disk.revive()
+            # The next process has seen nothing yet.
+            local._DURABLE.clear()
 
     def damage(self, key: str, data: bytes | None) -> None:
         """Alter a file past the operating system, as far as the disk knows."""
