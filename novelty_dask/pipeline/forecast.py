@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from novelty_dask.errors import InputError
 from novelty_dask.execution.clusters.workers import find_resources
 from novelty_dask.pipeline.limits import make_budget
-from novelty_dask.planning.budget import Extent
 from novelty_dask.planning.summary import RunPlan, make_run_plan
 from novelty_dask.sources.estimate import estimate_lines, text_bytes
 from novelty_dask.sources.find import STDIN, find_sources
@@ -34,4 +33,4 @@ def forecast(names: Iterable[str], settings: Settings) -> RunPlan:
         raise InputError(message)
     workers = find_resources(None, text_bytes(sources), settings.work)
     budget = make_budget(settings.result, workers)
-    return make_run_plan(budget, Extent(*estimate_lines(sources)), settings.block_rows, workers.workers)
+    return make_run_plan(budget, estimate_lines(sources), settings.block_rows, workers.workers)

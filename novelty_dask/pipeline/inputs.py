@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import HIDDEN, InputError, without_secrets
 from novelty_dask.objects.address import is_inside
-from novelty_dask.planning.budget import Extent
-from novelty_dask.sources.estimate import estimate_lines, held_bytes, text_bytes
+from novelty_dask.sources.estimate import decompressor_bytes, estimate_lines, text_bytes
 from novelty_dask.sources.find import STDIN, Source, check_unchanged, find_sources
-from novelty_dask.sources.pieces import Piece, cut
+from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.sources.stdin import copy_stdin, identify, standard_input
 from novelty_dask.storage.runs import STDIN_KEY, WORK_FOLDER, StoredRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from novelty_dask.planning.budget import Extent
 
 
 class Inputs:
@@ -60,7 +61,7 @@ class Inputs:
     @cached_property
     def pieces(self) -> list[Piece]:
         """The pieces of the sources, in the order of their lines."""
-        return cut(self.sources)
+        return split(self.sources)
 
     def parts(self) -> list[tuple[int, Piece, Source]]:
         """Return the pieces with their numbers and sources."""
@@ -69,7 +70,7 @@ class Inputs:
     @cached_property
     def extent(self) -> Extent:
         """An estimate of lines and bytes of text."""
-        return Extent(*estimate_lines(self.sources))
+        return estimate_lines(self.sources)
 
     @property
     def text_bytes(self) -> int:
@@ -79,7 +80,7 @@ class Inputs:
     @property
     def decompressor_bytes(self) -> int:
         """Most bytes that a task holds to decompress a source."""
-        return held_bytes(self.sources)
+        return decompressor_bytes(self.sources)
 
     def check_unchanged(self) -> None:
         """Refuse sources that differ from those with which the run was begun.

@@ -1,8 +1,8 @@
-"""Stored bytes to text, within bounds: every member of a compressed file, to its last byte.
+"""Decompression within bounds, of every member of a file to its last byte.
 
-Python's own readers take what follows a member of a .bz2 or .xz file, if it is damaged, for the end of
-the file, and all that would follow is lost without a word.  Here it is an error, as is a file that expands
-beyond all measure.
+When a member of a .bz2 or .xz file is followed by damaged bytes, Python's own readers stop there as if the
+file ended, and everything behind is lost silently.  Here that is an error, and so is a file that expands
+too much.
 """
 
 import bz2
@@ -19,38 +19,41 @@ else:
 
 READ_BYTES = 2**14
 DICTIONARY_BYTES = 2**27
-"""Most memory that a member may ask for; ``xz -9`` asks for half of it, ``zstd --long`` for all."""
+"""Most memory that a member may ask for; ``xz -9`` needs half of it, ``zstd --long`` all."""
 BUFFER_BYTES = 2**20
-"""What a decompressor holds at most besides that."""
+"""Most bytes that a decompressor holds besides its dictionary."""
 EXPANSION = 200
-"""Bytes of text for a stored byte beyond which a file is no list of URLs; lists have 3 to 20."""
+"""Bytes of text for a stored byte beyond which a file can't be a list of URLs; lists have 3 to 20."""
 FREE_BYTES = 2**23
-"""Text that any file may expand to."""
+"""Bytes of text that any file may expand to, however small it is."""
 
 DAMAGED = (EOFError, ValueError, lzma.LZMAError, zlib.error, zstd.ZstdError)
-"""What a cut, damaged or excessive file raises, besides OSError."""
+"""Errors that a truncated, damaged or excessive file raises, besides OSError."""
 
 
 class Decompressor(Protocol):
-    """Takes the bytes of one member; its output is bounded, what it has left is asked for with no bytes."""
+    """Decompressor of one member.
+
+    It returns a bounded number of bytes; called without data, it returns more of what it still holds.
+    """
 
     @property
     def eof(self) -> bool:
-        """Whether the member has ended."""
+        """True at the end of the member."""
         ...
 
     @property
     def unused_data(self) -> bytes:
-        """What follows the member."""
+        """Bytes behind the member."""
         ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """The next bytes of text, at most so many; none if more data are needed."""
+        """Return the next bytes of text, up to a maximum; none if more data are needed."""
         ...
 
 
 class _Gzip:
-    """zlib's reader of a member, in the manner of the others."""
+    """Decompressor of gzip members, with the interface of those of the other formats."""
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(wbits=31)
@@ -68,17 +71,29 @@ class _Gzip:
 
 
 class _Format(NamedTuple):
-    """How a member is read, how it begins, what may stand between and behind members, and what one holds."""
+    """A compression format.
+
+    Parameters
+    ----------
+    member : callable
+        Makes the decompressor of a member.
+    marks : tuple of bytes
+        Beginnings of members.
+    padding : bytes
+        Byte that may stand between and behind members.
+    decompressor_bytes : int
+        Most bytes that a decompressor holds, if that is much beside the text.
+    """
 
     member: Callable[[], Decompressor]
     marks: tuple[bytes, ...]
     padding: bytes = b""
-    held_bytes: int = 0
+    decompressor_bytes: int = 0
 
 
 WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: DICTIONARY_BYTES.bit_length() - 1}
 SKIPPABLE = tuple(bytes([first, 0x2A, 0x4D, 0x18]) for first in range(0x50, 0x60))
-"""How a frame of zstd begins that holds no text (RFC 8878, section 3.1.2)."""
+"""Beginnings of zstd frames that hold no text (RFC 8878, section 3.1.2)."""
 
 FORMATS = {
     "gzip": _Format(_Gzip, (b"\x1f\x8b",), padding=b"\0"),
@@ -87,19 +102,19 @@ FORMATS = {
         lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DICTIONARY_BYTES),
         (b"\xfd7zXZ\0",),
         padding=b"\0",
-        held_bytes=DICTIONARY_BYTES + BUFFER_BYTES,
+        decompressor_bytes=DICTIONARY_BYTES + BUFFER_BYTES,
     ),
     "zstd": _Format(
         lambda: zstd.ZstdDecompressor(options=WINDOW),
         (b"\x28\xb5\x2f\xfd", *SKIPPABLE),
-        held_bytes=DICTIONARY_BYTES + BUFFER_BYTES,
+        decompressor_bytes=DICTIONARY_BYTES + BUFFER_BYTES,
     ),
 }
-"""By fsspec's names.  What gzip and bzip2 hold, 4 MB at most, is little beside the text."""
+"""Formats by fsspec's names.  Decompressors of gzip and bzip2 hold 4 MB at most, little beside the text."""
 
 
 def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[bytes]:
-    """The text of a compressed file, a chunk at a time.
+    """Yield the text of a compressed file, a chunk at a time.
 
     Parameters
     ----------
@@ -120,7 +135,7 @@ def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[b
     EOFError
         The file ends in the middle of a member.
     ValueError, OSError, LZMAError, zlib.error, ZstdError
-        It is damaged, holds something else behind a member, or expands beyond measure.
+        It is damaged, holds something else behind a member, or expands too much.
     """
     stored, form = _Counted(file), FORMATS[compression]
     n_text, data = 0, stored.read()
@@ -129,6 +144,7 @@ def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[b
         member = form.member()
         while not member.eof:
             chunk = _decompressed(member, data, chunk_bytes)
+            # As long as it returns text it may hold more, and gets no new data.
             data = b"" if chunk or member.eof else stored.read_more()
             if chunk:
                 n_text += len(chunk)
@@ -141,7 +157,7 @@ def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[b
 
 
 def _decompressed(member: Decompressor, data: bytes, chunk_bytes: int) -> bytes:
-    """The next bytes of a member; in the user's terms that it asks for too much memory."""
+    """Return the next bytes of a member; explain to the user if it needs too much memory."""
     try:
         return member.decompress(data, chunk_bytes)
     except (lzma.LZMAError, zstd.ZstdError) as error:
@@ -154,20 +170,20 @@ def _decompressed(member: Decompressor, data: bytes, chunk_bytes: int) -> bytes:
 
 
 class _Counted:
-    """A stored file, and how many of its bytes were read."""
+    """Stored file that counts the bytes read from it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.n_bytes = 0
 
     def read(self) -> bytes:
-        """The next bytes, none at the end."""
+        """Return the next bytes, none at the end."""
         data = self._file.read(READ_BYTES)
         self.n_bytes += len(data)
         return data
 
     def read_more(self) -> bytes:
-        """The next bytes of a member that is not at its end."""
+        """Return the next bytes of a member that has not ended."""
         data = self.read()
         if not data:
             message = "it ends in the middle of its compressed data"
@@ -175,21 +191,21 @@ class _Counted:
         return data
 
     def read_behind(self, data: bytes, padding: bytes) -> bytes:
-        """The first bytes of the next member, none if there is none."""
+        """Return the first bytes of the next member, none if there is none."""
         data = (data or self.read()).lstrip(padding)
         while padding and not data and (data := self.read()):
             data = data.lstrip(padding)
         return data
 
 
-def _check_mark(data: bytes, form: _Format, fault: str) -> None:
-    """Refuse what does not begin as a member does."""
+def _check_mark(data: bytes, form: _Format, problem: str) -> None:
+    """Raise an error about data that do not begin as a member does."""
     if not any(data.startswith(mark) or mark.startswith(data) for mark in form.marks):
-        raise ValueError(fault)
+        raise ValueError(problem)
 
 
 def _check_expansion(n_text: int, n_stored: int) -> None:
-    """Stop a file that was made to exhaust who reads it."""
+    """Raise an error about a file that expands too much: it may be made to exhaust its readers."""
     if n_text > max(FREE_BYTES, EXPANSION * n_stored):
         message = (
             f"it expands to more than {EXPANSION} times its size; if it is meant to, decompress it yourself"

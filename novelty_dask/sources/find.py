@@ -18,9 +18,9 @@ from novelty_dask.sources.folders import check_name_is_storage, file_system
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name
 
 STDIN = "-"
-HIDDEN = re.compile(r"/[._]")
+HIDDEN_NAME = re.compile(r"/[._]")
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")
-"""What file systems tell of a file that changes with its content, best first."""
+"""Fields of file systems that change with the content of a file, best first."""
 
 
 class Source(NamedTuple):
@@ -29,13 +29,13 @@ class Source(NamedTuple):
     Parameters
     ----------
     url : str
-        Where it is, for fsspec.
+        URL of the file, as fsspec takes it.
     n_bytes : int
         Its size as stored.
     compression : str or None
         fsspec's name of its compression.
     version : str
-        What changes with its content, as far as its file system tells.
+        Text that changes with the content, if the file system has such.
     """
 
     url: str
@@ -44,7 +44,7 @@ class Source(NamedTuple):
     version: str = ""
 
     def __repr__(self) -> str:
-        """Without what a URL keeps secret, as Dask logs the arguments of a task that failed."""
+        """Return a text without the secrets of the URL, as Dask logs the arguments of tasks that fail."""
         return f"Source({without_secrets(self.url)!r}, {self.n_bytes}, {self.compression!r})"
 
 
@@ -87,23 +87,23 @@ def find_sources(names: Iterable[str]) -> list[Source]:
     InputError
         A name matches nothing, or something that can't be read.
     """
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for source in chain.from_iterable(map(expand, names)):
-        found.setdefault(_identity(source.url), source)
-    if not found:
+        sources.setdefault(_identity(source.url), source)
+    if not sources:
         message = "No source is named; give a file, a glob, a folder, or - for standard input."
         raise InputError(message)
-    return list(found.values())
+    return list(sources.values())
 
 
 def _identity(url: str) -> str:
-    """What two names of one file have in common."""
+    """Return a text that all names of one file have in common."""
     path = url.removeprefix("file://")
     return os.path.realpath(path) if path != url else url
 
 
 def expand(name: str) -> list[Source]:
-    """The files behind one name; standard input is a source of its own."""
+    """Return the files behind one name; standard input is a source of its own."""
     if name == STDIN:
         return [Source(STDIN, 0, None)]
     try:
@@ -121,7 +121,7 @@ def expand(name: str) -> list[Source]:
 
 
 def _find(name: str) -> list[Source]:
-    """The file of that name, or else the files of that folder or glob."""
+    """Return the file of a name, or else the files in the folder or of the glob."""
     fs, path = file_system(name)
     if fs.exists(f"{path}/{METADATA}"):
         message = f"{name!r} is a run or another Zarr store; name the files that hold the URLs."
@@ -132,15 +132,15 @@ def _find(name: str) -> list[Source]:
 
 
 def _folder(fs: AbstractFileSystem, path: str) -> list[str]:
-    """Files under a folder, without hidden ones, markers such as _SUCCESS, and those of runs."""
+    """Return the files under a folder, without hidden ones, markers such as _SUCCESS, and those of runs."""
     depth = len(path.rstrip("/"))
-    files = [file for file in sorted(fs.find(path)) if not HIDDEN.search(file, depth)]
+    files = [file for file in sorted(fs.find(path)) if not HIDDEN_NAME.search(file, depth)]
     stores = tuple(file.removesuffix(METADATA) for file in files if file.endswith(f"/{METADATA}"))
     return [file for file in files if not file.startswith(stores)]
 
 
 def _source(fs: AbstractFileSystem, path: str) -> Source:
-    """Describe one file, after a look at how it begins."""
+    """Return the source of one file, after a look at its beginning."""
     info = fs.info(path)
     if info["type"] != "file" or not stat.S_ISREG(info.get("mode", stat.S_IFREG)):
         message = f"{path!r} is not a regular file; pipe it in, and name - as the source."
@@ -159,13 +159,20 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
 
 
 def file_state(info: dict[str, Any]) -> tuple[int, str]:
-    """Size of a file, 0 where its server doesn't tell, and what changes with its content."""
+    """Return the size of a file, 0 if it is not known, and a text that changes with its content."""
     return int(info["size"] or 0), next((str(info[key]) for key in VERSIONS if info.get(key)), "")
 
 
 def check_unchanged(source: Source) -> None:
-    """Refuse, by InputError, a source that is not as it was when its run was begun."""
-    [found, *others] = expand(source.url)
-    if others or found[1:] != (*source[1:3], source.version or found.version):
+    """Refuse a source that has changed since its run was begun.
+
+    Raises
+    ------
+    InputError
+        It has, or it is gone.
+    """
+    [now, *more] = expand(source.url)
+    # A run of standard input, and a file system without versions, know the size alone.
+    if more or now[1:] != (*source[1:3], source.version or now.version):
         message = f"{source.url!r} has changed since the run was begun; score it again into another path."
         raise InputError(message)

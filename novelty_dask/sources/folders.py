@@ -1,6 +1,6 @@
-"""Folders of this machine, searched without leaving anything out silently.
+"""File systems of sources; folders of this machine are searched without skipping anything silently.
 
-fsspec's own search neither goes through links to folders nor says that a folder can't be read.
+fsspec's own search doesn't follow links to folders, and skips folders that can't be read.
 """
 
 import errno
@@ -16,21 +16,21 @@ from novelty_dask.errors import InputError
 from novelty_dask.objects.schemes import LOCAL, is_chained, is_web, scheme_of, without_path
 
 MOST_FOLDERS = 100_000
-"""Folders entered in one search: links can make endlessly many of a few."""
+"""Most folders entered in one search, as links can turn a few into endlessly many."""
 
 Listing = dict[str, dict[str, Any]]
 
 
 class _Folder(NamedTuple):
-    """A folder to enter: its path, how far below the first, and the folders around it."""
+    """Folder to enter: its path, its depth below the first, and the identities of the folders above it."""
 
     path: str
     depth: int
-    around: tuple[tuple[int, int], ...]
+    above: tuple[tuple[int, int], ...]
 
 
 class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
-    """Searches also what links lead to, but not in circles, and raises where it may not look."""
+    """Local file system that follows links to folders, but not in circles, and raises on unreadable ones."""
 
     @classmethod
     def of(cls, name: str) -> tuple[Self, str]:
@@ -43,7 +43,7 @@ class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
     def walk(
         self, path: str, maxdepth: int | None = None, **options: Any
     ) -> Iterator[tuple[str, Listing, Listing]]:
-        """Folders from the top, each with its folders and files by name, as the search of fsspec takes them.
+        """Yield folders from the top, each with its folders and files by name, as fsspec's search expects.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
             folder = waiting.pop()
             status = os.stat(folder.path)  # noqa: PTH116 - fsspec's paths are strings
             identity = (status.st_dev, status.st_ino)
-            if identity in folder.around:
+            if identity in folder.above:
                 continue
             n_entered += 1
             if n_entered > MOST_FOLDERS:
@@ -65,11 +65,11 @@ class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
             folders, files = self._listing(folder.path)
             yield folder.path, folders, files
             if maxdepth is None or folder.depth < maxdepth:
-                around = (*folder.around, identity)
-                waiting += [_Folder(each["name"], folder.depth + 1, around) for each in folders.values()]
+                above = (*folder.above, identity)
+                waiting += [_Folder(entry["name"], folder.depth + 1, above) for entry in folders.values()]
 
     def _listing(self, folder: str) -> tuple[Listing, Listing]:
-        """What a folder holds; a link to a folder is one."""
+        """Return the folders and files in a folder; a link to a folder counts as a folder."""
         folders, files = Listing(), Listing()
         for entry in self.ls(folder, detail=True):
             if entry["islink"] and self.isdir(entry["name"]):

@@ -1,7 +1,7 @@
-"""From a source to pieces of its bytes that can be read side by side.
+"""Pieces of sources, which are read in parallel.
 
-An uncompressed file is split into byte ranges; a compressed one is a single piece, because its middle can't
-be found without its beginning.
+An uncompressed file is split into byte ranges; a compressed one is a single piece, because it can only be
+decompressed from its beginning.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,34 +21,34 @@ MAXIMUM_PIECES = 1_024
 
 
 class Piece(NamedTuple):
-    """The lines that begin in the bytes ``start`` to ``stop`` of a source; None is its end."""
+    """Lines that begin in the bytes ``start`` to ``stop`` of a source; None is its end."""
 
     source: int
     start: int
     stop: int | None
 
 
-def cut(sources: Sequence[Source], piece_bytes: int = PIECE_BYTES) -> list[Piece]:
-    """Pieces of about equal size, in the order of their bytes.
+def split(sources: Sequence[Source], piece_bytes: int = PIECE_BYTES) -> list[Piece]:
+    """Return pieces of about equal size, in the order of their bytes.
 
-    >>> cut([Source("file:///a.txt", 25, None), Source("file:///b.gz", 99, "gzip")], piece_bytes=10)
+    >>> split([Source("file:///a.txt", 25, None), Source("file:///b.gz", 99, "gzip")], piece_bytes=10)
     [Piece(source=0, start=0, stop=10), Piece(source=0, start=10, stop=20), \
 Piece(source=0, start=20, stop=None), Piece(source=1, start=0, stop=None)]
     """
     total = sum(source.n_bytes for source in sources)
     step = max(piece_bytes, -(-total // MAXIMUM_PIECES))
-    return [piece for number, source in enumerate(sources) for piece in _cut(number, source, step)]
+    return [piece for number, source in enumerate(sources) for piece in _split(number, source, step)]
 
 
-def _cut(number: int, source: Source, step: int) -> Iterator[Piece]:
-    """Pieces of one source."""
+def _split(number: int, source: Source, step: int) -> Iterator[Piece]:
+    """Yield the pieces of one source."""
     starts = [0] if source.compression else list(range(0, max(source.n_bytes, 1), step))
     for start, stop in zip(starts, [*starts[1:], None], strict=True):
         yield Piece(number, start, stop)
 
 
 def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The bytes of a piece's lines, decompressed, a chunk at a time.
+    """Yield the bytes of a piece's lines, decompressed, a chunk at a time.
 
     Raises
     ------
@@ -66,9 +66,10 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
 
 
 def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
-    """The state of a file; refuse one whose pieces are no longer those that were cut.
+    """Return size and version of a file; refuse one that no longer has those that are known.
 
-    Its version when it was found is not known here, as that may differ for a while from machine to machine.
+    Before it is read only the size is compared: network file systems may report another version on another
+    machine for a while.
     """
     fs, path = file_system(source.url)
     state = file_state(fs.info(path))
@@ -82,7 +83,7 @@ def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
 
 
 def _chunks(file: BinaryIO, compression: str | None, piece: Piece, chunk_bytes: int) -> Iterator[bytes]:
-    """The bytes of a piece's lines."""
+    """Return the chunks of a piece's lines."""
     if compression:
         return decompress(file, compression, chunk_bytes)
     if piece.start == 0 and piece.stop is None:
@@ -91,7 +92,7 @@ def _chunks(file: BinaryIO, compression: str | None, piece: Piece, chunk_bytes: 
 
 
 def _checked(url: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks of a file from its start, once that has shown that it is text."""
+    """Yield the chunks of a file from its start, after a check that they are text."""
     beginning, n_bytes = [], 0
     for chunk in chunks:
         beginning.append(chunk)

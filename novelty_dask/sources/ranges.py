@@ -1,22 +1,22 @@
-"""Lines of a part of a file: those that begin in a range of its bytes."""
+"""Lines of a part of a file, namely those that begin in a range of its bytes."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
 
 
 def read_all(file: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
-    """All bytes of a file, a chunk at a time."""
+    """Yield all bytes of a file, a chunk at a time."""
     while chunk := file.read(chunk_bytes):
         yield chunk
 
 
 def read_lines_between(file: BinaryIO, start: int, stop: int | None, chunk_bytes: int) -> Iterator[bytes]:
-    r"""Bytes of the lines that begin in a range: the last may end after it.
+    r"""Yield the bytes of the lines that begin in a range; the last line may end behind it.
 
     Parameters
     ----------
     file : binary file
-        It can seek.
+        Must support seeking.
     start, stop : int, int or None
         The range; None is the end of the file.
     chunk_bytes : int
@@ -45,12 +45,13 @@ def read_lines_between(file: BinaryIO, start: int, stop: int | None, chunk_bytes
 
 
 def _first_line(file: BinaryIO, start: int, stop: int | None, chunk_bytes: int) -> int:
-    """Go to the first line that begins in the range, or to its end; a line begins after a newline.
+    """Seek the first line that begins in the range, or else its end; return the position.
 
-    No byte behind the range is looked at, or a single long line would be read once for each range in it.
+    No byte behind the range is read: otherwise a single long line would be read once for each range in it.
     """
     if start == 0:
         return 0
+    # A newline that ends right before the range makes its first byte the beginning of a line.
     position = start - 1
     file.seek(position)
     while (stop is None or position < stop) and (chunk := file.read(chunk_bytes)):
@@ -63,7 +64,7 @@ def _first_line(file: BinaryIO, start: int, stop: int | None, chunk_bytes: int) 
 
 
 def _rest_of_line(file: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
-    """Bytes up to and with the next newline."""
+    """Yield the bytes up to the next newline, and that newline."""
     while chunk := file.read(chunk_bytes):
         newline = chunk.find(b"\n") + 1
         yield chunk[:newline] if newline else chunk

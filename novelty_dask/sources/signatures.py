@@ -1,4 +1,4 @@
-"""What the first bytes of a file tell: whether it holds lines of UTF-8 at all."""
+"""Recognition of files that are not text in UTF-8, by their names and first bytes."""
 
 import re
 
@@ -6,7 +6,7 @@ from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import looks_like_utf16
 
 HEAD_BYTES = 512
-"""As many as are needed, up to the mark of a tar archive."""
+"""Enough to include the mark of a tar archive."""
 ARCHIVE = re.compile(r"\.(zip|tar(\.\w+)?|tgz|tbz2?|txz|tzst|7z|rar)$", re.IGNORECASE)
 TAR_MARK = slice(257, 262)
 
@@ -26,7 +26,7 @@ KINDS = {
     b"SQLite format 3\0": "a database; write its URLs as text, one a line",
     b"%PDF-": "a PDF file; write its URLs as text, one a line",
 }
-"""How files of other formats begin, and what to say of them."""
+"""Beginnings of files of other formats, and what to tell the user."""
 
 
 def check_name(name: str) -> None:
@@ -35,7 +35,7 @@ def check_name(name: str) -> None:
     Raises
     ------
     InputError
-        It is one.
+        The name is that of an archive.
     """
     if ARCHIVE.search(name):
         message = f"{name!r} is an archive; unpack it and name its files."
@@ -43,12 +43,12 @@ def check_name(name: str) -> None:
 
 
 def check_head(name: str, head: bytes) -> None:
-    """Refuse a file that begins as no text does.
+    """Refuse a file that does not begin like text.
 
     Parameters
     ----------
     name : str
-        What to call it.
+        Name to use in the message.
     head : bytes
         Its first bytes, decompressed; at least `HEAD_BYTES` unless it is shorter.
 
@@ -63,14 +63,14 @@ def check_head(name: str, head: bytes) -> None:
 
 
 def check_text(name: str, beginning: bytes) -> None:
-    """Refuse a file also if it has but the old newlines of the Macintosh.
+    """Refuse a file that is not text, or whose only newlines are those of old Macintosh computers.
 
     Parameters
     ----------
     name : str
-        What to call it.
+        Name to use in the message.
     beginning : bytes
-        Its first bytes, decompressed, more than any line has; or all of them.
+        Its first bytes, decompressed, more than the longest line; or all of them.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def check_text(name: str, beginning: bytes) -> None:
 
 
 def _kind(head: bytes) -> str | None:
-    """What a file is that holds no lines of UTF-8, and what to do about it."""
+    """Return what a file is that holds no lines of UTF-8, and the remedy; None if it may be text."""
     if head[TAR_MARK] == b"ustar":
         return KINDS[b"PK\x03\x04"]
     if looks_like_utf16(head):

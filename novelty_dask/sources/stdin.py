@@ -12,11 +12,11 @@ from novelty_dask.sources.find import STDIN, Source
 from novelty_dask.sources.pieces import CHUNK_BYTES
 
 LINE_BYTES = 256 * 2**20
-"""A line after which a stream is taken for endless."""
+"""Length of a line after which a stream is taken for endless."""
 
 
 def standard_input() -> BinaryIO:
-    """The bytes of standard input.
+    """Return the stream of standard input.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def identify(stream: BinaryIO) -> Source:
 
 
 class _Counted:
-    """A stream, and the length and a hash of what was read of it."""
+    """Stream that counts and hashes the bytes read from it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -8,7 +8,7 @@ from novelty_dask.errors import InputError
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.sources import stdin
 from novelty_dask.sources.find import Source
-from novelty_dask.sources.pieces import CHUNK_BYTES, cut, read_chunks
+from novelty_dask.sources.pieces import CHUNK_BYTES, read_chunks, split
 from novelty_dask.sources.stdin import copy_stdin, identify
 
 KEY = "work/stdin"
@@ -23,7 +23,7 @@ def test_a_stream_is_copied_to_a_file_and_known_by_its_bytes(tmp_path: Path, con
     source = copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), KEY)
     assert source == identify(io.BytesIO(content)) == Source("-", len(content), None, digest)
     copy = source._replace(url=f"{tmp_path}/{KEY}")
-    assert b"".join(b"".join(read_chunks(copy, piece)) for piece in cut([copy], 10_000)) == content
+    assert b"".join(b"".join(read_chunks(copy, piece)) for piece in split([copy], 10_000)) == content
 
 
 def test_streams_that_differ_in_a_byte_are_not_the_same() -> None:

@@ -20,7 +20,7 @@ from novelty_dask.kernels.text.urls import normalize, sort_key
 from novelty_dask.planning.stages import INGEST, REJECTED
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import Source, find_sources
-from novelty_dask.sources.pieces import Piece, cut
+from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.stages import ingest
 from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets
 from novelty_dask.stages.perform import perform
@@ -45,7 +45,7 @@ class Books(NamedTuple):
 
 def read(sources: list[Source], folder: Path, piece_bytes: int, form: NormalForm = "raw") -> Books:
     """Read sources as a run does, and gather what was written."""
-    run, pieces = create_run(str(folder / "run.zarr"), make_manifest()), cut(sources, piece_bytes)
+    run, pieces = create_run(str(folder / "run.zarr"), make_manifest()), split(sources, piece_bytes)
     reads = read_all(run, sources, pieces, form)
     n_lines, reasons = sum(read.n_lines for read in reads), count_rejected(reads)
     run.manifest.totals = Totals(lines=n_lines, rows=1, duplicates=0, rejected=reasons)
@@ -225,7 +225,7 @@ def test_sampled_keys_are_as_many_as_the_bytes_however_they_are_cut(tmp_path: Pa
         folder = tmp_path / str(number)
         folder.mkdir()
         sources = write_sources(folder, [b"".join(lines[i::n_files]) for i in range(n_files)])
-        reads = read_all(create_run(f"{folder}/run.zarr", make_manifest()), sources, cut(sources), "raw")
+        reads = read_all(create_run(f"{folder}/run.zarr", make_manifest()), sources, split(sources), "raw")
         assert sum(len(read.keys) for read in reads) == pytest.approx(n_expected, rel=0.25)
 
 
@@ -245,13 +245,13 @@ from tests.support.pieces import read_pieces
 from novelty_dask.execution.usage import forget_peak, usage
 from novelty_dask.storage.runs import create_run
 from tests.support.runs import make_manifest
-from novelty_dask.sources.pieces import cut
+from novelty_dask.sources.pieces import split
 from novelty_dask.sources.find import find_sources
 
 def read(name):
     sources = find_sources([f"{sys.argv[1]}/{name}"])
     run = create_run(f"{sys.argv[1]}/{name}.zarr", make_manifest())
-    bag = read_pieces(sources, list(enumerate(cut(sources))), run.url, 0, "raw")
+    bag = read_pieces(sources, list(enumerate(split(sources))), run.url, 0, "raw")
     return [PieceRead.of(read) for part in SerialExecutor().compute(bag) for read in part]
 
 read("small")

@@ -11,7 +11,7 @@ from novelty_dask.execution.executors import Executor
 from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.planning.budget import Budget
 from novelty_dask.sources.find import Source, find_sources
-from novelty_dask.sources.pieces import Piece, cut
+from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.stages.ingest import PieceRead, ingest
 from novelty_dask.storage.runs import StoredRun, create_run
 from tests.support.runs import NOBODY, make_manifest
@@ -41,5 +41,5 @@ def read_lines(executor: Executor, folder: Path, lines: list[str], piece_bytes: 
     (folder / "2.txt").write_text("\n".join(lines[len(lines) // 3 :]), encoding="utf-8")
     sources = find_sources([f"{folder}/*.txt"])
     run = create_run(str(folder / "run.zarr"), make_manifest())
-    bag = read_pieces(sources, list(enumerate(cut(sources, piece_bytes))), run.url, NOBODY, "raw")
+    bag = read_pieces(sources, list(enumerate(split(sources, piece_bytes))), run.url, NOBODY, "raw")
     return Reading(run, sorted(PieceRead.of(each) for part in executor.compute(bag) for each in part))
