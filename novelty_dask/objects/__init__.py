@@ -1,1 +1,1 @@
-"""Objects: bytes under keys, and records of what is done and who owns a run.  Knows no Zarr."""
+"""Objects: bytes under keys, commits of tasks, and ownership of runs.  Nothing here knows Zarr."""

@@ -1,6 +1,6 @@
-"""From a path or a URL to the objects that are kept there.
+"""Addresses: the objects behind a path or a URL.
 
-A folder and what fsspec reaches pass the same tests, and nothing above knows which it has.
+Local folders and the file systems of fsspec pass the same tests, and no caller needs to know which it has.
 """
 
 from pathlib import Path
@@ -38,11 +38,11 @@ def open_objects(url: str) -> Objects:
 
 
 def absolute_url(path: str) -> str:
-    """The path as workers that were started elsewhere find it, too; a URL as it is."""
+    """Return the path as workers with another working directory find it; a URL as it is."""
     local = path.removeprefix("file://")
     return path if "://" in local else str(Path(local).expanduser().absolute())
 
 
 def is_inside(url: str, run: str) -> bool:
-    """Whether a URL is that of a file of a run."""
+    """Return whether a URL is that of a file of a run."""
     return absolute_url(url).startswith(f"{absolute_url(run).rstrip('/')}/")

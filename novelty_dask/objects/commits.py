@@ -1,4 +1,4 @@
-"""What is done: one record a task, created once, after the objects of which it tells.
+"""Commit records: one for each task, created once, after all objects that it lists.
 
 See docs/explanation/reliability.md for the protocol.
 """
@@ -17,19 +17,19 @@ FOLDER = "commits/"
 SUFFIX = ".json"
 
 
-class Stamp(NamedTuple):
-    """What the bytes of an object are known by."""
+class Digest(NamedTuple):
+    """Length and checksum of an object."""
 
     length: int
     checksum: int
 
 
 Metrics = dict[str, Any]
-"""What a task reports."""
+"""Report of a task: numbers by name, and more for the stages that follow."""
 
 
 class Commit(NamedTuple):
-    """What a task left.
+    """Record of a finished task.
 
     Parameters
     ----------
@@ -38,37 +38,37 @@ class Commit(NamedTuple):
     epoch : int
         Of the client that ordered the task.
     objects : dict
-        The stamp of each object, by key.
+        The digest of each object, by key.
     metrics : dict
-        What the task reported: numbers to add up, and of a task that reads or sorts its tables.
+        Report of the task: numbers to add up, and the tables of a task that reads or sorts.
     """
 
     fingerprint: str
     epoch: int
-    objects: dict[str, Stamp]
+    objects: dict[str, Digest]
     metrics: Metrics
 
 
 class Draft:
-    """What a task has written so far.
+    """Objects that a task has written so far.
 
     Parameters
     ----------
     task : TaskId
-        The task; it alone writes these objects.
+        No other task writes these objects.
     objects : Objects
         Of the run.
     """
 
     def __init__(self, task: TaskId, objects: Objects) -> None:
         self.task = task
-        self.stamps: dict[str, Stamp] = {}
+        self.digests: dict[str, Digest] = {}
         self._objects = objects
 
     def write(self, key: str, data: Data) -> None:
-        """Store an object, and take note of it."""
+        """Store an object and keep its digest."""
         self._objects.write(key, data)
-        self.stamps[key] = stamp(data)
+        self.digests[key] = digest(data)
 
 
 def commit_key(task: TaskId) -> str:
@@ -90,15 +90,15 @@ def committed_task(key: str) -> TaskId:
     return TaskId(stage, item)
 
 
-def stamp(data: Data) -> Stamp:
-    """Length and CRC-32 of some bytes.
+def digest(data: Data) -> Digest:
+    """Return the length and the CRC-32 of some bytes.
 
-    Chunks end in a CRC-32C of their own, so that the CRC-32C of all of them would be the same.
+    Not the CRC-32C: chunks end in a CRC-32C of their own, and that of all such bytes is the same.
 
-    >>> stamp(b"123456789")
-    Stamp(length=9, checksum=3421780262)
+    >>> digest(b"123456789")
+    Digest(length=9, checksum=3421780262)
     """
-    return Stamp(len(data), zlib.crc32(data))
+    return Digest(len(data), zlib.crc32(data))
 
 
 class Commits:
@@ -117,7 +117,7 @@ class Commits:
         self.fingerprint = fingerprint
 
     def find(self, task: TaskId) -> Commit | None:
-        """The commit of a task; None if there is none, or none that is whole and of this run."""
+        """Return the commit of a task; None if there is none that is whole and of this run."""
         try:
             commit = _decode(self.objects.read(commit_key(task)))
         except (KeyError, ValueError):
@@ -137,12 +137,12 @@ class Commits:
             The first committer wrote other bytes.
         """
         data = _encode(commit)
-        # Without a token: a task is a function, so that it makes no difference who committed the same.
+        # No token is needed: tasks are pure functions, and of two equal commits either may be the first.
         if create_object(self.objects, commit_key(task), data):
             return commit
         first = self.find(task)
         if first is None:
-            # It does not count, so it is in the way.
+            # The existing record is corrupt or belongs to another run: replace it.
             self.objects.write(commit_key(task), data)
             return commit
         if first.objects != commit.objects:
@@ -154,21 +154,21 @@ class Commits:
         return first
 
     def forget(self, task: TaskId) -> None:
-        """Take a commit back."""
+        """Remove the commit of a task, which is to be done again."""
         self.objects.remove(commit_key(task))
 
     def read(self, task: TaskId, key: str) -> bytes:
-        """The bytes of an object of a task, as they were when it was committed.
+        """Return the bytes of an object of a task.
 
         Raises
         ------
         DamageError
-            They are not.
+            They are not those that were committed.
         """
-        return read_stamped(self.objects, task, key, self.stamps(task, key).get(key))
+        return read_verified(self.objects, task, key, self.digests(task, key).get(key))
 
-    def stamps(self, task: TaskId, key: str) -> dict[str, Stamp]:
-        """Return the stamps of the objects of a task, one of which is about to be read.
+    def digests(self, task: TaskId, key: str) -> dict[str, Digest]:
+        """Return the digests of the objects of a task, one of which is about to be read.
 
         Raises
         ------
@@ -197,13 +197,13 @@ class Commits:
         return commit
 
 
-def read_stamped(objects: Objects, task: TaskId, key: str, expected: Stamp | None) -> bytes:
-    """The bytes of an object if they have the stamp that they should have.
+def read_verified(objects: Objects, task: TaskId, key: str, expected: Digest | None) -> bytes:
+    """Return the bytes of an object, if they have the expected digest.
 
     Raises
     ------
     DamageError
-        They have not, or there is no such object, or there should be none.
+        They have another one, or there is no such object, or none is expected.
     """
     if expected is None:
         raise DamageError.of(task, key, "was not written by its task")
@@ -213,22 +213,22 @@ def read_stamped(objects: Objects, task: TaskId, key: str, expected: Stamp | Non
         raise DamageError.of(task, key, "is missing") from None
     if len(data) != expected.length:
         raise DamageError.of(task, key, f"has {len(data):,} bytes instead of {expected.length:,}")
-    if stamp(data) != expected:
+    if digest(data) != expected:
         raise DamageError.of(task, key, "does not match its checksum")
     return data
 
 
 def _encode(commit: Commit) -> bytes:
-    """A commit as a line of JSON and one with its checksum."""
+    """Return a commit as a line of JSON and a line with its checksum."""
     line = json.dumps(commit._asdict(), separators=(",", ":")).encode()
-    return b"%s\n%08x\n" % (line, stamp(line).checksum)
+    return b"%s\n%08x\n" % (line, digest(line).checksum)
 
 
 def _decode(data: bytes) -> Commit:
-    """The commit that was encoded; ValueError if it is not as it was."""
+    """Return the commit that was encoded; ValueError if its bytes have changed."""
     line, _, checksum = data.partition(b"\n")
-    if checksum != b"%08x\n" % stamp(line).checksum:
+    if checksum != b"%08x\n" % digest(line).checksum:
         raise ValueError
     values = json.loads(line.decode())
-    objects = {key: Stamp(*pair) for key, pair in values.pop("objects").items()}
+    objects = {key: Digest(*pair) for key, pair in values.pop("objects").items()}
     return Commit(objects=objects, **values)

@@ -1,12 +1,12 @@
-"""Creation of an object where there is none, also if the answer to it is lost.
+"""Creation of an object where there is none, even if the answer to the request is lost.
 
-On network file systems and object stores a request may be carried out although its answer is lost.  Whoever
-repeats it, which layers below this one do by themselves, is then refused because of its own object.  So a
-refusal, and an error, mean nothing before the object is read: if it has the bytes that were to be stored, it
-was stored.
+Network file systems and object stores may carry out a request whose answer is then lost.  The libraries below
+repeat it by themselves, and the second attempt is refused: because of the object that the first one made.  A
+refusal or an error therefore proves nothing until the object is read back.  If it has the bytes that were to
+be stored, it was stored.
 
-Two writers must not store the same bytes, or both would succeed: records hold a token of their writer, unless
-it makes no difference who wrote them.
+Two writers must never store the same bytes, or both would take the object for theirs.  Records hold a random
+token for that, unless it makes no difference who wrote them.
 """
 
 import uuid
@@ -16,30 +16,30 @@ from novelty_dask.errors import StoreError
 from novelty_dask.objects.protocol import Objects
 
 ATTEMPTS = 3
-"""How often to try where a store refuses, and then has nothing: it may, if the object was just removed."""
+"""Attempts at a store that refuses and yet has no such object, which happens while one is being removed."""
 
 
 def make_token() -> str:
-    """Return text that nobody else has."""
+    """Return a text that nobody else has."""
     return uuid.uuid4().hex
 
 
 def create_object(objects: Objects, key: str, data: bytes) -> bool:
-    """Store an object where there is none; return whether it is there now, and not another.
+    """Store an object where there is none; return whether the object there is now this one.
 
     Parameters
     ----------
     objects : Objects
     key : str
     data : bytes
-        Other bytes than any other writer's.
+        Bytes that no other writer stores, or that are as good from any writer.
 
     Raises
     ------
     StoreError
-        The store refuses, and has nothing.
+        The store refuses, and has no such object.
     Exception
-        As the store raised it, if the object was not stored all the same.
+        The error of the store, if the object was not stored nevertheless.
     """
     is_stored = False
     for _ in range(ATTEMPTS):
@@ -62,7 +62,7 @@ def create_object(objects: Objects, key: str, data: bytes) -> bool:
 
 
 def _is_stored(objects: Objects, key: str, data: bytes) -> bool:
-    """Return whether an object is seen to have some bytes; what can't be read is not."""
+    """Return whether an object was read and has some bytes; False if it can't be read."""
     with suppress(Exception):
         return objects.read(key) == data
     return False

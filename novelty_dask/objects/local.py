@@ -1,4 +1,4 @@
-"""Objects as files of a folder: whole or not there, and on the disk when a call returns."""
+"""Objects as files of a folder, each whole or absent, and synced to the disk when a call returns."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ class LocalObjects:
     Parameters
     ----------
     root : Path
-        The folder; made by the first write.
+        The folder; the first write creates it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -31,24 +31,24 @@ class LocalObjects:
         self._folder = f"{root}/"
 
     def read(self, key: str) -> bytes:
-        """The bytes of a file."""
+        """Read a file."""
         try:
-            # Tens of thousands of commits are read at once, and a Path takes as long as the rest.
+            # No Path: with tens of thousands of commits, making one would take as long as reading the file.
             return _read(f"{self._folder}{key}")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise KeyError(key) from None
 
     def write(self, key: str, data: Data) -> None:
-        """Write beside the place, sync, then rename."""
+        """Write a file of another name, sync it, then rename it."""
         with _writing_errors(self.root, len(data)):
             self._store(key, [data], os.replace)
 
     def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
-        """Write beside the place, sync, then rename."""
+        """Write a file of another name, sync it, then rename it."""
         return self._store(key, chunks, os.replace)
 
     def create(self, key: str, data: Data) -> bool:
-        """Write beside the place, sync, then link, which fails if something is there."""
+        """Write a file of another name, sync it, then link it, which fails if the name is taken."""
         try:
             with _writing_errors(self.root, len(data)):
                 self._store(key, [data], _link)
@@ -62,7 +62,7 @@ class LocalObjects:
         """Unlink a file, or all of a folder."""
         path = self.root / key
         if key.endswith("/") or not key:
-            # A failure must be heard of: commits may have to be gone before what comes next.
+            # Other errors are raised: the caller may rely on commits being gone before it removes objects.
             with suppress(FileNotFoundError):
                 shutil.rmtree(path)
         else:
@@ -73,7 +73,7 @@ class LocalObjects:
         return {key: size for key, size in self._walk(prefix) if not key.endswith(PARTIAL)}
 
     def lengths(self) -> Callable[[str], int | None]:
-        """Ask for each: most are alone in their folder, and to walk that takes several times as long."""
+        """Ask for each file: most are alone in their folder, and walking takes several times as long."""
 
         def length(key: str) -> int | None:
             try:
@@ -84,7 +84,7 @@ class LocalObjects:
         return length
 
     def exists(self) -> bool:
-        """Whether a file is there, or anything else but what a writer leaves that is killed at once."""
+        """Return whether there is anything besides leftovers of interrupted writes."""
         if self.root.is_symlink() or not self.root.is_dir():
             return self.root.is_symlink() or self.root.exists()
         return any(not key.endswith(PARTIAL) for key, _ in self._walk(""))
@@ -96,7 +96,7 @@ class LocalObjects:
             self.remove(key)
         return len(partial)
 
-    def _store(self, key: str, chunks: Iterable[Data], place: Callable[[Path, Path], None]) -> int:
+    def _store(self, key: str, chunks: Iterable[Data], move: Callable[[Path, Path], None]) -> int:
         """Write a file of another name, sync it, and give it its name; return its length."""
         path = self.root / key
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
@@ -107,9 +107,10 @@ class LocalObjects:
                 length = sum(file.write(chunk) for chunk in chunks)
                 file.flush()
                 os.fsync(file.fileno())
-            place(partial, path)
+            move(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+        # Without this the name may be lost when the power goes, though the content is safe.
         _sync_folder(path.parent)
         return length
 
@@ -120,18 +121,19 @@ class LocalObjects:
             raise StoreError(message)
 
     def _walk(self, folder: str) -> Iterator[tuple[str, int]]:
-        """Keys and lengths of all files in a folder."""
+        """Yield the keys and lengths of all files in a folder."""
         with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from self._walk(f"{folder}{entry.name}/")
                 else:
+                    # A partial file may be renamed between the listing and this look.
                     with suppress(FileNotFoundError):
                         yield f"{folder}{entry.name}", entry.stat(follow_symlinks=False).st_size
 
 
 def _read(path: str) -> bytes:
-    """The bytes of a file, without the buffers that take longer to make than a commit to read."""
+    """Return the bytes of a file, unbuffered: creating a buffer takes longer than reading a commit."""
     file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
     try:
         size = os.fstat(file).st_size
@@ -141,20 +143,17 @@ def _read(path: str) -> bytes:
 
 
 def _link(partial: Path, path: Path) -> None:
-    """Give a file a name that nothing has yet.
-
-    On NFS the answer may be lost, and then the call fails though the file has the name: open(2) says that
-    its number of links tells.
-    """
+    """Link a file under a name that is not taken."""
     try:
         os.link(partial, path)
     except OSError:
+        # On NFS a lost answer makes the call fail though the link was made; open(2) recommends this check.
         if partial.stat().st_nlink != 2:
             raise
 
 
 def _make_folder(folder: Path, root: Path) -> None:
-    """Make a folder and those above it, and bring their names down to the disk, from that of the root on."""
+    """Make a folder and those above it, and sync their names, from that of the root on."""
     found = _identity(folder)
     if found in _DURABLE or (found and not folder.is_relative_to(root)):
         return
@@ -180,7 +179,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder down to the disk; other systems than POSIX can't."""
+    """Sync the names in a folder, which only POSIX systems can."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -191,7 +190,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _writing_errors(root: Path, needed: int) -> Iterator[None]:
-    """Raise a StoreError where a disk is full or not writable; any other error is raised as it is."""
+    """Raise a StoreError if a disk is full or not writable, and any other error as it is."""
     try:
         yield
     except OSError as error:
@@ -202,8 +201,8 @@ def _writing_errors(root: Path, needed: int) -> Iterator[None]:
             raise StoreError(message) from None
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        there = next(folder for folder in [root, *root.parents] if folder.exists())
-        free = shutil.disk_usage(there).free
+        existing = next(folder for folder in [root, *root.parents] if folder.exists())
+        free = shutil.disk_usage(existing).free
         message = (
             f"The disk of {str(root)!r} is full: {needed:,} bytes are needed and {free:,} are free; free "
             "some space; finished work is kept."

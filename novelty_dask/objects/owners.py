@@ -1,7 +1,7 @@
-"""One run, one owner: which client is at work, told by records that are created once.
+"""Ownership of a run by one client at a time, by records that are created once.
 
-Epochs are numbered from 1.  The owner of the newest is at work unless it has released it or its process is
-dead.  A worker commits only while the epoch in which it was sent is the newest.
+Epochs are numbered from 1.  The owner of the newest epoch is active unless it has released it or its process
+is dead.  A worker commits only while the epoch in which its task was sent is the newest.
 """
 
 import json
@@ -22,18 +22,18 @@ from novelty_dask.objects.protocol import Objects
 FOLDER = "owners/"
 HEARTBEAT_SECONDS = 10.0
 SILENT_SECONDS = 60.0
-"""After so long without a heartbeat an owner elsewhere counts as silent."""
+"""Time without a heartbeat after which an owner on another host counts as silent."""
 
 
 class Owner:
-    """The right to work on a run, held until it is released; a context manager.
+    """Right to work on a run, held until it is released; a context manager.
 
     Parameters
     ----------
     objects : Objects
         Of the run.
     epoch : int
-        As it was claimed.
+        The epoch that was claimed.
     """
 
     def __init__(self, objects: Objects, epoch: int) -> None:
@@ -49,15 +49,15 @@ class Owner:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._beating.join()
-        # Also a full disk lets it be removed.
+        # A removal, not a record of the release: it succeeds on a full disk, too.
         self.objects.remove(_key(self.epoch, "alive"))
 
     def _beat(self) -> None:
-        """Say every few seconds that this process lives."""
+        """Record every few seconds that this process is alive."""
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            # What can't be said now may be said next time.
+            # A heartbeat that fails may succeed next time; one missing makes nobody silent.
             with suppress(OSError):
-                _say_alive(self.objects, self.epoch)
+                _record_alive(self.objects, self.epoch)
 
 
 def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
@@ -70,19 +70,19 @@ def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
     name : str
         The run, as the user knows it.
     take_over : bool
-        Whether to succeed an owner on another host that has been silent for a minute.
+        True to succeed an owner on another host that has been silent for a minute.
 
     Raises
     ------
     StoreError
-        Another client is at work, or may be.
+        Another client is active, or may be.
     """
     newest = newest_epoch(objects)
     if newest:
         _check_free(objects, newest, name, take_over=take_over)
     me = json.dumps({**_process(os.getpid()), "since": time.time(), "token": make_token()}).encode()
-    # First, so that nobody takes what is being claimed for released.
-    _say_alive(objects, newest + 1)
+    # The heartbeat comes first: an epoch without one counts as released.
+    _record_alive(objects, newest + 1)
     if not create_object(objects, _key(newest + 1, "json"), me):
         message = f"Another client has just begun to work on {name!r}; wait for it, or stop it."
         raise StoreError(message)
@@ -93,14 +93,14 @@ def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
 
 
 def newest_epoch(objects: Objects) -> int:
-    """The newest epoch of a run; 0 if there was none."""
+    """Return the newest epoch of a run; 0 if there was none."""
     claims = [key for key in objects.sizes(FOLDER) if key.endswith(".json")]
     numbers = [key.removeprefix(FOLDER).partition(".")[0] for key in claims]
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def check_epoch(objects: Objects, epoch: int) -> None:
-    """Refuse to go on where a newer client has taken over.
+    """Refuse to continue after a newer client has taken over.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def check_epoch(objects: Objects, epoch: int) -> None:
 
 
 def holder(objects: Objects) -> str | None:
-    """Who is at work on a run, or may be, in words; None if nobody is."""
+    """Return a description of the client that is active on a run, or may be; None if there is none."""
     newest = newest_epoch(objects)
     if not newest or _released(objects, newest):
         return None
@@ -123,7 +123,7 @@ def holder(objects: Objects) -> str | None:
 
 
 def _check_free(objects: Objects, epoch: int, name: str, *, take_over: bool) -> None:
-    """Refuse if the owner of an epoch is at work, or may be."""
+    """Refuse if the owner of an epoch is active, or may be."""
     if _released(objects, epoch):
         return
     owner = _record(objects, epoch)
@@ -138,11 +138,12 @@ def _check_free(objects: Objects, epoch: int, name: str, *, take_over: bool) -> 
 
 
 def _is_dead(owner: dict[str, Any]) -> bool:
-    """Whether an owner's process is seen to be gone: only on the same host, since the same start."""
+    """Return whether an owner's process is known to be gone, which only its own host can tell."""
     if not _is_here(owner):
         return False
     try:
         process = psutil.Process(int(owner["pid"]))
+        # The number of a dead process is reused; the start tells it from its successor.
         reused = abs(process.create_time() - float(owner["started"])) > 1
         return bool(reused or process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -152,23 +153,23 @@ def _is_dead(owner: dict[str, Any]) -> bool:
 
 
 def _is_here(owner: dict[str, Any]) -> bool:
-    """Whether an owner's process would be seen here: on this host, and in this container."""
+    """Return whether an owner's process would be visible here: on this host, in this container."""
     here = _process(os.getpid())
     return (owner.get("host"), owner.get("namespace")) == (here["host"], here["namespace"])
 
 
 def _process(pid: int) -> dict[str, Any]:
-    """What tells a process of this host from every other."""
+    """Return what identifies a process among all of all hosts."""
     namespace = ""
     with suppress(OSError):
-        # Containers of one name may not see each other's processes.
+        # Containers may share a host name without seeing each other's processes.
         namespace = str(Path("/proc/self/ns/pid").readlink())
     started = psutil.Process(pid).create_time()
     return {"host": socket.gethostname(), "namespace": namespace, "pid": pid, "started": started}
 
 
 def _described(objects: Objects, epoch: int, owner: dict[str, Any]) -> str:
-    """An owner in words."""
+    """Return the description of an owner."""
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(owner.get("since", 0))))
     heard = _silence(objects, epoch, owner)
     return (
@@ -177,7 +178,7 @@ def _described(objects: Objects, epoch: int, owner: dict[str, Any]) -> str:
 
 
 def _silence(objects: Objects, epoch: int, owner: dict[str, Any]) -> float:
-    """Seconds since an owner was last heard of."""
+    """Return the seconds since the last heartbeat of an owner."""
     heard = float(owner.get("since", 0))
     with suppress(KeyError, ValueError):
         heard = float(objects.read(_key(epoch, "alive")))
@@ -185,17 +186,17 @@ def _silence(objects: Objects, epoch: int, owner: dict[str, Any]) -> float:
 
 
 def _released(objects: Objects, epoch: int) -> bool:
-    """Whether an epoch has ended as it should."""
+    """Return whether an epoch was released."""
     return _key(epoch, "alive") not in objects.sizes(FOLDER)
 
 
-def _say_alive(objects: Objects, epoch: int) -> None:
-    """Write down when an owner was heard of last."""
+def _record_alive(objects: Objects, epoch: int) -> None:
+    """Store the time of a heartbeat."""
     objects.write(_key(epoch, "alive"), repr(time.time()).encode())
 
 
 def _record(objects: Objects, epoch: int) -> dict[str, Any]:
-    """Who claimed an epoch; nobody known if the record can't be read."""
+    """Return the record of the owner of an epoch; an empty one if it can't be read."""
     with suppress(KeyError, ValueError):
         owner = json.loads(objects.read(_key(epoch, "json")))
         if isinstance(owner, dict):
@@ -204,5 +205,5 @@ def _record(objects: Objects, epoch: int) -> dict[str, Any]:
 
 
 def _key(epoch: int, kind: str) -> str:
-    """Where something about an epoch is kept."""
+    """Return the key of a record about an epoch."""
     return f"{FOLDER}{epoch:08d}.{kind}"

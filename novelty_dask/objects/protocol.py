@@ -1,10 +1,10 @@
-"""Bytes under keys: the few operations of which everything durable is made."""
+"""Protocol of objects: the few operations that everything durable is made of."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 METADATA = "zarr.json"
-"""What tells a Zarr group or array, such as a run."""
+"""Key that marks a Zarr group or array, such as a run."""
 
 PARTIAL = ".partial"
 """The end of the names of objects that are not whole yet; a killed writer may leave one."""
@@ -13,17 +13,17 @@ Data = bytes | bytearray | memoryview
 
 
 class Objects(Protocol):
-    """What a run is kept in.
+    """Place where a run is kept.
 
     Keys are relative paths with ``/``.  A prefix is empty or ends in ``/``.
     """
 
     def read(self, key: str) -> bytes:
-        """The bytes of an object; KeyError if there is none."""
+        """Return the bytes of an object; KeyError if there is none."""
         ...
 
     def write(self, key: str, data: Data) -> None:
-        """Store an object, whole or not at all, in place of any other; durable on return."""
+        """Store an object, whole or not at all, replacing any other; it is durable on return."""
         ...
 
     def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
@@ -35,25 +35,25 @@ class Objects(Protocol):
         ...
 
     def create(self, key: str, data: Data) -> bool:
-        """Store an object where there is none, as `write` does; whether it was this one that was stored."""
+        """Store an object where there is none, as `write` does; return whether it was stored."""
         ...
 
     def remove(self, key: str) -> None:
-        """Remove an object, or all whose keys begin with a prefix; nothing happens if there are none."""
+        """Remove an object, or all whose keys begin with a prefix; do nothing if there are none."""
         ...
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
-        """Length in bytes of each object whose key begins with a prefix, in no order."""
+        """Return the length in bytes of each object whose key begins with a prefix, in no order."""
         ...
 
     def lengths(self) -> Callable[[str], int | None]:
-        """What tells the length in bytes of an object, None if there is none, for a look at many of them."""
+        """Return a function from key to size in bytes (None if absent), for a look at many known keys."""
         ...
 
     def exists(self) -> bool:
-        """Whether there is anything at all, be it no object."""
+        """Return whether there is anything at all, even if it is no object."""
         ...
 
     def sweep(self) -> int:
-        """Remove what killed writers left half-written; how many there were."""
+        """Remove the incomplete objects of killed writers; return their number."""
         ...

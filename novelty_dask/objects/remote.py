@@ -1,4 +1,4 @@
-"""Objects in any file system that fsspec reaches, such as an object store."""
+"""Objects in a file system of fsspec, such as an object store."""
 
 import uuid
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from novelty_dask.objects.protocol import PARTIAL, Data
 
 
 class RemoteObjects:
-    """Objects in any file system of fsspec whose writes are whole or nothing, such as an object store.
+    """Objects in a file system of fsspec that writes files whole or not at all, such as an object store.
 
     Parameters
     ----------
@@ -24,20 +24,21 @@ class RemoteObjects:
         self.root = root.rstrip("/")
 
     def read(self, key: str) -> bytes:
-        """Get."""
+        """Get an object."""
         try:
             return cast("bytes", self.fs.cat_file(f"{self.root}/{key}"))
         except FileNotFoundError:
             raise KeyError(key) from None
 
     def write(self, key: str, data: Data) -> None:
-        """Put."""
+        """Put an object."""
         self.fs.pipe_file(f"{self.root}/{key}", bytes(data))
 
     def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
-        """Put part by part under another key, then copy there, which object stores do by themselves.
+        """Put an object in parts under another key, then let the store copy it.
 
-        A file of fsspec that is written in parts is also completed when its writer fails in the middle.
+        Directly under its own key it could become visible in part: fsspec completes a file that is being
+        written even when its writer fails.
         """
         path = f"{self.root}/{key}"
         partial = f"{path}.{uuid.uuid4().hex}{PARTIAL}"
@@ -51,7 +52,7 @@ class RemoteObjects:
         return length
 
     def create(self, key: str, data: Data) -> bool:
-        """Put if nothing is there."""
+        """Put an object if the key is not taken."""
         try:
             self.fs.pipe_file(f"{self.root}/{key}", bytes(data), mode="create")
         except FileExistsError:
@@ -59,29 +60,30 @@ class RemoteObjects:
         return True
 
     def remove(self, key: str) -> None:
-        """Delete."""
+        """Delete an object, or all under a prefix."""
         path = f"{self.root}/{key}".rstrip("/")
         with suppress(FileNotFoundError):
             self.fs.rm(path, recursive=key.endswith("/") or not key)
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
-        """List."""
+        """List the keys under a prefix."""
+        # Other processes write, too, and fsspec would answer from its memory.
         self.fs.invalidate_cache()
-        found = self.fs.find(f"{self.root}/{prefix}".rstrip("/"), detail=True)
+        entries = self.fs.find(f"{self.root}/{prefix}".rstrip("/"), detail=True)
         start = len(self.root) + 1
-        return {path[start:]: entry["size"] for path, entry in found.items() if not path.endswith(PARTIAL)}
+        return {path[start:]: entry["size"] for path, entry in entries.items() if not path.endswith(PARTIAL)}
 
     def lengths(self) -> Callable[[str], int | None]:
-        """List the folders that they are in, each once, as to ask for each object takes a while."""
+        """List the folders of the keys, each once, which takes fewer requests than one for each key."""
         listed = cache(self.sizes)
         return lambda key: listed(f"{key.partition('/')[0]}/").get(key)
 
     def exists(self) -> bool:
-        """Whether anything is there."""
+        """Return whether anything is there."""
         return bool(self.fs.exists(self.root))
 
     def sweep(self) -> int:
-        """Delete what killed writers of streams left; nothing else is ever half-written."""
+        """Delete the incomplete objects of killed `write_stream` calls; all others are put as a whole."""
         self.fs.invalidate_cache()
         partial = [path for path in self.fs.find(self.root) if path.endswith(PARTIAL)]
         for path in partial:

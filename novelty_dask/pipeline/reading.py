@@ -113,8 +113,8 @@ class Sorting:
         for table in self._sort(executor, run.url):
             tables.append(table)
             yield {} if len(tables) > 1 else {"temporary_bytes": self.moved_bytes}
-        stamps = {table.key: table.stamp for table in tables}
-        run.commit(stamps, SORT.task(), epoch, sort.sort_metrics(tables))
+        digests = {table.key: table.digest for table in tables}
+        run.commit(digests, SORT.task(), epoch, sort.sort_metrics(tables))
 
     def _sort(self, executor: Executor, url: str) -> Generator[SortedTable, None, None]:
         """Yield the sorted tables as they come."""

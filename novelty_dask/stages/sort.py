@@ -68,7 +68,7 @@ def write_range(url: str, lines: pa.Table, number: int) -> SortedTable:
     """
     draft = Draft(SORT.task(), open_on_worker(url).objects)
     table = write_table(draft, f"{WORK_FOLDER}rows/{number:06d}.parquet", distinct(lines))
-    return SortedTable(*table, *draft.stamps[table.key])
+    return SortedTable(*table, *draft.digests[table.key])
 
 
 def sort_metrics(tables: Iterable[SortedTable]) -> Metrics:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import FOLDER as COMMITS
-from novelty_dask.objects.commits import commit_key, read_stamped
+from novelty_dask.objects.commits import commit_key, read_verified
 from novelty_dask.objects.owners import FOLDER as OWNERS
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA
@@ -38,7 +38,7 @@ def check_commits(run: StoredRun, stage: Stage) -> CommitCheck:
     check, length, commits = CommitCheck(set(), set()), run.objects.lengths(), run.commits
     for task in commits.tasks(stage.name):
         commit = commits.find(task)
-        whole = commit and all(length(key) == stamp.length for key, stamp in commit.objects.items())
+        whole = commit and all(length(key) == digest.length for key, digest in commit.objects.items())
         (check.done if whole else check.broken).add(task.item)
     return check
 
@@ -79,7 +79,7 @@ def find_damage(run: StoredRun) -> Iterator[DamageError]:
             continue
         for key, expected in commit.objects.items():
             try:
-                check_chunk(layout, task, key, read_stamped(run.objects, task, key, expected))
+                check_chunk(layout, task, key, read_verified(run.objects, task, key, expected))
             except DamageError as error:
                 yield error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
 from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.objects.commits import Commits, Draft, Stamp, read_stamped
+from novelty_dask.objects.commits import Commits, Digest, Draft, read_verified
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.storage.chunks import size_error
 
@@ -59,7 +59,7 @@ class CheckedStore(Store):
         self.layout = layout
         self.draft = draft
         self.failed = failed
-        self._stamps: dict[TaskId, dict[str, Stamp]] = {}
+        self._digests: dict[TaskId, dict[str, Digest]] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CheckedStore) and (self.objects, self.draft) == (other.objects, other.draft)
@@ -121,19 +121,19 @@ class CheckedStore(Store):
         task = self._writer(key)
         if self.draft and task == self.draft.task:
             # An earlier attempt of the same task may have left chunks: only those of this one count.
-            return self._read_or_none(key) if key in self.draft.stamps else None
+            return self._read_or_none(key) if key in self.draft.digests else None
         if task in self.failed:
             # Zarr takes None for a chunk of fill values, which is what a partial run shows.
             return None
-        data = read_stamped(self.objects, task, key, self._stamps_of(task, key).get(key))
+        data = read_verified(self.objects, task, key, self._digests_of(task, key).get(key))
         check_chunk(self.layout, task, key, data)
         return data
 
-    def _stamps_of(self, task: TaskId, key: str) -> dict[str, Stamp]:
-        """Return the stamps of what a task wrote, looked up once."""
-        if task not in self._stamps:
-            self._stamps[task] = self.commits.stamps(task, key)
-        return self._stamps[task]
+    def _digests_of(self, task: TaskId, key: str) -> dict[str, Digest]:
+        """Return the digests of what a task wrote, looked up once."""
+        if task not in self._digests:
+            self._digests[task] = self.commits.digests(task, key)
+        return self._digests[task]
 
     def _read_or_none(self, key: str) -> bytes | None:
         """Return the bytes under a key, if there are any."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import FOLDER as COMMITS
-from novelty_dask.objects.commits import Commit, Commits, Draft, Metrics, Stamp
+from novelty_dask.objects.commits import Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
@@ -92,10 +92,10 @@ class StoredRun:
         if done is None:
             draft = Draft(task, self.objects)
             metrics = work(draft)
-            done = self.commit(draft.stamps, task, epoch, metrics)
+            done = self.commit(draft.digests, task, epoch, metrics)
         return done.metrics
 
-    def commit(self, stamps: dict[str, Stamp], task: TaskId, epoch: int, metrics: Metrics) -> Commit:
+    def commit(self, digests: dict[str, Digest], task: TaskId, epoch: int, metrics: Metrics) -> Commit:
         """Commit a task whose objects are written; return its first commit.
 
         Raises
@@ -104,7 +104,7 @@ class StoredRun:
             A newer client has taken over, or another did the task with another result.
         """
         check_epoch(self.objects, epoch)
-        return self.commits.add(task, Commit(self.manifest.identity.fingerprint, epoch, stamps, metrics))
+        return self.commits.add(task, Commit(self.manifest.identity.fingerprint, epoch, digests, metrics))
 
     def save(self) -> None:
         """Store the manifest."""

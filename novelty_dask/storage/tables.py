@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from novelty_dask.objects.commits import Commits, Draft, Stamp
+from novelty_dask.objects.commits import Commits, Digest, Draft
 from novelty_dask.planning.budget import Extent
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Table(NamedTuple):
 
 
 class SortedTable(NamedTuple):
-    """A table that is not committed yet: the fields of `Table` and of its stamp."""
+    """A table that is not committed yet: the fields of `Table` and of its digest."""
 
     item: str
     key: str
@@ -47,9 +47,9 @@ class SortedTable(NamedTuple):
         return Table(*self[:4])
 
     @property
-    def stamp(self) -> Stamp:
+    def digest(self) -> Digest:
         """Length and checksum of its bytes."""
-        return Stamp(self.length, self.checksum)
+        return Digest(self.length, self.checksum)
 
 
 def write_table(draft: Draft, key: str, table: pa.Table, text: str = "url") -> Table:

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.address import open_objects
-from novelty_dask.objects.commits import Commit, Commits, Draft, Stamp, commit_key, stamp
+from novelty_dask.objects.commits import Commit, Commits, Digest, Draft, commit_key, digest
 from novelty_dask.planning.stages import TaskId
 
 TASK = TaskId("merge", "3")
-STAMPS = st.builds(Stamp, st.integers(0, 2**50), st.integers(0, 2**32 - 1))
+DIGESTS = st.builds(Digest, st.integers(0, 2**50), st.integers(0, 2**32 - 1))
 FIGURES = st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none())
 
 
@@ -27,12 +27,12 @@ def commits(tmp_path: Path) -> Commits:
 
 
 def commit(commits: Commits, data: bytes = b"1", **figures: int) -> Commit:
-    return Commit(commits.fingerprint, 1, {"novelty/c/3": stamp(data)}, figures)
+    return Commit(commits.fingerprint, 1, {"novelty/c/3": digest(data)}, figures)
 
 
-@given(st.text(), st.integers(1), st.dictionaries(st.text(), STAMPS), FIGURES)
+@given(st.text(), st.integers(1), st.dictionaries(st.text(), DIGESTS), FIGURES)
 def test_a_commit_comes_back(
-    fingerprint: str, epoch: int, objects: dict[str, Stamp], figures: dict[str, object]
+    fingerprint: str, epoch: int, objects: dict[str, Digest], figures: dict[str, object]
 ) -> None:
     commits = Commits(open_objects("memory://commits"), fingerprint)
     commits.forget(TASK)
@@ -87,9 +87,9 @@ def test_the_first_committer_wins_if_the_bytes_are_the_same(commits: Commits) ->
 
 
 @pytest.mark.parametrize(
-    "objects", [{"novelty/c/3": stamp(b"2")}, {}, {"novelty/c/3": stamp(b"1"), "novelty/c/4": stamp(b"1")}]
+    "objects", [{"novelty/c/3": digest(b"2")}, {}, {"novelty/c/3": digest(b"1"), "novelty/c/4": digest(b"1")}]
 )
-def test_other_bytes_are_an_alarm(commits: Commits, objects: dict[str, Stamp]) -> None:
+def test_other_bytes_are_an_alarm(commits: Commits, objects: dict[str, Digest]) -> None:
     commits.add(TASK, commit(commits))
     with pytest.raises(
         StoreError, match=r"^Task '3' of stage 'merge' gave a different result than before, "
@@ -117,12 +117,12 @@ def test_the_items_of_a_stage_are_those_with_a_commit_that_counts(commits: Commi
 def test_an_object_is_read_as_it_was_committed_or_not_at_all(commits: Commits) -> None:
     draft = Draft(TASK, commits.objects)
     draft.write("novelty/c/3", b"0123456789")
-    assert draft.stamps == {"novelty/c/3": stamp(b"0123456789")}
+    assert draft.digests == {"novelty/c/3": digest(b"0123456789")}
     with pytest.raises(
         DamageError, match=r"^'novelty/c/3' is not committed; `novelty resume` computes it again\.$"
     ):
         commits.read(TASK, "novelty/c/3")
-    commits.add(TASK, Commit(commits.fingerprint, 1, draft.stamps, {}))
+    commits.add(TASK, Commit(commits.fingerprint, 1, draft.digests, {}))
     assert commits.read(TASK, "novelty/c/3") == b"0123456789"
     with pytest.raises(DamageError, match="'novelty/c/4' was not written by its task"):
         commits.read(TASK, "novelty/c/4")
@@ -144,4 +144,4 @@ def test_an_object_is_read_as_it_was_committed_or_not_at_all(commits: Commits) -
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_bytes_that_end_in_their_own_checksum_are_told_apart(one: bytes, other: bytes) -> None:
     ended = [data + google_crc32c.value(data).to_bytes(4, "little") for data in (one, other)]
-    assert (stamp(ended[0]) == stamp(ended[1])) == (one == other)
+    assert (digest(ended[0]) == digest(ended[1])) == (one == other)

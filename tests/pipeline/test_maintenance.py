@@ -167,7 +167,7 @@ def forge(out: Path, task: TaskId, name: str, change: Callable[[Any], None]) -> 
     forged, draft = writable(run, stage, task.item)
     forged[name][index] = values
     run.commits.forget(task)
-    run.commits.add(task, commit._replace(objects={**commit.objects, **draft.stamps}))
+    run.commits.add(task, commit._replace(objects={**commit.objects, **draft.digests}))
 
 
 def swap(values: Any) -> None:

@@ -43,7 +43,7 @@ def store_sorted(run: StoredRun, sizes: list[int], n_rows: int) -> None:
         }
         tables.append(write_table(draft, f"work/rows/{number}.parquet", pa.table(columns)))
         start += size
-    run.commit(draft.stamps, SORT.task(), NOBODY, {"tables": tables})
+    run.commit(draft.digests, SORT.task(), NOBODY, {"tables": tables})
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_a_block_written_again_is_the_last_one_written(run: StoredRun) -> None:
     for rows in ([9, 9, 9, 9], [1, 0, 2]):
         arrays.write("0", split_csr("weights", matrix(rows), PLAN.block_rows))
     assert_same(arrays.read_csr("weights", 0, (3, N_COLUMNS)), matrix([1, 0, 2]))
-    assert draft.stamps.keys() == run.objects.sizes("weights/").keys() - {
+    assert draft.digests.keys() == run.objects.sizes("weights/").keys() - {
         key for key in run.objects.sizes() if key.endswith("zarr.json")
     }
 

@@ -197,7 +197,7 @@ def test_a_task_sees_its_own_chunks_and_nobody_else_does(tmp_path: Path) -> None
     assert np.isnan(group["novelty"][4:8]).all()
     group["novelty"][4:8] = 0.5
     assert listed(group["novelty"][4:8]) == [0.5] * 4
-    assert draft.stamps.keys() == {"novelty/c/1"}
+    assert draft.digests.keys() == {"novelty/c/1"}
     for other in (run.arrays(), writable(run, MERGE, "2")[0]):
         with pytest.raises(DamageError, match=r"^'novelty/c/1' is not committed"):
             other["novelty"][4:8]
@@ -239,7 +239,7 @@ def test_chunks_of_nothing_but_fill_values_are_stored_like_others(tmp_path: Path
     group["novelty"][4:8] = np.nan
     group["neighbors/ids"][4:8] = -1
     assert (
-        draft.stamps.keys()
+        draft.digests.keys()
         == {"novelty/c/1", "neighbors/ids/c/1/0"}
         == {
             *chunks(run, "novelty"),

@@ -16,7 +16,7 @@ from numcodecs.vlen import VLenUTF8
 import novelty_dask
 from novelty_dask.errors import DamageError
 from novelty_dask.kernels.text.lines import MAX_BYTES
-from novelty_dask.objects.commits import Commit, stamp
+from novelty_dask.objects.commits import Commit, digest
 from novelty_dask.planning.stages import RunShape
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.chunks import size_error
@@ -104,7 +104,7 @@ def plant(run: Path, name: str, data: bytes) -> str:
     assert key in commit.objects
     stored.objects.write(key, data)
     stored.commits.forget(task)
-    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: stamp(data)}, commit.metrics))
+    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: digest(data)}, commit.metrics))
     return key
 
 
@@ -156,7 +156,7 @@ def test_weights_are_as_large_as_they_are_stored(run: Path) -> None:
     assert commit is not None
     stored.objects.write(key, data * 2)
     stored.commits.forget(task)
-    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: stamp(data * 2)}, commit.metrics))
+    stored.commits.add(task, Commit(*commit[:2], {**commit.objects, key: digest(data * 2)}, commit.metrics))
     with pytest.raises(DamageError, match=rf" would be {2 * len(data):,} bytes large instead of "):
         stored.arrays()["weights/data"][0, :1]
 

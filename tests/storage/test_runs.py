@@ -268,7 +268,7 @@ def test_a_task_writes_nothing_but_its_own_chunks(tmp_path: Path) -> None:
     group, draft = writable(run, MERGE, "1")
     with pytest.raises(PermissionError):
         group["novelty"][0:4] = 1.0
-    assert draft.stamps == {}
+    assert draft.digests == {}
     assert run.objects.sizes("novelty/c/") == {}
     assert isinstance(run.objects, LocalObjects)
 

@@ -30,7 +30,7 @@ def store(url: str, content: pa.Table, text: str = "url") -> tuple[Commits, Tabl
     draft = Draft(TASK, commits.objects)
     made = write_table(draft, KEY, content, text)
     commits.forget(TASK)
-    commits.add(TASK, Commit("fingerprint", 1, draft.stamps, {}))
+    commits.add(TASK, Commit("fingerprint", 1, draft.digests, {}))
     return commits, made
 
 
