@@ -1,4 +1,4 @@
-"""The commands, one function each."""
+"""Commands that score, print and export, one function each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ DEMO_CORPUS = "urls.txt"
 )
 @click.version_option(package_name="novelty-dask", message="novelty %(version)s")
 def main() -> None:
-    """Say how unlike the rest each URL is, with its nearest neighbors as evidence."""
+    """Score how unlike all others each URL is, with its nearest neighbors as evidence."""
 
 
 @main.command()
@@ -48,12 +48,12 @@ def score(
     object store (s3://bucket/crawl/), or - for standard input. No URL is visited: to score one,
     pipe it in.
 
-    With --out the run is stored, and its most novel rows are printed. A run that was stopped
-    goes on; one that is complete is opened.
+    With --out the run is stored, and its most novel rows are printed. A stopped run is resumed;
+    a complete one is opened.
 
     Without --out all rows are printed as novelty, TAB and URL, most novel first. Ties are in the
-    order of hosts; undefined novelty is nan, and last. Characters that are not printable show as
-    \xNN or \uNNNN.
+    order of hosts; undefined novelty is nan and comes last. Characters that are not printable
+    are written as \xNN or \uNNNN.
     """
     run = _score(sources, out, quiet=quiet, settings=options.read_settings(config, **flags))
     if out is None:
@@ -69,14 +69,18 @@ def score(
 
 @main.command()
 @click.argument("run")
-@click.option("-n", "n_rows", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
-@click.option("--defang", is_flag=True, help="URLs of which nothing makes links: http[://]a[.]example.")
+@click.option(
+    "-n", "n_rows", type=click.IntRange(min=1), default=20, show_default=True, help="Number of rows."
+)
+@click.option(
+    "--defang", is_flag=True, help="Write URLs so that no program makes links of them: http[://]a[.]example."
+)
 @options.debug
 def top(run: str, *, n_rows: int, defang: bool) -> None:
     """Print the most novel rows of a run.
 
-    A terminal gets a table that fits, with the nearest neighbor of each row. A pipe gets lines of
-    novelty, URL, similarity and nearest URL in full, separated by TAB.
+    A terminal shows a table that fits its width, with the nearest neighbor of each row. A pipe
+    receives lines of novelty, URL, similarity and nearest URL in full, separated by TAB.
     """
     emit(novelty_table(novelty_dask.open(run).top(n_rows), defanged=defang))
 
@@ -85,17 +89,19 @@ def top(run: str, *, n_rows: int, defang: bool) -> None:
 @click.argument("run")
 @click.option("-o", "--out", metavar="FILE", required=True, help="A .csv, .parquet, .jsonl or .npz file.")
 @click.option(
-    "--format", type=click.Choice(["csv", "parquet", "jsonl", "npz"]), help="Format, whatever FILE ends with."
+    "--format",
+    type=click.Choice(["csv", "parquet", "jsonl", "npz"]),
+    help="Format; by default what FILE ends with.",
 )
 @click.option(
     "--order",
     type=click.Choice(["input", "novelty"]),
     default="input",
     show_default=True,
-    help="As first read, or most novel first.",
+    help="Order of the rows: as first read, or most novel first.",
 )
 @click.option("--force", "overwrite", is_flag=True, help="Replace FILE if it exists.")
-@click.option("--raw", is_flag=True, help="CSV: URLs as they are, for programs.")
+@click.option("--raw", is_flag=True, help="CSV: write URLs as they are, for programs.")
 @options.debug
 def export(run: str, *, out: str, **keywords: Any) -> None:
     """Write all rows of a run to a file.
@@ -115,7 +121,7 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
 @options.settings_options
 @options.debug
 def plan(sources: tuple[str, ...], *, config: str | None, **flags: Any) -> None:
-    """Say what scoring would take, from a look at the sources."""
+    """Estimate what scoring would take, from a sample of the sources."""
     emit(plan_lines(novelty_dask.plan(sources, settings=options.read_settings(config, **flags))))
 
 
@@ -131,7 +137,7 @@ def plan(sources: tuple[str, ...], *, config: str | None, **flags: Any) -> None:
 def demo(*, out: str, n_rows: int, quiet: bool) -> None:
     """Make a corpus with some novel URLs, and find them.
 
-    The corpus is the file urls.txt beside the run. Repeated, the demo opens its run.
+    The corpus is the file urls.txt beside the run. A second time, the demo opens its run.
     """
     urls, planted = novelty_dask.datasets.make_urls(n_rows)
     corpus = Path(out).with_name(DEMO_CORPUS)
@@ -147,7 +153,7 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
 def _score(
     sources: Sequence[str], out: str | None, *, quiet: bool, settings: "Settings | None" = None
 ) -> "Run":
-    """Score sources, showing the progress and what became of their lines."""
+    """Score sources; print the progress and a summary of their lines."""
     click.get_current_context().meta[RESUMABLE] = out
     with choose_listener(quiet=quiet) as listener:
         run = novelty_dask.score(sources, out, listener=listener, settings=settings)
@@ -156,7 +162,7 @@ def _score(
 
 
 def finish(run: "Run", *, quiet: bool) -> None:
-    """Say what became of a run; leave with an exit code of its own where tasks were given up."""
+    """Print a summary of a run; exit with a code of its own if tasks were given up."""
     _say_totals(run, quiet=quiet)
     if run.manifest.is_partial:
         say(failure_line(run.manifest.failures, run.url))
@@ -164,18 +170,18 @@ def finish(run: "Run", *, quiet: bool) -> None:
 
 
 def _say_totals(run: "Run", *, quiet: bool) -> None:
-    """Say what became of the lines of a run."""
+    """Print a summary of the lines of a run."""
     if not quiet and run.manifest.totals:
         say(count_line(run.manifest.totals))
 
 
 def _write_corpus(path: Path, text: str) -> None:
-    """Write the lines of the demo, unless they are there.
+    """Write the lines of the demo, unless the file exists and has them.
 
     Raises
     ------
     StoreError
-        There are others.
+        The file has other content, or can't be written.
     """
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return

@@ -1,4 +1,4 @@
-"""What ends a command early, as one sentence and an exit code."""
+"""Errors that end a command, each as one sentence and an exit code."""
 
 import logging
 import signal
@@ -47,7 +47,7 @@ DEBUG, RESUMABLE = f"{__name__}.debug", f"{__name__}.resumable"
 
 
 class Terminated(BaseException):
-    """SIGTERM came."""
+    """Request to stop by SIGTERM, as KeyboardInterrupt is one by Ctrl-C."""
 
 
 EXIT_CODES: dict[type[BaseException], ExitCode] = {
@@ -82,7 +82,7 @@ def exit_code_help() -> str:
 
 
 class Commands(click.Group):
-    """A group of commands; what goes wrong in one becomes a sentence and an exit code."""
+    """Group of commands, whose errors become a sentence and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -90,12 +90,12 @@ class Commands(click.Group):
             with _terminable():
                 return super().invoke(ctx)
         except click.UsageError as error:
-            # Click repeats arguments as they are, and a glob may have put names of files among them.
+            # Click repeats arguments as they are; with a glob, the shell puts names of files among them.
             raise click.UsageError(escape(error.format_message()), error.ctx) from None
         except (click.ClickException, click.exceptions.Exit, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - it ends the program
-            # What a stop leaves behind of calls that were not awaited to their end is no news.
+            # Stopping leaves calls that were never awaited; asyncio's complaints would hide the sentence.
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             if ctx.meta.get(DEBUG):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
@@ -111,9 +111,9 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
     Parameters
     ----------
     error : BaseException
-        What ended a command.
+        The error that ended a command.
     run : str, optional
-        The run that it was at work on.
+        The run that it was working on.
     """
     code, resume = exit_code(error), f"`novelty resume {run}` goes on" if run else ""
     if isinstance(error, KeyboardInterrupt | Terminated):
@@ -122,27 +122,30 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
         return f"Error: {error}" + f" {resume}." * bool(run and code == ExitCode.FAILED), code
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
-        said = error.strerror + (f" at {str(path)!r}" if path else "")
-        return f"Error: {without_secrets(said)}; once that is fixed, {resume or 'repeat the command'}.", code
+        problem = error.strerror + (f" at {str(path)!r}" if path else "")
+        return (
+            f"Error: {without_secrets(problem)}; once that is fixed, {resume or 'repeat the command'}.",
+            code,
+        )
     reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
     return f"Error: {reason}; --debug shows where.", ExitCode.FAULT
 
 
 def _existing_run(run: str | None) -> str | None:
-    """The run that a command is to make, if it has been begun."""
+    """Return the run that a command was to make, if it has been begun."""
     if run is None:
         return None
     from novelty_dask.storage.runs import find_run  # noqa: PLC0415 - Zarr takes long to import
 
     try:
         return run if find_run(run) else None
-    except Exception:  # noqa: BLE001 - there is something, though it can't be read now
+    except Exception:  # noqa: BLE001 - something exists, even if it can't be read now
         return run
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop a command as Ctrl-C does, so that workers end and nothing half-made remains."""
+    """Let SIGTERM stop a command as Ctrl-C does, so that workers end and nothing incomplete remains."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield

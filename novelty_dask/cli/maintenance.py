@@ -1,4 +1,4 @@
-"""The commands that look after a run, one function each."""
+"""Commands that maintain a run, one function each."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from novelty_dask.cli.terminal import counted, emit
 @click.argument("run")
 @options.debug
 def status(run: str) -> None:
-    """Say how far a run is: stages, tasks done and left, and what was given up.
+    """Show the progress of a run: stages, tasks done and left, and tasks that were given up.
 
-    It also answers while another process is at work on the run, and says which.
+    It also works while another process is working on the run, and names it.
     """
     emit(status_lines(novelty_dask.status(run)))
 
@@ -29,16 +29,16 @@ def status(run: str) -> None:
 @click.option(
     "--take-over",
     is_flag=True,
-    help="Go on although a client on another host, silent for a minute, has not released the run.",
+    help="Resume although a client on another host, silent for a minute, has not released the run.",
 )
 @options.work_options
 @options.quiet
 @options.debug
 def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
-    """Do what is missing of a run, or damaged.
+    """Complete a run: do what is missing or damaged.
 
-    What is done is not done again. Of a complete run every byte is read first, and what is not as it
-    was written is made again.
+    Finished tasks are not repeated. Of a complete run every byte is read first, and what is damaged
+    is computed again.
     """
     click.get_current_context().meta[RESUMABLE] = run
     given = {name: value for name, value in flags.items() if value is not None}
@@ -50,18 +50,22 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
 @main.command()
 @click.argument("run")
 @click.option(
-    "--recompute", type=click.IntRange(min=0), default=0, help="Also compute so many random blocks again."
+    "--recompute",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Also compute N random blocks of rows again.",
 )
 @options.debug
 def verify(run: str, *, recompute: int) -> None:
-    """Read every byte of a run, and compare it with what was written."""
-    found = novelty_dask.verify(run, recompute_blocks=recompute)
-    for damage in found.damages:
+    """Read every byte of a run and compare it with what was written."""
+    verification = novelty_dask.verify(run, recompute_blocks=recompute)
+    for damage in verification.damages:
         say(f"Damage: {damage}")
-    again = f", {counted(found.recomputed, 'block')} computed again" if recompute else ""
-    damages = counted(len(found.damages), "damage")
-    emit([f"{counted(found.tasks, 'task')} read{again}, {damages} found."])
-    if found.damages:
+    again = f", {counted(verification.recomputed, 'block')} computed again" if recompute else ""
+    damages = counted(len(verification.damages), "damage")
+    emit([f"{counted(verification.tasks, 'task')} read{again}, {damages} found."])
+    if verification.damages:
         click.get_current_context().exit(ExitCode.PARTIAL)
 
 

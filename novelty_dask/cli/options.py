@@ -1,7 +1,7 @@
 """Options that several commands share.
 
-None of those for settings has a value unless it is given, so that a settings file and the
-defaults of `Settings` show through.
+Options for settings have no defaults of their own, so that a settings file and the defaults of `Settings`
+apply where an option is not given.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _default(setting: str) -> str:
-    """The default of a setting, as help shows it."""
+    """Return the default of a setting, as help shows it."""
     return f"[default: {Settings.model_fields[setting].default}]"
 
 
-SETTINGS = (
+RESULT_OPTIONS = (
     click.option(
         "-k", "--n-neighbors", type=int, help=f"Neighbors to keep of each row. {_default('n_neighbors')}"
     ),
@@ -41,7 +41,7 @@ SETTINGS = (
         help="Compare lines as they stand, or as browsers rewrite their URLs. " + _default("normal_form"),
     ),
 )
-WORK = (
+WORK_OPTIONS = (
     click.option("--block-rows", type=int, help="Rows of a block. [default: as memory allows]"),
     click.option(
         "--memory-limit",
@@ -51,32 +51,32 @@ WORK = (
     click.option(
         "--workers",
         type=int,
-        help="Worker processes; 0 is none but this. [default: 0 for small sources, else one a core]",
+        help="Worker processes; 0 works in this one. [default: 0 for small sources, else one a core]",
     ),
     click.option("--threads", type=int, help=f"Threads of a worker. {_default('threads')}"),
     click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to work on instead."),
 )
-CONFIG = click.option(
+CONFIG_OPTION = click.option(
     "--config", metavar="FILE", help="TOML file of settings; the options above override it."
 )
 
 
 def settings_options(command: Command) -> Command:
     """Add a flag for each field of `Settings`, and one for a file of them."""
-    for option in reversed([*SETTINGS, *WORK, CONFIG]):
+    for option in reversed([*RESULT_OPTIONS, *WORK_OPTIONS, CONFIG_OPTION]):
         command = option(command)
     return command
 
 
 def work_options(command: Command) -> Command:
     """Add a flag for each field of `Settings` that does not change numbers."""
-    for option in reversed(WORK):
+    for option in reversed(WORK_OPTIONS):
         command = option(command)
     return command
 
 
 def read_settings(config: str | None, **flags: Any) -> Settings:
-    """Return the settings that a file and flags ask for; flags go first.
+    """Return the settings of a file and of flags; flags take precedence.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def read_settings(config: str | None, **flags: Any) -> Settings:
 
 
 def _remember(ctx: click.Context, _parameter: click.Parameter, debug: bool) -> None:  # noqa: FBT001 - click's
-    """Keep --debug for when something goes wrong."""
+    """Keep the flag --debug for the handling of errors."""
     ctx.meta[DEBUG] = debug
 
 

@@ -1,4 +1,4 @@
-"""Plans, summaries and tables as lines of text."""
+"""Lines of text for plans, summaries and tables."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def novelty_table(top: "pd.DataFrame", *, defanged: bool = False) -> Iterator[str]:
-    """Rows with their novelty and nearest neighbor."""
+    """Return a table of rows with their novelty and nearest neighbor."""
     shown: Callable[[str], str] = defang if defanged else str
     columns = (top.novelty, top.url, top.nearest_similarity, top.nearest_url.fillna(""))
     rows = [
@@ -33,7 +33,7 @@ def novelty_table(top: "pd.DataFrame", *, defanged: bool = False) -> Iterator[st
 
 
 def count_line(totals: "Totals") -> str:
-    """Return what became of the lines that were read.
+    """Return a summary of the lines that were read.
 
     >>> from novelty_dask.storage.manifest import Totals
     >>> count_line(Totals(lines=1200, rows=1100, duplicates=98, rejected={"blank": 2}))
@@ -48,7 +48,7 @@ def count_line(totals: "Totals") -> str:
 
 
 def failure_line(failures: "Sequence[Failure]", run: str) -> str:
-    """Return what of a run was given up, and what to do."""
+    """Return a sentence on the tasks that were given up, and the remedy."""
     first = failures[0]
     more = f" and {len(failures) - 1:,} more" if len(failures) > 1 else ""
     return (
@@ -58,12 +58,12 @@ def failure_line(failures: "Sequence[Failure]", run: str) -> str:
 
 
 def status_lines(status: "RunStatus") -> Iterator[str]:
-    """How far a run is; what a stored run says of itself may be anything."""
+    """Yield lines on the progress of a run, escaped, as a stored run may hold any text."""
     yield from map(escape, _status_lines(status))
 
 
 def _status_lines(status: "RunStatus") -> Iterator[str]:
-    """The lines as they would be of a run that is known to be harmless."""
+    """Yield the same lines, not escaped."""
     yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
     if status.totals:
         yield f"input    {count_line(status.totals)}"
@@ -75,7 +75,7 @@ def _status_lines(status: "RunStatus") -> Iterator[str]:
 
 
 def plan_lines(plan: "RunPlan") -> Iterator[str]:
-    """What a run would take."""
+    """Yield lines on the forecast of a run."""
     tasks = ", ".join(f"{count:,} {stage}" for stage, count in plan.tasks.items())
     workers = f"{plan.workers} with {counted(plan.threads, 'thread')} each"
     most = max(plan.stage_bytes, key=plan.stage_bytes.__getitem__)

@@ -1,4 +1,4 @@
-"""What a terminal gets to see: text from outside made harmless, tables that fit its width.
+"""Output for terminals: text from outside made harmless, tables that fit the width.
 
 Whatever stands in a URL, a file name or an error goes through `escape` before it is
 printed, so that it can neither command the terminal nor hide what it is.
@@ -20,14 +20,14 @@ NARROWEST_TEXT = 16
 
 
 class Column(NamedTuple):
-    """A column of a table: its name, and whether it holds text, which may be shortened, or numbers."""
+    """Column of a table; text may be shortened, numbers not."""
 
     name: str
     is_text: bool = False
 
 
 def escape(text: str) -> str:
-    r"""Make visible whatever a terminal would not show as it is.
+    r"""Return a text in which everything is visible that a terminal would not show as it is.
 
     Controls, among them ESC and DEL, line and paragraph separators, bidirectional and other
     invisible marks, lone surrogates: all that is not printable in Unicode's sense.
@@ -41,7 +41,7 @@ def escape(text: str) -> str:
 
 
 def defang(url: str) -> str:
-    """A URL of which no terminal, mail program or chat makes a link; what is in brackets was there.
+    """Return a URL that no terminal, mail program or chat makes a link of; only the brackets are added.
 
     >>> defang("https://a.example/login?next=http://b.example")
     'https[://]a[.]example/login?next=http[://]b[.]example'
@@ -50,14 +50,14 @@ def defang(url: str) -> str:
 
 
 def _visible(code: int) -> str:
-    """A character as Python writes it in ASCII."""
+    """Return a character as Python writes it in ASCII."""
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def shorten(text: str, width: int) -> str:
-    """Leave out the middle of a text that is wider than some columns of a terminal.
+    """Return a text without its middle, if it is wider than a number of columns.
 
     >>> shorten("https://www.example.com/a/long/path", 21)
     'https://ww…/long/path'
@@ -70,7 +70,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def number(value: float | None) -> str:
-    """A novelty or similarity; ``nan`` where it is undefined.
+    """Return a novelty or similarity as text; ``nan`` where it is undefined.
 
     >>> number(0.25), number(None)
     ('0.250000', 'nan')
@@ -91,7 +91,7 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """So many of something that takes an s.
+    """Return a count with its noun, which takes an s.
 
     >>> counted(1, "row"), counted(1_200, "row")
     ('1 row', '1,200 rows')
@@ -100,7 +100,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def emit(lines: Iterable[str]) -> None:
-    """Write lines to standard output; if its reader has gone, quietly stop."""
+    """Write lines to standard output; stop silently if its reader has gone."""
     out = sys.stdout
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")
@@ -109,12 +109,12 @@ def emit(lines: Iterable[str]) -> None:
             out.write(f"{line}\n")
         out.flush()
     except BrokenPipeError:
-        # What is still buffered must go somewhere, or Python complains when it exits.
+        # Otherwise Python would fail to flush its buffer when it exits, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a table: aligned and cut to the width of a terminal; plain, in full, for a pipe."""
+    """Yield the lines of a table: aligned and fitted to a terminal; separated by TAB, in full, for a pipe."""
     rows = [[escape(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         yield from map("\t".join, rows)
@@ -126,7 +126,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: int) -> list[int]:
-    """Widths of the columns: texts share what numbers leave, and none takes more than it needs."""
+    """Return the widths of the columns: texts share the width that numbers leave, up to their need."""
     widths = [max(map(cell_len, cells)) for cells in zip(*rows, strict=True)]
     texts = [index for index, column in enumerate(columns) if column.is_text]
     texts.sort(key=widths.__getitem__)
@@ -138,7 +138,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: 
 
 
 def _line(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]) -> str:
-    """One line of a table: texts to the left, numbers to the right."""
+    """Return one line of a table: texts to the left, numbers to the right."""
     padded = (
         set_cell_size(shorten(cell, width), width) if column.is_text else cell.rjust(width)
         for column, cell, width in zip(columns, cells, widths, strict=True)

@@ -17,7 +17,7 @@ from novelty_dask.events import Event, StageFinished, StageStarted, TaskDone
 
 
 class Bars:
-    """Draws a bar for each stage.
+    """Listener that draws a bar for each stage.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Bars:
 
 
 class Times(ProgressColumn):
-    """How long a stage has taken, and while it runs, how long the rest will take."""
+    """Column with the time that a stage has taken, and while it runs, the time that is left."""
 
     def render(self, task: Task) -> Text:
         """Draw."""

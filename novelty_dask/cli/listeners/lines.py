@@ -1,4 +1,4 @@
-"""A line when a stage starts, when it ends, and now and then between, in a log."""
+"""Lines for a log, when a stage starts, when it ends, and every few seconds between."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ LINE_SECONDS = 10.0
 
 
 class Lines:
-    """Writes a line when a stage starts, when it ends, and now and then between.
+    """Listener that writes a line when a stage starts, when it ends, and every few seconds between.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Lines:
             self._write(f"{stage}: {self._state(now - self._started)}")
 
     def _state(self, elapsed: float) -> str:
-        """Tasks done, time gone, and time to go if the rest is as fast."""
+        """Return tasks done, time elapsed, and the time that is left if the rest is as fast."""
         if not self._total:
             return f"{counted(self._done, 'task')}, {duration(elapsed)} elapsed"
         remaining = elapsed / self._done * (self._total - self._done)
@@ -65,6 +65,6 @@ class Lines:
         return f"{tasks}, {duration(elapsed)} elapsed, about {duration(remaining)} remaining"
 
     def _write(self, message: str) -> None:
-        """Write a line at once, so that it is there when someone looks."""
+        """Write a line, without buffering, so that a log can be followed."""
         self._stream.write(f"{message}\n")
         self._stream.flush()
