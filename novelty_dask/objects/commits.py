@@ -168,7 +168,7 @@ class Commits:
         return read_verified(self.objects, task, key, self.digests(task, key).get(key))
 
     def digests(self, task: TaskId, key: str) -> dict[str, Digest]:
-        """Return the digests of the objects of a task, one of which is about to be read.
+        """Return the digests of all objects of a task, to read the one under a key.
 
         Raises
         ------

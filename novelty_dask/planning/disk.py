@@ -88,7 +88,7 @@ def _block_nonzeros(budget: Budget, extent: Extent, tiles: TilePlan) -> list[int
 
 def _frequency_bytes(budget: Budget, nonzeros: int) -> float:
     """Return the bytes of the document frequencies of one block, in which most columns don't occur."""
-    # A column that occurs in a block does so in several of its rows, of which one pays for all.
+    # A column that occurs in a block usually does so in several of its rows: one byte for each non-zero.
     sparse = min(FREQUENCY_BYTES * _possible_columns(budget), nonzeros)
     empty = UNCOMPRESSED_FREQUENCY_BYTES * budget.n_features / RUN_BYTES
     return min(sparse + empty, DENSE_FREQUENCY_BYTES * budget.n_features)

@@ -1,1 +1,1 @@
-"""Results: reading the rows of a complete run, in any order, and writing them to files."""
+"""Results: readers of the rows of a complete run, in any order, and writers of files."""

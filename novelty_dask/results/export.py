@@ -1,7 +1,7 @@
-"""From a complete run to a file that other programs read: CSV, Parquet, JSON lines or npz.
+"""Export of a complete run to a file for other programs: CSV, Parquet, JSON lines or npz.
 
-Rows are streamed in bounded memory, and the file appears under its name only when it is
-whole.  Undefined values are null, which CSV shows as an empty field.
+Rows are streamed in bounded memory, and the file gets its name only when it is
+complete.  Undefined values are null, which CSV shows as an empty field.
 """
 
 import os
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.objects.address import is_inside
 from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
-from novelty_dask.results.ordering import KEYS, sorted_tables
+from novelty_dask.results.ordering import KEYS, tables_in_order
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import open_complete
 
@@ -48,9 +48,9 @@ def export(
     format : {"csv", "parquet", "jsonl", "npz"}, optional
         By default what the name of the file ends with.
     overwrite : bool
-        Whether to replace an existing file.
+        True to replace an existing file.
     raw : bool
-        Whether to write text to CSV as it is.  By default an apostrophe precedes what a
+        True to write text to CSV as it is.  By default an apostrophe precedes text that a
         spreadsheet would take for a formula.
 
     Raises
@@ -73,7 +73,7 @@ def export(
     """
     path = Path(fspath(out))
     chosen = format or path.suffix.removeprefix(".").lower()
-    _check(path, chosen, order)
+    _check_format(path, chosen, order)
     url = fspath(run)
     results = open_results(url)
     try:
@@ -89,15 +89,15 @@ def export(
 
 
 def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
-    """Novelty and URL of all rows, ties by row; where it is undefined it is NaN and comes last."""
+    """Yield novelty and URL of all rows, most novel first, ties by row; undefined is NaN and comes last."""
     results = open_results(run)
-    for table in sorted_tables(results, partial(_novelty_and_url, results), "novelty", 1):
+    for table in tables_in_order(results, partial(_novelty_and_url, results), "novelty", 1):
         for batch in table.to_batches(max_chunksize=BATCH_ROWS):
             yield from zip(batch["novelty"].to_pylist(), batch["url"].to_pylist(), strict=True)
 
 
 def open_results(run: str | PathLike[str]) -> Results:
-    """The rows of a complete run.
+    """Return the rows of a complete run.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def open_results(run: str | PathLike[str]) -> Results:
 
 
 def _check_free(path: Path, run: str, *, overwrite: bool) -> None:
-    """Refuse a path that holds something, and one inside the run, which is more than a file."""
+    """Refuse a path where something exists, and one inside the run."""
     if path.is_dir() or (path.exists() and not overwrite):
         message = f"{str(path)!r} exists; nothing was written: name another file, or replace it (--force)."
         raise StoreError(message)
@@ -117,8 +117,8 @@ def _check_free(path: Path, run: str, *, overwrite: bool) -> None:
         raise StoreError(message)
 
 
-def _check(path: Path, format: str, order: str) -> None:  # noqa: A002
-    """Refuse an unknown format, an unknown order, and the two that do not go together."""
+def _check_format(path: Path, format: str, order: str) -> None:  # noqa: A002
+    """Refuse an unknown format, an unknown order, and an order that the format can't have."""
     if "\0" in str(path):
         message = f"Can't write {str(path)!r}: a file name can't contain NUL."
         raise StoreError(message)
@@ -138,10 +138,10 @@ def _check(path: Path, format: str, order: str) -> None:  # noqa: A002
 
 
 def _write(results: Results, path: Path, format: str, order: str, *, raw: bool) -> None:  # noqa: A002
-    """Write all rows in a format, down to the disk."""
+    """Write all rows in a format, and sync the file."""
     lists = format in WITH_LISTS
     n_neighbors = results.arrays["neighbors/ids"].shape[1]
-    tables = sorted_tables(
+    tables = tables_in_order(
         results,
         partial(results.table, lists=lists),
         order,
@@ -160,6 +160,6 @@ def _write(results: Results, path: Path, format: str, order: str, *, raw: bool) 
 
 
 def _novelty_and_url(results: Results, block: int, within: NDArray[np.int64]) -> pa.Table:
-    """Novelty and URL of some rows of a block."""
+    """Return novelty and URL of some rows of a block."""
     novelty, urls = results.read("novelty", block)[within], results.read("rows/url", block)[within]
     return pa.table({"novelty": novelty, "url": pa.array(urls.tolist(), pa.string())})

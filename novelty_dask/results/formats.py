@@ -1,4 +1,4 @@
-"""Files that other programs read: CSV, Parquet, JSON lines and npz, written a table or block at a time."""
+"""Writers of CSV, Parquet, JSON lines and npz, a table or block at a time."""
 
 import json
 import zipfile
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from novelty_dask.results.results import Results
 
 FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
-"""How a cell begins that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters,
-also behind spaces and characters that don't show."""
+"""Beginnings of cells that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters,
+also behind spaces and invisible characters."""
 BATCH_ROWS = 4_096
 ROW_GROUP_ROWS = 65_536
 STORED = {
@@ -28,11 +28,11 @@ STORED = {
     "neighbor_ids": "neighbors/ids",
     "neighbor_similarities": "neighbors/similarities",
 }
-"""Arrays of an npz file, and of the run."""
+"""Names of arrays in an npz file and in the run."""
 
 
 def write_csv(tables: Iterable[pa.Table], path: Path, *, raw: bool) -> None:
-    """Write tables as CSV with a header; unless raw, text can't be taken for a formula."""
+    """Write tables as CSV with a header; guard text that looks like a formula, unless raw."""
     header = True
     with path.open("wb") as file:
         for table in tables:
@@ -62,7 +62,7 @@ def write_jsonl(tables: Iterable[pa.Table], path: Path) -> None:
 
 
 def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Similarities as doubles with the fewest digits that tell them apart in single precision."""
+    """Return a batch with similarities as the doubles with fewest digits that round to the same floats."""
     lists = batch["neighbor_similarities"]
     short = {
         "nearest_similarity": _shortest(batch["nearest_similarity"]),
@@ -74,7 +74,7 @@ def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _shortest(similarities: pa.Array) -> pa.Array:
-    """Doubles that print as the given floats do."""
+    """Return the doubles that print as given floats do."""
     return pc.cast(pc.cast(similarities, pa.string()), pa.float64())
 
 
@@ -114,14 +114,14 @@ def _write_member(
 
 
 def _texts(results: Results) -> Iterator[tuple[bytes, NDArray[np.int64]]]:
-    """URLs of each block as UTF-8, one after the other, and where each ends."""
+    """Yield the URLs of each block as UTF-8, joined, and their ends."""
     for block in range(results.n_blocks):
         urls = [url.encode() for url in results.read("rows/url", block)]
         yield b"".join(urls), np.cumsum([len(url) for url in urls])
 
 
 def _offsets(results: Results) -> Iterator[NDArray[np.int64]]:
-    """Where the first URL begins and each URL ends, a block at a time."""
+    """Yield the start of the first URL and the ends of all, a block at a time."""
     end = np.zeros(1, np.int64)
     yield end
     for _, ends in _texts(results):

@@ -1,4 +1,4 @@
-"""The rows of a run as a Dask DataFrame."""
+"""Rows of a run as a Dask DataFrame."""
 
 from functools import partial
 from typing import cast
@@ -13,18 +13,18 @@ from novelty_dask.storage.runs import open_complete
 
 
 def to_dataframe(run: str, *, lists: bool) -> dd.DataFrame:
-    """The rows of a complete run, one partition a block."""
+    """Return the rows of a complete run, one partition for each block."""
     results = Results(open_complete(run).arrays())
     meta = _to_pandas(results.table(0, np.array([], np.int64), lists=lists))
     return cast("dd.DataFrame", dd.from_map(partial(_frame, run, lists), range(results.n_blocks), meta=meta))
 
 
 def _frame(run: str, lists: bool, block: int) -> pd.DataFrame:  # noqa: FBT001 - partial binds it
-    """The rows of one block."""
+    """Return the rows of one block."""
     return _to_pandas(Results(open_complete(run).arrays()).table(block, lists=lists))
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    """A table as pandas has it; lists stay Arrow's, as Dask would make text of objects."""
+    """Return a table as a DataFrame; lists stay Arrow's, as Dask would convert objects to text."""
     lists = {field.type: pd.ArrowDtype(field.type) for field in table.schema if pa.types.is_list(field.type)}
     return cast("pd.DataFrame", table.to_pandas(types_mapper=lists.get))

@@ -1,8 +1,8 @@
-"""All rows of a run in another order than they are stored in, in bounded memory.
+"""Rows of a run in another order than that of storage, in bounded memory.
 
-A distribution sort: a sample of the keys gives boundaries, one pass over the blocks deals
-their rows into buckets on disk, then each bucket is sorted by itself.  Rows are told apart
-by their key and then by their number, so that a bucket stays small however many keys tie.
+This is a distribution sort: a sample of the keys gives boundaries, one pass over the blocks
+distributes their rows to buckets on disk, and each bucket is sorted by itself.  Rows are compared
+by key and then by number, so that a bucket stays small however many keys tie.
 """
 
 import tempfile
@@ -17,25 +17,25 @@ from numpy.typing import NDArray
 from novelty_dask.results.results import Results
 
 PART_ROWS = 16_384
-"""Rows turned into a table at once."""
+"""Rows converted to a table at once."""
 BUCKET_BYTES = 16 * 2**20
 SAMPLED_KEYS = 200_000
 OTHER_BYTES = 64
-"""What a row holds besides its URLs."""
+"""Bytes of a row besides its URLs."""
 
 ReadPart = Callable[[int, NDArray[np.int64]], pa.Table]
-"""Reads some rows of a block, counted from its first."""
+"""Function that reads some rows of a block, counted from its first."""
 Key = Callable[[Results, int], NDArray[Any]]
-"""The keys of a block's rows, ascending in the order they stand for."""
+"""Function that returns the keys of a block's rows, ascending in the order that they stand for."""
 
 
 def position_key(results: Results, block: int) -> NDArray[np.int64]:
-    """Where each row was first read."""
+    """Return the position where each row was first read."""
     return results.read("rows/position", block)
 
 
 def novelty_key(results: Results, block: int) -> NDArray[np.float64]:
-    """Falling novelty; what is undefined comes last."""
+    """Return the negated novelty; undefined novelty comes last."""
     novelty = results.read("novelty", block)
     return np.where(np.isnan(novelty), np.inf, -novelty)
 
@@ -43,10 +43,10 @@ def novelty_key(results: Results, block: int) -> NDArray[np.float64]:
 KEYS: dict[str, Key] = {"input": position_key, "novelty": novelty_key}
 
 
-def sorted_tables(
+def tables_in_order(
     results: Results, read: ReadPart, order: str, urls_per_row: float, folder: Path | None = None
 ) -> Iterator[pa.Table]:
-    """All rows as consecutive tables.
+    """Yield all rows in an order, as consecutive tables.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def sorted_tables(
     read : callable
         ``read(block, within)`` gives the table of some rows of a block.
     order : {"input", "novelty"}
-        By position, or most novel first, ties by row and what is undefined last.
+        By position, or most novel first, ties by row and undefined novelty last.
     urls_per_row : float
-        About how many URLs a row of the table holds, which decides the number of buckets.
+        URLs in a row of the table, on average, which decides the number of buckets.
     folder : Path, optional
-        Where to keep the buckets for a while; the system's temporary folder by default.
+        Folder for the buckets; the system's temporary folder by default.
 
     Yields
     ------
@@ -71,34 +71,36 @@ def sorted_tables(
     n_buckets = max(1, round(results.n_rows * row_bytes / BUCKET_BYTES))
     parts = _keyed_parts(results, read, key)
     if n_buckets == 1:
-        yield _sort([table for table, _ in parts])
+        yield _sort_by_key([table for table, _ in parts])
         return
     keys, rows = _boundaries(results, key, n_buckets)
     with tempfile.TemporaryDirectory(prefix="novelty-", dir=folder) as temporary:
         for table, first in parts:
             numbers = np.arange(first, first + len(table))
-            _deal(table, place(table["key"].to_numpy(), numbers, keys, rows), Path(temporary))
+            buckets = bucket_numbers(table["key"].to_numpy(), numbers, keys, rows)
+            _distribute(table, buckets, Path(temporary))
         for bucket in sorted(Path(temporary).iterdir()):
-            yield _sort(_read_streams(bucket))
+            yield _sort_by_key(_read_streams(bucket))
             bucket.unlink()
 
 
-def place(
+def bucket_numbers(
     keys: NDArray[Any], rows: NDArray[np.int64], bound_keys: NDArray[Any], bound_rows: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """How many boundaries lie at or before each row, by key and then by row.
+    """Return the bucket of each row: the number of boundaries at or before it, by key and then by row.
 
-    >>> place(np.array([5, 5, 1]), np.array([7, 8, 9]), np.array([2, 5]), np.array([0, 8]))
+    >>> bucket_numbers(np.array([5, 5, 1]), np.array([7, 8, 9]), np.array([2, 5]), np.array([0, 8]))
     array([1, 2, 0])
     """
     order = np.lexsort((np.concatenate([bound_rows, rows]), np.concatenate([bound_keys, keys])))
-    places = np.empty(len(order), np.int64)
-    places[order] = np.cumsum(order < len(bound_rows))
-    return places[len(bound_rows) :]
+    buckets = np.empty(len(order), np.int64)
+    # Sorted together with the rows, each boundary begins the next bucket.
+    buckets[order] = np.cumsum(order < len(bound_rows))
+    return buckets[len(bound_rows) :]
 
 
 def _boundaries(results: Results, key: Key, n_buckets: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Keys and rows that cut all rows into about equal buckets, from an even sample."""
+    """Return keys and rows that divide all rows into about equal buckets, from an even sample."""
     step = -(-results.n_rows // SAMPLED_KEYS)
     starts = [-block * results.block_rows % step for block in range(results.n_blocks)]
     keys = np.concatenate([key(results, block)[start::step] for block, start in enumerate(starts)])
@@ -109,13 +111,13 @@ def _boundaries(results: Results, key: Key, n_buckets: int) -> tuple[NDArray[Any
 
 
 def _mean_url_bytes(results: Results) -> float:
-    """Mean length of a URL."""
+    """Return the mean length of a URL."""
     lengths = (np.strings.str_len(results.read("rows/url", block)) for block in range(results.n_blocks))
     return sum(int(length.sum()) for length in lengths) / results.n_rows
 
 
 def _keyed_parts(results: Results, read: ReadPart, key: Key) -> Iterator[tuple[pa.Table, int]]:
-    """Tables of all rows as stored, with their keys, and each table's first row."""
+    """Yield tables of all rows as stored, with their keys, and the number of each table's first row."""
     for block in range(results.n_blocks):
         keys = key(results, block)
         for start in range(0, len(keys), PART_ROWS):
@@ -124,14 +126,14 @@ def _keyed_parts(results: Results, read: ReadPart, key: Key) -> Iterator[tuple[p
             yield table, block * results.block_rows + start
 
 
-def _deal(table: pa.Table, places: NDArray[np.int64], folder: Path) -> None:
-    """Append each row to the file of its bucket, in the order they come."""
-    order = np.argsort(places, kind="stable")
+def _distribute(table: pa.Table, row_buckets: NDArray[np.int64], folder: Path) -> None:
+    """Append each row to the file of its bucket, keeping their order."""
+    order = np.argsort(row_buckets, kind="stable")
     table = table.take(order)
-    buckets, starts = np.unique(places[order], return_index=True)
+    buckets, starts = np.unique(row_buckets[order], return_index=True)
     for bucket, start, stop in zip(buckets, starts, [*starts[1:], len(order)], strict=True):
         part = table.slice(start, stop - start)
-        # A stream of its own for each part: no file stays open, however many buckets there are.
+        # Each part is a stream of its own, so that no file stays open, however many buckets there are.
         with (
             (folder / f"{bucket:08}").open("ab") as file,
             pa.ipc.new_stream(file, part.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream,
@@ -140,13 +142,13 @@ def _deal(table: pa.Table, places: NDArray[np.int64], folder: Path) -> None:
 
 
 def _read_streams(path: Path) -> Iterator[pa.Table]:
-    """Tables that were written to a file one after the other."""
+    """Yield the tables that were appended to a file."""
     with pa.OSFile(str(path)) as file:
         while file.tell() < file.size():
             yield pa.ipc.open_stream(file).read_all()
 
 
-def _sort(tables: Iterable[pa.Table]) -> pa.Table:
-    """Join tables and sort them by their keys, which are dropped; ties stay as they come."""
+def _sort_by_key(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return tables joined and sorted by their keys, which are dropped; ties keep their order."""
     table = pa.concat_tables(tables)
     return table.take(np.argsort(table["key"].to_numpy(), kind="stable")).drop_columns("key")

@@ -1,4 +1,4 @@
-"""What a complete run says of its rows, read a block at a time."""
+"""Rows of a complete run, read a block at a time."""
 
 from collections import OrderedDict
 from typing import Any
@@ -11,16 +11,16 @@ from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.storage.arrays import RunArrays
 
 CACHED_BLOCKS = 16
-"""Blocks of URLs kept for looking up neighbors, which are mostly near."""
+"""Blocks of URLs kept to look up neighbors, as most are in near blocks."""
 
 
 class Results:
-    """Reads the rows of a run.
+    """Reader of the rows of a run.
 
     Parameters
     ----------
     arrays : RunArrays
-        Of a complete run.
+        The arrays of a complete run.
     """
 
     def __init__(self, arrays: RunArrays) -> None:
@@ -35,11 +35,11 @@ class Results:
         return -(-self.n_rows // self.block_rows)
 
     def read(self, name: str, block: int) -> NDArray[Any]:
-        """One block of an array of rows."""
+        """Return one block of an array of rows."""
         return self.arrays.read(name, slice(block * self.block_rows, (block + 1) * self.block_rows))
 
     def urls(self, ids: NDArray[np.int64]) -> NDArray[Any]:
-        """URLs of rows, of the shape of `ids`; an id of -1 gives an empty string.
+        """Return the URLs of rows, in the shape of `ids`; an id of -1 gives an empty string.
 
         Raises
         ------
@@ -51,16 +51,16 @@ class Results:
                 "The neighbors of the run name rows that it does not have; score again into another path."
             )
             raise StoreError(message)
-        found = np.full(ids.size, "", np.dtypes.StringDType())
-        wanted = ids.ravel()
-        blocks = np.where(wanted < 0, -1, wanted // self.block_rows)
+        urls = np.full(ids.size, "", np.dtypes.StringDType())
+        rows = ids.ravel()
+        blocks = np.where(rows < 0, -1, rows // self.block_rows)
         for block in np.unique(blocks[blocks >= 0]):
-            here = blocks == block
-            found[here] = self._block_urls(int(block))[wanted[here] - block * self.block_rows]
-        return found.reshape(ids.shape)
+            in_block = blocks == block
+            urls[in_block] = self._block_urls(int(block))[rows[in_block] - block * self.block_rows]
+        return urls.reshape(ids.shape)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
-        """URLs of a block, read once while it is in use."""
+        """Return the URLs of a block, read once while it is in use."""
         if block not in self._cache:
             self._cache[block] = self.read("rows/url", block)
         self._cache.move_to_end(block)
@@ -69,22 +69,22 @@ class Results:
         return self._cache[block]
 
     def table(self, block: int, within: NDArray[np.int64] | None = None, *, lists: bool = False) -> pa.Table:
-        """Rows of a block, with their novelty and nearest neighbor.
+        """Return rows of a block, with their novelty and nearest neighbor.
 
         Parameters
         ----------
         block : int
             Number of the block.
         within : ndarray of int64, optional
-            Which rows, counted from the block's first; all by default.
+            Numbers of rows, counted from the block's first; all by default.
         lists : bool
-            Whether to add all neighbors, most similar first.
+            True to add all neighbors, most similar first.
 
         Returns
         -------
         pyarrow.Table
             Columns position, url, count, novelty, nearest_url and nearest_similarity, and
-            with `lists` also neighbor_urls and neighbor_similarities.  What is undefined is null.
+            with `lists` also neighbor_urls and neighbor_similarities.  Undefined values are null.
         """
         kept = slice(None) if within is None else within
         novelty = self.read("novelty", block)[kept]
@@ -101,16 +101,17 @@ class Results:
             "nearest_similarity": pa.array(similarities[:, 0], mask=ids[:, 0] < 0),
         }
         if lists:
-            there = ids >= 0
-            offsets = pa.array(np.concatenate([[0], there.sum(axis=1).cumsum()]).astype(np.int32))
-            columns["neighbor_urls"] = pa.ListArray.from_arrays(offsets, _text(self.urls(ids[there])))
+            # Rows may have fewer neighbors than there is room for.
+            exists = ids >= 0
+            offsets = pa.array(np.concatenate([[0], exists.sum(axis=1).cumsum()]).astype(np.int32))
+            columns["neighbor_urls"] = pa.ListArray.from_arrays(offsets, _text(self.urls(ids[exists])))
             columns["neighbor_similarities"] = pa.ListArray.from_arrays(
-                offsets, pa.array(similarities[there])
+                offsets, pa.array(similarities[exists])
             )
         return pa.table(columns)
 
     def most_novel(self, n: int) -> pa.Table:
-        """The n rows of highest novelty, ties by row, in the columns of `table`.
+        """Return the n rows of highest novelty, ties by row, with the columns of `table`.
 
         Rows of undefined novelty are left out.
 
@@ -131,7 +132,7 @@ class Results:
         return self._rows(np.array([row for _, row in best], np.int64))
 
     def _rows(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Some rows in their order, each block read once."""
+        """Return some rows in their order, reading each block once."""
         blocks, within = np.divmod(rows, self.block_rows)
         tables = [self.table(int(block), within[blocks == block]) for block in np.unique(blocks)]
         table = pa.concat_tables(tables or [self.table(0, rows)])
@@ -139,5 +140,5 @@ class Results:
 
 
 def _text(urls: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Text as Arrow has it."""
+    """Return text as an array of Arrow."""
     return pa.array(urls.tolist(), pa.string(), mask=missing)

@@ -63,7 +63,7 @@ class Bars:
 
 
 class Times(ProgressColumn):
-    """Column with the time that a stage has taken, and while it runs, the time that is left."""
+    """Column with the time that a stage has taken, and while it runs, the time remaining."""
 
     def render(self, task: Task) -> Text:
         """Draw."""

@@ -57,7 +57,7 @@ class Lines:
             self._write(f"{stage}: {self._state(now - self._started)}")
 
     def _state(self, elapsed: float) -> str:
-        """Return tasks done, time elapsed, and the time that is left if the rest is as fast."""
+        """Return tasks done, time elapsed, and the time remaining if the rest is as fast."""
         if not self._total:
             return f"{counted(self._done, 'task')}, {duration(elapsed)} elapsed"
         remaining = elapsed / self._done * (self._total - self._done)
