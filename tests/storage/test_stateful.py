@@ -32,7 +32,7 @@ from hypothesis.stateful import (
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects import commits, local, owners
-from novelty_dask.objects.commits import Commit, Draft, Stamp, commit_key, stamp
+from novelty_dask.objects.commits import Commit, Digest, Draft, commit_key, digest
 from novelty_dask.objects.commits import _encode as encode_commit
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import Owner, claim, holder, newest_epoch
@@ -391,19 +391,19 @@ class Machine(RuleBasedStateMachine):
 
     @rule(written=drafts, data=st.data())
     def commit(self, written: Written, data: st.DataObject) -> None:
-        task, stamps = written.draft.task, written.draft.stamps
+        task, digests = written.draft.task, written.draft.digests
         first, before = self.find(task), self.observe(commit_key(task))
-        own = Commit(self.fingerprint, written.epoch, stamps, written.metrics)
+        own = Commit(self.fingerprint, written.epoch, digests, written.metrics)
         is_stale = written.epoch != self.epoch
 
         def commit() -> Commit:
-            return self.run.commit(stamps, task, written.epoch, written.metrics)
+            return self.run.commit(digests, task, written.epoch, written.metrics)
 
         fault = self.fault(data)
         try:
             is_done, found = self.attempt(None, fault, commit)
         except StoreError:
-            assert is_stale or (first and first.objects != stamps)
+            assert is_stale or (first and first.objects != digests)
             assert self.observe(commit_key(task)) == before
             return
         if first is None:
@@ -413,7 +413,7 @@ class Machine(RuleBasedStateMachine):
         if is_done:
             assert not is_stale
             assert found == (first or own)
-            assert found.objects == stamps
+            assert found.objects == digests
 
     @rule(task=st.sampled_from(TASKS), data=st.data())
     def do_once(self, task: TaskId, data: st.DataObject) -> None:
@@ -438,7 +438,7 @@ class Machine(RuleBasedStateMachine):
         assert found == (first.metrics if first else metrics)
         if worked:
             assert epoch == self.epoch
-            own = Commit(self.fingerprint, epoch, worked[0].stamps, metrics)
+            own = Commit(self.fingerprint, epoch, worked[0].digests, metrics)
             self.change(commit_key(task), self.record(own), before, is_done=True)
 
     def damages(self) -> Iterator[DamageError]:
@@ -448,7 +448,7 @@ class Machine(RuleBasedStateMachine):
             assert self.run.commits.find(task) == commit
             for key, expected in (commit.objects if commit else {}).items():
                 data = self.observe(key)
-                if data is not None and stamp(data) == expected:
+                if data is not None and digest(data) == expected:
                     assert self.run.commits.read(task, key) == data
                 else:
                     with pytest.raises(DamageError) as damage:
@@ -531,7 +531,7 @@ def overwrite(objects: Any, key: str, data: bytes) -> bool:
     return True
 
 
-def read_unchecked(objects: Any, task: TaskId, key: str, expected: Stamp | None) -> bytes:
+def read_unchecked(objects: Any, task: TaskId, key: str, expected: Digest | None) -> bytes:
     """Read an object of a task, whatever it is."""
     if key not in objects.sizes():
         raise DamageError.of(task, key, "is missing")
@@ -542,14 +542,14 @@ def read_unchecked(objects: Any, task: TaskId, key: str, expected: Stamp | None)
 def decode_unchecked(data: bytes) -> Commit:
     """Read a commit, whatever its checksum is."""
     values = json.loads(data.partition(b"\n")[0])
-    return Commit(objects={key: Stamp(*pair) for key, pair in values.pop("objects").items()}, **values)
+    return Commit(objects={key: Digest(*pair) for key, pair in values.pop("objects").items()}, **values)
 
 
 BUGS: dict[str, tuple[str, object, str, object]] = {
     "creation overwrites, on a disk": ("local", LocalObjects, "create", overwrite),
     "creation overwrites, in a store": ("remote", RemoteObjects, "create", overwrite),
     "names are not synced": ("local", local, "_sync_folder", lambda folder: None),
-    "damage is believed": ("remote", commits, "read_stamped", read_unchecked),
+    "damage is believed": ("remote", commits, "read_verified", read_unchecked),
     "a damaged commit counts": ("remote", commits, "_decode", decode_unchecked),
     "the last commit counts": ("remote", commits, "create_object", overwrite),
     "an old epoch may commit": ("local", runs, "check_epoch", lambda objects, epoch: None),
