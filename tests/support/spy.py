@@ -18,7 +18,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from novelty_dask.kernels.text.lines import SAMPLE_BYTES
 from novelty_dask.objects.commits import Draft
 from novelty_dask.pipeline import limits
 from novelty_dask.planning.budget import Budget, Extent
@@ -26,6 +25,7 @@ from novelty_dask.planning.memory import fit
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, TilePlan
 from novelty_dask.stages import sort
+from novelty_dask.stages.ingest import SAMPLE_BYTES
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import write_table
 
