@@ -7,9 +7,9 @@ import pytest
 
 import novelty_dask
 from novelty_dask.datasets import make_urls
-from novelty_dask.kernels.text.lines import SAMPLE_BYTES
 from novelty_dask.pipeline import limits
 from novelty_dask.stages import sort
+from novelty_dask.stages.ingest import SAMPLE_BYTES
 from tests.support import spy
 from tests.support.cluster import Cluster
 from tests.support.content import Content, content_and_exports

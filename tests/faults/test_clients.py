@@ -144,6 +144,7 @@ def test_all_processes_killed_again_and_again(
         assert not (out / "zarr.json").exists() or novelty_dask.status(out).state == "stopped"
         assert not (out / "zarr.json").exists() or not novelty_dask.verify(out).damages
         done |= committed(out)
+    assert done
     record.ask()
     mark = record.mark()
     assert novelty(record, *command[len(SPIED) :]).returncode == 0
@@ -154,7 +155,9 @@ def test_all_processes_killed_again_and_again(
     assert not list(out.rglob("*.partial"))
     assert content_and_exports(out) == undisturbed
     # What they had in the temporary folder stays there, for nobody else to read.
-    assert all(path.stat().st_mode & 0o077 == 0 for path in scratch.glob("novelty-*"))
+    left = list(scratch.glob("novelty-*"))
+    assert left
+    assert all(path.stat().st_mode & 0o077 == 0 for path in left)
     measured("tasks begun", record.attempts().total())
 
 

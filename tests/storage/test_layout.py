@@ -162,4 +162,5 @@ def test_tasks_write_what_the_layout_says_and_nothing_else_is_there(
     stored = open_stored(str(out))
     every = {key for task in stored.commits.tasks() for key in stored.commits.get(task).objects}
     rest = {key for key in stored.objects.sizes() if not key.startswith(("commits/", "owners/"))} - every
+    assert "zarr.json" in rest
     assert all(key.endswith("zarr.json") for key in rest)
