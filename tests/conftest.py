@@ -2,16 +2,36 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 
 from novelty_dask.execution.clusters.connect import client_executor
+from novelty_dask.execution.clusters.resources import available_cores
 from novelty_dask.execution.executors import Executor, SerialExecutor
 
-WAITING = ("tests/faults", "tests/execution", "tests/system")
+UNIT = (
+    "novelty_dask/",
+    *(
+        f"tests/{name}/"
+        for name in ("engines", "kernels", "objects", "planning", "results", "sources", "storage")
+    ),
+    *(f"tests/test_{name}.py" for name in ("datasets", "settings")),
+    "tests/cli/test_terminal.py",
+)
+"""Where unit tests lie, but for those that start a process."""
+SLOW = ("tests/faults/", "tests/system/", "tests/project/", "tests/execution/", "tests/cli/")
+"""Folders of tests that wait for processes, those first that wait longest."""
+WORKER_BYTES = 1_500_000_000
+"""Memory of a process that runs tests, and of those that it starts, about."""
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
+"""Events by which Python tells that a process is started."""
+running: list[pytest.Item] = []
+"""The test at work, if there is one."""
 CORPORA = Path(os.environ.get("NOVELTY_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
 
 
@@ -23,22 +43,53 @@ def corpora() -> Path:
     return CORPORA
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that share a cluster run in one process, and begin with those that wait most."""
-    for item in items:
-        if "shared_cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-    items.sort(
-        key=lambda item: not item.nodeid.startswith(("tests/faults", "tests/execution", "tests/system"))
-    )
-
-
 def pytest_configure() -> None:
     """Hear Ctrl-C again where the tests run in the background, as the processes that they start shall."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.addaudithook(refuse_processes)
 
 
-@pytest.fixture(scope="module")
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return how many processes run the tests: more than there are cores, as some tests only wait."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    memory: int = psutil.virtual_memory().available
+    return max(1, min(available_cores() * 3 // 2, memory // WORKER_BYTES))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark unit tests; keep tests that share a cluster together; begin with those that take longest."""
+    for item in items:
+        if item.nodeid.startswith(UNIT) and item.get_closest_marker("process") is None:
+            item.add_marker("unit")
+        if "shared_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+    items.sort(key=rank)
+
+
+def rank(item: pytest.Item) -> tuple[bool, int]:
+    """Return the place of a test in the order: a long chain first, and short tests last, to fill the gaps."""
+    folders = (place for place, folder in enumerate(SLOW) if item.nodeid.startswith(folder))
+    return item.get_closest_marker("xdist_group") is None, next(folders, len(SLOW))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Know which test is at work."""
+    running.append(item)
+    try:
+        return (yield)
+    finally:
+        running.clear()
+
+
+def refuse_processes(event: str, _arguments: tuple[object, ...]) -> None:
+    """Hold unit tests to what makes them fast."""
+    if event in STARTS and running and running[0].get_closest_marker("unit"):
+        pytest.fail("A unit test starts no process; mark it with pytest.mark.process.")
+
+
+@pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
     """A client of two workers in this process."""
     with (

@@ -315,6 +315,7 @@ def create_at(root: Path, start: float, number: int) -> list[str]:
     return [key for key in (f"keys/{i}" for i in range(100)) if objects.create(key, b"%d" % number * 1_000)]
 
 
+@pytest.mark.process
 def test_of_two_processes_that_create_at_once_one_does(tmp_path: Path) -> None:
     with PROCESSES.Pool(2) as pool:
         pool.starmap(create_at, [(tmp_path / "warm", 0.0, number) for number in range(2)])
@@ -338,6 +339,7 @@ while True:
 """
 
 
+@pytest.mark.process
 def test_no_reader_ever_sees_a_cut_object_whenever_its_writer_is_killed(tmp_path: Path) -> None:
     objects, n_read, delays = LocalObjects(tmp_path), 0, (0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15)
     objects.write("a/b", bytes(300_000))
@@ -378,6 +380,7 @@ for key in ("old", "new"):
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount a small disk")
 def test_a_full_disk_is_told_and_leaves_everything_as_it_was(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
@@ -405,6 +408,7 @@ LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2*
 )
 
 
+@pytest.mark.process
 def test_a_write_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     assert hasattr(resource, "RLIMIT_FSIZE")
     command = [sys.executable, "-c", LIMITED, str(tmp_path)]

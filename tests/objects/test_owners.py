@@ -82,6 +82,7 @@ def test_an_owner_that_fails_releases_too(objects: LocalObjects) -> None:
     assert holder(objects) is None
 
 
+@pytest.mark.process
 def test_who_is_at_work_is_named_at_once(objects: LocalObjects) -> None:
     with holding(objects) as process:
         began = time.monotonic()
@@ -98,6 +99,7 @@ def test_who_is_at_work_is_named_at_once(objects: LocalObjects) -> None:
         assert owner.epoch == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("reaped", [True, False])
 def test_a_dead_process_of_this_host_is_succeeded_without_a_word(objects: LocalObjects, reaped: bool) -> None:
     with holding(objects) as process:
@@ -199,6 +201,7 @@ def claim_at(root: Path, start: float) -> bool:
     return True
 
 
+@pytest.mark.process
 def test_of_two_processes_that_claim_at_once_one_does(tmp_path: Path) -> None:
     with PROCESSES.Pool(2) as pool:
         pool.starmap(claim_at, [(tmp_path / str(number), 0.0) for number in range(2)])

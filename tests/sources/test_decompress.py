@@ -160,6 +160,7 @@ def measure(path: Path, name: str) -> tuple[int, int, str]:
     return int(growth), int(n_text), fault
 
 
+@pytest.mark.process
 def test_bombs_are_stopped_in_little_memory(tmp_path: Path) -> None:
     for name, bomb in bombs():
         (tmp_path / name).write_bytes(bomb)
@@ -169,6 +170,7 @@ def test_bombs_are_stopped_in_little_memory(tmp_path: Path) -> None:
         assert fault.startswith("it expands to more than 200 times its size; ")
 
 
+@pytest.mark.process
 def test_a_dictionary_that_takes_gigabytes_is_refused(tmp_path: Path) -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**30}]
     (tmp_path / "large.xz").write_bytes(lzma.compress(TEXT, filters=filters))

@@ -125,6 +125,7 @@ print(usage().peak_bytes - before.peak_bytes, found, sep="|")
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("name", "bomb"), BOMBS.values(), ids=BOMBS.keys())
 def test_a_bomb_is_refused_in_little_memory(run: Path, name: str, bomb: Callable[[], bytes]) -> None:
     key = plant(run, name, bomb())

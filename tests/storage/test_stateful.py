@@ -47,6 +47,7 @@ from tests.support.disk import Killed
 from tests.support.media import Fault, LocalMedium, Medium, RemoteMedium
 from tests.support.runs import make_manifest
 
+pytestmark = pytest.mark.process
 KEYS = ("a", "b/c", "b/d", "b/e/f")
 PREFIXES = ("b/", "b/e/", "none/")
 TASKS = tuple(TaskId("compare", item) for item in ("0-0", "1-0", "1-1"))
