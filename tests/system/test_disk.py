@@ -78,9 +78,9 @@ def test_a_run_keeps_to_what_was_projected(tmp_path: Path, n: int, settings: dic
     ("n", "settings"),
     [
         *((20_000, settings) for settings in SETTINGS.values()),
-        (60_000, {}),
-        (60_000, {"block_rows": 4_096}),
-        (60_000, {"ngram_range": (2, 4)}),
+        pytest.param(60_000, {}, marks=pytest.mark.long),
+        pytest.param(60_000, {"block_rows": 4_096}, marks=pytest.mark.long),
+        pytest.param(60_000, {"ngram_range": (2, 4)}, marks=pytest.mark.long),
     ],
 )
 def test_a_run_of_real_rows_keeps_to_it(
