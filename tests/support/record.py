@@ -25,8 +25,18 @@ STAGES = ("ingest", "sort", "rejected", "vectorize", "columns", "weigh", "compar
 
 
 def commits(run: Path) -> set[str]:
-    """Committed tasks, from the files alone, as ``stage item``."""
-    return {f"{path.parent.name} {path.stem}" for path in (run / "commits").glob("*/*.json")}
+    """Return committed tasks, from the files alone, as ``stage item``."""
+    # Not one glob of two levels: a stage whose text is no longer needed loses its folder at any time.
+    stages = (run / "commits").glob("*")
+    return {f"{path.parent.name} {path.stem}" for stage in stages for path in listed(stage)}
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return the records in a folder, none if it is gone."""
+    try:
+        return list(folder.glob("*.json"))
+    except FileNotFoundError:
+        return []
 
 
 class Event(NamedTuple):
