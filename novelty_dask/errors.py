@@ -87,7 +87,7 @@ class DamageError(StoreError):
         self.item = item
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
-        """As a task's error travels from a worker."""
+        """Return what rebuilds the error with its task, as pickle does when it travels from a worker."""
         return type(self), (str(self), self.stage, self.item)
 
     @classmethod

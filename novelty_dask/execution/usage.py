@@ -58,7 +58,7 @@ def measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, 
 
 
 def core_seconds(before: Iterable[Usage], after: Iterable[Usage]) -> float:
-    """CPU seconds of processes between two looks at them, of those that are there at the second.
+    """Return the CPU seconds that processes spent between two measurements; those that ended don't count.
 
     >>> core_seconds([Usage(5, 0, "a"), Usage(9, 0, "b")], [Usage(6, 0, "a"), Usage(2, 0, "c")])
     3
@@ -77,7 +77,7 @@ def forget_peak() -> Usage:
 
 
 def _peak_bytes() -> int:
-    """Most resident memory."""
+    """Return the most resident memory of this process."""
     if _STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())):
         return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
