@@ -5,7 +5,7 @@
 The search works on blocks, and the clock is too coarse for one row among them; but its counts are as exact
 for one row as for many.  So stretches of consecutive rows are searched against all blocks with a clock beside
 the counts, and a linear model is fitted to these times: nanoseconds for each count, and for each row that
-meets a cache tile.  Then single rows of the same stretches are searched alone, from the same starting
+meets an inverted tile.  Then single rows of the same stretches are searched alone, from the same starting
 neighbors as in a run, and the model turns their counts into time.  Two ratios show how far this can be
 trusted: the counts of the single rows over those of the stretches, and the modeled time over the measured
 one.

@@ -51,7 +51,7 @@ LARGE_ROWS = 100_000
 LEAST_QUERIES = 10_000
 """Rows that a sample has at least."""
 TILING = 2.1
-"""Non-zeros of a sample for each column: just above the 2 from which on sp_matmul_rs makes cache tiles."""
+"""Non-zeros of a sample for each column: just above 2, from which on sp_matmul_rs works in tiles."""
 
 Found = tuple[NDArray[np.float32], dict[str, Any]]
 Find = Callable[[sp.csr_matrix, NDArray[np.int64], int], Found]

@@ -99,7 +99,7 @@ class Corpus:
 
     @property
     def n_tiles(self) -> int:
-        """Number of cache tiles of all blocks."""
+        """Number of inverted tiles of all blocks."""
         return sum(len(block.tiles) for block in self.blocks)
 
     def nearest_first(self, row: int) -> list[int]:

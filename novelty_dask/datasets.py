@@ -175,7 +175,7 @@ def make_urls(
     Parameters
     ----------
     n : int, default 10,000
-        Number of lines, of which about 2 % repeat another line.
+        Number of lines; about 2 % of them repeat another line.
     n_planted : int, optional
         Number of planted URLs, all different and never repeated.  By default 1 % of the lines and at least
         one, but none in a corpus of one line.

@@ -97,7 +97,7 @@ class DamageError(StoreError):
 
 
 class DiskFullError(StoreError):
-    """A disk has no space for more of a run, of which all is kept that is finished."""
+    """A disk has no space for more of a run; finished tasks are kept."""
 
 
 class ClusterError(NoveltyError, RuntimeError):
@@ -105,7 +105,7 @@ class ClusterError(NoveltyError, RuntimeError):
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error says, as the end of a sentence."""
+    """Return the message of an error in a form that can end a sentence."""
     if isinstance(error, FileNotFoundError):  # fsspec words it in several ways.
         return os.strerror(errno.ENOENT)
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__

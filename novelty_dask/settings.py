@@ -134,8 +134,10 @@ class WorkSettings(_Checked):
         Rows of a block; chosen from the corpus and the memory limit if None.
     memory_limit : int, str or None
         Bytes that one worker may use, as in ``"2 GB"``.
-    workers, threads : int or None, int
-        Worker processes, and threads of each; ``workers=0`` works inside this process.
+    workers : int or None
+        Worker processes; 0 works inside this process, None chooses by the size of the sources.
+    threads : int
+        Threads of each worker.
     scheduler : str or None
         Address of a running Dask scheduler to use instead of local workers.
     """

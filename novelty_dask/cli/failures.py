@@ -36,7 +36,7 @@ MEANINGS = {
     ),
     ExitCode.FAILED: "the Dask scheduler, its workers or a disk failed; `novelty resume RUN` goes on",
     ExitCode.PARTIAL: (
-        "incomplete: tasks were given up and their scores are missing, or data are damaged; "
+        "tasks were given up, so that scores are missing, or data are damaged; "
         "`novelty resume RUN` tries again"
     ),
     ExitCode.INTERRUPTED: "stopped by Ctrl-C",

@@ -17,7 +17,7 @@ from novelty_dask.cli.terminal import counted, emit
 @click.argument("run")
 @options.debug
 def status(run: str) -> None:
-    """Show the progress of a run: stages, tasks done and left, and tasks that were given up.
+    """Show the progress of a run by stage, and tasks that were given up.
 
     It also works while another process is working on the run, and names it.
     """

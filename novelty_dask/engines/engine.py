@@ -1,4 +1,4 @@
-"""The protocol of an engine: it prepares blocks of rows, and searches one block for neighbors of another."""
+"""The protocol of engines, which prepare blocks of rows, and search one block for neighbors of another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Prepared = TypeVar("Prepared")
 
 
 class Engine(Protocol[Prepared]):
-    """Finds neighbors, exactly or not, among blocks that fit in memory."""
+    """Finder of neighbors, exact or not, among blocks that fit in memory."""
 
     def prepare(self, X: Any) -> Prepared:
         """Return a block of rows in the form in which it is compared.

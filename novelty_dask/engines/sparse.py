@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SparseEngine:
-    """Finds the k most similar rows of each row, exactly.
+    """Finder of the k most similar rows of each row, exactly.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A Dask bag of parts, each of which one function turns into results."""
+"""Dask bags: a list of parts and a function that turns each part into results."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -12,7 +12,7 @@ def make_bag(parts: Sequence[Any], function: Callable[..., list[Any]], *argument
     Parameters
     ----------
     parts : sequence
-        What there is to do.
+        The arguments of the calls, one for each partition.
     function : callable
         Called as ``function([part], *arguments)``; returns the elements of the partition.
     *arguments

@@ -1,7 +1,7 @@
-"""Tasks on a Dask scheduler.
+"""An executor on a Dask scheduler.
 
-A bounded window of them is kept in flight, refilled in batches, so that the scheduler's memory does not
-grow with their number; only a future that ended as "finished" counts as done.
+It keeps a bounded window of tasks in flight and refills it in batches, so that the scheduler's memory does
+not grow with their number.  Only a future that ended as "finished" counts as done.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RELEASE_SECONDS = 0.2
 
 
 class DaskExecutor:
-    """Runs everything on the scheduler of a client.
+    """Executor on the scheduler of a client.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ class DaskExecutor:
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection on the workers; yield each partition as it comes."""
         missing = deque(collection.to_delayed())
-        # A partition whose worker died may have been beside the one that killed it, so all that are left get
-        # a second chance, together.
+        # A partition whose worker died may only have been beside the one that killed it: all of these are
+        # computed once more, together.
         for is_last in (False, True):
             yield from self._partitions(missing, is_last=is_last)
 
     def _partitions(self, missing: deque[Any], *, is_last: bool) -> Generator[Any, None, None]:
-        """Compute partitions; those in which workers died, perhaps by chance, stay for once more."""
+        """Compute partitions; leave those whose workers died, perhaps by chance, in `missing`."""
         with dask.config.set({"dataframe.shuffle.method": "p2p"}):
             submitted = self.scheduler.submit(lambda: self.client.compute(list(missing)))
         futures = dict(zip(submitted, list(missing), strict=True))
@@ -83,30 +83,30 @@ class DaskExecutor:
                             message = f"Task {future.key!r} was given up: {error}."
                             raise ClusterError(message) from None
                         missing.append(futures[future])
-        # A key that the client still knows would have failed at once when it is computed again.
+        # While the client still knows the key of a failed partition, computing it again would return the old
+        # failure at once: wait until all keys are forgotten.
         for _ in self.scheduler.waits():
             if self.client.futures.keys().isdisjoint(future.key for future in futures):
                 break
 
     def _partition(self, future: Future[Any]) -> Any:
-        """Return a partition that was computed."""
+        """Return the content of a partition that was computed."""
         try:
             return self.scheduler.result(future)
         except OSError as error:
-            # Errors of the system have a number; one without is a message of Dask.
+            # An OSError without a number is not the system's but Dask's, as of a shuffle that fills its disk.
             if isinstance(error, NoveltyError) or error.errno:
                 raise
-            # Dask's own, as of a shuffle that fills its disk.
             message = f"A worker failed: {reason(error)}."
             raise ClusterError(message) from None
 
     def reserve(self, n_bytes: int) -> None:
-        """Refuse what does not fit on the disks of the workers."""
+        """Refuse to move more bytes than are free on the disks of the workers."""
         folders = self.scheduler.ask_workers(lambda: self.client.run(_worker_folder, on_error="ignore"))
         check_free(folders.values(), n_bytes)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
-        """Return what the workers that are there have used, and this process last."""
+        """Return the usage of each present worker, and of this process last."""
         measure = usage.forget_peak if forget_peak else usage.usage
         workers = self.scheduler.ask_workers(lambda: self.client.run(measure, on_error="ignore"))
         return [*workers.values(), measure()]
@@ -115,37 +115,37 @@ class DaskExecutor:
         """Wait for dropped tasks that workers still run, and that may still write."""
         deadline = time.monotonic() + self.scheduler.patience.settle
         if self._dropped:
-            # Until the scheduler has heard of it, it could still hand out a dropped task.
+            # Until the release has reached the scheduler, it could still hand out a dropped task.
             time.sleep(RELEASE_SECONDS)
         with suppress(ClusterError):
             while self._dropped and time.monotonic() < deadline:
-                if not any(self.scheduler.ask(self._at_work, self.scheduler.patience.settled).values()):
+                if not any(self.scheduler.ask(self._busy, self.scheduler.patience.settled).values()):
                     self._dropped.clear()
                 time.sleep(0.1)
 
-    def _at_work(self) -> dict[str, bool]:
-        """Return for each worker whether it is at a task that was dropped."""
+    def _busy(self) -> dict[str, bool]:
+        """Return for each worker whether it still runs a task that was dropped."""
         found: dict[str, bool] = self.client.run(_has_any, self._dropped, on_error="ignore")
         return found
 
     @contextmanager
     def _released(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
-        """Let the scheduler drop what has not been done, in whatever way the block ends."""
+        """Release all futures when the block ends, in whatever way, so that the scheduler drops the rest."""
         try:
             yield
         finally:
-            # Only tasks that were handed out can still be at work on a worker; `settle` waits for them.
+            # A worker may be in the middle of a task that is dropped now, and still write: `settle` waits.
             self._dropped.update(str(future.key) for future in futures if future.status == "pending")
             for future in list(futures):
                 future.release()
 
 
 def _has_any(keys: set[str], dask_worker: Worker) -> bool:
-    """Return whether a worker is at any of some tasks, or about to be."""
+    """Return whether a worker runs any of some tasks, or is about to."""
     known = map(str, [*dask_worker.active_threads.values(), *dask_worker.state.tasks])
     return not keys.isdisjoint(known)
 
 
 def _worker_folder(dask_worker: Worker) -> TemporaryFolder:
-    """Return where a worker has its temporary files."""
+    """Return the folder in which a worker has its temporary files."""
     return temporary_folder(dask_worker.local_directory)

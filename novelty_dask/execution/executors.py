@@ -1,4 +1,4 @@
-"""Executors: the protocol of what runs tasks, and the simplest one, which runs them here in order.
+"""Executors run tasks: their protocol, and the simplest one, which runs tasks in this process in order.
 
 `SerialExecutor` defines what any other means.
 """
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from novelty_dask.execution.usage import Usage
 
 ATTEMPTS = 3
-"""How often a task is tried that raises an error."""
+"""Number of times that a task which raises errors is tried."""
 
 MEMORY_BYTES = 10**9
-"""What a shuffle in one process keeps in memory before it writes files (partd.Buffer)."""
+"""Bytes that a shuffle in one process keeps in memory before it writes files (partd.Buffer)."""
 
 Perform = Callable[[str], Metrics]
-"""Does the task of an item."""
+"""Function that does the task of an item."""
 
 
 class Outcome(NamedTuple):
@@ -41,13 +41,13 @@ class Outcome(NamedTuple):
 
 
 class Executor(Protocol):
-    """Runs tasks and computes Dask collections; what its generators have begun ends when they are closed."""
+    """Runner of tasks and of Dask collections; closing one of its generators ends the work begun by it."""
 
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform the tasks of items in about their order; yield how each ended, in any order.
 
-        Items may be added to `ready` until the generator ends.  An error that novelty_dask raises on
-        purpose ends the whole; any other ends its task, after some attempts.
+        Items may be added to `ready` until the generator ends.  A `NoveltyError` ends the generator; any
+        other error ends its task alone, after some attempts.
         """
         ...
 
@@ -56,20 +56,20 @@ class Executor(Protocol):
         ...
 
     def reserve(self, n_bytes: int) -> None:
-        """Refuse to move more bytes by temporary files than are free where these are."""
+        """Refuse to move more bytes by temporary files than are free on their disks."""
         ...
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
-        """Return what each process at work has used; then measure peaks anew if asked to."""
+        """Return the usage of each process that runs tasks; then measure peaks anew if asked to."""
         ...
 
     def settle(self) -> None:
-        """Wait until no worker is at a task any more that was dropped."""
+        """Wait until no worker runs a dropped task any more."""
         ...
 
 
 class SerialExecutor:
-    """Runs everything in this thread, one after the other."""
+    """Executor in this thread, which does one thing after the other."""
 
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform tasks in their order."""
@@ -77,13 +77,14 @@ class SerialExecutor:
             yield self._perform(perform, ready.popleft())
 
     def _perform(self, perform: Perform, item: str) -> Outcome:
-        """Perform one task, several times if need be."""
+        """Perform one task, again if it raises an error."""
         failure: Exception | None = None
         for _ in range(ATTEMPTS):
             try:
                 return Outcome(item, perform(item))
             except NoveltyError:
-                # Raised on purpose: to try again would not help, nor would the other tasks succeed.
+                # Raised on purpose, as by a full disk or a lost claim: to try again would not help, nor would
+                # the other tasks succeed.
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest goes on
                 failure = error
@@ -96,12 +97,12 @@ class SerialExecutor:
             yield from compute(*collection.to_delayed(), scheduler=get_sync)
 
     def reserve(self, n_bytes: int) -> None:
-        """Refuse what does not fit on the disk; the first of it is kept in memory."""
+        """Refuse to move more bytes than fit in memory and on the disk."""
         check_free([temporary_folder()], n_bytes - MEMORY_BYTES)
 
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
-        """Return what this process has used."""
+        """Return the usage of this process."""
         return [usage.forget_peak() if forget_peak else usage.usage()]
 
     def settle(self) -> None:
-        """Do nothing: what was dropped here has ended."""
+        """Do nothing: a generator that is closed here has no task running."""

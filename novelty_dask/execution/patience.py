@@ -16,7 +16,7 @@ SECTION = "novelty-dask.patience"
 
 
 class Patience(NamedTuple):
-    """Seconds that a run waits for others.
+    """Seconds that a run waits for a scheduler and its workers.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Patience(NamedTuple):
     settle : float
         For workers to end tasks that were dropped.
     settled : float
-        For an answer whether they have.
+        For an answer to the question whether they have.
     close : float
-        For a scheduler that is left.
+        For the scheduler when the connection is closed.
     """
 
     connect: float = 10
@@ -46,7 +46,7 @@ class Patience(NamedTuple):
 
     @classmethod
     def read(cls) -> Self:
-        """Return what Dask's configuration says now, and defaults for the rest.
+        """Return the values of Dask's configuration as it is now, and defaults for the rest.
 
         >>> with dask.config.set({"novelty-dask.patience.answer": "500ms"}):
         ...     Patience.read().answer

@@ -1,7 +1,7 @@
 """The scheduler of a run: every question to it, or through it to workers, is asked here.
 
-Dask waits without end for a scheduler that is frozen or cut off.  Here it has half a minute to answer, or
-as long as `Patience` says.
+Dask waits without end for a scheduler that is frozen or cut off.  Here every wait has an end, which
+`Patience` sets: half a minute for an answer.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class WorkersDied(Exception):  # noqa: N818 - it says what happened
 
 
 class Scheduler:
-    """The scheduler of a client; no wait for it is endless.
+    """The scheduler of a client, with an end to every wait.
 
     Parameters
     ----------
@@ -59,16 +59,17 @@ class Scheduler:
         self._is_silent = False
 
     def ask(self, question: Callable[[], T], seconds: float | None = None) -> T:
-        """Return what a call of the client returns, if the scheduler answers in time.
+        """Return the result of a call of the client, if the scheduler answers in time.
 
         Raises
         ------
         ClusterError
-            It does not, or did not before, or the connection is lost.
+            The scheduler is silent, or was silent before, or the connection is lost.
         """
         seconds = self.patience.answer if seconds is None else seconds
         if self._is_silent or wait([answer := _in_thread(question)], seconds).not_done:
-            # Once is enough: every further question would wait as long, and the command would not end.
+            # Silent once is silent for good: each further question, also those that tidy up, would wait as
+            # long again, and the command would not end.
             self._is_silent = True
             message = (
                 f"The Dask scheduler has not answered for {seconds:g} s, so it is frozen or cut off; "
@@ -79,13 +80,14 @@ class Scheduler:
             return answer.result()
 
     def ask_workers(self, call: Callable[[], dict[str, T]]) -> dict[str, T]:
-        """Return what a call of the client returns that asks workers, as long as any may answer.
+        """Return the result of a call of the client that asks workers, as long as any may answer.
 
         Raises
         ------
         ClusterError
-            No worker may answer any more.
+            The scheduler is silent, or there is no worker.
         """
+        # As long as there are workers, not half a minute: one that is busy for long answers late.
         answer = _in_thread(call)
         for _ in self.waits():
             if answer.done():
@@ -94,7 +96,7 @@ class Scheduler:
             return answer.result()
 
     def submit(self, call: Callable[[], T]) -> T:
-        """Return what a call of the client returns that hands tasks to the scheduler.
+        """Return the result of a call of the client that hands tasks to the scheduler.
 
         Raises
         ------
@@ -107,11 +109,11 @@ class Scheduler:
             raise ClusterError(LOST_MESSAGE) from error
 
     def workers(self) -> dict[str, int]:
-        """Return the threads of each worker that there is now, by address."""
+        """Return the number of threads of each present worker, by address."""
         return self.ask(self.client.nthreads)
 
     def waits(self) -> Iterator["Watch"]:
-        """Yield again and again, after a little time, as long as the scheduler and a worker may answer.
+        """Yield every few milliseconds, as long as the scheduler and a worker may answer.
 
         Raises
         ------
@@ -156,13 +158,14 @@ class Scheduler:
 
     def _fetched(self, future: "Future[T]") -> T:
         """Return the result of a finished future."""
-        # If the worker that holds the result is gone, Dask waits for another one, without end.
+        # If the worker that holds the result has died, Dask computes it again, and waits without end for a
+        # worker to do so: results are asked for with a timeout, and workers looked for in between.
         watch = Watch(self)
 
         def failed() -> bool:
             return bool(future.status == "error")
 
-        # A task that is done once more may fail, and what it raises is its own.
+        # A task that is computed again may fail: its error is then the task's, not the connection's.
         with _connection_errors(of_task=failed):
             while True:
                 try:
@@ -174,7 +177,7 @@ class Scheduler:
 
 
 class Watch:
-    """Looks now and then for workers.
+    """A watch over the workers, by a look at them now and then.
 
     Parameters
     ----------
@@ -183,7 +186,7 @@ class Watch:
     Attributes
     ----------
     workers : dict or None
-        Threads of the workers that were there at the last look.
+        Number of threads of each worker at the last look; None before the first.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -197,7 +200,7 @@ class Watch:
         Raises
         ------
         ClusterError
-            Nobody may do the work any more.
+            Nobody can do the tasks any more.
         """
         now = time.monotonic()
         if now - self._looked > self.scheduler.patience.watch:
@@ -210,7 +213,8 @@ class Watch:
 
 def _in_thread(call: Callable[[], T]) -> "Answer[T]":
     """Start a call in a thread of its own; return the answer to wait for."""
-    # A daemon: if the call never returns, the process must still be able to end.
+    # Not a thread of a pool, which the interpreter would join at exit.  A daemon does not keep the process
+    # from ending if the call never returns.
     answer: Answer[T] = Answer()
 
     def wait_for_it() -> None:
@@ -225,14 +229,14 @@ def _in_thread(call: Callable[[], T]) -> "Answer[T]":
 
 @contextmanager
 def _connection_errors(of_task: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Turn what Dask raises as it talks to a scheduler into a ClusterError, but for errors of tasks."""
+    """Turn errors of Dask's connection to a scheduler into a ClusterError; pass on errors of tasks."""
     try:
         yield
     except (Exception, asyncio.CancelledError) as error:
         if isinstance(error, NoveltyError) or of_task():
             raise
-        # Where another server has taken the place of the scheduler, as a proxy does, Dask takes its answer
-        # for a message: the first bytes of a text are a length of exabytes, and the error is a MemoryError.
+        # Another server, such as a proxy, may answer at the scheduler's address.  Dask takes the first bytes
+        # of its text for a length, of exabytes, and raises a MemoryError: hence any exception is caught.
         other = (
             f"Something that is no Dask scheduler answers in its place: {reason(error)}; start the scheduler "
             "again and go on."
@@ -241,5 +245,5 @@ def _connection_errors(of_task: Callable[[], bool] = lambda: False) -> Iterator[
 
 
 def _no_worker(seconds: float) -> str:
-    """Return the sentence that there is nobody to do the work."""
+    """Return the message about a lack of workers."""
     return f"There has been no worker for {seconds:.0f} s; start some and go on."

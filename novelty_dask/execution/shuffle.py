@@ -21,20 +21,20 @@ def shuffle(
     write: Callable[[pa.Table, int], Sequence[Any]],
     types: Mapping[str, str],
 ) -> dd.DataFrame:
-    """Return a lazy frame of which each partition writes the rows of one range.
+    """Return a lazy frame whose partitions write the rows of one range each.
 
     Parameters
     ----------
     read : callable
         Called with an item, returns its rows.
     items : sequence
-        What there is to read.
+        The arguments of `read`.
     schema : pyarrow.Schema
-        The schema of what is read; it has a column "key".
+        The schema of the rows; it has a column "key".
     ranges : sequence of str
         Ascending keys that split the rows into ranges, without the two ends.
     write : callable
-        Called with the rows of a range and its number, returns one row that describes what was written.
+        Called with the rows of a range and its number; returns one row that describes the written table.
     types : mapping of str to str
         Names and pandas dtypes of the columns of that row.
 
@@ -45,6 +45,7 @@ def shuffle(
     """
     described = partial(_describe, types=types)
     lines = dd.from_map(load, items, read=read, meta=_frame(schema.empty_table()))
+    # Every key lies between the empty text and the last character of Unicode, so no row is left out.
     moved = lines.set_index("key", divisions=["", *ranges, "\U0010ffff"])
     return cast("dd.DataFrame", moved.map_partitions(sort, write, described, meta=described([])))
 
@@ -66,7 +67,8 @@ def sort(
 
 
 def _frame(lines: pa.Table) -> pd.DataFrame:
-    """Return a table as pandas has it, text still in Arrow's form."""
+    """Return a table as a pandas frame."""
+    # Text stays in Arrow's form: as Python objects it would take several times the memory.
     types = {pa.string(): pd.StringDtype("pyarrow")}
     return cast("pd.DataFrame", lines.to_pandas(types_mapper=types.get))
 

@@ -1,7 +1,7 @@
-"""Temporary files of a shuffle: whether as many bytes are free as they take.
+"""Temporary files of a shuffle: their folder, and a check that they fit on its disk.
 
-They are in the folder that Dask is told for them (``temporary-directory``, ``--local-directory``), not in the
-run.  Nothing else is spilled: tasks keep their results in the run.
+Their folder is the one that Dask is configured to use (``temporary-directory``, ``--local-directory``), not
+the run.  Nothing else is spilled: tasks keep their results in the run.
 """
 
 import socket
@@ -34,7 +34,7 @@ def temporary_folder(folder: str | None = None) -> TemporaryFolder:
 
 
 def check_free(folders: Collection[TemporaryFolder], n_bytes: int) -> None:
-    """Refuse to fill a disk with temporary files, of which each folder gets an equal share.
+    """Refuse to fill a disk with temporary files, which are spread evenly over the folders.
 
     Raises
     ------
@@ -42,13 +42,13 @@ def check_free(folders: Collection[TemporaryFolder], n_bytes: int) -> None:
         They would not fit; it names the folder.
     """
     # Workers on one host may share a disk, and then its free bytes, too.
-    sharing = Counter(each.disk for each in folders)
-    for each in folders:
-        needed = n_bytes * sharing[each.disk] // len(folders)
-        if needed > each.free:
+    sharing = Counter(temporary.disk for temporary in folders)
+    for (host, device), folder, free in folders:
+        needed = n_bytes * sharing[host, device] // len(folders)
+        if needed > free:
             message = (
-                f"Sorting takes {needed:,} bytes of temporary files on {each.disk[0]}, and {each.free:,} are "
-                f"free in {each.folder!r}; free some space, or point TMPDIR (or Dask's temporary-directory) "
-                "to another disk, and resume."
+                f"Sorting takes {needed:,} bytes of temporary files on {host}, and {free:,} are free in "
+                f"{folder!r}; free some space, or point TMPDIR (or Dask's temporary-directory) to another "
+                "disk, and resume."
             )
             raise ClusterError(message)

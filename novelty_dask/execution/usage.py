@@ -1,4 +1,4 @@
-"""Usage of the processes at work: CPU seconds and peak memory, by task and by stage."""
+"""Usage of processes: CPU seconds and peak memory, by task and by stage."""
 
 import re
 import resource
@@ -16,7 +16,7 @@ USAGE = "usage"
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _PROCESS = uuid.uuid4().hex[:12]
-"""A name of this process that no other process has that ever works on a run."""
+"""Name of this process, which no other process of any run has: process numbers are used again."""
 
 
 class Usage(NamedTuple):
@@ -38,13 +38,13 @@ class Usage(NamedTuple):
 
 
 def usage() -> Usage:
-    """Return what this process has used."""
+    """Return the usage of this process."""
     return Usage(time.process_time(), _peak_bytes(), _PROCESS)
 
 
 def measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """Return the metrics that some work returns, and its usage."""
-    # Wall time by the clock of the calendar: intervals of several processes are laid over one another.
+    """Call a function; return its metrics, and its usage among them."""
+    # Wall time by the clock of the calendar, as only that can be compared between processes and hosts.
     clock, cpu_seconds = time.time(), time.process_time()
     metrics = work(*arguments)
     used = usage()
@@ -68,7 +68,7 @@ def core_seconds(before: Iterable[Usage], after: Iterable[Usage]) -> float:
 
 
 def forget_peak() -> Usage:
-    """Measure this process, and from now on its peak memory anew, where the system can."""
+    """Return the usage of this process; from now on measure its peak memory anew, where the system can."""
     used = usage()
     if _CLEAR.exists():
         with suppress(OSError):  # A container may forbid it.

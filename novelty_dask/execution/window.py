@@ -1,8 +1,8 @@
-"""The window of a stage: tasks that a scheduler has, submitted, watched, and tried again.
+"""The window of a stage: the tasks that a scheduler has now, submitted, watched, and tried again.
 
-A task that raises an error is tried a few times.  One whose workers died may have been beside the one
-that killed them: it is tried once more when all else has ended, alone, on one worker.  If that dies too,
-there is no doubt left.
+A task that raises an error is tried a few times.  A task whose workers died is a *suspect*: it may have
+killed them, or another task on the same workers did.  It is tried once more when all other tasks have ended,
+alone, on one worker.  If that worker dies too, the task is given up.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 
 
 class Window:
-    """The tasks of a stage that a scheduler has, and those that are to be tried once more.
+    """The tasks of a stage that a scheduler has now, and the suspects.
 
     Parameters
     ----------
     scheduler : Scheduler
-        Where they are done.
     prefix : str
-        Of their keys; its first word names the stage on the dashboard.
+        Beginning of the keys of the tasks; its first word names the stage on the dashboard.
     perform : callable
-        Does the task of an item.
+        Function that does the task of an item.
     """
 
     def __init__(self, scheduler: Scheduler, prefix: str, perform: Perform) -> None:
@@ -44,17 +43,16 @@ class Window:
         self.in_flight: dict[Future[Metrics], str] = {}
         self.attempts: Counter[str] = Counter()
         self.deaths: Counter[str] = Counter()
-        # Items whose worker died in them, perhaps because of another task on it.
+        # Items whose workers died, perhaps because of another task.
         self.suspects: deque[str] = deque()
-        # The address of the worker on which one suspect runs with nothing beside it.
+        # The address of the worker on which a suspect runs alone; None while ordinary tasks run.
         self.alone: str | None = None
         self.running = self._watch_nothing()
 
     def refill(self, ready: deque[str], size: int) -> bool:
-        """Submit items that are ready, until `size` are in flight; return whether any are.
-
-        When all else has ended, suspects follow, one after the other.
-        """
+        """Submit items that are ready, until `size` are in flight; return whether any are."""
+        # Suspects come last, and one at a time: by then nothing else runs that one could take with it, and if
+        # its worker dies it is proven to be the cause.
         if not self.in_flight:
             self.alone = self._wait_for_worker() if self.suspects and not ready else None
         if self.alone and not self.in_flight:
@@ -63,21 +61,20 @@ class Window:
         return bool(self.in_flight)
 
     def _wait_for_worker(self) -> str:
-        """Return a worker; wait for one as long as the scheduler may get one.
-
-        Always the same one of several, so that the others are spared.
-        """
+        """Return the address of a worker; wait for one as long as the scheduler may get one."""
         for _ in self.scheduler.waits():
             if workers := self.scheduler.workers():
+                # The same one for every suspect, as long as it lives, so that the others are spared.
                 return min(workers)
         raise AssertionError
 
     def _submit(self, items: list[str]) -> None:
-        """Submit items; a suspect goes to one worker alone, so that no other is lost if that one dies."""
+        """Submit items, to the chosen worker alone if there is one."""
         if items:
             self.attempts.update(items)
-            # Dask remembers the keys of failed tasks; each attempt needs a key of its own.
+            # Dask remembers the keys of failed tasks, and would return the failure: a key for each attempt.
             keys = [f"{self.prefix}-{item}-{self.attempts[item]}" for item in items]
+            # Bound to one worker, a suspect can't move on to the next when that one dies.
             where = [self.alone] if self.alone else None
             submit = partial(self.scheduler.client.map, key=keys, pure=False, workers=where)
             futures = self.scheduler.submit(lambda: submit(self.perform, items))
@@ -91,13 +88,14 @@ class Window:
             try:
                 yield Outcome(item, self._metrics(future))
             except NoveltyError:
+                # Raised on purpose: the other tasks would not succeed either.
                 raise
             except WorkersDied as error:
                 self.deaths[item] += error.n_workers
                 if self.alone:
                     yield Outcome(item, {}, ClusterError(str(WorkersDied(self.deaths[item]))))
                 else:
-                    # Perhaps another task on the same worker killed it: decide when all else is done.
+                    # Perhaps another task on the same worker killed it: decide when the others are done.
                     self.suspects.append(item)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest goes on
                 if self.attempts[item] < ATTEMPTS:
@@ -106,22 +104,23 @@ class Window:
                     yield Outcome(item, {}, error)
 
     def _next_batch(self) -> list[Future[Metrics]]:
-        """Return the futures that end next; also the one of a suspect, if its worker is gone."""
+        """Return the futures that end next, or that of a suspect whose worker is gone."""
         for watch in self.scheduler.waits():
             if batch := list(self.running.next_batch(block=False)):
                 return batch
+            # Dask would keep a task that is bound to a dead worker pending without end.
             if self.alone and watch.workers is not None and self.alone not in watch.workers:
                 break
         self.running = self._watch_nothing()
         return list(self.in_flight)
 
     def _metrics(self, future: Future[Metrics]) -> Metrics:
-        """Return the metrics of a task, or raise what the task itself raised."""
+        """Return the metrics of a task, or raise its error."""
         if self.alone and future.status == "pending":
             future.release()
             raise WorkersDied(1)
         return self.scheduler.result(future)
 
     def _watch_nothing(self) -> as_completed:
-        """Return what watches futures, before there are any."""
+        """Return an iterator over futures as they end, without any future yet."""
         return as_completed(loop=self.scheduler.client.loop)

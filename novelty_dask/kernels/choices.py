@@ -6,4 +6,4 @@ NormalForm = Literal["raw", "web"]
 """Form in which lines are compared: as they were written, or as a browser would request their URL."""
 
 Score = Literal["mean", "nearest", "kth"]
-"""Similarity of which the novelty of a row is the complement."""
+"""Similarity that is subtracted from 1 to give the novelty of a row."""

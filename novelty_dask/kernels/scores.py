@@ -33,7 +33,7 @@ def novelty_scores(
     has_features : ndarray of bool, shape (rows,)
         True for rows that have any feature.
     score : {"mean", "nearest", "kth"}, default "mean"
-        Similarity of which the novelty is the complement.
+        Similarity that is subtracted from 1 to give the novelty.
 
     Returns
     -------

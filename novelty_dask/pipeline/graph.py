@@ -1,6 +1,6 @@
 """The order of the stages of a run, and of the tasks of a stage.
 
-A run of text goes through `TEXT_STAGES`; a run of other data would have a list of its own, that may share
+A run of text goes through `TEXT_STAGES`; a run of other data would have a list of its own, which may share
 the later stages.
 """
 
@@ -14,7 +14,7 @@ TEXT_STAGES: Sequence[Stage] = STAGES
 
 
 def lasting_stages(stages: Sequence[Stage]) -> list[Stage]:
-    """Return the stages of which the results are kept.
+    """Return the stages whose results are kept.
 
     >>> [stage.name for stage in lasting_stages(TEXT_STAGES)]
     ['rejected', 'vectorize', 'columns', 'weigh', 'merge']
@@ -33,7 +33,7 @@ class Schedule(NamedTuple):
     unlocked : dict
         By item, the items that can be begun when it is done.
     hopeless : list of (str, TaskId)
-        Items that can't be done, and the first failed task that they need.
+        Items that can't be done, each with the first failed task that it needs.
     """
 
     ready: deque[str]

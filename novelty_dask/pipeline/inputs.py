@@ -1,4 +1,4 @@
-"""The sources of a run, settled once: files that can be read now, and what reading them takes."""
+"""The sources of a run, settled once: files that can be read now, and their sizes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Inputs:
 
     @property
     def text_bytes(self) -> int:
-        """About the bytes of text, by the sizes of the sources alone."""
+        """Approximate bytes of text, by the sizes of the sources alone."""
         return text_bytes(self.sources)
 
     @property
@@ -105,7 +105,7 @@ class Inputs:
 
 
 def _copy_url(run: StoredRun) -> str:
-    """Return where a run keeps its copy of standard input."""
+    """Return the URL of a run's copy of standard input."""
     return f"{run.url}/{STDIN_KEY}"
 
 
@@ -129,11 +129,10 @@ def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
 
 
 def name_sources(names: Iterable[str], url: str, stored: StoredRun | None) -> list[Source]:
-    """Return the sources behind some names, without the run at a URL itself.
-
-    Standard input has its hash where the run that is stored there has one of an earlier.
-    """
+    """Return the sources behind some names, without files of the run that is made from them."""
     sources = [source for source in find_sources(names) if not is_inside(source.url, url)]
+    # A run that has copied its standard input knows the hash: the stream is read to its end now to tell
+    # whether it is the same.  Otherwise it is read later, when it is copied.
     if stored and any(source.url == STDIN and source.version for source in stored.manifest.sources):
         return [identify(standard_input()) if source.url == STDIN else source for source in sources]
     return sources

@@ -1,4 +1,4 @@
-"""Decides whether the tasks of a run fit in the memory of a worker, whenever more is known of them."""
+"""Limits of memory: checks that the tasks of a run fit in a worker, repeated when more is known of them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class MemoryLimits:
-    """Checks projections against the budget, and records them in the manifest.
+    """The limits of a run: projections of memory, checked against the budget and recorded in the manifest.
 
     Parameters
     ----------
     manifest : Manifest
         Of the run.
     budget : Budget
-        What a worker may use.
+        Memory that a worker may use.
     block_rows : int or None
         Rows of a block; as many as the budget allows if None.
     """
@@ -37,31 +37,33 @@ class MemoryLimits:
         self.block_rows = block_rows
 
     def check(self, inputs: Inputs) -> None:
-        """Refuse a run that won't fit: by its plan, or by an estimate where there is none yet.
+        """Refuse a run that won't fit, by its plan, or by an estimate where there is no plan yet.
 
         Raises
         ------
         BudgetError
+            A task would hold more than a worker may use.
         """
         plan = self.manifest.plan
         if plan is None:
             fit(self.budget, [inputs.extent], self.block_rows)
         else:
-            # The sort's rows in memory depend on who sorts; they are checked where it is done.
+            # The rows that the sort holds depend on the number of processes; `check_sort` checks them.
             reading = reading_bytes(self.budget, Load(decompressor_bytes=inputs.decompressor_bytes))
             check_limit({**self.manifest.memory, **reading}, self.budget, plan.block_rows)
 
     def start_reading(self, inputs: Inputs) -> None:
-        """Record what the stages take that need no plan."""
+        """Record the projections of the stages that need no plan."""
         reading = reading_bytes(self.budget, Load(decompressor_bytes=inputs.decompressor_bytes))
         self.manifest.memory = {**reading, **self.manifest.memory}
 
     def check_sort(self, moved_bytes: int) -> None:
-        """Record what the sort takes, and refuse it if it won't fit.
+        """Record the projection of the sort, and refuse it if it won't fit.
 
         Raises
         ------
         BudgetError
+            The sort would hold more than a worker may use.
         """
         sort_bytes = SORT.task_bytes(self.budget, Load(moved_bytes=moved_bytes))
         self.manifest.memory[SORT.name] = sort_bytes
@@ -83,7 +85,7 @@ class MemoryLimits:
 
 
 def make_budget(settings: ResultSettings, workers: Resources) -> Budget:
-    """Return what a worker may use, and what its memory depends on."""
+    """Return the budget of a worker: its limit, and the numbers that its need depends on."""
     shortest, longest = settings.ngram_range
     return Budget(
         n_neighbors=settings.n_neighbors,

@@ -1,4 +1,4 @@
-"""Questions about a run besides its results: how far it is, whether it is whole, what is left over."""
+"""Maintenance of a run: its progress, checks of all that is stored, and removal of leftovers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunStatus:
     failures : list of Failure
         Tasks that were given up: stage, item and reason.
     owner : str or None
-        The client that is at work on it.
+        The client that works on it now.
     totals : Totals or None
         Lines read, rows, duplicates, and rejected lines by reason; None until they are counted.
     """
@@ -57,7 +57,7 @@ class Verification:
     tasks : int
         Tasks whose results were read.
     damages : list of DamageError
-        What is missing, or not as it was written.
+        Objects that are missing, or not as they were written.
     recomputed : int
         Blocks of rows that were computed again.
     """
@@ -68,7 +68,7 @@ class Verification:
 
 
 def status(run: str | PathLike[str]) -> RunStatus:
-    """Return how far a run is, also while it is being worked on.
+    """Return the progress of a run, also while a client works on it.
 
     Raises
     ------
@@ -146,13 +146,13 @@ def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | N
 
 
 def _verification(stored: StoredRun) -> Verification:
-    """Return what is missing of a run, or not as it was written."""
+    """Return the number of tasks, and the objects that are missing or not as they were written."""
     n_tasks = sum(1 for _ in stored.commits.tasks())
     return Verification(n_tasks, [*find_damage(stored), *_find_missing(stored)], 0)
 
 
 def _computable_blocks(stored: StoredRun) -> list[int]:
-    """Return the blocks of which the neighbors were not given up."""
+    """Return the blocks whose neighbors were not given up."""
     failed = set(stored.manifest.failed_tasks)
     return [int(task.item) for task in MERGE.tasks(stored.manifest.shape) if task not in failed]
 
@@ -172,12 +172,12 @@ def _find_missing(stored: StoredRun) -> Iterator[DamageError]:
 
 
 def clean(run: str | PathLike[str]) -> int:
-    """Remove what killed writers left behind; return how many files that were.
+    """Remove the leftovers of killed writers; return the number of removed files.
 
     Raises
     ------
     StoreError
-        There is no run, or somebody is at work on it.
+        There is no run, or another client works on it.
     """
     stored = open_stored(fspath(run))
     with claim(stored.objects, stored.url):

@@ -1,4 +1,4 @@
-"""Measurements of a stage, added up from the commits of its tasks, so that no end of a client loses them."""
+"""Measurements of a stage, added up from the commits of its tasks, so that they survive a killed client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Intervals:
-    """The first and the last value that was seen, for each of several names.
+    """The smallest interval that covers all parts of it, for each of several names.
 
     >>> intervals = Intervals()
     >>> intervals.widen("a", 1, 3); intervals.widen("b", 5, 6); intervals.widen("a", 2, 4)
@@ -29,7 +29,7 @@ class Intervals:
         self._ends: dict[Any, tuple[float, float]] = {}
 
     def widen(self, name: Any, start: float, stop: float) -> None:
-        """Take in a part that began and ended."""
+        """Widen the interval of a name to cover a part."""
         first, last = self._ends.get(name, (start, stop))
         self._ends[name] = min(first, start), max(last, stop)
 
@@ -40,11 +40,11 @@ class Intervals:
 
 
 class StageMeasurements:
-    """Adds up the metrics of the tasks of one stage.
+    """Sums over the metrics of the tasks of one stage."""
 
-    CPU seconds are those of each process from its first task to its last, and seconds those of each epoch.
-    Commits don't know what processes did before and after, nor the client between the tasks.
-    """
+    # CPU seconds are those of each process from its first task to its last, as tasks of several threads of a
+    # process overlap.  Wall seconds are those of each epoch in the same way.  Commits don't know what
+    # processes did before and after, nor the client between the tasks.
 
     def __init__(self) -> None:
         self._sums: Counter[str] = Counter()
@@ -62,7 +62,7 @@ class StageMeasurements:
 
     @property
     def totals(self) -> StageMetrics:
-        """All that was added, in the terms of a manifest; nothing if nothing was."""
+        """The sums as a manifest holds them; empty if no task was added."""
         if not self._peak_bytes:
             return dict(self._sums)
         return {
@@ -74,7 +74,7 @@ class StageMeasurements:
 
 
 def measure_stage(run: StoredRun, stage: Stage, items: Iterable[str]) -> StageMetrics:
-    """Return what finished tasks took, in the terms of a manifest."""
+    """Return the measurements of finished tasks, as a manifest holds them."""
     measurements, commits = StageMeasurements(), run.commits
     for commit in (commits.find(stage.task(item)) for item in items):
         if commit:
@@ -93,7 +93,7 @@ def select_numbers(metrics: object) -> StageMetrics:
 
 
 def merge_metrics(earlier: StageMetrics, later: StageMetrics) -> StageMetrics:
-    """Return the metrics of a stage that was done in several goes.
+    """Return the metrics of a stage that was done in two sessions.
 
     >>> merge_metrics({"seconds": 1.5, "peak_bytes": 7}, {"seconds": 2, "peak_bytes": 9, "nonzeros": 3})
     {'seconds': 3.5, 'peak_bytes': 9, 'nonzeros': 3}

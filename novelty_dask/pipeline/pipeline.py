@@ -1,7 +1,7 @@
-"""From sources to a complete run, stage by stage.  Emits events, prints nothing.
+"""The pipeline from sources to a complete run, stage by stage.  It emits events and prints nothing.
 
-Commits, one a task, decide what is done.  A run that was stopped does what is missing; so does one of which
-something was damaged.
+Commits, one for each task, decide what is done.  A run that was stopped, or in which something was damaged,
+does only what is missing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from novelty_dask.pipeline.session import Session
 
 REPAIRS = 3
-"""How often the same task's results may turn out to be damaged before its store is given up."""
+"""Number of times that the results of one task may turn out to be damaged before its store is given up."""
 
 
 class Pipeline:
-    """Takes the run of a session through its stages."""
+    """The way of a session's run through its stages."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -61,7 +61,7 @@ class Pipeline:
         task = (error.stage, error.item)
         self.damages[task] += 1
         if self.damages[task] == REPAIRS:
-            # The store damages what it is given: to try for ever would not end.
+            # A store that damages the same results again and again would let this loop run for ever.
             raise error
         take_back(self.run, error, self.session.epoch)
         self.session.listener(DamageFound(str(error)))
@@ -75,37 +75,36 @@ class Pipeline:
         self._do(TEXT_STAGES)
 
     def _do(self, stages: Sequence[Stage]) -> None:
-        """Do what is missing of some stages, and of what these need."""
+        """Do the missing tasks of some stages."""
         shape, lasting = self.session.shape, lasting_stages(stages)
         done = {stage.name: self._find_done(stage, believed=stage is not stages[-1]) for stage in stages}
         needed = pending_tasks(stages, shape, [stage.name for stage in lasting], done)
         self.runner.recorder.reopen_pending(needed)
         wanted = [stage for stage in stages if needed[stage.name] or self._is_unrecorded(stage)]
+        # Before any task runs: tasks write chunks only, as two that create one array would race.
         for stage in dict.fromkeys([*lasting, *wanted]):
             self.run.create_arrays(stage)
         for stage in stages:
             if stage in wanted:
-                # The last stage makes the run complete, so what it will not read again is looked at now.
+                # The last stage makes the run complete, but does not read all that the earlier ones left: now
+                # the objects are looked at, not only the names of their commits.
                 for earlier in lasting[:-1] if stage is stages[-1] else ():
                     check_complete(self.run, earlier, shape)
                 self.runner.run(stage, set(needed[stage.name]), done[stage.name])
-            # The strips of tiles that succeeded are needed again, when the failed ones are.
+            # If tiles failed, a later session does them, and merges them with the strips of the others.
             if not self.run.manifest.failures:
                 self.run.remove_stages(stage.replaces)
 
     def _is_unrecorded(self, stage: Stage) -> bool:
-        """Return whether a stage has yet to be recorded in the manifest.
-
-        A client may have been killed between the last commit of a stage and its record.
-        """
+        """Return whether a stage has yet to be recorded in the manifest."""
+        # A client may have been killed between the last commit of a stage and its record.
         return not self.run.manifest.has(stage) and bool(stage.items(self.session.shape))
 
     def _find_done(self, stage: Stage, *, believed: bool) -> set[str]:
-        """Return the items of a stage that are done; take back commits that don't count.
-
-        As long as nothing was found to be damaged, the names of commits may be believed: later stages read
-        what they list, or it is checked before the last stage.
-        """
+        """Return the items of a stage that are done; remove commits whose objects are gone."""
+        # As long as no damage was found, the names of commits are believed: the objects that they list are
+        # checked when a later stage reads them, or before the last stage.  So planning 100,000 tiles takes
+        # seconds.
         if believed and not self.damages:
             return list_done(self.run, stage)
         check = check_commits(self.run, stage)

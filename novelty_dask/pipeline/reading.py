@@ -1,4 +1,4 @@
-"""The two stages that Dask collections do: a bag of pieces is read, and a shuffle sorts what they leave."""
+"""The two stages that are Dask collections: a bag reads the pieces, and a shuffle sorts their lines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def read_sources(session: Session, needed: set[str]) -> Generator[Metrics, None,
         parts = [part for part in session.inputs.parts() if str(part[0]) in needed]
         form = run.manifest.settings.normal_form
         yield from session.executor.compute(make_bag(parts, ingest, run.url, session.epoch, form))
-        # A piece that was read before a change, and one that was read after it, would not fit together.
+        # A file that was replaced meanwhile may have given the old lines of one piece and the new ones of the
+        # next.
         session.inputs.check_unchanged()
 
 
@@ -67,7 +68,7 @@ def sort_rows(session: Session, needed: set[str]) -> Generator[Metrics, None, No
 
 
 def make_plan(session: Session) -> None:
-    """Count the rows and split them into blocks that fit the budget; from now on the run keeps to it.
+    """Count the rows and plan blocks that fit the budget; the plan of a run never changes again.
 
     Raises
     ------
@@ -94,7 +95,7 @@ class Sorting:
     Attributes
     ----------
     moved_bytes : int
-        Bytes of rows on the way from process to process, 0 where no shuffle is needed.
+        Bytes of rows that the shuffle moves between processes; 0 where none is needed.
     """
 
     def __init__(self, reads: Sequence[PieceRead]) -> None:
@@ -104,15 +105,14 @@ class Sorting:
         self.moved_bytes = moved_bytes(moved)
 
     def run(self, executor: Executor, run: StoredRun, epoch: int) -> Generator[Metrics, None, None]:
-        """Sort, and commit all tables together; yield whenever one is done.
-
-        The first metrics say how many bytes the temporary files may have taken.
-        """
+        """Sort, and commit all tables together; yield the metrics of each table as it comes."""
         executor.reserve(self.moved_bytes)
         tables: list[SortedTable] = []
         for table in self._sort(executor, run.url):
             tables.append(table)
+            # Metrics are added up: only the first table reports the temporary files of all.
             yield {} if len(tables) > 1 else {"temporary_bytes": self.moved_bytes}
+        # One commit for all tables: a shuffle moves all lines again, whichever of its tables are missing.
         digests = {table.key: table.digest for table in tables}
         run.commit(digests, SORT.task(), epoch, sort.sort_metrics(tables))
 

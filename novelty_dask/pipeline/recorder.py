@@ -1,4 +1,4 @@
-"""The recorder of a run: it writes what stages took and what was given up, and emits events."""
+"""The recorder of a run: it writes measurements and failures into the manifest, and emits events."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 class Progress(NamedTuple):
-    """Tasks of a stage, all of them and those that were done before, and what these took.
+    """Progress of a stage when its session begins.
 
     Parameters
     ----------
     total : int or None
-        None where it is not known.
+        Number of all tasks; None where it is not known.
     done : int
-        Tasks that need not be done any more.
+        Number of tasks that were done before.
     took : callable
-        Returns what their commits say; called when the others are done, as to read many takes a while.
+        Returns the measurements of the tasks that were done before.
     """
 
     total: int | None
@@ -42,7 +42,7 @@ class Progress(NamedTuple):
 
 
 class StageRecorder:
-    """Keeps the manifest of a session's run up to date, and its listener informed."""
+    """Recorder that keeps the manifest of a session's run up to date, and its listener informed."""
 
     def __init__(self, session: Session) -> None:
         self.run = session.run
@@ -53,7 +53,7 @@ class StageRecorder:
         self.threads = session.limits.budget.threads
 
     def reopen_pending(self, needed: dict[str, list[str]]) -> None:
-        """Let the manifest say that the run is not complete, if items are needed."""
+        """Record that stages are not complete any more, if items of them are needed."""
         if any(needed.values()):
             self.manifest.failures = []
             for name in [name for name in self.manifest.stages if needed.get(name)]:
@@ -61,26 +61,27 @@ class StageRecorder:
             self.save()
 
     def _reopen(self, name: str) -> None:
-        """Let a complete stage be one of which something is to be done again."""
+        """Record that tasks of a complete stage are to be done again."""
         if name in self.manifest.stages:
             self.manifest.earlier[name] = self.manifest.stages.pop(name)
 
     def save(self) -> None:
-        """Store the manifest, unless a newer client has taken over that may have written another.
+        """Store the manifest.
 
         Raises
         ------
         StoreError
-            It has.
+            A newer client has taken over.
         """
+        # The newer client may have written a manifest of its own, which must not be replaced by an old one.
         check_epoch(self.run.objects, self.epoch)
         self.run.save()
 
     def run_stage(self, stage: Stage, results: Generator[Any, None, Any], progress: Progress) -> None:
-        """Let the results of a stage's tasks come in; then record what it took."""
+        """Consume the results of a stage's tasks as they come; then record what the stage took."""
         self._reopen(stage.name)
         self.listener(StageStarted(stage.name, progress.total, progress.done))
-        # Wall time by a clock that nobody sets, unlike the intervals of tasks, which several hosts report.
+        # A clock that is never set back: unlike those of tasks, these times are compared within one process.
         began, used = time.monotonic(), self.executor.usage(forget_peak=True)
         n_tasks, sums = progress.done, Counter[str]()
         with closing(results):
@@ -94,7 +95,9 @@ class StageRecorder:
             "core_seconds": core_seconds(used, now),
             "peak_bytes": max(each.peak_bytes for each in now),
         }
-        # Of a stage that is done again, commits may have been removed.
+        # Only now, as to read the commits of many tasks takes a while, in which the workers would wait.  The
+        # manifest's own figures come first where it has any: of a stage that is done again, commits may have
+        # been removed.
         before = {**progress.took(), **self.manifest.earlier.pop(stage.name, {})}
         self._record(stage, n_tasks, merge_metrics(before, {**sums, **took}))
         self.listener(StageFinished(stage.name, seconds))
@@ -119,8 +122,9 @@ class StageRecorder:
 
 
 def explain_failure(error: Exception) -> str:
-    """Return why a task was given up, without what the error may have said of the data."""
+    """Return why a task was given up, without any text of the corpus."""
     if isinstance(error, NoveltyError):
         return str(error)
+    # The message of any other error may quote a URL, and with it a token, which must not end up in a log.
     said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
     return f"it raised {type(error).__name__}{said}"

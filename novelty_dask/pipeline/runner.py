@@ -1,4 +1,4 @@
-"""The runner of one stage after another: it orders the tasks, hands them out, and gives up what fails."""
+"""The runner of stages: it orders the tasks of a stage, hands them out, and gives up those that fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StageRunner:
-    """Runs the stages of a session."""
+    """Runner of the stages of a session."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -36,7 +36,7 @@ class StageRunner:
         Raises
         ------
         ClusterError
-            A task failed without which the rest is worth nothing.
+            A task failed that all later stages need.
         """
         total = len(stage.items(self.session.shape) or ())
         took = partial(measure_stage, self.session.run, stage, done)
@@ -44,14 +44,14 @@ class StageRunner:
         if stage is INGEST:
             results = read_sources(self.session, needed)
         elif stage is SORT:
-            # Its one task writes many tables, whose number is known when the last has come.
+            # The one task of this stage writes many tables, whose number is known when the last has come.
             results, progress = sort_rows(self.session, needed), Progress(None)
         else:
             results = self._map(stage, needed)
         self.recorder.run_stage(stage, results, progress)
 
     def _map(self, stage: Stage, needed: set[str]) -> Generator[Metrics, None, None]:
-        """Run the needed tasks of a stage, each after what it needs of the same stage."""
+        """Run the needed tasks of a stage, each after those of the same stage that it needs."""
         failed = {*self.session.manifest.failed_tasks}
         ready, unlocked, hopeless = make_schedule(stage, self.session.shape, needed, failed)
         for item, first in hopeless:

@@ -1,4 +1,4 @@
-"""A session: all that one client has while it works on one run."""
+"""The session of one client that works on one run, with everything that the work needs."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def run_session(
     *,
     take_over: bool = False,
 ) -> None:
-    """Do what is missing of a run, as its owner.
+    """Do the missing tasks of a run, as its owner.
 
     Parameters
     ----------
@@ -54,27 +54,27 @@ def run_session(
     InputError, BudgetError
         A run just begun is removed, so that other sources or settings find its path free.
     StoreError, ClusterError
-        What is done is kept.
+        Finished tasks are kept.
     """
     if not run.manifest.is_complete:
         check_version(run)
     with claim(run.objects, run.url, take_over=take_over) as owner:
-        # Another client may have gone on since the run was opened.
+        # Another client may have worked on the run between the opening and the claim.
         run.refresh()
         if run.manifest.is_complete:
             _forget_damage(run, owner.epoch, listener)
         try:
             _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
         except (InputError, BudgetError):
-            # Nothing but lines was read so far, and the user must be free to name other sources under this
-            # path.
+            # Nothing is lost but lines that were read, and the user can name other sources under this path.
+            # A run that is resumed is kept, as its sources can't be named anew.
             if given is not None and run.manifest.plan is None:
                 run.objects.remove("")
             raise
 
 
 def _forget_damage(run: StoredRun, epoch: int, listener: Listener) -> None:
-    """Read every byte of a complete run, and forget the commits of what is damaged."""
+    """Read every byte of a complete run, and forget the commits of tasks whose results are damaged."""
     for damage in find_damage(run):
         check_version(run)
         listener(DamageFound(str(damage)))

@@ -1,7 +1,7 @@
 """The arrays of a run as data: shapes, chunks, types, and how each is divided among the tasks of its stage.
 
 Arrays are chunked so that no chunk belongs to two tasks.  Sparse blocks are ragged: each block has a row of
-its own in arrays far wider than needed, of which only the chunks in use are ever written.
+its own in arrays far wider than needed, and only the chunks in use are ever written.
 """
 
 from collections.abc import Callable, Sequence

@@ -17,7 +17,7 @@ def pending_tasks(
     shape : RunShape
         From which their items follow; stages whose items are not known have none.
     wanted : container of str
-        Names of stages of which all items are wanted.
+        Names of stages whose items are all wanted.
     done : mapping
         Items of each stage that are done.
 

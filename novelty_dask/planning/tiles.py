@@ -23,7 +23,7 @@ from typing import NamedTuple, Self
 MINIMUM_BLOCK_ROWS = 1_024
 """Rows of the smallest block that is planned to save memory."""
 SMALLEST_DEFAULT_ROWS = 16_384
-"""Rows of the smallest block otherwise: one cache tile of the search."""
+"""Rows of the smallest block otherwise: one inverted tile of the search."""
 MAXIMUM_BLOCK_ROWS = 65_536
 """Rows of the largest block that is planned without being asked for."""
 TARGET_SPANS = 8

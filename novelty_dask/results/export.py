@@ -46,7 +46,7 @@ def export(
     order : {"input", "novelty"}
         By position, or most novel first, ties by row and undefined last.
     format : {"csv", "parquet", "jsonl", "npz"}, optional
-        By default what the name of the file ends with.
+        By default the ending of the file's name.
     overwrite : bool
         True to replace an existing file.
     raw : bool
@@ -78,6 +78,7 @@ def export(
     results = open_results(url)
     try:
         _check_free(path, url, overwrite=overwrite)
+        # In the folder of the file, as only a rename within a file system is whole or not at all.
         with tempfile.TemporaryDirectory(prefix=".novelty-", dir=path.parent) as folder:
             _write(results, Path(folder, "out"), chosen, order, raw=raw)
             Path(folder, "out").replace(path)
@@ -89,7 +90,7 @@ def export(
 
 
 def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
-    """Yield novelty and URL of all rows, most novel first, ties by row; undefined is NaN and comes last."""
+    """Yield novelty and URL of all rows, most novel first, ties by row; undefined novelty (NaN) is last."""
     results = open_results(run)
     for table in tables_in_order(results, partial(_novelty_and_url, results), "novelty", 1):
         for batch in table.to_batches(max_chunksize=BATCH_ROWS):
@@ -155,6 +156,8 @@ def _write(results: Results, path: Path, format: str, order: str, *, raw: bool) 
         "npz": partial(write_npz, results, path),
     }
     writers[format]()
+    # Before the rename: otherwise a power failure may leave the name with an empty file, in place of the one
+    # that was replaced.
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from novelty_dask.results.results import Results
 
 FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
-"""Beginnings of cells that a spreadsheet would run (OWASP ASVS 1.2.10), in narrow and in wide characters,
-also behind spaces and invisible characters."""
+"""Beginnings of cells that a spreadsheet would run as a formula (OWASP ASVS 1.2.10)."""
+# The signs occur in narrow and in wide characters.  Some spreadsheets skip spaces and invisible characters
+# before them.
 BATCH_ROWS = 4_096
 ROW_GROUP_ROWS = 65_536
 STORED = {
@@ -28,7 +29,7 @@ STORED = {
     "neighbor_ids": "neighbors/ids",
     "neighbor_similarities": "neighbors/similarities",
 }
-"""Names of arrays in an npz file and in the run."""
+"""Arrays of the run by their names in an npz file."""
 
 
 def write_csv(tables: Iterable[pa.Table], path: Path, *, raw: bool) -> None:
@@ -42,7 +43,8 @@ def write_csv(tables: Iterable[pa.Table], path: Path, *, raw: bool) -> None:
 
 
 def _guarded(table: pa.Table) -> pa.Table:
-    """Put an apostrophe before each text that begins like a formula."""
+    """Return a table with an apostrophe before each text that begins like a formula."""
+    # An attacker chooses the URLs of a crawl, and the spreadsheet runs on the computer of who looks at them.
     for number, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             cells = table[number]
@@ -62,7 +64,9 @@ def write_jsonl(tables: Iterable[pa.Table], path: Path) -> None:
 
 
 def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with similarities as the doubles with fewest digits that round to the same floats."""
+    """Return a batch with similarities in as few digits as identify them."""
+    # JSON has but one kind of number, which Python writes as a double: 0.7 in single precision would become
+    # 0.699999988079071.
     lists = batch["neighbor_similarities"]
     short = {
         "nearest_similarity": _shortest(batch["nearest_similarity"]),
@@ -74,7 +78,7 @@ def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _shortest(similarities: pa.Array) -> pa.Array:
-    """Return the doubles that print as given floats do."""
+    """Return the doubles that print as given single-precision numbers do."""
     return pc.cast(pc.cast(similarities, pa.string()), pa.float64())
 
 
@@ -89,13 +93,16 @@ def write_parquet(tables: Iterable[pa.Table], path: Path) -> None:
 
 
 def write_npz(results: Results, path: Path) -> None:
-    """Write the arrays of a run, with its URLs as bytes and offsets, so that no pickle is needed."""
+    """Write the arrays of a run, with its URLs as bytes and offsets."""
+    # An array of strings could only be loaded with pickle, which runs whatever a file contains.  Not written
+    # by `numpy.savez`, which would hold all rows in memory.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, source in STORED.items():
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))
             _write_member(archive, name, shape, blocks)
         _write_member(archive, "url_offsets", (results.n_rows + 1,), _offsets(results))
+        # The header of an array states its length, so the URLs are read once before they are written.
         n_bytes = sum(len(text) for text, _ in _texts(results))
         texts = (np.frombuffer(text, np.uint8) for text, _ in _texts(results))
         _write_member(archive, "url_bytes", (n_bytes,), texts)
@@ -107,6 +114,7 @@ def _write_member(
     """Write one array as the consecutive parts of its rows."""
     first = next(parts)
     header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    # A member must state before it is written whether it may grow beyond 4 GiB.
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array_header_1_0(member, header)
         for part in chain([first], parts):

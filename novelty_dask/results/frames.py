@@ -20,11 +20,12 @@ def to_dataframe(run: str, *, lists: bool) -> dd.DataFrame:
 
 
 def _frame(run: str, lists: bool, block: int) -> pd.DataFrame:  # noqa: FBT001 - partial binds it
-    """Return the rows of one block."""
+    """Return the rows of one block, from the run opened anew, as this is called on workers."""
     return _to_pandas(Results(open_complete(run).arrays()).table(block, lists=lists))
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return a table as a DataFrame; lists stay Arrow's, as Dask would convert objects to text."""
+    """Return a table as a DataFrame."""
+    # Lists stay in Arrow's form: as Python objects, Dask would convert them to text.
     lists = {field.type: pd.ArrowDtype(field.type) for field in table.schema if pa.types.is_list(field.type)}
     return cast("pd.DataFrame", table.to_pandas(types_mapper=lists.get))

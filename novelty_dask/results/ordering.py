@@ -26,7 +26,7 @@ OTHER_BYTES = 64
 ReadPart = Callable[[int, NDArray[np.int64]], pa.Table]
 """Function that reads some rows of a block, counted from its first."""
 Key = Callable[[Results, int], NDArray[Any]]
-"""Function that returns the keys of a block's rows, ascending in the order that they stand for."""
+"""Function that returns a sort key for each row of a block."""
 
 
 def position_key(results: Results, block: int) -> NDArray[np.int64]:
@@ -35,7 +35,7 @@ def position_key(results: Results, block: int) -> NDArray[np.int64]:
 
 
 def novelty_key(results: Results, block: int) -> NDArray[np.float64]:
-    """Return the negated novelty; undefined novelty comes last."""
+    """Return the negated novelty, as keys ascend; undefined novelty comes last."""
     novelty = results.read("novelty", block)
     return np.where(np.isnan(novelty), np.inf, -novelty)
 
@@ -57,7 +57,7 @@ def tables_in_order(
     order : {"input", "novelty"}
         By position, or most novel first, ties by row and undefined novelty last.
     urls_per_row : float
-        URLs in a row of the table, on average, which decides the number of buckets.
+        URLs in a row of the table, on average; the number of buckets depends on it.
     folder : Path, optional
         Folder for the buckets; the system's temporary folder by default.
 

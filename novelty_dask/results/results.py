@@ -11,7 +11,7 @@ from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.storage.arrays import RunArrays
 
 CACHED_BLOCKS = 16
-"""Blocks of URLs kept to look up neighbors, as most are in near blocks."""
+"""Blocks of URLs kept in memory to look up neighbors, as most neighbors lie in near blocks."""
 
 
 class Results:
@@ -44,7 +44,7 @@ class Results:
         Raises
         ------
         StoreError
-            There is no row of such a number.
+            An id is not the number of a row.
         """
         if ids.size and not -1 <= ids.min() <= ids.max() < self.n_rows:
             message = (
@@ -60,7 +60,7 @@ class Results:
         return urls.reshape(ids.shape)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
-        """Return the URLs of a block, read once while it is in use."""
+        """Return the URLs of a block from the cache, in which the block used least recently makes room."""
         if block not in self._cache:
             self._cache[block] = self.read("rows/url", block)
         self._cache.move_to_end(block)

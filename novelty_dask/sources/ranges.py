@@ -17,8 +17,10 @@ def read_lines_between(file: BinaryIO, start: int, stop: int | None, chunk_bytes
     ----------
     file : binary file
         Must support seeking.
-    start, stop : int, int or None
-        The range; None is the end of the file.
+    start : int
+        First byte of the range.
+    stop : int or None
+        The byte after its last; None is the end of the file.
     chunk_bytes : int
         Most bytes of a chunk.
 

@@ -47,7 +47,7 @@ def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:
     Parameters
     ----------
     run : StoredRun
-        As for `recompute_columns`, of which nothing differs.
+        As for `recompute_columns`, which must have found nothing that differs.
     block : int
         Number of the block, whose neighbors were not given up.
 

@@ -33,8 +33,8 @@ def list_done(run: StoredRun, stage: Stage) -> set[str]:
 
 
 def check_commits(run: StoredRun, stage: Stage) -> CommitCheck:
-    """Check the commits of a stage, and the lengths of the objects that they list, of which none is read."""
-    # Lengths are cheap and find what a crash or a full disk leaves; to read every byte is what `verify` does.
+    """Check the commits of a stage, and the lengths of the objects that they list."""
+    # No object is read: lengths are cheap and find what a crash or a full disk leaves.  `verify` reads all.
     check, length, commits = CommitCheck(set(), set()), run.objects.lengths(), run.commits
     for task in commits.tasks(stage.name):
         commit = commits.find(task)

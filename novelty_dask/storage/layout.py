@@ -40,7 +40,7 @@ def create_array(group: zarr.Group, spec: ArraySpec) -> None:
 
 
 def find_array(group: zarr.Group, spec: ArraySpec) -> zarr.Array[Any] | None:
-    """Return an array as specified, of which nothing is decoded yet; None if it is absent or altered."""
+    """Return an array, if it is as specified; None if it is absent or altered.  No chunk is decoded."""
     try:
         found = group.get(spec.name)
     except OSError:

@@ -164,7 +164,7 @@ class Manifest(_Part):
         Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes, and
         the sums of the metrics of its tasks: of finished tasks in any session, and the rest of the last one.
     earlier : dict
-        The same of stages that were complete, and of which something is being done again.
+        The same of stages that were complete and are being done again in part.
     failures : list of Failure
         Tasks that were given up.
     """
@@ -202,7 +202,7 @@ class Manifest(_Part):
         return self.identity.sources
 
     def replace_source(self, number: int, source: Source) -> None:
-        """Put a source in the place of another, of which less was known; the fingerprint changes."""
+        """Replace a source by one with more known about it; the fingerprint changes."""
         # A new identity, and not a changed one: its fingerprint is computed once and kept.
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
         self.identity = RunIdentity(

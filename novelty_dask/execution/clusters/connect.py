@@ -1,4 +1,4 @@
-"""A scheduler elsewhere: connecting to it, what its workers are, and whether the way there is encrypted."""
+"""A scheduler elsewhere: the connection to it, the size of its workers, and a warning without encryption."""
 
 import asyncio
 import time
@@ -34,17 +34,17 @@ def connect(address: str) -> Iterator[Client]:
     try:
         client = _TimeoutClient(address, timeout=patience.connect)
     except Exception as error:
-        # What is no scheduler may say anything, of which Dask makes any error.
+        # A server that is no Dask scheduler may reply anything, so any exception can surface here.
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         message = f"Can't reach a Dask scheduler at {address!r}: {reason}."
         raise ClusterError(message) from error
     try:
         yield client
     finally:
-        # What goes wrong now is no news, and would hide what did before.
+        # An error while closing would hide the error that ended the work.
         with suppress(Exception):
             client.close(timeout=patience.close)  # type: ignore[no-untyped-call]
-        # Else the garbage collector tries once more, and longer.
+        # A client that is not marked as closed is closed again by the garbage collector, and waits longer.
         client.status = "closed"
 
 
@@ -71,7 +71,7 @@ def client_resources(client: Client, memory_limit: int | None = None) -> Resourc
 
 
 def client_executor(client: Client) -> DaskExecutor:
-    """Return what runs the tasks of one run on a client's scheduler."""
+    """Return an executor for one run on a client's scheduler."""
     return DaskExecutor(client, uuid.uuid4().hex[:8])
 
 
@@ -91,19 +91,20 @@ def encryption_warning(client: Client) -> str | None:
 
 
 class _TimeoutClient(Client):
-    """Gives up where nobody answers, and closes itself where it can't connect."""
+    """Client that gives up on a silent server, and closes itself if it can't connect."""
 
     def __init__(self, address: str, timeout: float) -> None:
-        # Half as long again: Dask's own message, if it gives up in time, says more.
+        # Half as long again as Dask waits: its own error, if it comes in time, says more.
         self._patience = 1.5 * timeout
         try:
             super().__init__(address, timeout=timeout)  # type: ignore[no-untyped-call]
         except BaseException:
-            # Else the garbage collector does, which may wait for itself.
+            # The garbage collector would do it otherwise, in a thread that may have to wait for itself.
             self.close()  # type: ignore[no-untyped-call]
             raise
 
     async def _start(self, *arguments: Any, **options: Any) -> Any:
-        """Connect; Dask itself waits without end for a server that accepts and is silent."""
+        """Connect, or raise TimeoutError."""
+        # Dask itself waits without end for a server that accepts a connection and is silent.
         started = super()._start(*arguments, **options)  # type: ignore[no-untyped-call]
         return await asyncio.wait_for(started, self._patience)

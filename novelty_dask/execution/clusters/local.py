@@ -27,28 +27,26 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]:
-    """Start worker processes; yield what runs tasks on them, and the link of their dashboard.
-
-    Worker processes can be reached from this machine alone.
-    """
+    """Start worker processes; yield an executor on them, and the link of their dashboard."""
     quieten_distributed()
     with (
         tempfile.TemporaryDirectory(prefix="novelty-", ignore_cleanup_errors=True) as scratch,
         dask.config.set({**read_configuration(), "temporary-directory": scratch}),
         ExitStack() as opened,
     ):
-        # Only the start: the workers inherit the blocked signals, this process gets them back at once.
+        # Blocked only while the workers start: they inherit it, and this process can be stopped again.
         with _signals_blocked():
             cluster = opened.enter_context(
                 LocalCluster(
                     n_workers=resources.workers,
                     threads_per_worker=resources.threads,
                     memory_limit=resources.memory_limit,
-                    # Whoever reaches a Dask scheduler can run code on its workers.
+                    # Reachable from this machine alone: whoever reaches a scheduler can run code on its
+                    # workers.
                     host=LOOPBACK,
                     dashboard_address=f"{LOOPBACK}:{_free_port(DASHBOARD_PORT)}",
                     local_directory=scratch,
-                    # What matters of its logs reaches the user as an event or as an error.
+                    # Dask's logs would interleave with the progress; events and errors tell all that matters.
                     silence_logs="CRITICAL",
                 )
             )
@@ -58,15 +56,13 @@ def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait while workers start; they inherit that they never hear them.
-
-    A terminal, or a service manager, sends them to all processes, but to end the workers is the business of
-    this one.
-    """
+    """Block Ctrl-C and SIGTERM while workers start; the workers inherit that, and never receive them."""
+    # A terminal or a service manager sends these signals to all processes of a group.  A worker that ended by
+    # itself would look like one that died in its task: only this process ends them, in order.
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Where it starts late, it unblocks the signal in the thread that is about to start a worker.
+    # Started later, the tracker would unblock the signals in the very thread that starts a worker.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:

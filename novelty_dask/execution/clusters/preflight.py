@@ -15,11 +15,11 @@ from novelty_dask.objects.address import open_objects
 from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
 
 PACKAGES = ("novelty-dask", "numba", "numpy", "scipy", "zarr")
-"""Packages of which another version may give other bytes."""
+"""Packages whose version can change the bytes of a result."""
 
 
 def check_workers(client: Client, run: StoredRun) -> None:
-    """Refuse workers that would fail, or give other bytes.
+    """Refuse workers that would fail, or compute other bytes.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ def check_workers(client: Client, run: StoredRun) -> None:
     try:
         scheduler = Scheduler(client)
         packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
-        for worker, found in _of_those_there(packages):
+        for worker, found in _present(packages):
             _check_versions(worker, found)
         views = scheduler.ask_workers(lambda: client.run(read_probe, run.url, probe, on_error="return"))
         # The path may exist on the worker and be another disk, so the content decides and not the name.
-        for worker, seen in _of_those_there(views):
+        for worker, seen in _present(views):
             if seen != token:
                 message = (
                     f"Worker {worker} does not see {run.url!r}; put the run where all workers have it under "
@@ -56,7 +56,7 @@ def check_workers(client: Client, run: StoredRun) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of what the results depend on, without missing packages."""
+    """Return the versions of Python and of `PACKAGES`, without packages that are missing."""
     found = {"Python": ".".join(platform.python_version_tuple()[:2])}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -65,15 +65,16 @@ def versions() -> dict[str, str]:
 
 
 def read_probe(url: str, key: str) -> str:
-    """Return what a worker finds where the client wrote a probe."""
+    """Return the text that a worker reads where the client wrote a probe; empty if it can't be read."""
     try:
         return open_objects(url).read(key).decode()
     except (KeyError, OSError, StoreError, UnicodeDecodeError):
         return ""
 
 
-def _of_those_there(answers: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield workers with their answers, without those that left meanwhile: these get no task."""
+def _present(answers: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield workers with their answers, without workers that have left meanwhile."""
+    # A worker that left can't be asked, which Dask reports as an OSError; it gets no task either.
     return ((worker, answer) for worker, answer in answers.items() if not isinstance(answer, OSError))
 
 

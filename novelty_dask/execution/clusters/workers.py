@@ -42,7 +42,7 @@ def working_client(client: Client | None, scheduler: str | None) -> Iterator[Cli
 
 
 def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) -> Resources:
-    """Return the workers that are to do the work: those of a client, or what this machine gives.
+    """Return number and size of the workers: those of a client, or those that this machine has room for.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) 
 def open_executor(
     client: Client | None, workers: Resources, run: StoredRun, listener: Listener
 ) -> Iterator[Executor]:
-    """Yield what runs the tasks: the client's scheduler, or worker processes, or this process.
+    """Yield an executor on the client's scheduler, on worker processes, or in this process.
 
     Raises
     ------
     ClusterError
-        A worker of the client would fail, or give other bytes.
+        A worker of the client would fail, or compute other bytes.
     """
     if client is None and not workers.workers:
         yield SerialExecutor()

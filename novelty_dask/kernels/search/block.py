@@ -1,8 +1,8 @@
 """Blocks: consecutive rows of a corpus with everything that comparing them needs.
 
 On the side of the *rows* of a comparison, a block is its CSR arrays with suffix norms.  On the side of the
-*candidates* it is also cut into cache tiles, so small that the sums of a row with all rows of a tile stay in
-the cache.  The tiles are made when they are first asked for.
+*candidates* it is also cut into inverted tiles, so small that the sums of a row with all rows of a tile stay
+in the cache.  The tiles are made when they are first asked for.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from novelty_dask.kernels.search.bounds import MOST_NONZEROS, Rows, suffix_norms
 from novelty_dask.kernels.search.inverted import InvertedTile, invert
 
 TILE_ROWS = 16_384
-"""Rows of a cache tile: 32 KiB of 16-bit sums, the fastest size measured."""
+"""Rows of an inverted tile: 32 KiB of 16-bit sums, the fastest size measured."""
 
 LARGEST_TILE = 1 << 16
 """Rows of the largest tile that is allowed: its groups are numbered in 16 bits with room to spare."""
@@ -45,7 +45,7 @@ class Block:
     n_columns : int
         Columns of the corpus.
     tile_rows : int
-        Rows of a cache tile.
+        Rows of an inverted tile.
     """
 
     rows: Rows
@@ -66,7 +66,7 @@ class Block:
 
     @cached_property
     def tiles(self) -> list[InvertedTile]:
-        """Cache tiles in the order of their rows."""
+        """Inverted tiles in the order of their rows."""
         starts = range(0, self.n_rows, self.tile_rows)
         return [invert(self.rows, a, min(a + self.tile_rows, self.n_rows), self.n_columns) for a in starts]
 
@@ -82,7 +82,7 @@ def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int 
     breakpoints : ndarray of shape (levels,), int32
         Break-points of `Columns`; the last is n_columns.
     tile_rows : int
-        Rows of a cache tile, at most 65,536.  Changes speed, never results.
+        Rows of an inverted tile, at most 65,536.  Changes speed, never results.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def _find_invalid(indptr: NDArray[np.int64], indices: NDArray[np.int32], data: N
         for p in range(indptr[i], indptr[i + 1]):
             if indices[p] <= previous:
                 return 1
-            # Written so that NaN, of which every comparison is false, is found too.
+            # Written so that NaN, which fails every comparison, is found too.
             if not (data[p] >= 0 and data[p] < np.inf):
                 return 2
             previous = indices[p]

@@ -1,4 +1,4 @@
-"""Rows of equal content, of which one stands for all.
+"""Rows of equal content, represented by the first of them.
 
 Distinct URLs can have the same features, by letter case or by a scheme that is not counted, and machines make
 such URLs by the thousand.  Equal rows are equally similar to any other, so a search needs to look at one of

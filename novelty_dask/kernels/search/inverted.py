@@ -1,4 +1,4 @@
-"""Cache tiles: the inverted lists of a few thousand rows, sixteen rows in one entry.
+"""Inverted tiles: the inverted lists of a few thousand rows, sixteen rows in one entry.
 
 Consecutive rows in sort order share most of their columns.  So an inverted list does not name rows but
 *groups* of sixteen consecutive rows.  Each entry has the sixteen weights as 8-bit steps of a 255th of the
@@ -72,7 +72,7 @@ class InvertedTile(NamedTuple):
     shift : int
         A list of at least ``1 << shift`` entries is dense.
     dense_numbers : ndarray of shape (entries >> shift + 1,), int32
-        At ``start >> shift``, the number of the dense list of which `start` is the first entry.
+        At ``start >> shift``, the number of the dense list whose first entry is `start`.
     dense : ndarray of shape (dense lists * groups,), uint8
         The maxima of the dense lists, 0 where a group does not occur.
     """

@@ -1,4 +1,4 @@
-"""Scan of one cache tile for a span of rows: two passes over inverted lists, and what they leave to finish.
+"""Scan of one inverted tile for a span of rows: two passes over its lists, and the rows left to finish.
 
 The lists of a row's rare columns, its prefix, are added up for groups first.  A group whose sum plus suffix
 bound stays below what the k-th best similarity asks for holds no neighbor; in most tiles no group is left.

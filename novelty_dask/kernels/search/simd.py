@@ -112,7 +112,7 @@ def _find_reaching_both(
 
 
 def _at_least(builder: Any, totals: Any, limits: Any) -> Any:
-    """Return 64 bits, of which bit l is set where total l is at least its limit."""
+    """Return 64 bits; bit l is set where total l is at least its limit."""
     reached = builder.icmp_unsigned(">=", totals, limits)
     return builder.zext(builder.bitcast(reached, ir.IntType(LANES)), ir.IntType(64))
 
@@ -145,7 +145,7 @@ add_lanes = cast("Callable[..., None]", intrinsic(_add_lanes))
 """Add uint8 ``lanes[start : start + 16] * weight >> 8`` to uint16 ``sums[at : at + 16]``, saturating."""
 
 find_reaching = cast("Callable[..., np.uint64]", intrinsic(_find_reaching))
-"""Return bits, of which l is set where ``sums[at + l] + (bounds[at + l] * weight >> 8) >= least``."""
+"""Return bits; bit l is set where ``sums[at + l] + (bounds[at + l] * weight >> 8) >= least``."""
 # Sums, weight and least are uint16, bounds uint8.
 
 find_reaching_both = cast("Callable[..., np.uint64]", intrinsic(_find_reaching_both))

@@ -2,9 +2,10 @@
 
 A sparse product is slow because of the few columns that nearly all rows share, and these say least.  So only
 the rare columns of a row, its *prefix*, are multiplied out, as far as needed for the norms of the rest to
-prove that no candidate of a cache tile reaches the row's threshold, its k-th best similarity so far.  That is
-done for groups of sixteen consecutive candidates at once (`scan`), in integers whose error has a known sign
-and limit (`inverted`).  The few candidates that are left are *finished* from their own rows (`finish`).
+prove that no candidate of an inverted tile reaches the row's threshold, its k-th best similarity so far.
+That is done for groups of sixteen consecutive candidates at once (`scan`), in integers whose error has a
+known sign and limit (`inverted`).  The few candidates that are left are *finished* from their own rows
+(`finish`).
 Thresholds start with the neighbors in sort order, go on with the nearest tile, and rise from tile to tile.
 
 Why the result is exact, and the same bytes whatever the blocks, tiles, order and starting neighbors:

@@ -234,7 +234,7 @@ def _split_at_newlines(chunks: Iterable[bytes], max_kept: int) -> Iterator[list[
 
 
 def _decode_batch(raws: list[bytes], start: int, max_bytes: int) -> LineBatch:
-    """Decode consecutive lines, the first of which has the number `start`."""
+    """Decode consecutive lines, numbered from `start` on."""
     decoded = [decode_line(raw, max_bytes) for raw in raws]
     rejected = [
         Rejected(start + i, text, sample_of(raws[i]))
