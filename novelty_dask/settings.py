@@ -24,10 +24,10 @@ from pydantic import (
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.choices import NormalForm, Score
 
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+SIZE_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([a-z]{0,3})", re.ASCII)
-FILE_BYTES = 2**20
+LARGEST_SETTINGS_FILE = 2**20
 """Larger than any file of settings."""
 
 
@@ -40,10 +40,10 @@ def parse_bytes(size: object) -> object:
     if not isinstance(size, str):
         return size
     match = SIZE.fullmatch(str.strip(size).lower())
-    if match is None or match[2] not in UNITS:
+    if match is None or match[2] not in SIZE_UNITS:
         message = f"{_shown(size)} is not a size; write for example '2 GB' or '512MiB'"
         raise ValueError(message)
-    return int(float(match[1]) * UNITS[match[2]])
+    return int(float(match[1]) * SIZE_UNITS[match[2]])
 
 
 def parse_range(value: object) -> object:
@@ -189,9 +189,9 @@ def _read(path: Path) -> str:
     """Return the text of a file, which may be a pipe and endless."""
     with path.open("rb") as file:
         # One byte more than allowed shows that there is more, without reading it.
-        content = file.read(FILE_BYTES + 1)
-    if len(content) > FILE_BYTES:
-        message = f"it has more than {FILE_BYTES:,} bytes"
+        content = file.read(LARGEST_SETTINGS_FILE + 1)
+    if len(content) > LARGEST_SETTINGS_FILE:
+        message = f"it has more than {LARGEST_SETTINGS_FILE:,} bytes"
         raise ValueError(message)
     return content.decode("utf-8-sig")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Totals
 
-COLUMNS = (
+TABLE_COLUMNS = (
     Column("novelty"),
     Column("url", is_text=True),
     Column("similarity"),
@@ -29,7 +29,7 @@ def novelty_table(top: "pd.DataFrame", *, defanged: bool = False) -> Iterator[st
         (number(novelty), shown(url), number(similarity), shown(nearest))
         for novelty, url, similarity, nearest in zip(*columns, strict=True)
     ]
-    return table(COLUMNS, rows)
+    return table(TABLE_COLUMNS, rows)
 
 
 def count_line(totals: "Totals") -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.execution.usage import Usage
 
-ATTEMPTS = 3
+TASK_ATTEMPTS = 3
 """Number of times that a task which raises errors is tried."""
 
 MEMORY_BYTES = 10**9
@@ -79,7 +79,7 @@ class SerialExecutor:
     def _perform(self, perform: Perform, item: str) -> Outcome:
         """Perform one task, again if it raises an error."""
         failure: Exception | None = None
-        for _ in range(ATTEMPTS):
+        for _ in range(TASK_ATTEMPTS):
             try:
                 return Outcome(item, perform(item))
             except NoveltyError:

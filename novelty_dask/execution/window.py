@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from distributed import Future, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError
-from novelty_dask.execution.executors import ATTEMPTS, Outcome, Perform
+from novelty_dask.execution.executors import TASK_ATTEMPTS, Outcome, Perform
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Window:
                     # Perhaps another task on the same worker killed it: decide when the others are done.
                     self.suspects.append(item)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest goes on
-                if self.attempts[item] < ATTEMPTS:
+                if self.attempts[item] < TASK_ATTEMPTS:
                     self._submit([item])
                 else:
                     yield Outcome(item, {}, error)

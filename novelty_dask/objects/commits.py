@@ -13,7 +13,7 @@ from novelty_dask.objects.creation import create_object
 from novelty_dask.objects.protocol import Data, Objects
 from novelty_dask.planning.stages import TaskId
 
-FOLDER = "commits/"
+COMMITS_FOLDER = "commits/"
 SUFFIX = ".json"
 
 
@@ -77,7 +77,7 @@ def commit_key(task: TaskId) -> str:
     >>> commit_key(TaskId("compare", "1-0"))
     'commits/compare/1-0.json'
     """
-    return f"{FOLDER}{task.stage}/{task.item}{SUFFIX}"
+    return f"{COMMITS_FOLDER}{task.stage}/{task.item}{SUFFIX}"
 
 
 def committed_task(key: str) -> TaskId:
@@ -86,7 +86,7 @@ def committed_task(key: str) -> TaskId:
     >>> committed_task("commits/compare/1-0.json")
     TaskId(stage='compare', item='1-0')
     """
-    stage, _, item = key.removeprefix(FOLDER).removesuffix(SUFFIX).partition("/")
+    stage, _, item = key.removeprefix(COMMITS_FOLDER).removesuffix(SUFFIX).partition("/")
     return TaskId(stage, item)
 
 
@@ -126,7 +126,8 @@ class Commits:
 
     def tasks(self, stage: str = "") -> Iterator[TaskId]:
         """Yield all tasks, or those of one stage, that have a commit, readable or not."""
-        yield from map(committed_task, sorted(self.objects.sizes(f"{FOLDER}{stage}/" if stage else FOLDER)))
+        folder = f"{COMMITS_FOLDER}{stage}/" if stage else COMMITS_FOLDER
+        yield from map(committed_task, sorted(self.objects.sizes(folder)))
 
     def add(self, task: TaskId, commit: Commit) -> Commit:
         """Commit a task; return the first commit of it, which may be another's.

@@ -15,7 +15,7 @@ from contextlib import suppress
 from novelty_dask.errors import StoreError
 from novelty_dask.objects.protocol import Objects
 
-ATTEMPTS = 3
+CREATION_ATTEMPTS = 3
 """Attempts at a store that refuses and yet has no such object, which happens while one is being removed."""
 
 
@@ -42,7 +42,7 @@ def create_object(objects: Objects, key: str, data: bytes) -> bool:
         The error of the store, if the object was not stored nevertheless.
     """
     is_stored = False
-    for _ in range(ATTEMPTS):
+    for _ in range(CREATION_ATTEMPTS):
         try:
             if objects.create(key, data):
                 return True

@@ -19,7 +19,7 @@ from novelty_dask.errors import StoreError
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.protocol import Objects
 
-FOLDER = "owners/"
+OWNERS_FOLDER = "owners/"
 HEARTBEAT_SECONDS = 10.0
 SILENT_SECONDS = 60.0
 """Time without a heartbeat after which an owner on another host counts as silent."""
@@ -94,8 +94,8 @@ def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
 
 def newest_epoch(objects: Objects) -> int:
     """Return the newest epoch of a run; 0 if there was none."""
-    claims = [key for key in objects.sizes(FOLDER) if key.endswith(".json")]
-    numbers = [key.removeprefix(FOLDER).partition(".")[0] for key in claims]
+    claims = [key for key in objects.sizes(OWNERS_FOLDER) if key.endswith(".json")]
+    numbers = [key.removeprefix(OWNERS_FOLDER).partition(".")[0] for key in claims]
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
@@ -187,7 +187,7 @@ def _silence(objects: Objects, epoch: int, owner: dict[str, Any]) -> float:
 
 def _released(objects: Objects, epoch: int) -> bool:
     """Return whether an epoch was released."""
-    return _key(epoch, "alive") not in objects.sizes(FOLDER)
+    return _key(epoch, "alive") not in objects.sizes(OWNERS_FOLDER)
 
 
 def _record_alive(objects: Objects, epoch: int) -> None:
@@ -206,4 +206,4 @@ def _record(objects: Objects, epoch: int) -> dict[str, Any]:
 
 def _key(epoch: int, kind: str) -> str:
     """Return the key of a record about an epoch."""
-    return f"{FOLDER}{epoch:08d}.{kind}"
+    return f"{OWNERS_FOLDER}{epoch:08d}.{kind}"

@@ -12,7 +12,7 @@ from novelty_dask.execution.bags import make_bag
 from novelty_dask.planning.memory import moved_bytes
 from novelty_dask.planning.stages import SORT
 from novelty_dask.stages import sort
-from novelty_dask.stages.ingest import LINES, PieceRead, ingest, read_results
+from novelty_dask.stages.ingest import LINE_SCHEMA, PieceRead, ingest, read_results
 from novelty_dask.stages.rejected import count_rejected, explain_empty
 from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.tables import SortedTable
@@ -125,6 +125,6 @@ class Sorting:
             return
         from novelty_dask.execution.shuffle import shuffle  # noqa: PLC0415 - Dask's dataframes import slowly
 
-        frames = executor.compute(shuffle(load, self.tables, LINES, self.ranges, write, sort.TABLE_TYPES))
-        for frame in frames:
+        tables = shuffle(load, self.tables, LINE_SCHEMA, self.ranges, write, sort.TABLE_TYPES)
+        for frame in executor.compute(tables):
             yield from (SortedTable(*row) for row in frame.itertuples(index=False))

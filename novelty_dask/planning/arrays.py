@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from novelty_dask.kernels.text.lines import MAX_BYTES, SAMPLE_BYTES, Reason
+from novelty_dask.kernels.text.lines import MAX_BYTES, REJECTED_SAMPLE_BYTES, Reason
 from novelty_dask.planning.tiles import Tile, TilePlan
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
@@ -134,11 +134,12 @@ class ArraySpec(NamedTuple):
 def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
     """Return the arrays of rejected lines: number of the source, line in it from 0, reason, and beginning."""
     shape, chunks = (n_rejected,), (min(max(n_rejected, 1), REJECTED_CHUNK),)
+    sample_bytes = ESCAPED * REJECTED_SAMPLE_BYTES
     return [
         ArraySpec("rejected/source", shape, chunks, "int32", BY_LINES, -1),
         ArraySpec("rejected/line", shape, chunks, "int64", BY_LINES, -1),
         ArraySpec("rejected/reason", shape, chunks, "str", BY_LINES, "", "text", REASON_BYTES),
-        ArraySpec("rejected/sample", shape, chunks, "str", BY_LINES, "", "text", ESCAPED * SAMPLE_BYTES),
+        ArraySpec("rejected/sample", shape, chunks, "str", BY_LINES, "", "text", sample_bytes),
     ]
 
 

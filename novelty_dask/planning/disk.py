@@ -26,7 +26,7 @@ TABLES = 2
 """Tables that hold all rows: as they were read, and as they were sorted."""
 TABLE_ROW_BYTES = 24
 """Count, position and two offsets of a row in a table; its key and its URL are each as long as its text."""
-ROW_BYTES = 24
+RESULT_ROW_BYTES = 24
 """Novelty, position and count of a row, the length of its text, and the start of its weights."""
 WEIGHT_BYTES = SIMILARITY_BYTES = 4
 """Numbers in single precision: weights are not compressed, and similarities hardly are."""
@@ -45,8 +45,8 @@ METADATA_BYTES = 192 * 2**10
 """Manifest, metadata of arrays, and owners: up to fifty small files."""
 TASK_BYTES = 2**10
 """The commit of a task."""
-FILE_BYTES = 2 * 2**10
-"""What a file leaves empty of its last block on the disk: half of 4 KiB, on average."""
+FILE_SLACK_BYTES = 2 * 2**10
+"""Bytes that a file leaves empty of its last block on the disk: half of 4 KiB, on average."""
 
 
 def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
@@ -65,7 +65,7 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
     frequencies = sum(_frequency_bytes(budget, nonzeros) for nonzeros in blocks)
     neighbors = (tiles.n_groups + 1) * budget.n_neighbors * _neighbor_bytes(tiles)
     results = _column_bytes(budget, extent) + _matrix_bytes(budget, blocks, tiles) + neighbors
-    return round(text + ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(tiles)
+    return round(text + RESULT_ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(tiles)
 
 
 def _possible_columns(budget: Budget) -> int:
@@ -128,4 +128,4 @@ def _small_bytes(tiles: TilePlan) -> int:
     n_tasks = 3 * tiles.n_blocks + tiles.n_spans * tiles.n_groups
     # Of each block, seven files of rows, frequencies, starts and results, three of weights, and its strips.
     n_files = n_tasks + (10 + 2 * tiles.n_groups) * tiles.n_blocks
-    return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_BYTES * n_files
+    return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_SLACK_BYTES * n_files

@@ -22,7 +22,7 @@ PROCESS_BYTES = 460 * 10**6
 """A worker process with all libraries loaded, before its first task."""
 FRAMES_BYTES = 160 * 10**6
 """Dask's dataframes: part of that, but loaded by the shuffle only, after the lines are read."""
-ROW_BYTES = 40
+MOVED_ROW_BYTES = 40
 """Bytes that a row takes when it is moved, besides its key and its URL: two numbers, two offsets."""
 SHUFFLE_OVERHEAD = 1.1
 """Factor for the heads of the pieces that are moved one by one."""
@@ -69,7 +69,8 @@ def moved_bytes(extents: Iterable[Extent]) -> int:
     >>> moved_bytes([Extent(n_rows=1_000, n_bytes=76_000)])
     211200
     """
-    return round(SHUFFLE_OVERHEAD * sum(2 * extent.n_bytes + ROW_BYTES * extent.n_rows for extent in extents))
+    moved = sum(2 * extent.n_bytes + MOVED_ROW_BYTES * extent.n_rows for extent in extents)
+    return round(SHUFFLE_OVERHEAD * moved)
 
 
 def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:

@@ -22,7 +22,7 @@ from novelty_dask.results.ordering import KEYS, tables_in_order
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import open_complete
 
-FORMATS = ("csv", "parquet", "jsonl", "npz")
+EXPORT_FORMATS = ("csv", "parquet", "jsonl", "npz")
 WITH_LISTS = ("parquet", "jsonl")
 
 
@@ -123,10 +123,9 @@ def _check_format(path: Path, format: str, order: str) -> None:  # noqa: A002
     if "\0" in str(path):
         message = f"Can't write {str(path)!r}: a file name can't contain NUL."
         raise StoreError(message)
-    if format not in FORMATS:
-        message = (
-            f"Can't tell the format of {path.name!r}; end it in .{', .'.join(FORMATS)} or give --format."
-        )
+    if format not in EXPORT_FORMATS:
+        endings = ", .".join(EXPORT_FORMATS)
+        message = f"Can't tell the format of {path.name!r}; end it in .{endings} or give --format."
         raise SettingsError(message)
     if order not in KEYS:
         message = f"Order {order!r} is unknown; it is {' or '.join(KEYS)}."

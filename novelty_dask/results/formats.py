@@ -21,7 +21,7 @@ FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
 # The signs occur in narrow and in wide characters.  Some spreadsheets skip spaces and invisible characters
 # before them.
 BATCH_ROWS = 4_096
-ROW_GROUP_ROWS = 65_536
+EXPORT_GROUP_ROWS = 65_536
 STORED = {
     "position": "rows/position",
     "count": "rows/count",
@@ -87,9 +87,9 @@ def write_parquet(tables: Iterable[pa.Table], path: Path) -> None:
     tables = iter(tables)
     first = next(tables)
     with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
-        writer.write_table(first, ROW_GROUP_ROWS)
+        writer.write_table(first, EXPORT_GROUP_ROWS)
         for table in tables:
-            writer.write_table(table, ROW_GROUP_ROWS)
+            writer.write_table(table, EXPORT_GROUP_ROWS)
 
 
 def write_npz(results: Results, path: Path) -> None:

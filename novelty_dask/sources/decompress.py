@@ -95,7 +95,7 @@ WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: DICTIONARY
 SKIPPABLE = tuple(bytes([first, 0x2A, 0x4D, 0x18]) for first in range(0x50, 0x60))
 """Beginnings of zstd frames that hold no text (RFC 8878, section 3.1.2)."""
 
-FORMATS = {
+COMPRESSIONS = {
     "gzip": _Format(_Gzip, (b"\x1f\x8b",), padding=b"\0"),
     "bz2": _Format(bz2.BZ2Decompressor, (b"BZh",)),
     "xz": _Format(
@@ -137,7 +137,7 @@ def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[b
     ValueError, OSError, LZMAError, zlib.error, ZstdError
         It is damaged, holds something else behind a member, or expands too much.
     """
-    stored, form = _Counted(file), FORMATS[compression]
+    stored, form = _Counted(file), COMPRESSIONS[compression]
     n_text, data = 0, stored.read()
     _check_mark(data, form, f"it is not compressed with {compression}, as its name says")
     while True:

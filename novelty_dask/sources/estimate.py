@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 from novelty_dask.errors import reading_errors
 from novelty_dask.planning.budget import Extent
-from novelty_dask.sources.decompress import DAMAGED, FORMATS, decompress
+from novelty_dask.sources.decompress import COMPRESSIONS, DAMAGED, decompress
 from novelty_dask.sources.find import STDIN, Source
 from novelty_dask.sources.folders import file_system
 
-SAMPLE_BYTES = 2**18
+ESTIMATE_BYTES = 2**18
+"""Stored bytes to read from the beginning of a file."""
 LARGEST_TEXT = 2**24
 """Most bytes of text to look at in a file, however well it is compressed."""
-CHUNK_BYTES = 2**16
+TEXT_CHUNK_BYTES = 2**16
 SAMPLED_SOURCES = 32
+"""Most sources that are looked at, as each costs a request where they are in an object store."""
 COMPRESSION_RATIO = 5
 """Bytes of text for a stored byte of a compressed file, assumed without a look at it."""
 
@@ -61,7 +63,7 @@ def decompressor_bytes(sources: Iterable[Source]) -> int:
     135266304
     """
     compressions = {source.compression for source in sources if source.compression}
-    return max((FORMATS[compression].decompressor_bytes for compression in compressions), default=0)
+    return max((COMPRESSIONS[compression].decompressor_bytes for compression in compressions), default=0)
 
 
 def _estimate(source: Source) -> Estimate:
@@ -75,7 +77,7 @@ def _estimate(source: Source) -> Estimate:
     with reading_errors(f"Can't read {source.url!r}"):
         fs, path = file_system(source.url)
         with fs.open(path, "rb") as stored:
-            head = stored.read(SAMPLE_BYTES)
+            head = stored.read(ESTIMATE_BYTES)
         n_lines, n_bytes = _count(head, source)
     scale = max(source.n_bytes / max(len(head), 1), 1)
     return Estimate(scale * n_lines, scale * n_bytes)
@@ -98,4 +100,4 @@ def _count(head: bytes, source: Source) -> tuple[int, int]:
 
 def _text(head: bytes, compression: str | None) -> Iterable[bytes]:
     """Yield the text in the first bytes of a file."""
-    return decompress(BytesIO(head), compression, CHUNK_BYTES) if compression else filter(None, [head])
+    return decompress(BytesIO(head), compression, TEXT_CHUNK_BYTES) if compression else filter(None, [head])

@@ -13,7 +13,7 @@ from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError, reason, without_secrets
 from novelty_dask.objects.protocol import METADATA
-from novelty_dask.sources.decompress import FORMATS
+from novelty_dask.sources.decompress import COMPRESSIONS
 from novelty_dask.sources.folders import check_name_is_storage, file_system
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name
 
@@ -151,7 +151,7 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
         head = file.read(HEAD_BYTES)
     if compression is None:
         check_head(path, head)
-    elif compression not in FORMATS:
+    elif compression not in COMPRESSIONS:
         message = f"{path!r} is compressed with {compression}, which can't be read; decompress it first."
         raise InputError(message)
     n_bytes, version = file_state(info)

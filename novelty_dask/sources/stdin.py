@@ -11,7 +11,7 @@ from novelty_dask.objects.protocol import Objects
 from novelty_dask.sources.find import STDIN, Source
 from novelty_dask.sources.pieces import CHUNK_BYTES
 
-LINE_BYTES = 256 * 2**20
+LONGEST_LINE_BYTES = 256 * 2**20
 """Length of a line after which a stream is taken for endless."""
 
 
@@ -65,8 +65,8 @@ class _Counted:
         while chunk := self._stream.read(CHUNK_BYTES):
             newline = chunk.rfind(b"\n")
             line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
-            if line_bytes > LINE_BYTES:
-                message = f"a line of it has more than {LINE_BYTES:,} bytes"
+            if line_bytes > LONGEST_LINE_BYTES:
+                message = f"a line of it has more than {LONGEST_LINE_BYTES:,} bytes"
                 raise ValueError(message)
             self._digest.update(chunk)
             self._n_bytes += len(chunk)

@@ -40,16 +40,16 @@ if TYPE_CHECKING:
     from novelty_dask.sources.find import Source
 
 TABLE_BYTES = 16 * 2**20
-"""What is gathered before it is made distinct and written."""
-LINE_BYTES = 100
-"""What a line takes there besides its text."""
-SAMPLE_BYTES = 16 * 2**10
-"""Text of a sorted table for each key that is reported, to cut the ranges of the shuffle."""
+"""Lines that are gathered in memory before they are made distinct and written as a table."""
+LINE_OVERHEAD_BYTES = 100
+"""Bytes that a gathered line takes besides its text."""
+BYTES_PER_KEY = 16 * 2**10
+"""Text of a sorted table for each sort key that it reports; the keys cut the ranges of the shuffle."""
 
-LINES = pa.schema(
+LINE_SCHEMA = pa.schema(
     [("key", pa.string()), ("url", pa.string()), ("position", pa.int64()), ("count", pa.int64())]
 )
-REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("sample", pa.string())])
+REJECTED_SCHEMA = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("sample", pa.string())])
 
 
 class PieceRead(NamedTuple):
@@ -141,7 +141,7 @@ def _ingest_piece(piece: Piece, source: Source, form: NormalForm, draft: Draft) 
     for batch in read_batches(piece, source, form):
         read = read._replace(n_lines=read.n_lines + batch.n_lines)
         gathered.append(batch)
-        n_bytes += sum(map(len, batch.texts)) + LINE_BYTES * batch.n_lines
+        n_bytes += sum(map(len, batch.texts)) + LINE_OVERHEAD_BYTES * batch.n_lines
         # Distinct lines are fewest when many lines are gathered, but memory must not depend on the piece.
         if n_bytes >= TABLE_BYTES:
             _flush(gathered, read, draft)
@@ -161,7 +161,7 @@ def _flush(batches: list[LineBatch], read: PieceRead, draft: Draft) -> None:
     rejected = [reject for batch in batches for reject in batch.rejected]
     if rejected:
         key = f"{WORK_FOLDER}rejected/{read.number:06d}-{len(read.rejected):06d}.parquet"
-        table = pa.table(list(map(list, zip(*rejected, strict=True))), schema=REJECTED)
+        table = pa.table(list(map(list, zip(*rejected, strict=True))), schema=REJECTED_SCHEMA)
         read.rejected.append(write_table(draft, key, table, text="sample"))
         for reject in rejected:
             read.reasons[reject.reason] = read.reasons.get(reject.reason, 0) + 1
@@ -187,7 +187,7 @@ def distinct(lines: pa.Table) -> pa.Table:
     urls = grouped["url"].combine_chunks() if grouped.num_rows else pa.array([], pa.string())
     keys = pa.array(map(sort_key, urls.to_pylist()), pa.string())
     columns = [keys, urls, grouped["position_min"], grouped["count_sum"]]
-    return pa.table(columns, schema=LINES).sort_by([("key", "ascending"), ("url", "ascending")])
+    return pa.table(columns, schema=LINE_SCHEMA).sort_by([("key", "ascending"), ("url", "ascending")])
 
 
 def _sample_keys(lines: pa.Table) -> list[str]:
@@ -198,8 +198,8 @@ def _sample_keys(lines: pa.Table) -> list[str]:
     ends = np.cumsum(pc.binary_length(lines["url"]).to_numpy())
     # Were the first key taken of each table, short tables would be represented too often. A start that
     # follows from the content, and not from chance, keeps the ranges the same in every run.
-    start = zlib.crc32(lines["url"][0].as_buffer()) % SAMPLE_BYTES
-    picked = np.searchsorted(ends, np.arange(start, int(ends[-1]), SAMPLE_BYTES), side="right")
+    start = zlib.crc32(lines["url"][0].as_buffer()) % BYTES_PER_KEY
+    picked = np.searchsorted(ends, np.arange(start, int(ends[-1]), BYTES_PER_KEY), side="right")
     keys: list[str] = lines["key"].take(pa.array(picked)).to_pylist()
     return keys
 

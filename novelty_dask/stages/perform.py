@@ -10,7 +10,7 @@ from novelty_dask.planning.stages import COLUMNS, COMPARE, MERGE, REJECTED, VECT
 from novelty_dask.stages.compare import compare_tile, merge_block
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
-from novelty_dask.stages.vectorize import order_columns, vectorize_block, weigh_block
+from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
 
 if TYPE_CHECKING:
     from novelty_dask.objects.commits import Draft, Metrics
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FUNCTIONS: dict[str, TaskFunction] = {
     REJECTED.name: collect_rejected,
     VECTORIZE.name: vectorize_block,
-    COLUMNS.name: order_columns,
+    COLUMNS.name: sum_frequencies,
     WEIGH.name: weigh_block,
     COMPARE.name: compare_tile,
     MERGE.name: merge_block,

@@ -17,7 +17,7 @@ from novelty_dask.planning.stages import COLUMNS, MERGE, VECTORIZE, WEIGH, Stage
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare_tile, score_block
 from novelty_dask.stages.tasks import TaskResult, Workspace, open_workspace
-from novelty_dask.stages.vectorize import order_columns, recount_block, weigh_block
+from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def recompute_columns(run: StoredRun) -> Iterator[DamageError]:
         Complete, or complete but for tasks that were given up.
     """
     workspace = open_workspace(run, run.arrays())
-    yield from _differing(workspace, COLUMNS, WHOLE, order_columns(workspace, WHOLE).arrays)
+    yield from _differing(workspace, COLUMNS, WHOLE, sum_frequencies(workspace, WHOLE).arrays)
 
 
 def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from novelty_dask.objects.commits import Commits, Draft, Metrics
 from novelty_dask.planning.stages import INGEST, SORT
 from novelty_dask.planning.tiles import slice_tables
-from novelty_dask.stages.ingest import SAMPLE_BYTES, PieceRead, distinct, line_offsets
+from novelty_dask.stages.ingest import BYTES_PER_KEY, PieceRead, distinct, line_offsets
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import SortedTable, Table, read_slice, read_table, write_table
@@ -36,11 +36,11 @@ class LineTable(NamedTuple):
 def key_ranges(keys: Sequence[str], partition_bytes: int) -> list[str]:
     """Return keys that cut the corpus into ranges of about equal bytes, without its ends.
 
-    >>> key_ranges([f"org.example.{i:03d}" for i in range(10)], partition_bytes=4 * SAMPLE_BYTES)
+    >>> key_ranges([f"org.example.{i:03d}" for i in range(10)], partition_bytes=4 * BYTES_PER_KEY)
     ['org.example.003', 'org.example.007']
     """
-    # Each key stands for SAMPLE_BYTES of text, so every step-th of them ends a range of the wanted size.
-    step = partition_bytes // SAMPLE_BYTES
+    # Each key stands for as many bytes of text, so every step-th of them ends a range of the wanted size.
+    step = partition_bytes // BYTES_PER_KEY
     return sorted(set(sorted(keys)[step - 1 :: step]))
 
 

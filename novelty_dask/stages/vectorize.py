@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from novelty_dask.kernels.search import columns
+from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.kernels.text.ngrams import count_ngrams
 from novelty_dask.kernels.text.tfidf import (
     document_frequency,
@@ -46,14 +46,14 @@ def recount_block(workspace: Workspace, item: str) -> TaskResult:
     return TaskResult(_partial_frequency(_count_stored(workspace, item)))
 
 
-def order_columns(workspace: Workspace, _item: str) -> TaskResult:
+def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
     """Return the summed document frequencies, and weight and order of the columns, rare ones first."""
     frequency = np.zeros(workspace.settings.n_features, np.int64)
     # One block at a time: all partial frequencies together would be the size of a matrix of blocks by
     # columns.
     for block in range(workspace.plan.n_blocks):
         frequency += workspace.arrays.read("partial_frequency", block)
-    ordered = columns.order_columns(frequency)
+    ordered = order_columns(frequency)
     arrays: Arrays = {
         "columns/document_frequency": frequency,
         "columns/idf": inverse_document_frequency(frequency, workspace.plan.n_rows),

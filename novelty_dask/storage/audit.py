@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.objects.commits import FOLDER as COMMITS
-from novelty_dask.objects.commits import commit_key, read_verified
-from novelty_dask.objects.owners import FOLDER as OWNERS
-from novelty_dask.objects.owners import check_epoch
+from novelty_dask.objects.commits import COMMITS_FOLDER, commit_key, read_verified
+from novelty_dask.objects.owners import OWNERS_FOLDER, check_epoch
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.storage.checked import check_chunk
@@ -109,5 +107,5 @@ def find_leftovers(run: StoredRun) -> list[str]:
     return [
         key
         for key in sorted(run.objects.sizes())
-        if not (key in committed or key.endswith(METADATA) or key.startswith((COMMITS, OWNERS)))
+        if not (key in committed or key.endswith(METADATA) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
     ]

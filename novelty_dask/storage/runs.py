@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
-from novelty_dask.objects.commits import FOLDER as COMMITS
-from novelty_dask.objects.commits import Commit, Commits, Digest, Draft, Metrics
+from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
@@ -118,7 +117,7 @@ class StoredRun:
         """Remove what some stages left."""
         # All commits first, as stages share folders: after a kill in between, objects without commits are
         # leftovers, but commits without objects would look like damage.
-        commits = [f"{COMMITS}{stage.name}/" for stage in stages]
+        commits = [f"{COMMITS_FOLDER}{stage.name}/" for stage in stages]
         folders = dict.fromkeys(f"{folder}/" for stage in stages for folder in stage.folders)
         for folder in (*commits, *folders):
             self.objects.remove(folder)

@@ -21,7 +21,7 @@ from novelty_dask.errors import ClusterError, InputError
 from novelty_dask.execution import dask_executor
 from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.execution.dask_executor import DaskExecutor
-from novelty_dask.execution.executors import ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
+from novelty_dask.execution.executors import TASK_ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
 from novelty_dask.objects.commits import Metrics
 from tests.support.cluster import cluster_of, patience
 from tests.support.servers import PAGE, answering
@@ -83,7 +83,7 @@ def lack(task: Task) -> Metrics:
 def try_thrice(task: Task) -> int:
     lack(Task("0", task.argument))
     n_tried = len((task.argument / "0").read_text().split())
-    if n_tried < ATTEMPTS:
+    if n_tried < TASK_ATTEMPTS:
         raise ZeroDivisionError
     return n_tried
 
@@ -137,11 +137,11 @@ def test_another_error_ends_its_task_after_some_attempts(executor: Executor, tmp
     assert error.filename == "here"
     assert list(outcomes.values()) == [Outcome("0", {"tried": 1}), Outcome("2", {"tried": 1})]
     tried = {path.name: len(path.read_text().split()) for path in tmp_path.iterdir()}
-    assert tried == {"0": 1, "1": ATTEMPTS, "2": 1}
+    assert tried == {"0": 1, "1": TASK_ATTEMPTS, "2": 1}
 
 
 def test_a_task_may_succeed_at_the_last_attempt(executor: Executor, tmp_path: Path) -> None:
-    assert results(executor, try_thrice, [tmp_path]) == [ATTEMPTS]
+    assert results(executor, try_thrice, [tmp_path]) == [TASK_ATTEMPTS]
 
 
 def test_an_executor_goes_on_after_an_error(executor: Executor) -> None:

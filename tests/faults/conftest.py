@@ -9,7 +9,7 @@ import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.pipeline import limits
 from novelty_dask.stages import sort
-from novelty_dask.stages.ingest import SAMPLE_BYTES
+from novelty_dask.stages.ingest import BYTES_PER_KEY
 from tests.support import spy
 from tests.support.cluster import Cluster
 from tests.support.content import Content, content_and_exports
@@ -72,4 +72,4 @@ def cluster(shared_cluster: Cluster) -> Iterator[Cluster]:
 def many_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans of this process as `spy.many_tasks` has them."""
     monkeypatch.setattr(limits, "fit", spy.fit_finely)
-    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", BYTES_PER_KEY)

@@ -9,7 +9,7 @@ import pytest
 
 from novelty_dask.errors import StoreError
 from novelty_dask.objects import owners
-from novelty_dask.objects.creation import ATTEMPTS, create_object, make_token
+from novelty_dask.objects.creation import CREATION_ATTEMPTS, create_object, make_token
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import claim
 from novelty_dask.objects.protocol import Data, Objects
@@ -99,7 +99,7 @@ def test_what_can_not_be_read_is_no_success(objects: Objects, answer: Answer) ->
         create_object(objects, "a/b", b"ours")
 
 
-@pytest.mark.parametrize("refused", range(ATTEMPTS + 1))
+@pytest.mark.parametrize("refused", range(CREATION_ATTEMPTS + 1))
 def test_a_refusal_of_nothing_is_tried_again(objects: Objects, refused: int) -> None:
     """As an object store answers while the object is being removed."""
     create, calls = objects.create, []
@@ -109,7 +109,7 @@ def test_a_refusal_of_nothing_is_tried_again(objects: Objects, refused: int) -> 
         return len(calls) > refused and create(key, data)
 
     objects.create = busy  # type: ignore[method-assign]
-    if refused < ATTEMPTS:
+    if refused < CREATION_ATTEMPTS:
         assert create_object(objects, "a/b", b"ours")
     else:
         with pytest.raises(StoreError, match=r"^Can't create 'a/b': the store refuses it as existing, but "):

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.sources import decompress as module
-from novelty_dask.sources.decompress import DAMAGED, FORMATS, decompress
+from novelty_dask.sources.decompress import COMPRESSIONS, DAMAGED, decompress
 from tests.support.files import zstd
 
 TEXT = b"".join(b"https://%d.example/\n" % (i * i) for i in range(3_000))
@@ -38,7 +38,7 @@ def read(stored: bytes, name: str, chunk_bytes: int = 10_000) -> bytes:
 
 
 def test_the_formats_are_those_that_are_tested() -> None:
-    assert FORMATS.keys() == COMPRESSORS.keys()
+    assert COMPRESSIONS.keys() == COMPRESSORS.keys()
 
 
 @each_format
@@ -115,7 +115,7 @@ def test_frames_of_zstd_without_text_are_skipped() -> None:
 @settings(deadline=None, max_examples=50)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(name: str, stored: bytes) -> None:
-    for content in (stored, *(mark + stored for mark in FORMATS[name].marks[:2])):
+    for content in (stored, *(mark + stored for mark in COMPRESSIONS[name].marks[:2])):
         with suppress(*REFUSALS):
             read(content, name)
 

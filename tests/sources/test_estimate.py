@@ -26,7 +26,7 @@ def assert_near(found: tuple[int, int, int], content: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.gz"])
 def test_a_file_is_estimated_from_its_beginning(tmp_path: Path, content: bytes, name: str) -> None:
-    assert len(content) > 4 * estimate.SAMPLE_BYTES
+    assert len(content) > 4 * estimate.ESTIMATE_BYTES
     assert_near(estimate_lines(find_sources([str(write_packed(tmp_path / name, content))])), content)
 
 

@@ -33,7 +33,7 @@ def test_streams_that_differ_in_a_byte_are_not_the_same() -> None:
 def test_a_stream_without_newlines_is_not_copied_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stdin, "LINE_BYTES", CHUNK_BYTES)
+    monkeypatch.setattr(stdin, "LONGEST_LINE_BYTES", CHUNK_BYTES)
     lines = (b"x" * (CHUNK_BYTES - 1) + b"\n") * 5
     assert copy_stdin(io.BytesIO(lines), LocalObjects(tmp_path), KEY).n_bytes == len(lines)
     endless = lines + b"x" * (CHUNK_BYTES + 1)

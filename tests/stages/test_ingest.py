@@ -220,7 +220,7 @@ def test_lines_are_sorted_by_key_then_url_and_counted() -> None:
 
 def test_sampled_keys_are_as_many_as_the_bytes_however_they_are_cut(tmp_path: Path) -> None:
     lines = [b"https://%d.example/%d\n" % (i % 977, i) for i in range(40_000)]
-    n_expected = sum(map(len, lines)) / ingest.SAMPLE_BYTES
+    n_expected = sum(map(len, lines)) / ingest.BYTES_PER_KEY
     for number, n_files in enumerate((1, 400)):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -14,7 +14,7 @@ from novelty_dask.kernels.text.urls import sort_key
 from novelty_dask.pipeline.reading import Sorting
 from novelty_dask.planning.stages import SORT
 from novelty_dask.stages import ingest, sort
-from novelty_dask.stages.ingest import SAMPLE_BYTES
+from novelty_dask.stages.ingest import BYTES_PER_KEY
 from novelty_dask.stages.sort import key_ranges, read_sorted_tables
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import Table, read_table
@@ -87,7 +87,7 @@ def test_what_fits_in_one_range_is_sorted_as_python_would(
 def test_many_ranges_are_shuffled_and_sorted_as_python_would(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], piece_bytes: int
 ) -> None:
-    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", BYTES_PER_KEY)
     reading = read_lines(executor, tmp_path, lines, piece_bytes)
     tables = sort_all(executor, reading)
     assert len(tables) > 8
@@ -97,7 +97,7 @@ def test_many_ranges_are_shuffled_and_sorted_as_python_would(
 def test_ranges_without_rows_leave_empty_tables(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
-    monkeypatch.setattr(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr(sort, "PARTITION_BYTES", BYTES_PER_KEY)
     reading = read_lines(executor, tmp_path, lines, 2**24)
     between = [f"{key}{end}" for key in reading.reads[0].keys for end in ("\0", "\0\0")]
     reading.reads[0].keys.extend(between)
@@ -109,8 +109,8 @@ def test_ranges_without_rows_leave_empty_tables(
 def test_ranges_are_of_about_equal_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
-    monkeypatch.setattr(ingest, "SAMPLE_BYTES", 2**9)
-    monkeypatch.setattr(sort, "SAMPLE_BYTES", 2**9)
+    monkeypatch.setattr(ingest, "BYTES_PER_KEY", 2**9)
+    monkeypatch.setattr(sort, "BYTES_PER_KEY", 2**9)
     monkeypatch.setattr(sort, "PARTITION_BYTES", 2**13)
     executor = SerialExecutor()
     reading = read_lines(executor, tmp_path, lines, 5_000)
@@ -123,7 +123,7 @@ def test_ranges_are_of_about_equal_bytes(
 @settings(deadline=None, max_examples=100)
 @given(keys=st.lists(st.text(max_size=3), max_size=30), step=st.integers(1, 9))
 def test_ranges_are_cut_at_every_so_many_keys(keys: list[str], step: int) -> None:
-    ranges = key_ranges(keys, step * SAMPLE_BYTES)
+    ranges = key_ranges(keys, step * BYTES_PER_KEY)
     assert ranges == sorted(set(ranges))
     assert set(ranges) <= set(keys)
     ordered, bounds = sorted(keys), ["", *ranges, "\U0010ffff" * 4]

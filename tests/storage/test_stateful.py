@@ -285,7 +285,7 @@ class Machine(RuleBasedStateMachine):
 
     def is_held(self) -> bool:
         """Return whether the newest owner has not released the run, as its record says."""
-        found = owners._key(self.epoch, "alive") in self.objects.sizes(owners.FOLDER)
+        found = owners._key(self.epoch, "alive") in self.objects.sizes(owners.OWNERS_FOLDER)
         assert found in self.alive
         self.alive = {found}
         return found
@@ -483,7 +483,7 @@ class Machine(RuleBasedStateMachine):
     def objects_are_what_they_may_be(self) -> None:
         sizes, length = self.objects.sizes(), self.objects.lengths()
         assert not any(key.endswith(PARTIAL) for key in sizes)
-        assert {key for key in sizes if not key.startswith(owners.FOLDER)} <= self.values.keys()
+        assert {key for key in sizes if not key.startswith(owners.OWNERS_FOLDER)} <= self.values.keys()
         for key, values in self.values.items():
             assert sizes.get(key) in {None if value is None else len(value) for value in values}
             assert length(key) == sizes.get(key)

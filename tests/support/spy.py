@@ -25,7 +25,7 @@ from novelty_dask.planning.memory import fit
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, TilePlan
 from novelty_dask.stages import sort
-from novelty_dask.stages.ingest import SAMPLE_BYTES
+from novelty_dask.stages.ingest import BYTES_PER_KEY
 from novelty_dask.storage.runs import StoredRun
 from novelty_dask.storage.tables import write_table
 
@@ -51,7 +51,7 @@ def install() -> None:
 def many_tasks() -> None:
     """Make plans of a small corpus as of a big one: spans of one block, eight groups, several ranges."""
     replace_name(limits, "fit", fit_finely)
-    replace_name(sort, "PARTITION_BYTES", SAMPLE_BYTES)
+    replace_name(sort, "PARTITION_BYTES", BYTES_PER_KEY)
 
 
 def replace_name(owner: object, name: str, value: object) -> None:

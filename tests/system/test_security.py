@@ -27,7 +27,7 @@ from novelty_dask.cli.terminal import escape, shorten
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import StoreError
 from novelty_dask.events import Event, StageStarted
-from novelty_dask.execution.clusters.local import open_executor
+from novelty_dask.execution.clusters.local import open_local_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.kernels.text.lines import decode_line, sample_of
 from novelty_dask.kernels.text.urls import normalize, sort_key
@@ -429,7 +429,7 @@ def test_what_is_there_for_a_while_is_private(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     run = novelty_dask.score(write_lines(tmp_path / "urls.txt", make_urls(50)[0]))
-    with open_executor(Resources(1, 1, 10**9)):
+    with open_local_executor(Resources(1, 1, 10**9)):
         made = list((tmp_path / "temporary").iterdir())
         assert Path(run.url).parent in made
         assert len(made) >= 2

@@ -26,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
-def open_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]:
+def open_local_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]:
     """Start worker processes; yield an executor on them, and the link of their dashboard."""
     quieten_distributed()
     with (

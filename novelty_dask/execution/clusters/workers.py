@@ -80,7 +80,7 @@ def open_executor(
     from novelty_dask.execution.clusters import connect, local, preflight  # noqa: PLC0415
 
     if client is None:
-        with local.open_executor(workers) as (executor, dashboard):
+        with local.open_local_executor(workers) as (executor, dashboard):
             if dashboard:
                 listener(DashboardOpened(dashboard))
             yield executor

@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_BYTES = 8192
-SAMPLE_BYTES = 80
+"""Longest line that is accepted, without its end."""
+REJECTED_SAMPLE_BYTES = 80
+"""First bytes of a rejected line that are kept to show it."""
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -137,7 +139,7 @@ def split_lines(
     [[b'one'], [b'two'], [b'three']]
     """
     bom = _BOM if first_chunk_is_start else b""
-    for raws in _split_at_newlines(chunks, max(max_bytes, SAMPLE_BYTES) + len(_BOM + b"\r") + 1):
+    for raws in _split_at_newlines(chunks, max(max_bytes, REJECTED_SAMPLE_BYTES) + len(_BOM + b"\r") + 1):
         raws[0] = raws[0].removeprefix(bom)
         bom = b""
         yield [raw.removesuffix(b"\r") for raw in raws]
@@ -194,7 +196,7 @@ def sample_of(raw: bytes) -> str:
     >>> sample_of(b"caf\xe9 \x1b[31m")
     'caf\\xe9 \\x1b[31m'
     """
-    return raw[:SAMPLE_BYTES].decode("latin-1").encode("unicode_escape").decode("ascii")
+    return raw[:REJECTED_SAMPLE_BYTES].decode("latin-1").encode("unicode_escape").decode("ascii")
 
 
 def looks_like_utf16(head: bytes) -> bool:

@@ -20,7 +20,7 @@ from novelty_dask.execution.clusters.connect import (
     client_resources,
     connect,
 )
-from novelty_dask.execution.clusters.local import open_executor
+from novelty_dask.execution.clusters.local import open_local_executor
 from novelty_dask.execution.clusters.resources import Resources
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import Executor
@@ -50,7 +50,7 @@ def test_local_workers_are_processes_that_only_this_machine_reaches(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = listening()
-    with open_executor(Resources(1, 2, 10**9)) as (executor, dashboard):
+    with open_local_executor(Resources(1, 2, 10**9)) as (executor, dashboard):
         assert isinstance(executor, DaskExecutor)
         [outcome] = executor.map("stage", own_pid, deque(["1"]))
         assert outcome.error is None
