@@ -3,15 +3,19 @@
 See docs/explanation/reliability.md for the protocol.
 """
 
+from __future__ import annotations
+
 import json
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.creation import create_object
-from novelty_dask.objects.protocol import Data, Objects
 from novelty_dask.planning.stages import TaskId
+
+if TYPE_CHECKING:
+    from novelty_dask.objects.protocol import Data, Objects
 
 COMMITS_FOLDER = "commits/"
 SUFFIX = ".json"

@@ -9,11 +9,16 @@ Two writers must never store the same bytes, or both would take the object for t
 token for that, unless it makes no difference who wrote them.
 """
 
+from __future__ import annotations
+
 import uuid
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from novelty_dask.errors import StoreError
-from novelty_dask.objects.protocol import Objects
+
+if TYPE_CHECKING:
+    from novelty_dask.objects.protocol import Objects
 
 CREATION_ATTEMPTS = 3
 """Attempts at a store that refuses and yet has no such object, which happens while one is being removed."""

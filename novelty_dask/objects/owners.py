@@ -4,6 +4,8 @@ Epochs are numbered from 1.  The owner of the newest epoch is active unless it h
 is dead.  A worker commits only while the epoch in which its task was sent is the newest.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import socket
@@ -11,13 +13,15 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
 from novelty_dask.errors import StoreError
 from novelty_dask.objects.creation import create_object, make_token
-from novelty_dask.objects.protocol import Objects
+
+if TYPE_CHECKING:
+    from novelty_dask.objects.protocol import Objects
 
 OWNERS_FOLDER = "owners/"
 HEARTBEAT_SECONDS = 10.0

@@ -1,20 +1,24 @@
 """Writers of CSV, Parquet, JSON lines and npz, a table or block at a time."""
 
+from __future__ import annotations
+
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from novelty_dask.results.results import Results
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.results.results import Results
 
 FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
 """Beginnings of cells that a spreadsheet would run as a formula (OWASP ASVS 1.2.10)."""

@@ -1,14 +1,19 @@
 """Rows of a complete run, read a block at a time."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.storage.arrays import RunArrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.storage.arrays import RunArrays
 
 CACHED_BLOCKS = 16
 """Blocks of URLs kept in memory to look up neighbors, as most neighbors lie in near blocks."""
