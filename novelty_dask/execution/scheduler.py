@@ -148,8 +148,10 @@ class Scheduler:
                 return future.result()
             return self._fetched(future)
         except KilledWorker as error:
+            # Dask forgives a task `allowed-failures` dead workers, and gives it up at the next.
             raise WorkersDied(error.allowed_failures + 1) from None
         except NoValidWorkerError:
+            # The worker to which a suspect was bound has been gone for `no-workers-timeout`.
             raise WorkersDied(1) from None
         except NoWorkerError as error:
             raise ClusterError(_no_worker(error.timeout)) from None

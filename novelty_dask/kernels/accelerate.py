@@ -9,10 +9,9 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function at its first call, without the GIL, cached on disk.
-
-    A task runs on one thread, as parallelism is the scheduler's.  Arithmetic is IEEE's, as written.
-    """
+    """Compile a function at its first call, without the GIL, cached on disk."""
+    # Neither parallel, as a task has one thread and the scheduler runs many tasks, nor with fast math:
+    # arithmetic is IEEE's, as written, so that every machine computes the same bytes.
     return _compile(function)
 
 

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 def cosine_similarity(X: ArrayLike, Y: ArrayLike | None = None) -> NDArray[np.float64]:
     """Return the cosine similarity of each row of `X` to each row of `Y`.
 
-    ``cos(x, y) = x @ y / (|x| |y|)``, and 0 where x or y is zero.  Everything is computed in float64.  Rows
-    are scaled by their largest absolute value first, so that squares neither overflow nor underflow.
+    ``cos(x, y) = x @ y / (|x| |y|)``, and 0 where x or y is zero.  Everything is computed in float64.
 
     Parameters
     ----------
@@ -44,6 +43,7 @@ def cosine_similarity(X: ArrayLike, Y: ArrayLike | None = None) -> NDArray[np.fl
 def _unit_rows(array: ArrayLike, name: str) -> NDArray[np.float64]:
     """Return the rows of a checked array, each divided by its Euclidean norm; zero rows stay zero."""
     rows = _real_matrix(array, name)
+    # Scaled by the largest absolute value first, so that squares neither overflow nor underflow.
     rows = rows / _nonzero(np.abs(rows).max(axis=1, initial=0, keepdims=True))
     return rows / _nonzero(np.linalg.norm(rows, axis=1, keepdims=True))
 

@@ -71,6 +71,7 @@ class Draft:
 
     def write(self, key: str, data: Data) -> None:
         """Store an object and keep its digest."""
+        # The digest is of the bytes in memory, not of bytes read back: it finds what a disk does to them.
         self._objects.write(key, data)
         self.digests[key] = digest(data)
 
@@ -97,11 +98,10 @@ def committed_task(key: str) -> TaskId:
 def digest(data: Data) -> Digest:
     """Return the length and the CRC-32 of some bytes.
 
-    Not the CRC-32C: chunks end in a CRC-32C of their own, and that of all such bytes is the same.
-
     >>> digest(b"123456789")
     Digest(length=9, checksum=3421780262)
     """
+    # Not the CRC-32C: chunks end in a CRC-32C of their own, and that of all such bytes is the same.
     return Digest(len(data), zlib.crc32(data))
 
 
@@ -125,6 +125,7 @@ class Commits:
         try:
             commit = _decode(self.objects.read(commit_key(task)))
         except (KeyError, ValueError):
+            # A record that can't be read is no commit: its task is done again, and `add` replaces it.
             return None
         return commit if commit.fingerprint == self.fingerprint else None
 
@@ -150,6 +151,8 @@ class Commits:
             # The existing record is corrupt or belongs to another run: replace it.
             self.objects.write(commit_key(task), data)
             return commit
+        # Metrics may differ, as times do.  Other bytes are an alarm: one of the two workers is not to be
+        # trusted, and nobody can tell which.
         if first.objects != commit.objects:
             message = (
                 f"Task {task.item!r} of stage {task.stage!r} gave a different result than before, so the "
@@ -225,6 +228,7 @@ def read_verified(objects: Objects, task: TaskId, key: str, expected: Digest | N
 
 def _encode(commit: Commit) -> bytes:
     """Return a commit as a line of JSON and a line with its checksum."""
+    # Everything else is compared with the digests in this record, so it has a checksum of its own.
     line = json.dumps(commit._asdict(), separators=(",", ":")).encode()
     return b"%s\n%08x\n" % (line, digest(line).checksum)
 

@@ -58,6 +58,8 @@ def create_object(objects: Objects, key: str, data: bytes) -> bool:
             # Ask once more: on a disk the error may mean that the name of the file was not synced; a refusal
             # syncs it.
             continue
+        # Refused: either by an object of another writer, or by our own, stored by an attempt that a library
+        # repeated.
         with suppress(KeyError):
             return objects.read(key) == data
     if is_stored:

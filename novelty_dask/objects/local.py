@@ -40,6 +40,8 @@ class LocalObjects:
 
     def write(self, key: str, data: Data) -> None:
         """Write a file of another name, sync it, then rename it."""
+        # In this order: a rename may reach the disk before the content does, and a power failure would leave
+        # the final name with an empty file.
         with _writing_errors(self.root, len(data)):
             self._store(key, [data], os.replace)
 
@@ -73,8 +75,9 @@ class LocalObjects:
         return {key: size for key, size in self._walk(prefix) if not key.endswith(PARTIAL)}
 
     def lengths(self) -> Callable[[str], int | None]:
-        """Ask for each file: most are alone in their folder, and walking takes several times as long."""
+        """Ask for each file."""
 
+        # Most files are alone in their folder, and walking takes several times as long.
         def length(key: str) -> int | None:
             try:
                 return os.stat(f"{self._folder}{key}").st_size  # noqa: PTH116 - as for `read`
@@ -99,6 +102,7 @@ class LocalObjects:
     def _store(self, key: str, chunks: Iterable[Data], move: Callable[[Path, Path], None]) -> int:
         """Write a file of another name, sync it, and give it its name; return its length."""
         path = self.root / key
+        # A name of its own for each attempt: two workers may do the same task at the same time.
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
         self._check_inside(path.parent)
         _make_folder(path.parent, self.root)
@@ -109,6 +113,7 @@ class LocalObjects:
                 os.fsync(file.fileno())
             move(partial, path)
         finally:
+            # Renamed, it is gone already; linked, it is a second name; after an error, it is half a file.
             partial.unlink(missing_ok=True)
         # Without this the name may be lost when the power goes, though the content is safe.
         _sync_folder(path.parent)
@@ -133,10 +138,12 @@ class LocalObjects:
 
 
 def _read(path: str) -> bytes:
-    """Return the bytes of a file, unbuffered: creating a buffer takes longer than reading a commit."""
+    """Return the bytes of a file."""
+    # Unbuffered, as creating a buffer takes longer than reading a commit.
     file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
     try:
         size = os.fstat(file).st_size
+        # Until nothing more comes: a read may return less than was asked for.
         return b"".join(iter(partial(os.read, file, size + 1), b""))
     finally:
         os.close(file)
@@ -199,6 +206,7 @@ def _writing_errors(root: Path, needed: int) -> Iterator[None]:
                 f"Can't write in {str(root)!r}: {error.strerror}; make it writable, or name another path."
             )
             raise StoreError(message) from None
+        # A quota, and a limit on the size of a file, need the same remedy as a full disk.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         existing = next(folder for folder in [root, *root.parents] if folder.exists())

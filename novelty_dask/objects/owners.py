@@ -90,6 +90,8 @@ def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
     if not create_object(objects, _key(newest + 1, "json"), me):
         message = f"Another client has just begun to work on {name!r}; wait for it, or stop it."
         raise StoreError(message)
+    # The record right before the new one stays.  Were it removed, a client that looked before it existed
+    # could create it anew, and take itself for the owner.
     for old in range(max(1, newest - 1), newest):
         for kind in ("alive", "json"):
             objects.remove(_key(old, kind))
@@ -133,6 +135,8 @@ def _check_free(objects: Objects, epoch: int, name: str, *, take_over: bool) -> 
     owner = _record(objects, epoch)
     if _is_dead(owner):
         return
+    # The state of a process on another host can't be seen, and a silent one may only be slow: somebody who
+    # knows that it is dead has to say so.
     silent = not _is_here(owner) and _silence(objects, epoch, owner) > SILENT_SECONDS
     if silent and take_over:
         return
@@ -153,6 +157,7 @@ def _is_dead(owner: dict[str, Any]) -> bool:
     except psutil.NoSuchProcess:
         return True
     except (KeyError, TypeError, ValueError):
+        # A damaged record proves nothing, so that its owner counts as alive.
         return False
 
 

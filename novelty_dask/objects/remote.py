@@ -35,11 +35,9 @@ class RemoteObjects:
         self.fs.pipe_file(f"{self.root}/{key}", bytes(data))
 
     def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
-        """Put an object in parts under another key, then let the store copy it.
-
-        Directly under its own key it could become visible in part: fsspec completes a file that is being
-        written even when its writer fails.
-        """
+        """Put an object in parts under another key, then let the store copy it."""
+        # Directly under its own key it could become visible in part: fsspec completes a file that is being
+        # written even when its writer fails.
         path = f"{self.root}/{key}"
         partial = f"{path}.{uuid.uuid4().hex}{PARTIAL}"
         try:
@@ -74,7 +72,8 @@ class RemoteObjects:
         return {path[start:]: entry["size"] for path, entry in entries.items() if not path.endswith(PARTIAL)}
 
     def lengths(self) -> Callable[[str], int | None]:
-        """List the folders of the keys, each once, which takes fewer requests than one for each key."""
+        """List the folders of the keys, each once."""
+        # A request for a folder lists a thousand keys; one for each key would take as many requests.
         listed = cache(self.sizes)
         return lambda key: listed(f"{key.partition('/')[0]}/").get(key)
 

@@ -60,6 +60,7 @@ def make_schedule(stage: Stage, shape: RunShape, needed: Container[str], failed:
         inputs = list(stage.inputs(shape, item))
         # A task needs at most one of its own stage: a tile the first of its span.
         own = [task.item for task in inputs if task.stage == stage.name and task.item in needed]
+        # Of several, the first by name, so that every session reports the same.
         if missing := failed.intersection(inputs):
             schedule.hopeless.append((item, min(missing)))
         elif own:

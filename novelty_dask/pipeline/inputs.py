@@ -123,6 +123,8 @@ def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
             message = f"{run.url!r} was stopped before all of standard input was stored; score it again."
             raise InputError(message)
         source = copy_stdin(standard_input(), run.objects, STDIN_KEY)
+        # Saved at once: from here on the run can be resumed without the stream.  The fingerprint may change,
+        # as nothing is committed yet.
         run.manifest.replace_source(number, source)
         run.save()
     return source._replace(url=_copy_url(run), version="")

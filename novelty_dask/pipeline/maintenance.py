@@ -139,6 +139,7 @@ def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | N
         return found
     blocks = _computable_blocks(stored)
     chosen = np.random.default_rng(seed).permutation(blocks)[:recompute_blocks]
+    # Columns first: all weights depend on them, and every block would differ for the same reason.
     damages = [*recompute_columns(stored)] or [
         damage for block in chosen for damage in recompute_block(stored, int(block))
     ]
@@ -180,6 +181,7 @@ def clean(run: str | PathLike[str]) -> int:
         There is no run, or another client works on it.
     """
     stored = open_stored(fspath(run))
+    # As the owner, since what another client is writing now looks like leftovers.
     with claim(stored.objects, stored.url):
         removed = stored.objects.sweep()
         keys = find_leftovers(stored)

@@ -75,6 +75,7 @@ class StageRunner:
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome.error is None:
+                    # The executor takes its next tasks from this very queue.
                     ready.extend(unlocked.pop(outcome.item, []))
                     yield outcome.metrics
                 elif stage.may_fail:

@@ -181,6 +181,7 @@ def weight_arrays(plan: TilePlan) -> list[ArraySpec]:
 
 def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of strips: the k best neighbors of each row among the candidates of each group."""
+    # A group is an axis of its own, so that tiles of one span write different chunks.
     shape, chunks = (plan.n_groups, plan.n_rows, k), (1, plan.block_rows, k)
     return [
         ArraySpec("strips/ids", shape, chunks, "int64", BY_TILES, -1),

@@ -79,6 +79,7 @@ def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
     >>> worker_bytes({"ingest": 10**6, "merge": 10**6}, threads=2)
     {'ingest': 302000000, 'merge': 462000000}
     """
+    # Pieces are read before the shuffle loads the dataframes; they stay loaded in all later stages.
     return {
         stage: PROCESS_BYTES - FRAMES_BYTES * (stage == INGEST.name) + threads * task
         for stage, task in stages.items()

@@ -69,6 +69,7 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
         worker_bytes=max(worker_bytes(stages, budget.threads).values()),
         memory_limit=budget.limit,
         disk_bytes=disk_bytes(budget, extent, tiles),
+        # A process that works alone keeps the first of the moved rows in memory.
         temporary_bytes=max(moved_bytes([extent]) - budget.buffer, 0),
         workers=workers,
         threads=budget.threads,

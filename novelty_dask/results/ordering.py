@@ -67,6 +67,7 @@ def tables_in_order(
         The next rows, of about `BUCKET_BYTES` bytes at most.
     """
     key = KEYS[order]
+    # Buckets of about equal bytes, so that each can be sorted in memory, whatever the length of the URLs.
     row_bytes = OTHER_BYTES + urls_per_row * _mean_url_bytes(results)
     n_buckets = max(1, round(results.n_rows * row_bytes / BUCKET_BYTES))
     parts = _keyed_parts(results, read, key)
@@ -128,6 +129,7 @@ def _keyed_parts(results: Results, read: ReadPart, key: Key) -> Iterator[tuple[p
 
 def _distribute(table: pa.Table, row_buckets: NDArray[np.int64], folder: Path) -> None:
     """Append each row to the file of its bucket, keeping their order."""
+    # Stable, here and in `_sort_by_key`: rows that tie keep the order of storage, as is promised.
     order = np.argsort(row_buckets, kind="stable")
     table = table.take(order)
     buckets, starts = np.unique(row_buckets[order], return_index=True)

@@ -139,6 +139,7 @@ class Results:
     def _rows(self, rows: NDArray[np.int64]) -> pa.Table:
         """Return some rows in their order, reading each block once."""
         blocks, within = np.divmod(rows, self.block_rows)
+        # Rows come together block by block; the rank of each in that order puts it back in its place.
         tables = [self.table(int(block), within[blocks == block]) for block in np.unique(blocks)]
         table = pa.concat_tables(tables or [self.table(0, rows)])
         return table.take(np.argsort(np.argsort(blocks, kind="stable")))

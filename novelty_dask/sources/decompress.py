@@ -67,6 +67,7 @@ class _Gzip:
         return self._inflate.unused_data
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        # When it reaches the maximum, zlib hands back the input that it did not use, and forgets it.
         return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
 
 
@@ -192,6 +193,7 @@ class _Counted:
 
     def read_behind(self, data: bytes, padding: bytes) -> bytes:
         """Return the first bytes of the next member, none if there is none."""
+        # Padding may be longer than what was read so far, and is read to its end.
         data = (data or self.read()).lstrip(padding)
         while padding and not data and (data := self.read()):
             data = data.lstrip(padding)

@@ -55,13 +55,12 @@ def text_bytes(sources: Iterable[Source]) -> int:
 def decompressor_bytes(sources: Iterable[Source]) -> int:
     """Return the most bytes that a task holds to decompress any of some sources.
 
-    A member states the memory that it needs, but the next one may need more: the maximum is assumed.
-
     >>> decompressor_bytes([Source("a.gz", 9, "gzip"), Source("b.txt", 9, None)])
     0
     >>> decompressor_bytes([Source("a.xz", 9, "xz")])
     135266304
     """
+    # A member states the memory that it needs, but the next one may need more: the maximum is assumed.
     compressions = {source.compression for source in sources if source.compression}
     return max((COMPRESSIONS[compression].decompressor_bytes for compression in compressions), default=0)
 

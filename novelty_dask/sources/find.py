@@ -126,6 +126,7 @@ def _find(name: str) -> list[Source]:
     if fs.exists(f"{path}/{METADATA}"):
         message = f"{name!r} is a run or another Zarr store; name the files that hold the URLs."
         raise InputError(message)
+    # A file whose name has a bracket or an asterisk is itself, not a pattern.
     named = [path] if fs.exists(path) else sorted(fs.glob(path))
     paths = _folder(fs, path) if fs.isdir(path) else named
     return [_source(fs, path) for path in paths if not fs.isdir(path)]

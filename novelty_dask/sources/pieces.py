@@ -57,6 +57,8 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
         since it was found.
     """
     with reading_errors(f"Can't read {source.url!r} to its end"):
+        # Before it is read only the size is compared: network file systems may report another version on
+        # another machine for a while.
         before = _unchanged(source, (source.n_bytes,))
         fs, path = file_system(source.url)
         with fs.open(path, "rb") as file:
@@ -66,11 +68,7 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
 
 
 def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
-    """Return size and version of a file; refuse one that no longer has those that are known.
-
-    Before it is read only the size is compared: network file systems may report another version on another
-    machine for a while.
-    """
+    """Return size and version of a file; refuse one that no longer has those that are known."""
     fs, path = file_system(source.url)
     state = file_state(fs.info(path))
     if state[: len(known)] != known:

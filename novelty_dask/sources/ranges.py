@@ -47,10 +47,8 @@ def read_lines_between(file: BinaryIO, start: int, stop: int | None, chunk_bytes
 
 
 def _first_line(file: BinaryIO, start: int, stop: int | None, chunk_bytes: int) -> int:
-    """Seek the first line that begins in the range, or else its end; return the position.
-
-    No byte behind the range is read: otherwise a single long line would be read once for each range in it.
-    """
+    """Seek the first line that begins in the range, or else its end; return the position."""
+    # No byte behind the range is read: otherwise a single long line would be read once for each range in it.
     if start == 0:
         return 0
     # A newline that ends right before the range makes its first byte the beginning of a line.

@@ -85,6 +85,7 @@ def check_text(name: str, beginning: bytes) -> None:
 
 def _kind(head: bytes) -> str | None:
     """Return what a file is that holds no lines of UTF-8, and the remedy; None if it may be text."""
+    # A tar archive begins with the name of its first file, and has its mark behind it.
     if head[TAR_MARK] == b"ustar":
         return KINDS[b"PK\x03\x04"]
     if looks_like_utf16(head):

@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 
 def compare_tile(workspace: Workspace, item: str) -> TaskResult:
-    """Return the best neighbors of the rows of a span among its tile's candidates.
-
-    Tiles after a span's first start from what that one found, so that most of their candidates can't do
-    better and are never summed up.
-    """
+    """Return the best neighbors of the rows of a span among its tile's candidates."""
     comparison = _Comparison(workspace, Tile.of_item(item))
     comparison.run()
     parts = [sort_neighbors(neighbors) for neighbors in comparison.neighbors.values()]
@@ -48,6 +44,7 @@ def score_block(workspace: Workspace, block: int, strips: Sequence[Neighbors]) -
     """Return the neighbors of a block, merged from given strips, and their novelty."""
     start, stop = workspace.plan.bounds(block)
     neighbors = merge(strips)
+    # A row without columns can't be compared with any: its novelty is undefined, not 1.
     nonzeros = np.diff(workspace.arrays.read("weights/indptr", block, slice(stop - start + 1)))
     novelty = novelty_scores(
         neighbors.similarities, workspace.plan.n_rows, nonzeros > 0, workspace.settings.score
@@ -56,10 +53,9 @@ def score_block(workspace: Workspace, block: int, strips: Sequence[Neighbors]) -
 
 
 class _Comparison:
-    """The comparison of a span with its tile's candidates.
+    """The comparison of a span with its tile's candidates."""
 
-    The blocks of the span are held, and meet themselves first; of the others one at a time is held.
-    """
+    # Memory is that of the span's blocks, which are prepared once, and of one other block at a time.
 
     def __init__(self, workspace: Workspace, tile: Tile) -> None:
         self.workspace, self.plan, self.tile = workspace, workspace.plan, tile
@@ -77,8 +73,8 @@ class _Comparison:
 
     def _start(self, block: int) -> Neighbors:
         """Return the neighbors to start from: those of the span's first tile, or none."""
-        # The first tile of a span found neighbors nearby; to start from them costs a read and saves most of
-        # the work.
+        # The first tile of a span found neighbors nearby.  Most candidates of later tiles can't be better,
+        # and are never summed up: to start from its strip costs a read and saves most of the work.
         if self.tile.group:
             return read_strip(self.workspace, 0, block)
         start, stop = self.plan.bounds(block)

@@ -191,13 +191,11 @@ def distinct(lines: pa.Table) -> pa.Table:
 
 
 def _sample_keys(lines: pa.Table) -> list[str]:
-    """Return the keys of a sorted table at even distances of text, from a start that differs between tables.
-
-    So tables that are shorter than the distance are sampled in proportion, too.
-    """
+    """Return the keys of a sorted table at even distances of text."""
     ends = np.cumsum(pc.binary_length(lines["url"]).to_numpy())
-    # Were the first key taken of each table, short tables would be represented too often. A start that
-    # follows from the content, and not from chance, keeps the ranges the same in every run.
+    # Were the first key taken of each table, tables shorter than the distance would be represented too often;
+    # so they are sampled in proportion, too.  A start that follows from the content, and not from chance,
+    # keeps the ranges the same in every run.
     start = zlib.crc32(lines["url"][0].as_buffer()) % BYTES_PER_KEY
     picked = np.searchsorted(ends, np.arange(start, int(ends[-1]), BYTES_PER_KEY), side="right")
     keys: list[str] = lines["key"].take(pa.array(picked)).to_pylist()

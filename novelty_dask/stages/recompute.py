@@ -57,6 +57,7 @@ def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:
     """
     workspace, item = open_workspace(run, run.arrays()), str(block)
     yield from _differing(workspace, VECTORIZE, item, recount_block(workspace, item).arrays)
+    # Where weights differ, the neighbors that follow from them would only repeat it, at great cost.
     altered = [*_differing(workspace, WEIGH, item, weigh_block(workspace, item).arrays)]
     yield from altered or _differing_neighbors(workspace, block)
 

@@ -62,10 +62,8 @@ def load_lines(url: str, lines: LineTable) -> pa.Table:
 
 
 def write_range(url: str, lines: pa.Table, number: int) -> SortedTable:
-    """Write the rows of one range of the sort key, distinct and in order.
-
-    Ranges are committed all together, when each is written.
-    """
+    """Write the rows of one range of the sort key, distinct and in order."""
+    # Distinct once more: the tables of two pieces may hold the same URL, which lies in one range.
     draft = Draft(SORT.task(), open_on_worker(url).objects)
     table = write_table(draft, f"{WORK_FOLDER}rows/{number:06d}.parquet", distinct(lines))
     return SortedTable(*table, *draft.digests[table.key])

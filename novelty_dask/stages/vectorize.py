@@ -64,10 +64,8 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
 
 
 def weigh_block(workspace: Workspace, item: str) -> TaskResult:
-    """Return the weights of a block, with columns in their final order.
-
-    The rows are hashed anew, which takes less than to store and read their counts.
-    """
+    """Return the weights of a block, with columns in their final order."""
+    # The rows are hashed anew, which takes less time than storing and reading their counts.
     idf, rank = workspace.arrays.read("columns/idf"), workspace.arrays.read("columns/rank")
     weights = renumber_columns(weigh(_count_stored(workspace, item), idf), rank, int(rank.max()) + 1)
     return TaskResult(split_csr("weights", weights, workspace.plan.block_rows))

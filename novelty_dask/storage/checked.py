@@ -120,7 +120,8 @@ class CheckedStore(Store):
             return self._read_or_none(key)
         task = self._writer(key)
         if self.draft and task == self.draft.task:
-            # An earlier attempt of the same task may have left chunks: only those of this one count.
+            # An earlier attempt of the same task may have left chunks: only those of this one count.  Zarr
+            # asks for chunks that it fills in part, and None makes it start from fill values.
             return self._read_or_none(key) if key in self.draft.digests else None
         if task in self.failed:
             # Zarr takes None for a chunk of fill values, which is what a partial run shows.

@@ -74,8 +74,10 @@ def _of_text(data: bytes, n: int) -> int | None:
     """Return the bytes that one frame of Zstandard announces; None if it holds another number of texts."""
     frame = data[:-CHECKSUM_BYTES]
     try:
+        # A second frame behind the first would be decoded, too, and its size is announced nowhere.
         if zstd.get_frame_size(frame) != len(frame):
             return None
+        # Four bytes and no more: whatever the frame announces, it costs nothing to read its count.
         count = zstd.ZstdDecompressor().decompress(frame, COUNT_BYTES)
         n_bytes: int | None = zstd.get_frame_info(frame).decompressed_size
     except zstd.ZstdError:

@@ -44,6 +44,7 @@ def find_array(group: zarr.Group, spec: ArraySpec) -> zarr.Array[Any] | None:
     try:
         found = group.get(spec.name)
     except OSError:
+        # The store failed, which says nothing about the array: it must not be created again.
         raise
     except Exception:  # noqa: BLE001 - Zarr raises many kinds of errors for malformed metadata
         return None

@@ -100,6 +100,7 @@ class RunIdentity(_Part):
     @cached_property
     def fingerprint(self) -> str:
         """A hash of it and of the format, as 32 hexadecimal digits; commits of the run carry it."""
+        # With the format, so that no commit of a run counts in a run of another format.
         known = json.dumps([FORMAT_VERSION, self.model_dump()], sort_keys=True)
         return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
 
@@ -179,7 +180,9 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _check_plan(self) -> Self:
-        """Refuse a plan that can't be gone through, and rows without a plan."""
+        """Refuse a plan that this package can't have made, and rows without a plan."""
+        # A manifest may come from anybody, and loops over blocks and tiles follow from these numbers: with a
+        # block of 0 rows, or with 2**60 blocks, they would not end.
         plan = self.plan
         if plan is None:
             is_possible = not self.has(VECTORIZE)

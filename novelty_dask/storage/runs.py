@@ -76,6 +76,8 @@ class StoredRun:
         """Create the arrays of a stage that are absent, or not as specified."""
         arrays = self.arrays()
         for spec in arrays.missing(stage):
+            # Only the metadata: where Zarr itself replaces an array, it deletes the chunks, too, and those
+            # that are whole are kept.
             self.objects.remove(f"{spec.name}/{METADATA}")
             arrays.create(spec)
 
@@ -87,6 +89,8 @@ class StoredRun:
         StoreError
             A newer client has taken over, or another did the task with another result.
         """
+        # Looked up here and not only by the client: Dask runs a task again if its worker is lost right after
+        # the commit.
         done = self.commits.find(task)
         if done is None:
             draft = Draft(task, self.objects)
@@ -102,6 +106,8 @@ class StoredRun:
         StoreError
             A newer client has taken over, or another did the task with another result.
         """
+        # As late as possible: a worker may still be at a task that an earlier owner ordered, and a client
+        # that took over relies on commits of its own epoch alone.
         check_epoch(self.objects, epoch)
         return self.commits.add(task, Commit(self.manifest.identity.fingerprint, epoch, digests, metrics))
 
@@ -181,6 +187,7 @@ def check_same(stored: StoredRun, wanted: RunIdentity) -> None:
     ]
     if there.sources != wanted.sources:
         differing.append("its sources differ, or have changed")
+    # A complete run can be read by any version of its format; an unfinished one would mix numbers of two.
     if not stored.manifest.is_complete and there.novelty_dask_version != wanted.novelty_dask_version:
         versions = f"version is {there.novelty_dask_version} there and {wanted.novelty_dask_version} here"
         differing.append(versions)

@@ -68,6 +68,7 @@ def read_table(commits: Commits, stage: Stage, table: Table) -> pa.Table:
     DamageError
         It is not what was written.
     """
+    # In one thread, here and below: a worker has as many tasks as threads already.
     return _open(commits, stage, table).read(use_threads=False)
 
 

@@ -49,7 +49,7 @@ def connect(address: str) -> Iterator[Client]:
 
 
 def client_resources(client: Client, memory_limit: int | None = None) -> Resources:
-    """Return the number, threads and memory of the workers of a client; the weakest counts.
+    """Return the number, threads and memory of the workers of a client.
 
     Raises
     ------
@@ -64,6 +64,8 @@ def client_resources(client: Client, memory_limit: int | None = None) -> Resourc
             message = f"No worker joined the scheduler within {patience:g} s; start some and repeat."
             raise ClusterError(message)
         time.sleep(0.1)
+    # All of them, as -1 says; by default Dask describes five.  Any worker may get any task, so that the least
+    # memory and the most threads count.
     workers = scheduler.ask(lambda: client.scheduler_info(n_workers=-1))["workers"].values()
     limits = [worker["memory_limit"] or psutil.virtual_memory().total for worker in workers]
     threads = max(worker["nthreads"] for worker in workers)

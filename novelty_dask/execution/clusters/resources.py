@@ -35,6 +35,7 @@ def local_resources(
         workers = 0 if n_bytes <= SMALL_BYTES else max(1, available_cores() // threads)
     if memory_limit is None:
         memory_limit = int(0.8 * psutil.virtual_memory().available) // max(workers, 1)
+    # This process itself runs one task at a time, whatever was asked for.
     return Resources(workers, threads if workers else 1, memory_limit)
 
 

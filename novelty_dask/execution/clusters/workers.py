@@ -94,4 +94,6 @@ def open_executor(
     try:
         yield executor
     finally:
+        # These workers go on after the session, unlike those of this machine: wait until none of them writes
+        # into the run any more, which may be removed or claimed by another client now.
         executor.settle()

@@ -98,11 +98,6 @@ def suffix_norms(
 def minimum_estimate(similarity: np.float32, nonzeros: int) -> np.float32:
     """Return the least float32 estimate that a pair of at least the given similarity can have.
 
-    A float32 sum of m products that add up to at most 1 is off by at most ``m u / (1 - m u)``, u = 2**-24,
-    in any order of summation, fused or not (N. Higham, "Accuracy and stability of numerical algorithms",
-    2002, section 4.2).  Adding a bound, subtracting here, and rounding the similarity itself cost a few u
-    more.  The slack is about twice all that, which also covers rows whose norm is not quite 1.
-
     Parameters
     ----------
     similarity : float32
@@ -115,5 +110,9 @@ def minimum_estimate(similarity: np.float32, nonzeros: int) -> np.float32:
     float32
         Never below half of `SMALLEST`: a pair that shares no column is never a candidate.
     """
+    # A float32 sum of m products that add up to at most 1 is off by at most m u / (1 - m u), u = 2**-24, in
+    # any order of summation, fused or not (N. Higham, "Accuracy and stability of numerical algorithms", 2002,
+    # section 4.2).  Adding a bound, subtracting here, and rounding the similarity itself cost a few u more.
+    # The slack is about twice all that, which also covers rows whose norm is not quite 1.
     slack = np.float32((nonzeros + 8) * 2.0**-23)
     return max(np.float32(similarity - slack), np.float32(0.5) * SMALLEST)

@@ -17,10 +17,6 @@ def sort_keys(
 ) -> None:
     """Write keys in ascending order.
 
-    About as many buckets as keys are filled by the keys' highest bits, which leaves few keys out of place
-    for an insertion sort.  Three times as fast as a comparison sort for hashes; quadratic for keys that
-    all begin with the same bits, but are different.
-
     Parameters
     ----------
     keys : ndarray of uint32, shape (n,)
@@ -31,6 +27,9 @@ def sort_keys(
     buckets : ndarray of uint32
         Made by `allocate_buckets` for a size of at least n; overwritten.
     """
+    # About as many buckets as keys are filled by the keys' highest bits, which leaves few keys out of place
+    # for an insertion sort.  Three times as fast as a comparison sort for hashes; quadratic for keys that all
+    # begin with the same bits, but are different.
     width = 0
     while (1 << width) < keys.size and width < bits:
         width += 1

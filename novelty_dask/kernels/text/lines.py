@@ -116,9 +116,6 @@ def split_lines(
 ) -> Iterator[list[bytes]]:
     r"""Cut a stream into raw lines, one list for each chunk in which a line ends.
 
-    A line of more than `max_bytes` may lose its end, but stays longer than `max_bytes`, so that `decode_line`
-    refuses it.  Memory is bounded by one chunk and one line of `max_bytes`.
-
     Parameters
     ----------
     chunks : iterable of bytes
@@ -138,6 +135,8 @@ def split_lines(
     >>> list(split_lines([b"one\r\ntw", b"o\nthree"]))
     [[b'one'], [b'two'], [b'three']]
     """
+    # A line of more than `max_bytes` may lose its end, but stays longer than `max_bytes`, with or without the
+    # mark and the CR, so that `decode_line` refuses it.  Memory is bounded by one chunk and one such line.
     bom = _BOM if first_chunk_is_start else b""
     for raws in _split_at_newlines(chunks, max(max_bytes, REJECTED_SAMPLE_BYTES) + len(_BOM + b"\r") + 1):
         raws[0] = raws[0].removeprefix(bom)
@@ -169,6 +168,7 @@ def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
     """
     if len(raw) > max_bytes:
         return Reason.TOO_LONG
+    # Before it is decoded, as NUL is valid UTF-8.
     if b"\0" in raw:
         return Reason.NUL
     try:

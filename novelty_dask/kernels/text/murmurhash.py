@@ -25,6 +25,7 @@ def murmurhash3(characters: NDArray[np.uint8], begin: np.uint32, end: np.uint32)
     >>> int(murmurhash3(np.frombuffer(b"https", np.uint8), np.uint32(0), np.uint32(5)))
     3800896210
     """
+    # Numba does arithmetic in 64 bits, hence a cast to 32 after each operation.
     h = np.uint32(0)
     i = np.uintp(begin)
     stop = np.uintp(end)

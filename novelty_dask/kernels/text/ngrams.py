@@ -117,6 +117,7 @@ def _count_rows(
         n_ngrams = _hash_ngrams(text, ngram_range, n_features, scratch)
         ordered = scratch.ordered[:n_ngrams]
         sort_keys(scratch.columns[:n_ngrams], bits, ordered, scratch.buckets)
+        # Written behind the row before it; what its repeated n-grams don't use is room for the next row.
         room = slice(end, end + n_ngrams)
         end += _count_equal(ordered, counts.indices[room], counts.data[room])
         counts.indptr[row + 1] = end

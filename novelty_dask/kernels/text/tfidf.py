@@ -26,12 +26,11 @@ def document_frequency(X: sp.csr_matrix) -> NDArray[np.int64]:
 def inverse_document_frequency(frequency: NDArray[np.int64], n_rows: int) -> NDArray[np.float32]:
     r"""Return the weight of each column, :math:`\ln((1 + n) / (1 + df)) + 1`, shape (n_features,).
 
-    In single precision throughout, as ``TfidfTransformer(smooth_idf=True)`` fitted on
-    single precision does, so that the results are the same bits.
-
     >>> inverse_document_frequency(np.array([0, 9]), n_rows=9).round(4)
     array([3.3026, 1.    ], dtype=float32)
     """
+    # In single precision throughout, as ``TfidfTransformer(smooth_idf=True)`` fitted on single precision
+    # does, so that the results are the same bits.
     smooth = frequency.astype(np.float32) + np.float32(1)
     idf: NDArray[np.float32] = np.log(np.float32(n_rows + 1) / smooth) + np.float32(1)
     return idf
