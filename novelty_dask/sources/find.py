@@ -147,7 +147,7 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
         message = f"{path!r} is not a regular file; pipe it in, and name - as the source."
         raise InputError(message)
     check_name(path)
-    compression = get_compression(path, "infer")
+    compression = _compression(path)
     with fs.open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
     if compression is None:
@@ -157,6 +157,12 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
         raise InputError(message)
     n_bytes, version = file_state(info)
     return Source(fs.unstrip_protocol(path), n_bytes, compression, version)
+
+
+def _compression(path: str) -> str | None:
+    """Return fsspec's name of the compression that the name of a file ends in, if there is one."""
+    # Older versions of fsspec know .zst only where a package is installed that isn't needed here.
+    return "zstd" if path.lower().endswith(".zst") else get_compression(path, "infer")
 
 
 def file_state(info: dict[str, Any]) -> tuple[int, str]:

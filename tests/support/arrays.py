@@ -16,5 +16,5 @@ def random_rows(
     n_rows: int, n_columns: int, *, density: float, seed: int | np.random.Generator
 ) -> sp.csr_matrix:
     """Return a matrix of numbers between 0 and 1 at random columns."""
-    X: Any = sp.random(n_rows, n_columns, density, format="csr", dtype=np.float32, rng=seed)
+    X: Any = sp.random(n_rows, n_columns, density, format="csr", dtype=np.float32, random_state=seed)
     return sp.csr_matrix(X)
