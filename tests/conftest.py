@@ -60,7 +60,8 @@ def pytest_xdist_auto_num_workers() -> int | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark unit tests; keep tests that share a cluster together; begin with those that take longest."""
     for item in items:
-        if item.nodeid.startswith(UNIT) and item.get_closest_marker("process") is None:
+        slow = any(item.get_closest_marker(name) for name in ("process", "long"))
+        if item.nodeid.startswith(UNIT) and not slow:
             item.add_marker("unit")
         if "shared_cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("cluster"))

@@ -1,5 +1,6 @@
 """The package is described in one place, and its workflows run nothing that can change unseen."""
 
+import doctest
 import importlib.util
 import re
 import tomllib
@@ -17,10 +18,9 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NEEDS_CLONE = pytest.mark.skipif(not WORKFLOWS, reason="a source distribution has no workflows")
 
 
-@pytest.fixture(scope="module")
-def pythons() -> ModuleType:
-    """The script that workflows call."""
-    spec = importlib.util.spec_from_file_location("pythons", ROOT / ".ci" / "pythons.py")
+def script(name: str) -> ModuleType:
+    """Return a script of the checks as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -35,10 +35,22 @@ def test_the_version_stands_in_one_place() -> None:
     assert not re.search(r"^version:", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_the_versions_of_python_are_those_that_may_install(pythons: ModuleType) -> None:
-    versions = pythons.supported_versions((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+def test_the_versions_of_python_are_those_that_may_install() -> None:
+    versions = script("pythons").supported_versions((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert versions == sorted(versions, key=lambda version: int(version.partition(".")[2]))
     assert PROJECT["requires-python"] == f">={versions[0]}"
+
+
+def test_scripts_do_as_their_examples_say() -> None:
+    assert doctest.testmod(script("lowest")) == (0, 1)
+
+
+def test_each_requirement_has_a_lowest_version() -> None:
+    lowest = script("lowest").lowest_versions((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    requirements = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+    assert len(lowest) == len(requirements)
+    for line, requirement in zip(lowest, requirements, strict=True):
+        assert re.fullmatch(r"[\w.-]+==[\d.]+(; .*)?", line), requirement
 
 
 @NEEDS_CLONE
