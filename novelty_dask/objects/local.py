@@ -67,6 +67,8 @@ class LocalObjects:
             # Other errors are raised: the caller may rely on commits being gone before it removes objects.
             with suppress(FileNotFoundError):
                 shutil.rmtree(path)
+            # The numbers of folders that are gone are given to new ones, whose names may not be synced.
+            _DURABLE.clear()
         else:
             path.unlink(missing_ok=True)
 

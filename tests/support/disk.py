@@ -62,6 +62,8 @@ class Disk:
         self.count = 0
         self.is_dead = False
         self.changes: list[Change] = []
+        # Folders that came back when the power went, by the numbers that they had before.
+        self.returned: dict[int, int] = {}
         self.calls: dict[str, Call] = {name: getattr(os, name) for name in CHANGES}
         # Threads change the disk one after the other, and not at all any more where the power has gone.
         self.lock = threading.RLock()
@@ -145,19 +147,35 @@ class Disk:
         undo = self._way_back(name, Path(target)) if self.remembers else None
         result = self.calls[name](path, *arguments)
         if undo:
-            self.note(Path(target).parent.stat().st_ino, undo)
+            self._note_name(Path(target).parent, undo)
         return result
+
+    def _note_name(self, folder: Path, undo: Callable[[], object]) -> None:
+        """Remember that a name in a folder changed; another folder of that path keeps its own."""
+        inode = folder.stat().st_ino
+
+        def undo_there() -> None:
+            if folder.stat().st_ino == self.returned.get(inode, inode):
+                undo()
+
+        self.note(inode, undo_there)
 
     def _way_back(self, name: str, target: Path) -> Callable[[], object]:
         """How to make a change of a name undone."""
         if name == "mkdir":
             return lambda: shutil.rmtree(target)
         if name == "rmdir":
-            return lambda: self.calls["mkdir"](target)
+            inode = target.stat().st_ino
+            return lambda: self._return(target, inode)
         if not target.exists():
             return lambda: self.calls["unlink"](target)
         before = target.read_bytes()
         return lambda: target.write_bytes(before)
+
+    def _return(self, folder: Path, inode: int) -> None:
+        """Make a folder that was removed, and know it again."""
+        self.calls["mkdir"](folder)
+        self.returned[inode] = folder.stat().st_ino
 
     def empty(self, inode: int) -> None:
         """Empty a file, whatever it is called by now."""
@@ -168,6 +186,7 @@ class Disk:
     def _lose(self) -> None:
         """Undo what was never synced, of each file and folder all or nothing."""
         self.number = 0
+        self.returned.clear()
         chance = random.Random(self.count)
         lost = {inode for inode in {change.inode: None for change in self.changes} if chance.random() < 0.5}
         for change in reversed(self.changes):
