@@ -19,9 +19,9 @@ OBJECT_STORES = frozenset(
 )
 STORAGE = LOCAL | OBJECT_STORES | {"memory", "hdfs", "arrow_hdfs"}
 BEYOND_FSSPEC = frozenset(
-    {"dav", "davs", "ftps", "git+https", "git+ssh", "gopher", "rsync", "telnet", "tftp", "ws", "wss"}
+    {"dav", "davs", "ftps", "gist", "git+https", "git+ssh", "gopher", "rsync", "telnet", "tftp", "ws", "wss"}
 )
-"""Schemes of the web for which fsspec has no file system."""
+"""Schemes of the web for which fsspec, or an older version of it, has no file system."""
 CHAIN = "::"
 """What joins several file systems in one URL of fsspec, such as ``simplecache::https://a.example/``."""
 WRAPPERS = frozenset(
