@@ -42,7 +42,7 @@ html_show_sphinx = False
 html_sidebars = {"index": [], "getting-started": [], "glossary": [], "changes": [], "contributing": []}
 html_theme_options = {
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "icon_links": [
         {
             "name": "Source code",
