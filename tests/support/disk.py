@@ -2,6 +2,7 @@
 
 import errno
 import io
+import itertools
 import os
 import random
 import shutil
@@ -31,7 +32,7 @@ class Killed(BaseException):
 class Change(NamedTuple):
     """A change that the disk may still lose: the file or folder that has to be synced, and the way back."""
 
-    inode: int
+    serial: int
     undo: Callable[[], object]
 
 
@@ -62,8 +63,10 @@ class Disk:
         self.count = 0
         self.is_dead = False
         self.changes: list[Change] = []
-        # Folders that came back when the power went, by the numbers that they had before.
-        self.returned: dict[int, int] = {}
+        # Files and folders by inode.  The system gives the inode of one that is gone to another, sooner or
+        # later; a serial number is never given twice, so that the same changes always count the same.
+        self.serials: dict[int, int] = {}
+        self.n_serials = itertools.count()
         self.calls: dict[str, Call] = {name: getattr(os, name) for name in CHANGES}
         # Threads change the disk one after the other, and not at all any more where the power has gone.
         self.lock = threading.RLock()
@@ -113,10 +116,16 @@ class Disk:
             torn()
             raise OSError(errno.EIO, "Input/output error")
 
-    def note(self, inode: int, undo: Callable[[], object]) -> None:
+    def note(self, serial: int, undo: Callable[[], object]) -> None:
         """Remember a change until its file or folder is synced."""
         if self.remembers:
-            self.changes.append(Change(inode, undo))
+            self.changes.append(Change(serial, undo))
+
+    def serial(self, status: os.stat_result) -> int:
+        """Return the serial number of a file or folder."""
+        if status.st_ino not in self.serials:
+            self.serials[status.st_ino] = next(self.n_serials)
+        return self.serials[status.st_ino]
 
     def _failing(self, name: str) -> Call:
         """A call of the operating system that counts."""
@@ -140,57 +149,68 @@ class Disk:
     def _changing(self, name: str, path: Any, *arguments: Any) -> Any:
         """Make a change; remember the way back, or that there is none any more."""
         if name == "fsync":
-            inode = os.fstat(path).st_ino
-            self.changes = [change for change in self.changes if change.inode != inode]
+            serial = self.serial(os.fstat(path))
+            self.changes = [change for change in self.changes if change.serial != serial]
             return self.calls[name](path)
         target = arguments[0] if name in {"link", "rename", "replace"} else path
         undo = self._way_back(name, Path(target)) if self.remembers else None
+        freed = self._freed(name, Path(target))
         result = self.calls[name](path, *arguments)
+        self.serials.pop(freed, None)
         if undo:
             self._note_name(Path(target).parent, undo)
         return result
 
+    def _freed(self, name: str, target: Path) -> int:
+        """Return the inode that a change gives back; -1 for none."""
+        with suppress(FileNotFoundError):
+            status = target.lstat()
+            if name == "rmdir" or (name in {"unlink", "rename", "replace"} and status.st_nlink == 1):
+                return status.st_ino
+        return -1
+
     def _note_name(self, folder: Path, undo: Callable[[], object]) -> None:
         """Remember that a name in a folder changed; another folder of that path keeps its own."""
-        inode = folder.stat().st_ino
+        serial = self.serial(folder.stat())
 
         def undo_there() -> None:
-            if folder.stat().st_ino == self.returned.get(inode, inode):
+            if self.serial(folder.stat()) == serial:
                 undo()
 
-        self.note(inode, undo_there)
+        self.note(serial, undo_there)
 
     def _way_back(self, name: str, target: Path) -> Callable[[], object]:
         """How to make a change of a name undone."""
         if name == "mkdir":
             return lambda: shutil.rmtree(target)
         if name == "rmdir":
-            inode = target.stat().st_ino
-            return lambda: self._return(target, inode)
+            serial = self.serial(target.stat())
+            return lambda: self._return(target, serial)
         if not target.exists():
             return lambda: self.calls["unlink"](target)
         before = target.read_bytes()
         return lambda: target.write_bytes(before)
 
-    def _return(self, folder: Path, inode: int) -> None:
+    def _return(self, folder: Path, serial: int) -> None:
         """Make a folder that was removed, and know it again."""
         self.calls["mkdir"](folder)
-        self.returned[inode] = folder.stat().st_ino
+        self.serials[folder.stat().st_ino] = serial
 
-    def empty(self, inode: int) -> None:
+    def empty(self, serial: int) -> None:
         """Empty a file, whatever it is called by now."""
         for path in self.folder.rglob("*"):
-            if path.stat().st_ino == inode:
+            if self.serials.get(path.stat().st_ino) == serial:
                 os.truncate(path, 0)
 
     def _lose(self) -> None:
         """Undo what was never synced, of each file and folder all or nothing."""
         self.number = 0
-        self.returned.clear()
         chance = random.Random(self.count)
-        lost = {inode for inode in {change.inode: None for change in self.changes} if chance.random() < 0.5}
+        lost = {
+            serial for serial in {change.serial: None for change in self.changes} if chance.random() < 0.5
+        }
         for change in reversed(self.changes):
-            if change.inode in lost:
+            if change.serial in lost:
                 with suppress(OSError):
                     change.undo()
 
@@ -205,8 +225,8 @@ class _File(io.FileIO):
     def write(self, data: Any) -> int:
         with self.disk.lock:
             self.disk.step(lambda: super(_File, self).write(bytes(data)[: len(data) // 2]))
-            inode = os.fstat(self.fileno()).st_ino
-            self.disk.note(inode, lambda: self.disk.empty(inode))
+            serial = self.disk.serial(os.fstat(self.fileno()))
+            self.disk.note(serial, lambda: self.disk.empty(serial))
             return super().write(data)
 
 

@@ -4,10 +4,13 @@ import shutil
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 import fsspec
+import pytest
 
 from novelty_dask.objects import local
 from novelty_dask.objects.local import LocalObjects
@@ -95,6 +98,12 @@ class LocalMedium:
         # What is lost with the power is played, so that nothing has to get to the real disk.
         self.disk.calls["fsync"] = lambda _descriptor: None
         self.disk.install()
+        # Names in an order that is the same each time: the N-th change of a removal is then the same, too.
+        names = count()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(
+            local, "uuid", SimpleNamespace(uuid4=lambda: SimpleNamespace(hex=f"{next(names):032x}"))
+        )
         # Folders of runs before are gone, and their numbers may be those of others.
         local._DURABLE.clear()
 
@@ -128,6 +137,7 @@ class LocalMedium:
     def close(self) -> None:
         """Remove the folder."""
         self.disk.uninstall()
+        self.patch.undo()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
