@@ -24,6 +24,10 @@ FRAMES_BYTES = 160 * 10**6
 """Dask's dataframes: part of that, but loaded by the shuffle only, after the lines are read."""
 MOVED_ROW_BYTES = 40
 """Bytes that a row takes when it is moved, besides its key and its URL: two numbers, two offsets."""
+HEAVIEST_BLOCK = 2**24
+"""Bytes of text of the largest block that is planned without being asked for: so many non-zeros, about."""
+# The work on a block grows with its non-zeros, not with its rows.  At 8 kB a line these are 2,048 rows, whose
+# comparison with as many takes seconds; 65,536 rows of usual URLs have a third of it.
 SHUFFLE_OVERHEAD = 1.1
 """Factor for the heads of the pieces that are moved one by one."""
 
@@ -131,7 +135,7 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
         Not even the smallest, or the given, blocks fit.
     """
     n_rows = sum(extent.n_rows for extent in extents)
-    rows, span_rows = block_rows or default_block_rows(n_rows), MAXIMUM_SPAN_ROWS
+    rows, span_rows = block_rows or _default_rows(extents), MAXIMUM_SPAN_ROWS
     smallest = block_rows or MINIMUM_BLOCK_ROWS
     while True:
         plan = plan_tiles(n_rows, rows, span_rows, budget.workers * budget.threads)
@@ -146,3 +150,18 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
             rows //= 2
     check_limit(stages, budget, plan.block_rows)
     return plan
+
+
+def _default_rows(extents: Sequence[Extent]) -> int:
+    """Return the rows of a block where the user sets none: fewer than usual where they are long.
+
+    >>> _default_rows([Extent(n_rows=100_000, n_bytes=7_500_000)])
+    16384
+    >>> _default_rows([Extent(n_rows=20_000, n_bytes=160_000_000)])
+    2048
+    """
+    n_rows = sum(extent.n_rows for extent in extents)
+    rows = default_block_rows(n_rows)
+    while rows > MINIMUM_BLOCK_ROWS and densest_block(extents, plan_tiles(n_rows, rows)) > HEAVIEST_BLOCK:
+        rows //= 2
+    return rows

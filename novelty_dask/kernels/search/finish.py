@@ -137,14 +137,14 @@ def finish_groups(
     for group in survivors:
         # The last group may have fewer rows than lanes: the slice ends with the array.
         for j in tile.distinct[group * LANES : (group + 1) * LANES]:
-            if _is_known(comparison, i, j, tile):
+            if is_known(comparison, i, j, tile):
                 continue
             a, b = candidates.indptr[j], candidates.indptr[j + 1]
             estimate = estimate_product(x, candidates.indices, candidates.data, a, b)
             # Written out here and in `finish_rows`: in a function for both it makes a search take an eighth
             # more.
             if estimate >= minimum_estimate(similarities[-1], nonzeros):
-                _insert_candidate(comparison, i, j, tile, x)
+                insert_candidate(comparison, i, j, tile, x)
             finished += 1
     return finished
 
@@ -165,7 +165,7 @@ def finish_rows(
             slot = at + lowest_bit(bits)
             bits &= bits - np.uint64(1)
             j = int(tile.distinct[slot])
-            if _is_known(comparison, i, j, tile):
+            if is_known(comparison, i, j, tile):
                 continue
             # The sum of the prefix is known already, but for up to a unit lost on each product: with these
             # added, it is never too low.  Only the suffix is multiplied out, from the candidate's own
@@ -176,7 +176,7 @@ def finish_rows(
             )
             estimate += np.float32(np.int64(scratch.sums[slot]) + query.prefix + 1) * np.float32(1 / ONE)
             if estimate >= minimum_estimate(similarities[-1], nonzeros):
-                _insert_candidate(comparison, i, j, tile, x)
+                insert_candidate(comparison, i, j, tile, x)
                 # The threshold may have risen, and fewer of the next groups' rows are worth a look.
                 least = minimum_sum(similarities[-1], query.prefix)
             finished += 1
@@ -184,7 +184,7 @@ def finish_rows(
 
 
 @compiled_loop
-def _is_known(comparison: Comparison, i: int, j: int, tile: InvertedTile) -> bool:
+def is_known(comparison: Comparison, i: int, j: int, tile: InvertedTile) -> bool:
     """Return whether nothing is left to do for candidate j: it was compared before, and no row equals it."""
     return _is_adjacent(comparison, i, j) and tile.next_equal[j - tile.first] < 0
 
@@ -196,7 +196,7 @@ def _is_adjacent(comparison: Comparison, i: int, j: int) -> bool:
 
 
 @compiled_loop
-def _insert_candidate(
+def insert_candidate(
     comparison: Comparison, i: int, j: int, tile: InvertedTile, x: NDArray[np.float32]
 ) -> None:
     """Insert candidate j, and the rows that equal it, into the neighbors of row i, which is x."""

@@ -5,7 +5,7 @@ the rare columns of a row, its *prefix*, are multiplied out, as far as needed fo
 prove that no candidate of an inverted tile reaches the row's threshold, its k-th best similarity so far.
 That is done for groups of sixteen consecutive candidates at once (`scan`), in integers whose error has a
 known sign and limit (`inverted`).  The few candidates that are left are *finished* from their own rows
-(`finish`).
+(`finish`).  Where many would be left of long rows, a matrix product estimates them at once (`dense`).
 Thresholds start with the neighbors in sort order, go on with the nearest tile, and rise from tile to tile.
 
 Why the result is exact, and the same bytes whatever the blocks, tiles, order and starting neighbors:
@@ -20,8 +20,9 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
    sum below that for t proves s < t.  The sum of a group is at least that of each of its rows.
 4. A candidate that shares no column of the prefix is bounded by the suffix norms alone, which are below t
    where the prefix ends; or the prefix is the whole row, and they share no column.
-5. The last filter is the same sum with the suffix multiplied out in float32, against t less its rounding
-   error (`minimum_estimate`).  Comparisons are ``>=``: a candidate that ties with the k-th best is shown.
+5. The last filter is the same sum with the suffix multiplied out in float32, or that of all columns, against
+   t less its rounding error (`minimum_estimate`).  Comparisons are ``>=``: a candidate that ties with the
+   k-th best is shown.
 6. Of equal rows in a tile only the first is compared (`equal_rows`).  The others have its similarity and
    higher ids: they are shown after it, in order, until one is not kept, as then none that follows would be.
 """
@@ -33,6 +34,7 @@ import numpy as np
 
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.search.block import Block, prepare
+from novelty_dask.kernels.search.dense import has_long_rows, scan_long_rows
 from novelty_dask.kernels.search.finish import Comparison, compare_adjacent
 from novelty_dask.kernels.search.inverted import InvertedTile
 from novelty_dask.kernels.search.scan import allocate_scratch, scan_tile
@@ -117,7 +119,8 @@ def search(
     if own:
         counts += SearchCounts(adjacent=compare_adjacent(comparison, np.zeros(rows.n_columns, np.float32)))
     for span, tile in _pairs(rows, candidates, row_start - candidate_start):
-        counts += SearchCounts(*scan_tile(comparison, span, tile, allocate_scratch(rows.rows, tile)))
+        scan = scan_long_rows if has_long_rows(candidates.rows, tile) else scan_tile
+        counts += SearchCounts(*scan(comparison, span, tile, allocate_scratch(rows.rows, tile)))
     return counts
 
 
