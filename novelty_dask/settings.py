@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -145,7 +146,7 @@ class WorkSettings(_Checked):
     workers : int or None
         Worker processes; 0 works inside this process, None chooses by the size of the sources.
     threads : int
-        Threads of each worker.
+        Threads of each worker; above 1, there is a worker process also for small sources.
     scheduler : str or None
         Address of a running Dask scheduler to use instead of local workers.
     """
@@ -155,6 +156,14 @@ class WorkSettings(_Checked):
     workers: int | None = Field(None, ge=0, le=10_000)
     threads: int = Field(1, ge=1, le=1_024)
     scheduler: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
+
+    @field_validator("threads")
+    @classmethod
+    def _of_workers(cls, threads: int, info: ValidationInfo) -> int:
+        if threads > 1 and info.data.get("workers") == 0:
+            message = "without worker processes there is one thread; leave it out, or ask for a worker"
+            raise ValueError(message)
+        return threads
 
 
 class Settings(WorkSettings, ResultSettings):

@@ -60,7 +60,11 @@ def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) 
         from novelty_dask.execution.clusters.connect import client_resources  # noqa: PLC0415
 
         return client_resources(client, settings.memory_limit)
-    return resources.local_resources(n_bytes, settings.workers, settings.threads, settings.memory_limit)
+    workers = settings.workers
+    if workers is None and settings.threads > 1:
+        # This process runs one task at a time: who asks for threads gets a worker, however small the sources.
+        workers = resources.default_workers(settings.threads)
+    return resources.local_resources(n_bytes, workers, settings.threads, settings.memory_limit)
 
 
 @contextmanager
