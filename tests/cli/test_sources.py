@@ -1,13 +1,14 @@
 """Sources as a stranger names them, and what is said of those that can't be read."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import novelty_dask
 from novelty_dask.errors import InputError
-from tests.support.files import write
+from tests.support.files import COMPRESSORS, write
 from tests.support.fixtures import Novelty
 from tests.support.listeners import at_start
 
@@ -79,3 +80,20 @@ def test_a_source_that_grows_is_being_written_to(tmp_path: Path) -> None:
         novelty_dask.score(source, tmp_path / "run.zarr", listener=at_start("ingest", grow))
     assert not (tmp_path / "run.zarr").exists()
     assert len(novelty_dask.score(source, tmp_path / "run.zarr")) == 2
+
+
+@pytest.mark.parametrize("pack", COMPRESSORS.values(), ids=COMPRESSORS)
+def test_standard_input_may_be_compressed(
+    tmp_path: Path, novelty: Novelty, pack: Callable[[bytes], bytes]
+) -> None:
+    plain = novelty("score", "-", "-q", stdin=TWO)
+    result = novelty("score", "-", "-q", "-o", tmp_path / "run.zarr", stdin=pack(TWO))
+    assert result.exit_code == 0
+    assert novelty("score", "-", "-q", stdin=pack(TWO)).stdout == plain.stdout
+    assert novelty("score", "-", "-q", "-o", tmp_path / "run.zarr", stdin=TWO).exit_code == 0
+
+
+def test_what_is_no_text_on_standard_input_is_named_so(novelty: Novelty) -> None:
+    result = novelty("score", "-", stdin=b"PK\x03\x04" + bytes(99))
+    assert result.exit_code == 2
+    assert result.stderr == "Error: 'standard input' is an archive; unpack it and name its files.\n"
