@@ -32,7 +32,7 @@ def score(
     sources: Sources,
     out: str | PathLike[str] | None = None,
     *,
-    client: Client | None = None,
+    client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
     **overrides: Any,
@@ -48,8 +48,9 @@ def score(
     out : str or path, optional
         Where to store the run.  A run that was stopped goes on there; a complete one of the
         same sources and settings is opened.  Without it the run is removed with its object.
-    client : distributed.Client, optional
-        Works on its scheduler, whose workers must see the sources and `out` under the same names.
+    client : distributed.Client or str, optional
+        Works on its scheduler, whose workers must see the sources and `out` under the same names; or the
+        address of one.
     listener : Listener, optional
         Takes the events.
     settings : Settings, optional
@@ -145,7 +146,7 @@ def _score(names: list[str], url: str, settings: Settings, client: Client | None
 def resume(
     run: str | PathLike[str],
     *,
-    client: Client | None = None,
+    client: Client | str | None = None,
     listener: Listener = ignore,
     take_over: bool = False,
     **settings: Any,
@@ -156,8 +157,8 @@ def resume(
     ----------
     run : Run, str or path
         The run, or its path or URL.
-    client : distributed.Client, optional
-        Works on its scheduler.
+    client : distributed.Client or str, optional
+        Works on its scheduler, or on one at an address.
     listener : Listener, optional
         Takes the events.
     take_over : bool

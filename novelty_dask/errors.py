@@ -18,6 +18,7 @@ in logs, and URLs may hold passwords, tokens and signatures.
 import errno
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -32,6 +33,8 @@ _SECRET = re.compile(
 
 HIDDEN = "***"
 """Stands where a secret was."""
+LONGEST_REASON = 400
+"""Characters of another library's message that are passed on."""
 
 
 def without_secrets(text: str) -> str:
@@ -109,7 +112,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):  # fsspec words it in several ways.
         return os.strerror(errno.ENOENT)
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(said).split()).rstrip(".")
+    # Libraries may list hundreds of places where they looked for something.
+    return textwrap.shorten(" ".join(str(said).split()), LONGEST_REASON, placeholder=" …").rstrip(".")
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 `Settings` are both.
 """
 
+import math
 import re
 import reprlib
 import tomllib
@@ -18,32 +19,40 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.choices import NormalForm, Score
 
-SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-SIZE_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
-SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([a-z]{0,3})", re.ASCII)
+PREFIXES = "kmgtp"
+SIZE_UNITS = {"": 1, "b": 1}
+SIZE_UNITS |= {f"{prefix}{b}": 10 ** (3 * n) for n, prefix in enumerate(PREFIXES, 1) for b in ("", "b")}
+SIZE_UNITS |= {f"{prefix}i{b}": 2 ** (10 * n) for n, prefix in enumerate(PREFIXES, 1) for b in ("", "b")}
+# As Dask reads sizes, whose own function would have to be imported with Dask: digits with an exponent, and a
+# unit, of which either may be left out.
+SIZE = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|(?=[a-z]))([a-z]{0,3})", re.ASCII)
+LARGEST_SIZE = 2**63
 LARGEST_SETTINGS_FILE = 2**20
 """Larger than any file of settings."""
 
 
 def parse_bytes(size: object) -> object:
-    """Return the bytes of a size such as ``"2 GB"`` or ``"512MiB"``; anything else as it is.
+    """Return the bytes of a size such as ``"2 GB"`` or ``"512MiB"``, as Dask does; anything else as it is.
 
-    >>> parse_bytes("1.5 kB"), parse_bytes("2GiB"), parse_bytes(7)
-    (1500, 2147483648, 7)
+    >>> parse_bytes("1.5 kB"), parse_bytes("2GiB"), parse_bytes("1e9"), parse_bytes(7)
+    (1500, 2147483648, 1000000000, 7)
     """
     if not isinstance(size, str):
         return size
-    match = SIZE.fullmatch(str.strip(size).lower())
-    if match is None or match[2] not in SIZE_UNITS:
+    match = SIZE.fullmatch(str.strip(size).replace(" ", "").lower())
+    number = float(match[1] or 1) * SIZE_UNITS.get(match[2], math.inf) if match else math.inf
+    # Zero of an unknown unit is no number.
+    if not number < LARGEST_SIZE:
         message = f"{_shown(size)} is not a size; write for example '2 GB' or '512MiB'"
         raise ValueError(message)
-    return int(float(match[1]) * SIZE_UNITS[match[2]])
+    return int(number)
 
 
 def parse_range(value: object) -> object:
@@ -137,7 +146,7 @@ class WorkSettings(_Checked):
     workers : int or None
         Worker processes; 0 works inside this process, None chooses by the size of the sources.
     threads : int
-        Threads of each worker.
+        Threads of each worker; above 1, there is a worker process also for small sources.
     scheduler : str or None
         Address of a running Dask scheduler to use instead of local workers.
     """
@@ -147,6 +156,14 @@ class WorkSettings(_Checked):
     workers: int | None = Field(None, ge=0, le=10_000)
     threads: int = Field(1, ge=1, le=1_024)
     scheduler: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
+
+    @field_validator("threads")
+    @classmethod
+    def _of_workers(cls, threads: int, info: ValidationInfo) -> int:
+        if threads > 1 and info.data.get("workers") == 0:
+            message = "without worker processes there is one thread; leave it out, or ask for a worker"
+            raise ValueError(message)
+        return threads
 
 
 class Settings(WorkSettings, ResultSettings):

@@ -2,17 +2,20 @@ import json
 import os
 import threading
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from dask.utils import byte_sizes
+from dask.utils import parse_bytes as dask_bytes
+from hypothesis import assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.settings import ResultSettings, Settings, WorkSettings, parse_bytes
+from novelty_dask.settings import LARGEST_SIZE, ResultSettings, Settings, WorkSettings, parse_bytes
 
 
 def refused(**values: Any) -> str:
@@ -39,6 +42,12 @@ def test_defaults_are_valid_and_frozen() -> None:
         ("7", 7),
         ("7b", 7),
         ("0.5tb", 5 * 10**11),
+        ("2G", 2 * 10**9),
+        ("2gi", 2**31),
+        ("1e9", 10**9),
+        ("1.5E+3 kB", 1_500_000),
+        ("1 PB", 10**15),
+        ("GB", 10**9),
         (7, 7),
         (None, None),
     ],
@@ -49,10 +58,29 @@ def test_sizes(size: object, n_bytes: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", ["", "GB", "-1 GB", "1,5 GB", "1 PB", "1e9", "nan", "inf", "2 GB\n3", "1" * 99, "\uff12 GB"]
+    "size",
+    ["", "-1 GB", "1,5 GB", "1 XB", "0 XB", "1e99", "e9", "nan", "inf", "2 GB\n3", "1" * 99, "\uff12 GB"],
 )
 def test_what_is_no_size_is_refused(size: str) -> None:
     assert refused(memory_limit=size).endswith(" is not a size; write for example '2 GB' or '512MiB'.")
+
+
+@given(
+    st.from_regex(r"[0-9]{1,6}(\.[0-9]{0,6})?([eE][+-]?[0-9])?", fullmatch=True) | st.just(""),
+    st.sampled_from(["", " ", "  "]),
+    st.sampled_from([*byte_sizes, *map(str.upper, byte_sizes)]),
+)
+def test_sizes_are_those_of_dask(number: str, space: str, unit: str) -> None:
+    assume(number or unit)
+    size = f"{number}{space}{unit}"
+    assume(dask_bytes(size) < LARGEST_SIZE)
+    assert parse_bytes(size) == dask_bytes(size)
+
+
+@given(st.text("0123456789.eEkKmMgGiIbBp +-_", max_size=9))
+def test_no_size_means_another_number_than_to_dask(size: str) -> None:
+    with suppress(ValueError):
+        assert parse_bytes(size) == dask_bytes(size)
 
 
 @pytest.mark.parametrize("ngram_range", [(2, 4), [2, 4], "2,4", " 2 , 4 ", ("2", "4")])

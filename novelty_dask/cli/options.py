@@ -54,7 +54,11 @@ WORK_OPTIONS = (
         help="Worker processes; 0 works in this one. [default: 0 for small sources, else one a core]",
     ),
     click.option("--threads", type=int, help=f"Threads of a worker. {_default('threads')}"),
-    click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to work on instead."),
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="A running Dask scheduler to work on instead, with the workers that it has.",
+    ),
 )
 CONFIG_OPTION = click.option(
     "--config", metavar="FILE", help="TOML file of settings; the options above override it."

@@ -3,6 +3,7 @@
 Local folders and the file systems of fsspec pass the same tests, and no caller needs to know which it has.
 """
 
+import os
 from pathlib import Path
 
 from fsspec.core import url_to_fs
@@ -12,7 +13,7 @@ from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.protocol import Objects
 from novelty_dask.objects.remote import RemoteObjects
-from novelty_dask.objects.schemes import is_web, without_path
+from novelty_dask.objects.schemes import LOCAL, is_web, scheme_of, unknown_scheme, without_path
 
 
 def open_objects(url: str) -> Objects:
@@ -29,18 +30,27 @@ def open_objects(url: str) -> Objects:
             "object store."
         )
         raise StoreError(message)
+    if scheme_of(url) in LOCAL:
+        # fsspec would take "::" in the name of a folder for the end of the name, and write elsewhere.
+        return LocalObjects(Path(LocalFileSystem._strip_protocol(url)))  # noqa: SLF001 - has no other name
+    if problem := unknown_scheme(url):
+        message = (
+            f"Can't use {url!r}: {problem}; name a folder, or one in a store, as in s3://bucket/run.zarr."
+        )
+        raise StoreError(message)
     try:
         fs, path = url_to_fs(url)
     except (ImportError, ValueError) as error:
         message = f"Can't use {url!r}: {reason(error)}."
         raise StoreError(message) from None
-    return LocalObjects(Path(path)) if isinstance(fs, LocalFileSystem) else RemoteObjects(fs, path)
+    return RemoteObjects(fs, path)
 
 
 def absolute_url(path: str) -> str:
     """Return the path as workers with another working directory find it; a URL as it is."""
     local = path.removeprefix("file://")
-    return path if "://" in local else str(Path(local).expanduser().absolute())
+    # Not by pathlib, which raises an error about the home of a user that there isn't.
+    return path if "://" in local else str(Path(os.path.expanduser(local)).absolute())  # noqa: PTH111
 
 
 def is_inside(url: str, run: str) -> bool:

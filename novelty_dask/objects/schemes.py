@@ -59,6 +59,17 @@ def is_web(name: str) -> bool:
     return bool(words & {*available_protocols(), *BEYOND_FSSPEC} - STORAGE - WRAPPERS)
 
 
+def unknown_scheme(name: str) -> str:
+    """Return the problem with a URL whose scheme names no file system, to end a sentence; else no text.
+
+    >>> unknown_scheme("foo://bucket/a"), unknown_scheme("s3://bucket/a"), unknown_scheme("a.txt")
+    ('no file system is known for foo://', '', '')
+    """
+    scheme = scheme_of(name)
+    is_known = scheme in LOCAL or is_chained(name) or scheme in available_protocols()
+    return "" if is_known else f"no file system is known for {scheme}://"
+
+
 def is_chained(name: str) -> bool:
     """Return whether a URL joins several file systems; in the name of a local file ``::`` means nothing.
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import HIDDEN, InputError, without_secrets
 from novelty_dask.objects.address import is_inside
+from novelty_dask.sources.changes import check_unchanged
 from novelty_dask.sources.estimate import decompressor_bytes, estimate_lines, text_bytes
-from novelty_dask.sources.find import STDIN, Source, check_unchanged, find_sources
+from novelty_dask.sources.find import STDIN, Source, find_sources
 from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.sources.stdin import copy_stdin, identify, standard_input
 from novelty_dask.storage.runs import STDIN_KEY, WORK_FOLDER, StoredRun
@@ -55,7 +56,7 @@ class Inputs:
         inputs = cls(run, sources)
         # Once the rows are stored, the sources may be deleted.
         if not run.manifest.has_rows:
-            inputs.check_unchanged()
+            inputs.check_unchanged(just_found=given is not None)
         return inputs
 
     @cached_property
@@ -82,8 +83,13 @@ class Inputs:
         """Most bytes that a task holds to decompress a source."""
         return decompressor_bytes(self.sources)
 
-    def check_unchanged(self) -> None:
+    def check_unchanged(self, *, just_found: bool = True) -> None:
         """Refuse sources that differ from those with which the run was begun.
+
+        Parameters
+        ----------
+        just_found : bool
+            True if they were the same a moment ago.
 
         Raises
         ------
@@ -101,7 +107,7 @@ class Inputs:
             if source.url == copy and STDIN_KEY not in self.run.objects.sizes(WORK_FOLDER):
                 message = f"The copy of standard input in {self.run.url!r} is gone; score it again."
                 raise InputError(message)
-            check_unchanged(source)
+            check_unchanged(source, just_found=just_found)
 
 
 def _copy_url(run: StoredRun) -> str:

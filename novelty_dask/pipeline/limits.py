@@ -96,4 +96,5 @@ def make_budget(settings: ResultSettings, workers: Resources) -> Budget:
         workers=max(workers.workers, 1),
         buffer=0 if workers.workers else MEMORY_BYTES,
         shortest_ngram=shortest,
+        shared=workers.shared,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import BudgetError, InputError
 from novelty_dask.events import DamageFound
+from novelty_dask.execution.clusters.main_guard import check_guarded
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
 from novelty_dask.objects.owners import claim
 from novelty_dask.pipeline.inputs import Inputs
@@ -56,6 +57,7 @@ def run_session(
     StoreError, ClusterError
         Finished tasks are kept.
     """
+    check_guarded()
     if not run.manifest.is_complete:
         check_version(run)
     with claim(run.objects, run.url, take_over=take_over) as owner:

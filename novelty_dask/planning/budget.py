@@ -35,6 +35,8 @@ class Budget:
         alone.
     shortest_ngram : int
         Length of the shortest n-grams, on which the number of columns that occur depends.
+    shared : int
+        Bytes that the workers share; 0 where the limit of each was given.
     """
 
     n_neighbors: int
@@ -45,6 +47,7 @@ class Budget:
     workers: int = 1
     buffer: int = 0
     shortest_ngram: int = 3
+    shared: int = 0
 
 
 class Load(NamedTuple):

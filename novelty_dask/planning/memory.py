@@ -5,6 +5,7 @@ the plan alone (`stages`): a number for each row, each non-zero, each column.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
@@ -113,17 +114,33 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> Non
         of_blocks = find_stage(stage).has_blocks
         held = f"blocks of {rows:,} rows and " * of_blocks
         help_too = {
-            ", or use --workers 1": stage == SORT.name and budget.buffer,
+            ", or use --workers 1": budget.buffer and _fits_without_buffer(stages, budget),
             ", or lower --threads": budget.threads > 1,
             ", or lower --block-rows": of_blocks and rows > MINIMUM_BLOCK_ROWS,
         }
         message = (
             f"A worker is projected to need {megabytes(projected)} in stage {stage} with {held}"
             f"{budget.threads} thread{'s' * (budget.threads > 1)}, over its limit of "
-            f"{megabytes(budget.limit)}; raise --memory-limit to that"
+            f"{megabytes(budget.limit)}; {_first_remedy(projected, budget)}"
             f"{''.join(words for words, helps in help_too.items() if helps)}."
         )
         raise BudgetError(message)
+
+
+def _first_remedy(projected: int, budget: Budget) -> str:
+    """Return what to do about workers that need more than their limit."""
+    fitting = budget.shared // projected
+    if 1 <= fitting < budget.workers:
+        # Each has a share of the memory that is free: with a higher limit they would need more than there is.
+        return f"use fewer workers (--workers {fitting})"
+    return "raise --memory-limit to that"
+
+
+def _fits_without_buffer(stages: Mapping[str, int], budget: Budget) -> bool:
+    """Return whether the tasks would fit in a worker process, which moves rows by files."""
+    moving = SORT.task_bytes(replace(budget, buffer=0), Load())
+    stages = {name: min(size, moving) if name == SORT.name else size for name, size in stages.items()}
+    return max(worker_bytes(stages, budget.threads).values()) <= budget.limit
 
 
 def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None) -> TilePlan:

@@ -114,6 +114,19 @@ COMPRESSIONS = {
 """Formats by fsspec's names.  Decompressors of gzip and bzip2 hold 4 MB at most, little beside the text."""
 
 
+MARK_BYTES = 6
+"""Length of the longest mark."""
+
+
+def find_compression(head: bytes) -> str | None:
+    """Return fsspec's name of the compression of a stream by its first `MARK_BYTES`; None if it has none.
+
+    >>> find_compression(b"http:/"), find_compression(bz2.compress(b"http://a.example/"))
+    (None, 'bz2')
+    """
+    return next((name for name, form in COMPRESSIONS.items() if head.startswith(form.marks)), None)
+
+
 def decompress(file: BinaryIO, compression: str, chunk_bytes: int) -> Iterator[bytes]:
     """Yield the text of a compressed file, a chunk at a time.
 

@@ -168,18 +168,3 @@ def _compression(path: str) -> str | None:
 def file_state(info: dict[str, Any]) -> tuple[int, str]:
     """Return the size of a file, 0 if it is not known, and a text that changes with its content."""
     return int(info["size"] or 0), next((str(info[key]) for key in VERSIONS if info.get(key)), "")
-
-
-def check_unchanged(source: Source) -> None:
-    """Refuse a source that has changed since its run was begun.
-
-    Raises
-    ------
-    InputError
-        It has, or it is gone.
-    """
-    [now, *more] = expand(source.url)
-    # A run of standard input, and a file system without versions, know the size alone.
-    if more or now[1:] != (*source[1:3], source.version or now.version):
-        message = f"{source.url!r} has changed since the run was begun; score it again into another path."
-        raise InputError(message)

@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError
-from novelty_dask.objects.schemes import LOCAL, is_chained, is_web, scheme_of, without_path
+from novelty_dask.objects.schemes import LOCAL, is_chained, is_web, scheme_of, unknown_scheme, without_path
 
 MOST_FOLDERS = 100_000
 """Most folders entered in one search, as links can turn a few into endlessly many."""
@@ -91,6 +91,11 @@ def file_system(name: str) -> tuple[AbstractFileSystem, str]:
     check_name_is_storage(name)
     if scheme_of(name) in LOCAL:
         return ThoroughFileSystem.of(name)
+    if problem := unknown_scheme(name):
+        message = (
+            f"Can't read {name!r}: {problem}; name a file, or one in a store, as in s3://bucket/urls.txt."
+        )
+        raise InputError(message)
     fs, path = url_to_fs(name)
     return fs, path
 

@@ -63,7 +63,7 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
         fs, path = file_system(source.url)
         with fs.open(path, "rb") as file:
             chunks = _chunks(file, source.compression, piece, chunk_bytes)
-            yield from chunks if piece.start else _checked(source.url, chunks)
+            yield from chunks if piece.start else check_chunks(source.url, chunks)
         _unchanged(source, before)
 
 
@@ -89,13 +89,19 @@ def _chunks(file: BinaryIO, compression: str | None, piece: Piece, chunk_bytes: 
     return read_lines_between(file, piece.start, piece.stop, chunk_bytes)
 
 
-def _checked(url: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks of a file from its start, after a check that they are text."""
+def check_chunks(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks of a file from its start, after a check that they are text.
+
+    Raises
+    ------
+    InputError
+        They are not; the message uses the name.
+    """
     beginning, n_bytes = [], 0
     for chunk in chunks:
         beginning.append(chunk)
         n_bytes += len(chunk)
         if n_bytes >= CHUNK_BYTES:
             break
-    check_text(url, b"".join(beginning))
+    check_text(name, b"".join(beginning))
     yield from chain(beginning, chunks)

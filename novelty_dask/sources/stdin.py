@@ -1,15 +1,21 @@
-"""Standard input, copied into the run, so that workers can read it, and more than once."""
+"""Standard input, copied into the run, so that workers can read it, and more than once.
+
+It has no name that tells how it is compressed: that is seen by its first bytes.  The copy is text, so that
+several workers can read parts of it.
+"""
 
 import hashlib
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from novelty_dask.errors import InputError, reading_errors
 from novelty_dask.objects.protocol import Objects
+from novelty_dask.sources.decompress import MARK_BYTES, decompress, find_compression
 from novelty_dask.sources.find import STDIN, Source
-from novelty_dask.sources.pieces import CHUNK_BYTES
+from novelty_dask.sources.pieces import CHUNK_BYTES, check_chunks
+from novelty_dask.sources.ranges import read_all
 
 LONGEST_LINE_BYTES = 256 * 2**20
 """Length of a line after which a stream is taken for endless."""
@@ -30,12 +36,12 @@ def standard_input() -> BinaryIO:
 
 
 def copy_stdin(stream: BinaryIO, objects: Objects, key: str) -> Source:
-    """Copy a stream to an object, whole or not at all; the version of the source is a hash of its bytes.
+    """Copy the text of a stream to an object, whole or not at all; its hash is the version of the source.
 
     Raises
     ------
     InputError
-        It can't be read or stored, or has no newlines.
+        It can't be read, decompressed or stored, is no text, or has no newlines.
     """
     counted = _Counted(stream)
     with reading_errors("Can't copy standard input into the run"):
@@ -51,8 +57,30 @@ def identify(stream: BinaryIO) -> Source:
     return counted.source
 
 
+class _Whole:
+    """Stream of which the first bytes have been read, from these bytes on."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head = head
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, none at the end."""
+        head, self._head = self._head, b""
+        return head or self._stream.read(size)
+
+
+def _read_text(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the text of a stream, decompressed if it begins like a compressed file."""
+    head = stream.read(MARK_BYTES)
+    whole, compression = cast("BinaryIO", _Whole(head, stream)), find_compression(head)
+    if compression is None:
+        return read_all(whole, CHUNK_BYTES)
+    return decompress(whole, compression, CHUNK_BYTES)
+
+
 class _Counted:
-    """Stream that counts and hashes the bytes read from it."""
+    """Stream that counts and hashes the bytes of its text."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -60,9 +88,9 @@ class _Counted:
         self._n_bytes = 0
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield all bytes; ValueError if a line is too long to be one."""
+        """Yield all text; ValueError if a line is too long to be one."""
         line_bytes = 0
-        while chunk := self._stream.read(CHUNK_BYTES):
+        for chunk in check_chunks("standard input", _read_text(self._stream)):
             newline = chunk.rfind(b"\n")
             line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
             if line_bytes > LONGEST_LINE_BYTES:

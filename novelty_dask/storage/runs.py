@@ -13,6 +13,7 @@ from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
+from novelty_dask.sources.changes import describe_changes
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import Layout, layout_of
@@ -186,7 +187,7 @@ def check_same(stored: StoredRun, wanted: RunIdentity) -> None:
         if getattr(there.settings, name) != value
     ]
     if there.sources != wanted.sources:
-        differing.append("its sources differ, or have changed")
+        differing.append(f"its sources differ: {describe_changes(there.sources, wanted.sources)}")
     # A complete run can be read by any version of its format; an unfinished one would mix numbers of two.
     if not stored.manifest.is_complete and there.novelty_dask_version != wanted.novelty_dask_version:
         versions = f"version is {there.novelty_dask_version} there and {wanted.novelty_dask_version} here"

@@ -153,6 +153,12 @@ def test_plan_says_what_a_run_takes(corpus: Path, novelty: Novelty) -> None:
     assert "of 3,000 MB a worker" in result.stdout
 
 
+def test_threads_that_are_asked_for_are_used(corpus: Path, novelty: Novelty) -> None:
+    result = novelty("plan", corpus, "--threads", "8")
+    assert result.exit_code == 0
+    assert "with 8 threads each" in result.stdout
+
+
 def test_plan_writes_nothing(corpus: Path, novelty: Novelty) -> None:
     before = sorted(corpus.parent.iterdir())
     novelty("plan", corpus)

@@ -100,6 +100,7 @@ def test_no_source_is_wrong_usage(novelty: Novelty) -> None:
         (["--memory-limit", "1 MB"], ["MB", "--memory-limit"]),
         (["--workers", "-1"], ["workers"]),
         (["--threads", "0"], ["threads"]),
+        (["--workers", "0", "--threads", "8"], ["threads=8", "without worker processes there is one thread"]),
     ],
 )
 @pytest.mark.parametrize("command", ["score", "plan"])
@@ -107,6 +108,20 @@ def test_impossible_settings(
     folder: Path, novelty: Novelty, command: str, flags: list[str], words: list[str]
 ) -> None:
     assert_refused(novelty(command, folder / "good.txt", *flags), *words)
+
+
+def test_too_many_workers_are_refused_with_the_number_that_fits(folder: Path, novelty: Novelty) -> None:
+    result = novelty("plan", folder / "good.txt", "--workers", "10000")
+    assert_refused(result, "use fewer workers (--workers ")
+    assert "--memory-limit" not in result.stderr
+    number = int(result.stderr.partition("--workers ")[2].partition(")")[0])
+    # Others may take some of the memory meanwhile.
+    assert novelty("plan", folder / "good.txt", "--workers", max(1, number // 2)).exit_code == 0
+
+
+def test_only_remedies_that_help_are_named(folder: Path, novelty: Novelty) -> None:
+    result = novelty("plan", folder / "good.txt", "--workers", "0", "--memory-limit", "1MB")
+    assert_refused(result, "raise --memory-limit to that.")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from rich.cells import cell_len
 
+import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import (
     BudgetError,
@@ -25,7 +26,7 @@ from novelty_dask.errors import (
     StoreError,
 )
 from tests.support.fixtures import Novelty
-from tests.support.processes import COMMAND, started, terminal_output, wait_for
+from tests.support.processes import COMMAND, kill, started, terminal_output, wait_for, wait_until
 
 MANY_TASKS = ["--block-rows", "64"]
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -234,3 +235,36 @@ def test_damage_leaves_with_the_same_code_from_all_that_read(
     )
     assert done.returncode == code
     assert ("'novelty/c/0' has 3 bytes instead of " in done.stderr) == (code == 4)
+
+
+def test_a_script_without_the_guard_is_told_of_it(corpus: Path, tmp_path: Path) -> None:
+    call = f"novelty_dask.score({str(corpus)!r}, {str(tmp_path / 'run.zarr')!r}, workers=2)"
+    script = tmp_path / "script.py"
+    script.write_text(f"import novelty_dask\n\n{call}\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert 'put the call under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+    script.write_text(f"import novelty_dask\n\nif __name__ == '__main__':\n    {call}\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_named(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with started(*COMMAND, "score", corpus, "-o", out, "--workers", 1) as process:
+        client = psutil.Process(process.pid)
+        wait_until(lambda: starting(client), process=process)
+        kill(starting(client)[0])
+        _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 3
+    assert "a worker process was killed by SIGKILL; " in stderr
+    assert stderr.endswith(f"`novelty resume {out}` goes on.\n")
+    assert len(novelty_dask.resume(out)) == 295
+
+
+def starting(client: psutil.Process) -> list[int]:
+    """Worker processes of a client."""
+    return [
+        child.pid for child in client.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())
+    ]

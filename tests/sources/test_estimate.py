@@ -9,7 +9,7 @@ from novelty_dask.sources import estimate
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.sources.estimate import estimate_lines
 from novelty_dask.sources.find import Source, find_sources
-from tests.support.files import write_packed
+from tests.support.files import read_real_lines, write_packed
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,23 @@ def assert_near(found: tuple[int, int, int], content: bytes) -> None:
 def test_a_file_is_estimated_from_its_beginning(tmp_path: Path, content: bytes, name: str) -> None:
     assert len(content) > 4 * estimate.ESTIMATE_BYTES
     assert_near(estimate_lines(find_sources([str(write_packed(tmp_path / name, content))])), content)
+
+
+@pytest.mark.parametrize("suffix", ["bz2", "gz", "zst"])
+def test_a_compressor_that_learns_is_estimated_from_what_it_does_later(
+    tmp_path: Path, corpora: Path, suffix: str
+) -> None:
+    content = "".join(f"{line}\n" for line in read_real_lines(corpora, 150_000)).encode()
+    path = write_packed(tmp_path / f"a.{suffix}", content)
+    assert path.stat().st_size > estimate.COMPRESSED_BYTES
+    n_lines, n_bytes, _ = estimate_lines(find_sources([str(path)]))
+    assert n_lines == pytest.approx(150_000, rel=0.04)
+    assert n_bytes == pytest.approx(len(content), rel=0.04)
+
+
+def test_the_real_corpus_is_estimated(corpora: Path) -> None:
+    n_lines, _, _ = estimate_lines(find_sources([str(corpora / "urls_1m.txt.xz")]))
+    assert n_lines == pytest.approx(994_345, rel=0.03)
 
 
 def test_plain_and_compressed_files_are_estimated_each_by_itself(tmp_path: Path, content: bytes) -> None:
@@ -72,7 +89,7 @@ def test_what_it_takes_to_decompress_is_told(tmp_path: Path, names: list[str | N
         path.write_bytes(b"")
         found.append(Source(f"file://{path}", 0, name))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimate, "_estimate", lambda source: (0, 0))
+        patch.setattr(estimate, "_estimate", lambda source, head_bytes: (0, 0))
         assert estimate_lines(found) == (0, 0, held * (DICTIONARY_BYTES + BUFFER_BYTES))
 
 

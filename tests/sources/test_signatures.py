@@ -108,11 +108,13 @@ def test_other_formats_are_refused_on_standard_input(
     tmp_path: Path, make: Callable[[Path], None], fault: str
 ) -> None:
     make(tmp_path / "urls.txt")
-    with (tmp_path / "urls.txt").open("rb") as stream:
-        source = copy_stdin(stream, LocalObjects(tmp_path), "work/stdin")
-    source = source._replace(url=f"{tmp_path}/work/stdin")
-    with pytest.raises(InputError, match=rf"stdin' {fault}"):
-        read(source)
+    content = (tmp_path / "urls.txt").read_bytes()
+    if "compressed with" in fault and "lz4" not in fault:
+        # It has no name whose end could tell: compressed text is read, and refused if it is compressed again.
+        content = gzip.compress(content)
+    with pytest.raises(InputError, match=rf"'standard input' {fault}"):
+        copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin")
+    assert not (tmp_path / "work" / "stdin").exists()
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])

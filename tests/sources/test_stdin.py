@@ -1,5 +1,6 @@
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from novelty_dask.sources import stdin
 from novelty_dask.sources.find import Source
 from novelty_dask.sources.pieces import CHUNK_BYTES, read_chunks, split
 from novelty_dask.sources.stdin import copy_stdin, identify
+from tests.support.files import COMPRESSORS
 
 KEY = "work/stdin"
 TEXT = b"".join(b"https://a.example/%d\n" % i for i in range(20_000))
@@ -24,6 +26,27 @@ def test_a_stream_is_copied_to_a_file_and_known_by_its_bytes(tmp_path: Path, con
     assert source == identify(io.BytesIO(content)) == Source("-", len(content), None, digest)
     copy = source._replace(url=f"{tmp_path}/{KEY}")
     assert b"".join(b"".join(read_chunks(copy, piece)) for piece in split([copy], 10_000)) == content
+
+
+@pytest.mark.parametrize("content", [b"", b"a", b"PK.example\n", TEXT], ids=["empty", "a", "mark", "many"])
+@pytest.mark.parametrize("pack", COMPRESSORS.values(), ids=COMPRESSORS)
+def test_a_compressed_stream_is_copied_as_text(
+    tmp_path: Path, content: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    stream = io.BytesIO(pack(content) + pack(b"\n"))
+    source = copy_stdin(stream, LocalObjects(tmp_path), KEY)
+    assert source == identify(io.BytesIO(content + b"\n"))
+    assert (tmp_path / KEY).read_bytes() == content + b"\n"
+
+
+@pytest.mark.parametrize("pack", COMPRESSORS.values(), ids=COMPRESSORS)
+def test_a_compressed_stream_that_is_cut_is_refused(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    stream = io.BytesIO(pack(TEXT)[:-9])
+    with pytest.raises(
+        InputError, match=r"^Can't copy standard input into the run: it ends in the middle of "
+    ):
+        copy_stdin(stream, LocalObjects(tmp_path), KEY)
+    assert not (tmp_path / KEY).exists()
 
 
 def test_streams_that_differ_in_a_byte_are_not_the_same() -> None:

@@ -92,6 +92,23 @@ def encryption_warning(client: Client) -> str | None:
     )
 
 
+def dashboard_link(client: Client) -> str | None:
+    """Return the link of a scheduler's dashboard; None if it has none, or does not say."""
+
+    # Without a dashboard Dask makes a link nevertheless, at which there is nothing, or that of somebody else.
+    # A function inside of another travels as code: the scheduler may have no novelty_dask.
+    def has_page(dask_scheduler: Any) -> bool:
+        applications = dask_scheduler.http_application.applications
+        return any("/status" in getattr(application, "app_paths", ()) for application in applications)
+
+    # A scheduler of another version may not be able to tell.
+    scheduler = Scheduler(client)
+    with suppress(Exception):
+        if scheduler.ask(lambda: client.run_on_scheduler(has_page), scheduler.patience.watch):
+            return str(client.dashboard_link)
+    return None
+
+
 class _TimeoutClient(Client):
     """Client that gives up on a silent server, and closes itself if it can't connect."""
 

@@ -7,13 +7,15 @@ import socket
 import tempfile
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Nanny
 
+from novelty_dask.errors import ClusterError, reason
 from novelty_dask.execution.clusters.configuration import quieten_distributed, read_configuration
 from novelty_dask.execution.clusters.connect import client_executor
+from novelty_dask.execution.clusters.main_guard import MESSAGE, UNGUARDED_EXIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +36,9 @@ def open_local_executor(resources: Resources) -> Iterator[tuple[Executor, str | 
         dask.config.set({**read_configuration(), "temporary-directory": scratch}),
         ExitStack() as opened,
     ):
+        exits: list[int] = []
         # Blocked only while the workers start: they inherit it, and this process can be stopped again.
-        with _signals_blocked():
+        with _signals_blocked(), _start_errors(exits):
             cluster = opened.enter_context(
                 LocalCluster(
                     n_workers=resources.workers,
@@ -48,10 +51,39 @@ def open_local_executor(resources: Resources) -> Iterator[tuple[Executor, str | 
                     local_directory=scratch,
                     # Dask's logs would interleave with the progress; events and errors tell all that matters.
                     silence_logs="CRITICAL",
+                    worker_class=_watching_nanny(exits),
                 )
             )
             client = opened.enter_context(Client(cluster))
         yield client_executor(client), cluster.dashboard_link
+
+
+def _watching_nanny(exits: list[int]) -> type[Nanny]:
+    """Return a class of nannies that note the exit codes of their worker processes."""
+
+    class WatchingNanny(Nanny):
+        """Starter and watcher of one worker process."""
+
+        def _on_worker_exit_sync(self, exitcode: int) -> Any:
+            exits.append(exitcode)
+            return super()._on_worker_exit_sync(exitcode)  # type: ignore[no-untyped-call]
+
+    return WatchingNanny
+
+
+@contextmanager
+def _start_errors(exits: list[int]) -> Iterator[None]:
+    """Turn errors while worker processes start into one that says why, as far as their exit codes tell."""
+    try:
+        yield
+    except Exception as error:
+        if UNGUARDED_EXIT in exits:
+            raise ClusterError(MESSAGE) from None
+        code = next(filter(None, exits), 0)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        why = f"a worker process {how}" if code else reason(error)
+        message = f"The worker processes could not be started: {why}; start again, perhaps with fewer."
+        raise ClusterError(message) from error
 
 
 @contextmanager

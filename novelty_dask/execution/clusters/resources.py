@@ -20,11 +20,14 @@ class Resources(NamedTuple):
         Tasks that each runs at once.
     memory_limit : int
         Bytes that each may use.
+    shared : int
+        Bytes that they share, so that fewer could use more each; 0 where the limit was given.
     """
 
     workers: int
     threads: int
     memory_limit: int
+    shared: int = 0
 
 
 def local_resources(
@@ -32,11 +35,17 @@ def local_resources(
 ) -> Resources:
     """Return the workers for a corpus of some bytes of text; the user's choices take precedence."""
     if workers is None:
-        workers = 0 if n_bytes <= SMALL_BYTES else max(1, available_cores() // threads)
-    if memory_limit is None:
-        memory_limit = int(0.8 * psutil.virtual_memory().available) // max(workers, 1)
+        workers = 0 if n_bytes <= SMALL_BYTES else default_workers(threads)
+    shared = 0 if memory_limit else int(0.8 * psutil.virtual_memory().available)
     # This process itself runs one task at a time, whatever was asked for.
-    return Resources(workers, threads if workers else 1, memory_limit)
+    return Resources(
+        workers, threads if workers else 1, memory_limit or shared // max(workers, 1), shared=shared
+    )
+
+
+def default_workers(threads: int) -> int:
+    """Return the number of workers of some threads that keep all cores busy."""
+    return max(1, available_cores() // threads)
 
 
 def available_cores() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from novelty_dask.errors import ClusterError, SettingsError
 from novelty_dask.events import ConnectionExposed, DashboardOpened
 from novelty_dask.execution.clusters import resources
 from novelty_dask.execution.executors import SerialExecutor
@@ -24,21 +25,53 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working_client(client: Client | None, scheduler: str | None) -> Iterator[Client | None]:
+def working_client(client: Client | str | None, scheduler: str | None) -> Iterator[Client | None]:
     """Yield the given client, else one of a scheduler at an address, else None.
 
     Raises
     ------
+    SettingsError
+        It is neither a client nor an address.
     ClusterError
-        The scheduler can't be reached.
+        The scheduler can't be reached, or the client can't be used.
     """
-    if client is not None or not scheduler:
+    if client is not None and not isinstance(client, str):
+        check_client(client)
         yield client
+        return
+    scheduler = client or scheduler
+    if not scheduler:
+        yield None
         return
     from novelty_dask.execution.clusters.connect import connect  # noqa: PLC0415
 
     with connect(scheduler) as connected:
         yield connected
+
+
+def check_client(client: Client) -> None:
+    """Refuse what is no client, and a client whose calls would fail or wait without end.
+
+    Raises
+    ------
+    SettingsError
+        It is something else.
+    ClusterError
+        It is closed or asynchronous.
+    """
+    if not (hasattr(client, "nthreads") and hasattr(client, "asynchronous")):
+        message = (
+            f"A client is a distributed.Client or the address of a scheduler, not {type(client).__name__}; "
+            "pass Client(...)."
+        )
+        raise SettingsError(message)
+    if client.status in ("closing", "closed"):
+        message = "The client is closed; make a new one, and close it when the run is complete."
+        raise ClusterError(message)
+    if client.asynchronous:
+        # Its calls return coroutines, and the loop that would run them is blocked by this very thread.
+        message = "The client is asynchronous; pass one made without asynchronous=True, outside of the loop."
+        raise ClusterError(message)
 
 
 def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) -> Resources:
@@ -60,7 +93,11 @@ def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) 
         from novelty_dask.execution.clusters.connect import client_resources  # noqa: PLC0415
 
         return client_resources(client, settings.memory_limit)
-    return resources.local_resources(n_bytes, settings.workers, settings.threads, settings.memory_limit)
+    workers = settings.workers
+    if workers is None and settings.threads > 1:
+        # This process runs one task at a time: who asks for threads gets a worker, however small the sources.
+        workers = resources.default_workers(settings.threads)
+    return resources.local_resources(n_bytes, workers, settings.threads, settings.memory_limit)
 
 
 @contextmanager
@@ -89,8 +126,8 @@ def open_executor(
         listener(ConnectionExposed(warning))
     preflight.check_workers(client, run)
     executor = connect.client_executor(client)
-    if client.dashboard_link:
-        listener(DashboardOpened(client.dashboard_link))
+    if link := connect.dashboard_link(client):
+        listener(DashboardOpened(link))
     try:
         yield executor
     finally:
