@@ -11,7 +11,7 @@ from novelty_dask.cli import options
 from novelty_dask.cli.failures import RESUMABLE, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines
-from novelty_dask.cli.terminal import emit, escape, number
+from novelty_dask.cli.terminal import close_output, emit, escape, number
 from novelty_dask.errors import StoreError
 
 if TYPE_CHECKING:
@@ -87,11 +87,17 @@ def top(run: str, *, n_rows: int, defang: bool) -> None:
 
 @main.command()
 @click.argument("run")
-@click.option("-o", "--out", metavar="FILE", required=True, help="A .csv, .parquet, .jsonl or .npz file.")
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    required=True,
+    help="A .csv, .parquet, .jsonl or .npz file, or - for standard output.",
+)
 @click.option(
     "--format",
     type=click.Choice(["csv", "parquet", "jsonl", "npz"]),
-    help="Format; by default what FILE ends with.",
+    help="Format; by default what FILE ends with, and CSV for -.",
 )
 @click.option(
     "--order",
@@ -100,11 +106,13 @@ def top(run: str, *, n_rows: int, defang: bool) -> None:
     show_default=True,
     help="Order of the rows: as first read, or most novel first.",
 )
-@click.option("--force", "overwrite", is_flag=True, help="Replace FILE if it exists.")
+@click.option(
+    "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
+)
 @click.option("--raw", is_flag=True, help="CSV: write URLs as they are, for programs.")
 @options.debug
 def export(run: str, *, out: str, **keywords: Any) -> None:
-    """Write all rows of a run to a file.
+    """Write all rows of a run to a file, or with -o - to standard output.
 
     Columns are position (line of the first occurrence, from 0), url, count, novelty, nearest_url
     and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
@@ -113,7 +121,10 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     In CSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
     it out.
     """
-    novelty_dask.export(run, out, **keywords)
+    try:
+        novelty_dask.export(run, out, **keywords)
+    except BrokenPipeError:
+        close_output()
 
 
 @main.command()

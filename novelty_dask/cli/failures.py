@@ -43,6 +43,8 @@ MEANINGS = {
     ExitCode.TERMINATED: "stopped by SIGTERM",
 }
 """The table of exit codes, as help and the README show it."""
+OPTIONS = {"overwrite=True": "--force"}
+"""Options by the keyword that messages of the package name."""
 DEBUG, RESUMABLE = f"{__name__}.debug", f"{__name__}.resumable"
 
 
@@ -101,6 +103,8 @@ class Commands(click.Group):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
             message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE)))
+        for keyword, option in OPTIONS.items():
+            message = message.replace(keyword, option)
         click.echo(escape(message), err=True)
         return ctx.exit(code)
 

@@ -3,14 +3,17 @@
 Local folders and the file systems of fsspec pass the same tests, and no caller needs to know which it has.
 """
 
+import os
 from pathlib import Path
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from novelty_dask.errors import StoreError, reason
+from novelty_dask.objects.commits import COMMITS_FOLDER
 from novelty_dask.objects.local import LocalObjects
-from novelty_dask.objects.protocol import Objects
+from novelty_dask.objects.owners import OWNERS_FOLDER
+from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.objects.remote import RemoteObjects
 from novelty_dask.objects.schemes import is_web, without_path
 
@@ -46,3 +49,15 @@ def absolute_url(path: str) -> str:
 def is_inside(url: str, run: str) -> bool:
     """Return whether a URL is that of a file of a run."""
     return absolute_url(url).startswith(f"{absolute_url(run).rstrip('/')}/")
+
+
+def enclosing_run(path: Path) -> Path | None:
+    """Return the run on a disk in which a path lies; None if it lies in none."""
+    return next((folder for folder in path.parents if _looks_like_run(folder)), None)
+
+
+def _looks_like_run(folder: Path) -> bool:
+    """Return whether a folder is a run, also one that is damaged, or has just begun."""
+    marks = (METADATA, COMMITS_FOLDER, OWNERS_FOLDER)
+    # Two of three, as one may be lost, and other folders of Zarr have the first.
+    return sum(os.path.exists(folder / mark) for mark in marks) >= 2  # noqa: PTH110 - never raises
