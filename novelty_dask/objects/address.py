@@ -11,6 +11,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.commits import COMMITS_FOLDER
+from novelty_dask.objects.leases import find_lease
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import OWNERS_FOLDER
 from novelty_dask.objects.protocol import METADATA, Objects
@@ -37,7 +38,10 @@ def open_objects(url: str) -> Objects:
     except (ImportError, ValueError) as error:
         message = f"Can't use {url!r}: {reason(error)}."
         raise StoreError(message) from None
-    return LocalObjects(Path(path)) if isinstance(fs, LocalFileSystem) else RemoteObjects(fs, path)
+    if not isinstance(fs, LocalFileSystem):
+        return RemoteObjects(fs, path)
+    # Whatever reads from a temporary folder has these objects, and keeps the folder with them.
+    return LocalObjects(Path(path), find_lease(str(Path(path).parent)))
 
 
 def absolute_url(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
+from novelty_dask.objects.leases import Lease
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.storage.arrays import RunArrays
@@ -26,7 +27,7 @@ from novelty_dask.storage.manifest import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from novelty_dask.planning.stages import Stage, TaskId
 
@@ -150,6 +151,17 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         message = f"Can't create {url!r}: something exists there already; name another output path."
         raise StoreError(message)
     return run
+
+
+@contextmanager
+def temporary_url() -> Iterator[str]:
+    """Yield a path for a run, which lasts as long as anything that reads the run; no longer if this fails."""
+    lease = Lease.make()
+    try:
+        yield f"{lease.folder}/run.zarr"
+    except BaseException:
+        lease.remove()
+        raise
 
 
 def find_run(url: str) -> StoredRun | None:
