@@ -11,11 +11,11 @@ from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.inputs import name_sources, without_passwords
 from novelty_dask.pipeline.start import run_session
-from novelty_dask.run import Run
+from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.sources.find import source_names
 from novelty_dask.storage.manifest import Manifest, RunIdentity
-from novelty_dask.storage.runs import check_same, create_run, find_run, open_stored, temporary_url
+from novelty_dask.storage.runs import check_same, create_run, find_run, open_stored
 
 if TYPE_CHECKING:
     from distributed import Client

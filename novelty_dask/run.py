@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from novelty_dask.objects.leases import Lease
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import dask.dataframe as dd
     import pandas as pd
 
@@ -29,6 +33,17 @@ class NeighborArrays(NamedTuple):
 
     ids: Any
     similarities: Any
+
+
+@contextmanager
+def temporary_url() -> Iterator[str]:
+    """Yield a path for a run, which lasts as long as anything that reads the run; no longer if this fails."""
+    lease = Lease.make()
+    try:
+        yield f"{lease.folder}/run.zarr"
+    except BaseException:
+        lease.remove()
+        raise
 
 
 def open_run(path: str | PathLike[str]) -> Run:

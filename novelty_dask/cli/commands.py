@@ -1,6 +1,8 @@
 """Commands that score, print and export, one function each."""
 
+import os
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +10,11 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.failures import RESUMABLE, Commands, ExitCode, exit_code_help
+from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines
+from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.terminal import close_output, emit, escape, number
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import StoreError, shell_quoted
 
 if TYPE_CHECKING:
     from novelty_dask.run import Run
@@ -62,13 +64,13 @@ def score(
         rows = most_novel_first(run)
         emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in rows)
     elif not quiet:
-        emit(novelty_table(run.top(TOP_ROWS)))
-        say(f"Run   {out}\nMore  novelty export {out} -o rows.csv")
+        show(run, TOP_ROWS)
+        say(f"Run   {out}\nMore  novelty export {shell_quoted(out)} -o {_free_name()}")
     finish(run, quiet=True)
 
 
 @main.command()
-@click.argument("run")
+@options.run
 @click.option(
     "-n", "n_rows", type=click.IntRange(min=1), default=20, show_default=True, help="Number of rows."
 )
@@ -82,11 +84,11 @@ def top(run: str, *, n_rows: int, defang: bool) -> None:
     A terminal shows a table that fits its width, with the nearest neighbor of each row. A pipe
     receives lines of novelty, URL, similarity and nearest URL in full, separated by TAB.
     """
-    emit(novelty_table(novelty_dask.open(run).top(n_rows), defanged=defang))
+    show(novelty_dask.open(run), n_rows, defanged=defang)
 
 
 @main.command()
-@click.argument("run")
+@options.run
 @click.option(
     "-o",
     "--out",
@@ -155,21 +157,36 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
     _write_corpus(corpus, "".join(f"{url}\n" for url in urls))
     run = _score([str(corpus)], out, quiet=quiet)
     found = run.top(len(planted)).position.isin(planted).sum()
-    emit(novelty_table(run.top(TOP_ROWS)))
+    show(run, TOP_ROWS)
     emit([f"{found} of the {len(planted)} planted URLs are among the {len(planted)} most novel."])
     if not quiet:
-        say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {out} -n 50")
+        say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {shell_quoted(out)} -n 50")
 
 
 def _score(
     sources: Sequence[str], out: str | None, *, quiet: bool, settings: "Settings | None" = None
 ) -> "Run":
     """Score sources; print the progress and a summary of their lines."""
-    click.get_current_context().meta[RESUMABLE] = out
+    meta = click.get_current_context().meta
+    meta[RESUMABLE] = meta[RUN] = out
     with choose_listener(quiet=quiet) as listener:
         run = novelty_dask.score(sources, out, listener=listener, settings=settings)
     _say_totals(run, quiet=quiet)
     return run
+
+
+def show(run: "Run", n_rows: int, *, defanged: bool = False) -> None:
+    """Print the most novel rows of a run; say why there are none."""
+    rows = run.top(n_rows)
+    emit(novelty_table(rows, defanged=defanged))
+    if rows.empty:
+        say(undefined_line(run.manifest))
+
+
+def _free_name() -> str:
+    """Return the name of a file that does not exist here, so that the command that is printed works."""
+    names = chain(["rows.csv"], (f"rows-{number}.csv" for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def finish(run: "Run", *, quiet: bool) -> None:

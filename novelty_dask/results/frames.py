@@ -22,7 +22,7 @@ def to_dataframe(run: str, objects: Objects, *, lists: bool) -> dd.DataFrame:
     """Return the rows of a complete run, one partition for each block."""
     results = Results(open_complete(run).arrays())
     meta = _to_pandas(results.table(0, np.array([], np.int64), lists=lists))
-    # A run in a temporary folder must last as long as the frame, which may be all that is left of it.
+    # A run in a temporary folder must last as long as the frame, which may outlive all else of it.
     frame = partial(_frame, run, lists, getattr(objects, "lease", None))
     return cast("dd.DataFrame", dd.from_map(frame, range(results.n_blocks), meta=meta))
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import StoreError, reason, shell_quoted
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
-from novelty_dask.objects.leases import Lease
-from novelty_dask.objects.owners import check_epoch
+from novelty_dask.objects.owners import check_epoch, holder
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
@@ -27,13 +26,29 @@ from novelty_dask.storage.manifest import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from novelty_dask.planning.stages import Stage, TaskId
 
 WORK_FOLDER = "work/"
 STDIN_KEY = f"{WORK_FOLDER}stdin"
 """Where standard input is kept as long as it is needed."""
+FILE_ENDINGS = (
+    "csv",
+    "tsv",
+    "txt",
+    "json",
+    "jsonl",
+    "ndjson",
+    "parquet",
+    "npz",
+    "npy",
+    "gz",
+    "xz",
+    "bz2",
+    "zst",
+)
+"""Endings of names that are those of files."""
 
 
 @dataclass
@@ -138,6 +153,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     StoreError
         It can't be made there.
     """
+    _check_name(url)
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
         # To look first refuses folders that hold anything; to create refuses a second client in between.
@@ -153,15 +169,21 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     return run
 
 
-@contextmanager
-def temporary_url() -> Iterator[str]:
-    """Yield a path for a run, which lasts as long as anything that reads the run; no longer if this fails."""
-    lease = Lease.make()
-    try:
-        yield f"{lease.folder}/run.zarr"
-    except BaseException:
-        lease.remove()
-        raise
+def _check_name(url: str) -> None:
+    """Refuse the name of a file, which a run would be a folder under.
+
+    Raises
+    ------
+    StoreError
+        Whoever gave it expects a file.
+    """
+    stem, dot, ending = url.rpartition(".")
+    if dot and ending.lower() in FILE_ENDINGS:
+        message = (
+            f"Can't create {url!r}: a run is a folder, not a .{ending} file; name it {stem + '.zarr'!r}, and "
+            "export its rows to a file."
+        )
+        raise StoreError(message)
 
 
 def find_run(url: str) -> StoredRun | None:
@@ -268,6 +290,9 @@ def require_complete(run: StoredRun) -> StoredRun:
         It is not complete.
     """
     if not (run.manifest.is_complete or run.manifest.is_partial):
-        message = f"The run {run.url!r} is not complete; `novelty resume {run.url}` goes on."
+        owner = holder(run.objects)
+        message = f"The run {run.url!r} is not complete; `novelty resume {shell_quoted(run.url)}` goes on."
+        if owner:
+            message = f"{run.url!r} is being worked on by {owner}; wait until it is complete."
         raise StoreError(message)
     return run
