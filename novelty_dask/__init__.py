@@ -5,10 +5,16 @@
 >>> run.top(3)  # doctest: +SKIP
 """
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+"""As in `typing`, which is not imported: until `__main__` has begun, Ctrl-C ends in a traceback."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from novelty_dask import datasets, errors
     from novelty_dask.api import plan, resume, score
     from novelty_dask.kernels.cosine import cosine_similarity

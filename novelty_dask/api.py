@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterable
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -14,7 +11,7 @@ from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.inputs import name_sources, without_passwords
 from novelty_dask.pipeline.start import run_session
-from novelty_dask.run import Run
+from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.sources.find import source_names
 from novelty_dask.storage.manifest import Manifest, RunIdentity
@@ -47,7 +44,8 @@ def score(
         No URL is visited: one of the web is refused, also in a list, a Series or a generator.
     out : str or path, optional
         Where to store the run.  A run that was stopped goes on there; a complete one of the
-        same sources and settings is opened.  Without it the run is removed with its object.
+        same sources and settings is opened.  Without it the run is temporary: it is removed when the
+        last of its objects has gone, be it the run, an array, a frame or a delayed object.
     client : distributed.Client or str, optional
         Works on its scheduler, whose workers must see the sources and `out` under the same names; or the
         address of one.
@@ -117,16 +115,9 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
 
 
 def _score_aside(names: list[str], settings: Settings, client: Client | None, listener: Listener) -> Run:
-    """Make a run that is removed with its object."""
-    folder = tempfile.mkdtemp(prefix="novelty-")
-    try:
-        run = _score(names, f"{folder}/run.zarr", settings, client, listener)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    # The arrays of the run are read from disk for as long as its object lives.
-    weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
-    return run
+    """Make a run that is removed with the last object that reads it."""
+    with temporary_url() as url:
+        return _score(names, url, settings, client, listener)
 
 
 def _score(names: list[str], url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:

@@ -18,6 +18,7 @@ in logs, and URLs may hold passwords, tokens and signatures.
 import errno
 import os
 import re
+import shlex
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,6 +115,25 @@ def reason(error: BaseException) -> str:
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     # Libraries may list hundreds of places where they looked for something.
     return textwrap.shorten(" ".join(str(said).split()), LONGEST_REASON, placeholder=" …").rstrip(".")
+
+
+def shell_quoted(path: str) -> str:
+    r"""Return a path as a shell takes it, for a command in a message.
+
+    >>> print(shell_quoted("my run.zarr"), shell_quoted("-o"), shell_quoted("a\tb"))
+    'my run.zarr' ./-o $'a\x09b'
+    """
+    name = f"./{path}" if path.startswith("-") else path
+    if name.isprintable():
+        return shlex.quote(name)
+    # Printed as they are, these characters would be lost, or command the terminal.
+    chars = (char if char.isprintable() and char not in "'\\" else _escaped(char) for char in name)
+    return f"$'{''.join(chars)}'"
+
+
+def _escaped(char: str) -> str:
+    """Return the bytes of a character in a file name, as bash writes them."""
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
 
 
 @contextmanager

@@ -1,15 +1,23 @@
 """A run that was opened: its rows, their novelty, and the neighbors that are the evidence."""
 
+from __future__ import annotations
+
 import html
+from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from novelty_dask.objects.leases import Lease
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import dask.dataframe as dd
     import pandas as pd
+
+    from novelty_dask.objects.protocol import Objects
 
 
 class NeighborArrays(NamedTuple):
@@ -27,7 +35,18 @@ class NeighborArrays(NamedTuple):
     similarities: Any
 
 
-def open_run(path: str | PathLike[str]) -> "Run":
+@contextmanager
+def temporary_url() -> Iterator[str]:
+    """Yield a path for a run, which lasts as long as anything that reads the run; no longer if this fails."""
+    lease = Lease.make()
+    try:
+        yield f"{lease.folder}/run.zarr"
+    except BaseException:
+        lease.remove()
+        raise
+
+
+def open_run(path: str | PathLike[str]) -> Run:
     """Open a complete run.
 
     Parameters
@@ -41,6 +60,11 @@ def open_run(path: str | PathLike[str]) -> "Run":
         There is no run, or it is not complete.
     """
     return Run(fspath(path))
+
+
+def _reopen(url: str, _objects: Objects) -> Run:
+    """Open a run anew, whose objects were kept for it."""
+    return Run(url)
 
 
 class Run:
@@ -77,6 +101,7 @@ class Run:
     def __init__(self, run: str | PathLike[str] | StoredRun) -> None:
         stored = require_complete(run) if isinstance(run, StoredRun) else open_complete(fspath(run))
         self.url = stored.url
+        self._objects = stored.objects
         self.manifest = stored.manifest
         arrays = stored.arrays()
         self._results = Results(arrays)
@@ -94,7 +119,7 @@ class Run:
         """Return the number of rows."""
         return self._results.n_rows
 
-    def top(self, n: int = 20) -> "pd.DataFrame":
+    def top(self, n: int = 20) -> pd.DataFrame:
         """Return the most novel rows, ties by row.
 
         Returns
@@ -105,7 +130,7 @@ class Run:
         frame: pd.DataFrame = self._results.most_novel(n).to_pandas()
         return frame
 
-    def to_dataframe(self, *, lists: bool = False) -> "dd.DataFrame":
+    def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:
         """Return all rows as a lazy Dask DataFrame, in sort order.
 
         Parameters
@@ -115,7 +140,15 @@ class Run:
         """
         from novelty_dask.results.frames import to_dataframe  # noqa: PLC0415 - takes long to import
 
-        return to_dataframe(self.url, lists=lists)
+        return to_dataframe(self.url, self._objects, lists=lists)
+
+    def __reduce__(self) -> tuple[object, tuple[str, Objects]]:
+        """Return what opens it again, as pickle does when it travels to a worker."""
+        return _reopen, (self.url, self._objects)
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        """Return what identifies it; otherwise Dask pickles it, and a temporary folder stays for good."""
+        return self.url, self.manifest.identity.fingerprint
 
     def __repr__(self) -> str:
         """Return one line."""

@@ -1,6 +1,8 @@
 """Commands that score, print and export, one function each."""
 
+import os
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +10,11 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.failures import RESUMABLE, Commands, ExitCode, exit_code_help
+from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines
-from novelty_dask.cli.terminal import emit, escape, number
-from novelty_dask.errors import StoreError
+from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines, undefined_line
+from novelty_dask.cli.terminal import close_output, emit, escape, number
+from novelty_dask.errors import StoreError, shell_quoted
 
 if TYPE_CHECKING:
     from novelty_dask.run import Run
@@ -62,13 +64,13 @@ def score(
         rows = most_novel_first(run)
         emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in rows)
     elif not quiet:
-        emit(novelty_table(run.top(TOP_ROWS)))
-        say(f"Run   {out}\nMore  novelty export {out} -o rows.csv")
+        show(run, TOP_ROWS)
+        say(f"Run   {out}\nMore  novelty export {shell_quoted(out)} -o {_free_name()}")
     finish(run, quiet=True)
 
 
 @main.command()
-@click.argument("run")
+@options.run
 @click.option(
     "-n", "n_rows", type=click.IntRange(min=1), default=20, show_default=True, help="Number of rows."
 )
@@ -82,16 +84,22 @@ def top(run: str, *, n_rows: int, defang: bool) -> None:
     A terminal shows a table that fits its width, with the nearest neighbor of each row. A pipe
     receives lines of novelty, URL, similarity and nearest URL in full, separated by TAB.
     """
-    emit(novelty_table(novelty_dask.open(run).top(n_rows), defanged=defang))
+    show(novelty_dask.open(run), n_rows, defanged=defang)
 
 
 @main.command()
-@click.argument("run")
-@click.option("-o", "--out", metavar="FILE", required=True, help="A .csv, .parquet, .jsonl or .npz file.")
+@options.run
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    required=True,
+    help="A .csv, .parquet, .jsonl or .npz file, or - for standard output.",
+)
 @click.option(
     "--format",
     type=click.Choice(["csv", "parquet", "jsonl", "npz"]),
-    help="Format; by default what FILE ends with.",
+    help="Format; by default what FILE ends with, and CSV for -.",
 )
 @click.option(
     "--order",
@@ -100,11 +108,13 @@ def top(run: str, *, n_rows: int, defang: bool) -> None:
     show_default=True,
     help="Order of the rows: as first read, or most novel first.",
 )
-@click.option("--force", "overwrite", is_flag=True, help="Replace FILE if it exists.")
+@click.option(
+    "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
+)
 @click.option("--raw", is_flag=True, help="CSV: write URLs as they are, for programs.")
 @options.debug
 def export(run: str, *, out: str, **keywords: Any) -> None:
-    """Write all rows of a run to a file.
+    """Write all rows of a run to a file, or with -o - to standard output.
 
     Columns are position (line of the first occurrence, from 0), url, count, novelty, nearest_url
     and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
@@ -113,7 +123,10 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     In CSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
     it out.
     """
-    novelty_dask.export(run, out, **keywords)
+    try:
+        novelty_dask.export(run, out, **keywords)
+    except BrokenPipeError:
+        close_output()
 
 
 @main.command()
@@ -144,21 +157,36 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
     _write_corpus(corpus, "".join(f"{url}\n" for url in urls))
     run = _score([str(corpus)], out, quiet=quiet)
     found = run.top(len(planted)).position.isin(planted).sum()
-    emit(novelty_table(run.top(TOP_ROWS)))
+    show(run, TOP_ROWS)
     emit([f"{found} of the {len(planted)} planted URLs are among the {len(planted)} most novel."])
     if not quiet:
-        say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {out} -n 50")
+        say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {shell_quoted(out)} -n 50")
 
 
 def _score(
     sources: Sequence[str], out: str | None, *, quiet: bool, settings: "Settings | None" = None
 ) -> "Run":
     """Score sources; print the progress and a summary of their lines."""
-    click.get_current_context().meta[RESUMABLE] = out
+    meta = click.get_current_context().meta
+    meta[RESUMABLE] = meta[RUN] = out
     with choose_listener(quiet=quiet) as listener:
         run = novelty_dask.score(sources, out, listener=listener, settings=settings)
     _say_totals(run, quiet=quiet)
     return run
+
+
+def show(run: "Run", n_rows: int, *, defanged: bool = False) -> None:
+    """Print the most novel rows of a run; say why there are none."""
+    rows = run.top(n_rows)
+    emit(novelty_table(rows, defanged=defanged))
+    if rows.empty:
+        say(undefined_line(run.manifest))
+
+
+def _free_name() -> str:
+    """Return the name of a file that does not exist here, so that the command that is printed works."""
+    names = chain(["rows.csv"], (f"rows-{number}.csv" for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def finish(run: "Run", *, quiet: bool) -> None:

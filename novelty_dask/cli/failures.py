@@ -1,6 +1,7 @@
 """Errors that end a command, each as one sentence and an exit code."""
 
 import logging
+import re
 import signal
 import textwrap
 import traceback
@@ -13,7 +14,15 @@ from typing import Any, NoReturn
 import click
 
 from novelty_dask.cli.terminal import escape
-from novelty_dask.errors import ClusterError, DamageError, DiskFullError, NoveltyError, without_secrets
+from novelty_dask.errors import (
+    ClusterError,
+    DamageError,
+    DiskFullError,
+    NoveltyError,
+    shell_quoted,
+    without_secrets,
+)
+from novelty_dask.interrupts import INTERRUPTED, interrupt_again
 
 
 class ExitCode(IntEnum):
@@ -24,7 +33,7 @@ class ExitCode(IntEnum):
     REFUSED = 2
     FAILED = 3
     PARTIAL = 4
-    INTERRUPTED = 130
+    INTERRUPTED = INTERRUPTED
     TERMINATED = 143
 
 
@@ -43,7 +52,10 @@ MEANINGS = {
     ExitCode.TERMINATED: "stopped by SIGTERM",
 }
 """The table of exit codes, as help and the README show it."""
-DEBUG, RESUMABLE = f"{__name__}.debug", f"{__name__}.resumable"
+BARE_RESUME = re.compile("`(novelty resume(?: --take-over)?)`")
+OPTIONS = {"overwrite=True": "--force"}
+"""Options by the keyword that messages of the package name."""
+DEBUG, RESUMABLE, RUN = f"{__name__}.debug", f"{__name__}.resumable", f"{__name__}.run"
 
 
 class Terminated(BaseException):
@@ -87,6 +99,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
+            interrupt_again()
             with _terminable():
                 return super().invoke(ctx)
         except click.UsageError as error:
@@ -101,7 +114,7 @@ class Commands(click.Group):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
             message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE)))
-        click.echo(escape(message), err=True)
+        click.echo(escape(with_run(message, ctx.meta.get(RUN))), err=True)
         return ctx.exit(code)
 
 
@@ -115,7 +128,7 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
     run : str, optional
         The run that it was working on.
     """
-    code, resume = exit_code(error), f"`novelty resume {run}` goes on" if run else ""
+    code, resume = exit_code(error), f"`novelty resume {shell_quoted(run)}` goes on" if run else ""
     if isinstance(error, KeyboardInterrupt | Terminated):
         return f"Stopped; {resume or 'nothing was stored'}.", code
     if isinstance(error, NoveltyError):
@@ -129,6 +142,20 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
         )
     reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
     return f"Error: {reason}; --debug shows where.", ExitCode.FAULT
+
+
+def with_run(message: str, run: str | None) -> str:
+    """Return a message of the package in the words of the command line: with options and whole commands.
+
+    >>> with_run("It exists (overwrite=True); `novelty resume` goes on.", "a b.zarr")
+    "It exists (--force); `novelty resume 'a b.zarr'` goes on."
+    """
+    for keyword, option in OPTIONS.items():
+        message = message.replace(keyword, option)
+    if run is None:
+        return message
+    # A function, as a backslash in a name would mean something in a template.
+    return BARE_RESUME.sub(lambda match: f"`{match[1]} {shell_quoted(run)}`", message)
 
 
 def _existing_run(run: str | None) -> str | None:

@@ -7,14 +7,15 @@ import click
 import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
-from novelty_dask.cli.failures import RESUMABLE, ExitCode
+from novelty_dask.cli.failures import RESUMABLE, ExitCode, with_run
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import status_lines
 from novelty_dask.cli.terminal import counted, emit
+from novelty_dask.events import Event, StageStarted
 
 
 @main.command()
-@click.argument("run")
+@options.run
 @options.debug
 def status(run: str) -> None:
     """Show the progress of a run by stage, and tasks that were given up.
@@ -25,7 +26,7 @@ def status(run: str) -> None:
 
 
 @main.command()
-@click.argument("run")
+@options.run
 @click.option(
     "--take-over",
     is_flag=True,
@@ -42,13 +43,22 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
     """
     click.get_current_context().meta[RESUMABLE] = run
     given = {name: value for name, value in flags.items() if value is not None}
+    begun: list[Event] = []
     with choose_listener(quiet=quiet) as listener:
-        resumed = novelty_dask.resume(run, listener=listener, take_over=take_over, **given)
+
+        def listen(event: Event) -> None:
+            if isinstance(event, StageStarted):
+                begun.append(event)
+            listener(event)
+
+        resumed = novelty_dask.resume(run, listener=listen, take_over=take_over, **given)
     finish(resumed, quiet=quiet)
+    if not begun and not quiet:
+        say(f"{run} is complete already, and every byte as it was written; nothing to do.")
 
 
 @main.command()
-@click.argument("run")
+@options.run
 @click.option(
     "--recompute",
     type=click.IntRange(min=0),
@@ -61,7 +71,7 @@ def verify(run: str, *, recompute: int) -> None:
     """Read every byte of a run and compare it with what was written."""
     verification = novelty_dask.verify(run, recompute_blocks=recompute)
     for damage in verification.damages:
-        say(f"Damage: {damage}")
+        say(with_run(f"Damage: {damage}", run))
     again = f", {counted(verification.recomputed, 'block')} computed again" if recompute else ""
     damages = counted(len(verification.damages), "damage")
     emit([f"{counted(verification.tasks, 'task')} read{again}, {damages} found."])
@@ -70,7 +80,7 @@ def verify(run: str, *, recompute: int) -> None:
 
 
 @main.command()
-@click.argument("run")
+@options.run
 @options.debug
 def clean(run: str) -> None:
     """Remove what killed processes left behind in a run."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from novelty_dask.cli.failures import DEBUG
+from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.kernels.choices import NormalForm, Score
 from novelty_dask.settings import Settings
 
@@ -96,6 +96,13 @@ def _remember(ctx: click.Context, _parameter: click.Parameter, debug: bool) -> N
     ctx.meta[DEBUG] = debug
 
 
+def _name_run(ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Keep the name of a run for the commands that messages print."""
+    ctx.meta[RUN] = name
+    return name
+
+
+run = click.argument("run", callback=_name_run)
 sources = click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
 debug = click.option(

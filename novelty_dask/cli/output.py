@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from novelty_dask.cli.terminal import Column, counted, defang, escape, number, table
+from novelty_dask.errors import shell_quoted
 from novelty_dask.planning.budget import megabytes
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.pipeline.maintenance import RunStatus
     from novelty_dask.planning.summary import RunPlan
-    from novelty_dask.storage.manifest import Failure, Totals
+    from novelty_dask.storage.manifest import Failure, Manifest, Totals
 
 TABLE_COLUMNS = (
     Column("novelty"),
@@ -53,7 +54,15 @@ def failure_line(failures: "Sequence[Failure]", run: str) -> str:
     more = f" and {len(failures) - 1:,} more" if len(failures) > 1 else ""
     return (
         f"Partial: task {first.item} of {first.stage}{more} given up ({first.reason}); the "
-        f"scores of their rows are missing. `novelty resume {run}` tries again."
+        f"scores of their rows are missing. `novelty resume {shell_quoted(run)}` tries again."
+    )
+
+
+def undefined_line(manifest: "Manifest") -> str:
+    """Return a sentence on a run without any novelty."""
+    return (
+        "No row has a novelty: that takes two rows or more, and lines of at least "
+        f"{manifest.settings.ngram_range[0]} characters."
     )
 
 

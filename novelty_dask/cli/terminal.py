@@ -109,8 +109,13 @@ def emit(lines: Iterable[str]) -> None:
             out.write(f"{line}\n")
         out.flush()
     except BrokenPipeError:
-        # Otherwise Python would fail to flush its buffer when it exits, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        close_output()
+
+
+def close_output() -> None:
+    """Send the rest of standard output nowhere, as its reader has gone."""
+    # Otherwise Python would fail to flush its buffer when it exits, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -10,8 +10,11 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from novelty_dask.errors import StoreError, reason
+from novelty_dask.objects.commits import COMMITS_FOLDER
+from novelty_dask.objects.leases import find_lease
 from novelty_dask.objects.local import LocalObjects
-from novelty_dask.objects.protocol import Objects
+from novelty_dask.objects.owners import OWNERS_FOLDER
+from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.objects.remote import RemoteObjects
 from novelty_dask.objects.schemes import LOCAL, is_web, scheme_of, unknown_scheme, without_path
 
@@ -32,7 +35,9 @@ def open_objects(url: str) -> Objects:
         raise StoreError(message)
     if scheme_of(url) in LOCAL:
         # fsspec would take "::" in the name of a folder for the end of the name, and write elsewhere.
-        return LocalObjects(Path(LocalFileSystem._strip_protocol(url)))  # noqa: SLF001 - has no other name
+        path = Path(LocalFileSystem._strip_protocol(url))  # noqa: SLF001 - has no other name
+        # Whatever reads from a temporary folder has these objects, and keeps the folder with them.
+        return LocalObjects(path, find_lease(str(path.parent)))
     if problem := unknown_scheme(url):
         message = (
             f"Can't use {url!r}: {problem}; name a folder, or one in a store, as in s3://bucket/run.zarr."
@@ -56,3 +61,15 @@ def absolute_url(path: str) -> str:
 def is_inside(url: str, run: str) -> bool:
     """Return whether a URL is that of a file of a run."""
     return absolute_url(url).startswith(f"{absolute_url(run).rstrip('/')}/")
+
+
+def enclosing_run(path: Path) -> Path | None:
+    """Return the run on a disk in which a path lies; None if it lies in none."""
+    return next((folder for folder in path.parents if _looks_like_run(folder)), None)
+
+
+def _looks_like_run(folder: Path) -> bool:
+    """Return whether a folder is a run, also one that is damaged, or has just begun."""
+    marks = (METADATA, COMMITS_FOLDER, OWNERS_FOLDER)
+    # Two of three, as one may be lost, and other folders of Zarr have the first.
+    return sum(os.path.exists(folder / mark) for mark in marks) >= 2  # noqa: PTH110 - never raises

@@ -1,16 +1,23 @@
 """Objects as files of a folder, each whole or absent, and synced to the disk when a call returns."""
 
+from __future__ import annotations
+
 import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DiskFullError, StoreError
 from novelty_dask.objects.protocol import PARTIAL, Data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from novelty_dask.objects.leases import Lease
 
 MOST_DURABLE = 2**16
 _DURABLE: set[tuple[int, int] | None] = set()
@@ -24,10 +31,13 @@ class LocalObjects:
     ----------
     root : Path
         The folder; the first write creates it.
+    lease : Lease, optional
+        Keeps the folder, if it is a temporary one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, lease: Lease | None = None) -> None:
         self.root = root
+        self.lease = lease
         self._folder = f"{root}/"
 
     def read(self, key: str) -> bytes:

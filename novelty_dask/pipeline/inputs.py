@@ -100,8 +100,8 @@ class Inputs:
         for source in self.sources:
             if HIDDEN in source.url:
                 message = (
-                    "The source URLs contained credentials, which are never stored; repeat the original "
-                    "`novelty score` command to resume."
+                    "The source URLs contained credentials, which are never stored; score them again, with "
+                    "the credentials, into the same run to resume it."
                 )
                 raise InputError(message)
             if source.url == copy and STDIN_KEY not in self.run.objects.sizes(WORK_FOLDER):

@@ -1,11 +1,9 @@
 """Export of a complete run to a file for other programs: CSV, Parquet, JSON lines or npz.
 
-Rows are streamed in bounded memory, and the file gets its name only when it is
+Rows are streamed in bounded memory, and a file gets its name only when it is
 complete.  Undefined values are null, which CSV shows as an empty field.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from os import PathLike, fspath
@@ -16,14 +14,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.objects.address import is_inside
 from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
 from novelty_dask.results.ordering import KEYS, tables_in_order
+from novelty_dask.results.outputs import STDOUT_NAMES, Output, open_output, writing_errors
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import open_complete
 
 EXPORT_FORMATS = ("csv", "parquet", "jsonl", "npz")
 WITH_LISTS = ("parquet", "jsonl")
+BINARY = ("parquet", "npz")
+STREAM_FORMAT = "csv"
+"""Format of standard output, if none is named."""
 
 
 def export(
@@ -42,13 +43,13 @@ def export(
     run : Run, str or path
         The run.
     out : str or path
-        The file.
+        The file, or a pipe or device, which is written to as it is; ``"-"`` is standard output.
     order : {"input", "novelty"}
         By position, or most novel first, ties by row and undefined last.
     format : {"csv", "parquet", "jsonl", "npz"}, optional
-        By default the ending of the file's name.
+        By default the ending of the file's name; CSV for standard output.
     overwrite : bool
-        True to replace an existing file.
+        True to replace an existing file, whose owner and mode stay; links are followed.
     raw : bool
         True to write text to CSV as it is.  By default an apostrophe precedes text that a
         spreadsheet would take for a formula.
@@ -58,7 +59,11 @@ def export(
     SettingsError
         The format or the order is unknown.
     StoreError
-        There is no complete run, the file exists, or it can't be written.
+        There is no complete run, the file exists, is one of a run or its source, or can't be written.
+    DiskFullError
+        There is no space for the file; an existing one stays.
+    BrokenPipeError
+        The reader of a pipe has gone.
 
     Notes
     -----
@@ -71,22 +76,15 @@ def export(
     other arrays; -1 is none, undefined novelty NaN.  It loads without pickle: URL ``i`` is
     ``bytes(url_bytes[url_offsets[i] : url_offsets[i + 1]]).decode()``.
     """
-    path = Path(fspath(out))
-    chosen = format or path.suffix.removeprefix(".").lower()
-    _check_format(path, chosen, order)
-    url = fspath(run)
-    results = open_results(url)
-    try:
-        _check_free(path, url, overwrite=overwrite)
-        # In the folder of the file, as only a rename within a file system is whole or not at all.
-        with tempfile.TemporaryDirectory(prefix=".novelty-", dir=path.parent) as folder:
-            _write(results, Path(folder, "out"), chosen, order, raw=raw)
-            Path(folder, "out").replace(path)
-    except StoreError:
-        raise
-    except OSError as error:
-        message = f"Can't write {fspath(out)!r}: {error.strerror or error}."
-        raise StoreError(message) from None
+    name = fspath(out).removeprefix("file://")
+    chosen = _choose_format(name, format, order)
+    stored = open_complete(fspath(run))
+    sources = (source.url.removeprefix("file://") for source in stored.manifest.sources)
+    with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
+        if chosen in BINARY and output.file.isatty():
+            message = f"A terminal can't show {chosen}; name a file, or pipe it to a program."
+            raise SettingsError(message)
+        _write(Results(stored.arrays()), output, chosen, order, raw=raw)
 
 
 def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
@@ -108,24 +106,25 @@ def open_results(run: str | PathLike[str]) -> Results:
     return Results(open_complete(fspath(run)).arrays())
 
 
-def _check_free(path: Path, run: str, *, overwrite: bool) -> None:
-    """Refuse a path where something exists, and one inside the run."""
-    if path.is_dir() or (path.exists() and not overwrite):
-        message = f"{str(path)!r} exists; nothing was written: name another file, or replace it (--force)."
+def _choose_format(out: str, format: str | None, order: str) -> str:  # noqa: A002
+    """Return the format of an output; refuse names of no local file."""
+    if "\0" in out:
+        message = f"Can't write {out!r}: a file name can't contain NUL."
         raise StoreError(message)
-    if is_inside(str(path), run):
-        message = f"{str(path)!r} is inside the run; name a file elsewhere."
+    if "://" in out:
+        message = f"Can't write {out!r}: exports are local files; name one, and copy it there."
         raise StoreError(message)
+    ending = Path(out).suffix.removeprefix(".").lower()
+    chosen = format or (STREAM_FORMAT if out in STDOUT_NAMES else ending)
+    _check_format(Path(out).name, chosen, order)
+    return chosen
 
 
-def _check_format(path: Path, format: str, order: str) -> None:  # noqa: A002
+def _check_format(name: str, format: str, order: str) -> None:  # noqa: A002
     """Refuse an unknown format, an unknown order, and an order that the format can't have."""
-    if "\0" in str(path):
-        message = f"Can't write {str(path)!r}: a file name can't contain NUL."
-        raise StoreError(message)
     if format not in EXPORT_FORMATS:
         endings = ", .".join(EXPORT_FORMATS)
-        message = f"Can't tell the format of {path.name!r}; end it in .{endings} or give --format."
+        message = f"Can't tell the format of {name!r}; end it in .{endings} or give --format."
         raise SettingsError(message)
     if order not in KEYS:
         message = f"Order {order!r} is unknown; it is {' or '.join(KEYS)}."
@@ -137,8 +136,8 @@ def _check_format(path: Path, format: str, order: str) -> None:  # noqa: A002
         raise SettingsError(message)
 
 
-def _write(results: Results, path: Path, format: str, order: str, *, raw: bool) -> None:  # noqa: A002
-    """Write all rows in a format, and sync the file."""
+def _write(results: Results, output: Output, format: str, order: str, *, raw: bool) -> None:  # noqa: A002
+    """Write all rows in a format."""
     lists = format in WITH_LISTS
     n_neighbors = results.arrays["neighbors/ids"].shape[1]
     tables = tables_in_order(
@@ -146,19 +145,15 @@ def _write(results: Results, path: Path, format: str, order: str, *, raw: bool) 
         partial(results.table, lists=lists),
         order,
         urls_per_row=2 + n_neighbors * lists,
-        folder=path.parent,
+        folder=output.folder,
     )
     writers = {
-        "csv": partial(write_csv, tables, path, raw=raw),
-        "jsonl": partial(write_jsonl, tables, path),
-        "parquet": partial(write_parquet, tables, path),
-        "npz": partial(write_npz, results, path),
+        "csv": partial(write_csv, tables, raw=raw),
+        "jsonl": partial(write_jsonl, tables),
+        "parquet": partial(write_parquet, tables),
+        "npz": partial(write_npz, results),
     }
-    writers[format]()
-    # Before the rename: otherwise a power failure may leave the name with an empty file, in place of the one
-    # that was replaced.
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    writers[format](output.file)
 
 
 def _novelty_and_url(results: Results, block: int, within: NDArray[np.int64]) -> pa.Table:

@@ -6,8 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,14 +35,13 @@ STORED = {
 """Arrays of the run by their names in an npz file."""
 
 
-def write_csv(tables: Iterable[pa.Table], path: Path, *, raw: bool) -> None:
+def write_csv(tables: Iterable[pa.Table], file: IO[bytes], *, raw: bool) -> None:
     """Write tables as CSV with a header; guard text that looks like a formula, unless raw."""
     header = True
-    with path.open("wb") as file:
-        for table in tables:
-            options = pyarrow.csv.WriteOptions(include_header=header)
-            pyarrow.csv.write_csv(table if raw else _guarded(table), file, options)
-            header = False
+    for table in tables:
+        options = pyarrow.csv.WriteOptions(include_header=header)
+        pyarrow.csv.write_csv(table if raw else _guarded(table), file, options)
+        header = False
 
 
 def _guarded(table: pa.Table) -> pa.Table:
@@ -58,13 +56,13 @@ def _guarded(table: pa.Table) -> pa.Table:
     return table
 
 
-def write_jsonl(tables: Iterable[pa.Table], path: Path) -> None:
+def write_jsonl(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     """Write tables as one JSON object a line."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for table in tables:
-            for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-                rows = _shortened(batch).to_pylist()
-                file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    for table in tables:
+        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+            rows = _shortened(batch).to_pylist()
+            lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+            file.write("".join(lines).encode())
 
 
 def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -86,21 +84,21 @@ def _shortest(similarities: pa.Array) -> pa.Array:
     return pc.cast(pc.cast(similarities, pa.string()), pa.float64())
 
 
-def write_parquet(tables: Iterable[pa.Table], path: Path) -> None:
+def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     """Write tables as Parquet."""
     tables = iter(tables)
     first = next(tables)
-    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+    with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
         writer.write_table(first, EXPORT_GROUP_ROWS)
         for table in tables:
             writer.write_table(table, EXPORT_GROUP_ROWS)
 
 
-def write_npz(results: Results, path: Path) -> None:
+def write_npz(results: Results, file: IO[bytes]) -> None:
     """Write the arrays of a run, with its URLs as bytes and offsets."""
     # An array of strings could only be loaded with pickle, which runs whatever a file contains.  Not written
     # by `numpy.savez`, which would hold all rows in memory.
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, source in STORED.items():
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))

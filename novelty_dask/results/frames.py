@@ -1,7 +1,9 @@
 """Rows of a run as a Dask DataFrame."""
 
+from __future__ import annotations
+
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import dask.dataframe as dd
 import numpy as np
@@ -11,15 +13,21 @@ import pyarrow as pa
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import open_complete
 
+if TYPE_CHECKING:
+    from novelty_dask.objects.leases import Lease
+    from novelty_dask.objects.protocol import Objects
 
-def to_dataframe(run: str, *, lists: bool) -> dd.DataFrame:
+
+def to_dataframe(run: str, objects: Objects, *, lists: bool) -> dd.DataFrame:
     """Return the rows of a complete run, one partition for each block."""
     results = Results(open_complete(run).arrays())
     meta = _to_pandas(results.table(0, np.array([], np.int64), lists=lists))
-    return cast("dd.DataFrame", dd.from_map(partial(_frame, run, lists), range(results.n_blocks), meta=meta))
+    # A run in a temporary folder must last as long as the frame, which may outlive all else of it.
+    frame = partial(_frame, run, lists, getattr(objects, "lease", None))
+    return cast("dd.DataFrame", dd.from_map(frame, range(results.n_blocks), meta=meta))
 
 
-def _frame(run: str, lists: bool, block: int) -> pd.DataFrame:  # noqa: FBT001 - partial binds it
+def _frame(run: str, lists: bool, _lease: Lease | None, block: int) -> pd.DataFrame:  # noqa: FBT001
     """Return the rows of one block, from the run opened anew, as this is called on workers."""
     return _to_pandas(Results(open_complete(run).arrays()).table(block, lists=lists))
 

@@ -91,6 +91,10 @@ class Layout:
         self.specs = {spec.name: spec for specs in by_stage.values() for spec in specs}
         self._stages = {spec.name: stage for stage, specs in by_stage.items() for spec in specs}
 
+    def __reduce__(self) -> tuple[object, tuple[RunShape]]:
+        """Return what makes it again, as pickle does when an array travels to a worker."""
+        return layout_of, (self.shape,)
+
     def of(self, stage: Stage) -> list[ArraySpec]:
         """Return the arrays that a stage writes."""
         return [spec for spec in self.specs.values() if self._stages[spec.name] is stage]

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import StoreError, reason, shell_quoted
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
-from novelty_dask.objects.owners import check_epoch
+from novelty_dask.objects.owners import check_epoch, holder
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.sources.changes import describe_changes
 from novelty_dask.storage.arrays import RunArrays
@@ -34,6 +34,22 @@ if TYPE_CHECKING:
 WORK_FOLDER = "work/"
 STDIN_KEY = f"{WORK_FOLDER}stdin"
 """Where standard input is kept as long as it is needed."""
+FILE_ENDINGS = (
+    "csv",
+    "tsv",
+    "txt",
+    "json",
+    "jsonl",
+    "ndjson",
+    "parquet",
+    "npz",
+    "npy",
+    "gz",
+    "xz",
+    "bz2",
+    "zst",
+)
+"""Endings of names that are those of files."""
 
 
 @dataclass
@@ -138,6 +154,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     StoreError
         It can't be made there.
     """
+    _check_name(url)
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
         # To look first refuses folders that hold anything; to create refuses a second client in between.
@@ -151,6 +168,23 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         message = f"Can't create {url!r}: something exists there already; name another output path."
         raise StoreError(message)
     return run
+
+
+def _check_name(url: str) -> None:
+    """Refuse the name of a file, which a run would be a folder under.
+
+    Raises
+    ------
+    StoreError
+        Whoever gave it expects a file.
+    """
+    stem, dot, ending = url.rpartition(".")
+    if dot and ending.lower() in FILE_ENDINGS:
+        message = (
+            f"Can't create {url!r}: a run is a folder, not a .{ending} file; name it {stem + '.zarr'!r}, and "
+            "export its rows to a file."
+        )
+        raise StoreError(message)
 
 
 def find_run(url: str) -> StoredRun | None:
@@ -257,6 +291,9 @@ def require_complete(run: StoredRun) -> StoredRun:
         It is not complete.
     """
     if not (run.manifest.is_complete or run.manifest.is_partial):
-        message = f"The run {run.url!r} is not complete; `novelty resume {run.url}` goes on."
+        owner = holder(run.objects)
+        message = f"The run {run.url!r} is not complete; `novelty resume {shell_quoted(run.url)}` goes on."
+        if owner:
+            message = f"{run.url!r} is being worked on by {owner}; wait until it is complete."
         raise StoreError(message)
     return run

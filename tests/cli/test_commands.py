@@ -188,6 +188,37 @@ def test_demo_keeps_the_lines_of_another(tmp_path: Path, novelty: Novelty) -> No
     assert len(out.with_name("urls.txt").read_text(encoding="utf-8").splitlines()) == 200
 
 
+@pytest.mark.parametrize(
+    "name", ["scores.csv", "scores.parquet", "scores.jsonl", "scores.npz", "scores.txt.gz", "a b/scores.CSV"]
+)
+def test_a_run_is_not_named_like_a_file(corpus: Path, tmp_path: Path, novelty: Novelty, name: str) -> None:
+    refused = novelty("score", corpus, "-o", tmp_path / name)
+    assert refused.exit_code == 2
+    assert "a run is a folder, not a ." in refused.stderr
+    assert refused.stderr.endswith(".zarr', and export its rows to a file.\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("lines", "n_characters"), [("http://a.example/", 3), ("ab\nc", 3), ("abc\nde", 4)])
+def test_a_run_without_novelty_says_why(
+    tmp_path: Path, novelty: Novelty, lines: str, n_characters: int
+) -> None:
+    (tmp_path / "urls.txt").write_text(lines)
+    sentence = (
+        "No row has a novelty: that takes two rows or more, and lines of at least "
+        f"{n_characters} characters.\n"
+    )
+    flags = ["--ngram", f"{n_characters},{n_characters}"]
+    scored = novelty("score", tmp_path / "urls.txt", "-o", tmp_path / "run.zarr", *flags)
+    assert (scored.exit_code, scored.stdout) == (0, "")
+    assert sentence in scored.stderr
+    top = novelty("top", tmp_path / "run.zarr")
+    assert (top.exit_code, top.stdout, top.stderr) == (0, "", sentence)
+    printed = novelty("score", tmp_path / "urls.txt", *flags)
+    assert printed.exit_code == 0
+    assert all(line.startswith("nan\t") for line in printed.stdout.splitlines())
+
+
 def test_version(novelty: Novelty) -> None:
     assert novelty("--version").stdout == f"novelty {version('novelty-dask')}\n"
 

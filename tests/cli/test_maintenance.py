@@ -60,7 +60,8 @@ def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, no
     assert result.exit_code == 4
     assert result.stdout == "4 tasks read, 1 damage found.\n"
     assert re.fullmatch(
-        r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume` computes it again\.\n",
+        r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume "
+        rf"{re.escape(str(copy))}` computes it again\.\n",
         result.stderr,
     )
     for command in (["top", copy], ["export", copy, "-o", copy.with_name("rows.csv")]):
@@ -82,7 +83,10 @@ def test_resume_of_a_complete_run_does_nothing(copy: Path, novelty: Novelty) -> 
     assert (result.exit_code, result.output) == (0, "")
     result = novelty("resume", copy)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "300 lines: 295 rows, 5 duplicates, 0 rejected\n"
+    assert result.stderr == (
+        "300 lines: 295 rows, 5 duplicates, 0 rejected\n"
+        f"{copy} is complete already, and every byte as it was written; nothing to do.\n"
+    )
 
 
 def test_clean_says_how_much_it_removed(copy: Path, novelty: Novelty) -> None:
@@ -146,7 +150,7 @@ def test_a_run_is_taken_over_on_request(copy: Path, corpus: Path, novelty: Novel
     alive.write_text(repr(time.time() - 100))
     refused = novelty("resume", copy)
     assert refused.exit_code == 2
-    assert refused.stderr.endswith("if it is dead, `novelty resume --take-over` goes on.\n")
+    assert refused.stderr.endswith(f"if it is dead, `novelty resume --take-over {copy}` goes on.\n")
     assert novelty("resume", copy, "--take-over").exit_code == 0
     assert novelty("verify", copy).exit_code == 0
 

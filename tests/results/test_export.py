@@ -171,7 +171,7 @@ def test_format_can_be_named(run: Run, tmp_path: Path) -> None:
 def test_existing_file_is_kept_unless_told(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "rows.csv"
     out.write_text("old")
-    with pytest.raises(StoreError, match="--force"):
+    with pytest.raises(StoreError, match=r"overwrite=True"):
         export(run, out)
     assert out.read_text() == "old"
     export(run, out, overwrite=True)
