@@ -61,6 +61,8 @@ def run_session(
     with claim(run.objects, run.url, take_over=take_over) as owner:
         # Another client may have worked on the run between the opening and the claim.
         run.refresh()
+        for key in run.repair_manifest():
+            listener(DamageFound(f"{key!r} was altered; it was written again."))
         if run.manifest.is_complete:
             _forget_damage(run, owner.epoch, listener)
         try:

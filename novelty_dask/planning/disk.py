@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.planning.arrays import weight_arrays
+from novelty_dask.planning.arrays import weight_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def _column_bytes(budget: Budget, extent: Extent) -> float:
 
 def _matrix_bytes(budget: Budget, blocks: Sequence[int], tiles: TilePlan) -> int:
     """Return the bytes of weights and their columns; the last chunk of weights of a block is filled up."""
-    chunk = next(spec.chunks[1] for spec in weight_arrays(tiles) if spec.name == "weights/data")
+    chunk = weight_chunk(tiles)
     stored = sum(-(-nonzeros // chunk) * chunk for nonzeros in blocks)
     return stored * WEIGHT_BYTES + sum(blocks) * _width(_possible_columns(budget))
 

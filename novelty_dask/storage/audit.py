@@ -8,12 +8,13 @@ from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import COMMITS_FOLDER, commit_key, read_verified
 from novelty_dask.objects.owners import OWNERS_FOLDER, check_epoch
 from novelty_dask.objects.protocol import METADATA
-from novelty_dask.planning.stages import TaskId
+from novelty_dask.planning.stages import LASTING_STAGES, STAGES, TaskId
 from novelty_dask.storage.checked import check_chunk
+from novelty_dask.storage.metadata import find_altered_manifests, is_group, read_document
 from novelty_dask.storage.runs import STDIN_KEY, StoredRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from novelty_dask.planning.stages import RunShape, Stage
 
@@ -67,10 +68,10 @@ def take_back(run: StoredRun, damage: DamageError, epoch: int) -> None:
     run.commits.forget(TaskId(damage.stage, damage.item))
 
 
-def find_damage(run: StoredRun) -> Iterator[DamageError]:
-    """Read every object of every commit; yield those that are missing or not as they were written."""
+def find_damage(run: StoredRun, tasks: Iterable[TaskId] | None = None) -> Iterator[DamageError]:
+    """Read every object of all commits, or of those of some tasks; yield those that are lost or altered."""
     layout, commits = run.layout, run.commits
-    for task in commits.tasks():
+    for task in commits.tasks() if tasks is None else tasks:
         commit = commits.find(task)
         if commit is None:
             yield DamageError.of(task, commit_key(task), "can't be read")
@@ -80,6 +81,36 @@ def find_damage(run: StoredRun) -> Iterator[DamageError]:
                 check_chunk(layout, task, key, read_verified(run.objects, task, key, expected))
             except DamageError as error:
                 yield error
+
+
+def find_altered(run: StoredRun) -> Iterator[DamageError]:
+    """Yield the documents of Zarr, the manifest and its copy among them, that are missing or altered."""
+    for key in find_altered_manifests(run.objects):
+        yield DamageError.of(("", ""), key, "was altered", "writes")
+    arrays, begun = run.arrays(), {task.stage for task in run.commits.tasks()}
+    there = {key for key in run.objects.sizes() if key.endswith(METADATA)}
+    for stage in STAGES:
+        is_kept = run.manifest.has(stage) and stage in LASTING_STAGES
+        # Where nothing was stored yet, absent documents are not missed: a client may have been killed before
+        # it made them.
+        needed = is_kept or stage.name in begun
+        for spec in arrays.missing(stage):
+            if needed or f"{spec.name}/{METADATA}" in there:
+                yield DamageError.of(stage.task(), f"{spec.name}/{METADATA}", "was altered", "writes")
+        for group, specs in run.layout.groups(stage).items():
+            key = f"{group}/{METADATA}"
+            is_used = key in there or any(f"{spec.name}/{METADATA}" in there for spec in specs)
+            if (needed or is_used) and not is_group(read_document(run.objects, key)):
+                yield DamageError.of(stage.task(), key, "was altered", "writes")
+
+
+def find_missing(run: StoredRun) -> Iterator[DamageError]:
+    """Yield the tasks of complete stages whose results are kept, and that have no commit."""
+    known = {*run.commits.tasks(), *run.manifest.failed_tasks}
+    for stage in LASTING_STAGES:
+        for task in stage.tasks(run.manifest.shape) if run.manifest.has(stage) else ():
+            if task not in known:
+                yield DamageError.of(task, commit_key(task), "is missing")
 
 
 def find_leftovers(run: StoredRun) -> list[str]:

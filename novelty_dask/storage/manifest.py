@@ -28,7 +28,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -36,6 +36,8 @@ WRITER = "novelty_dask_writer"
 GROUP = {"zarr_format": 3, "node_type": "group"}
 MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
 """Rows of a block, and blocks of a run, beyond which a plan can't have been made by this package."""
+MAXIMUM_NONZEROS = 2**40
+"""Non-zeros of a block beyond which a manifest is malformed."""
 
 
 StageMetrics = dict[str, int | float]
@@ -161,6 +163,8 @@ class Manifest(_Part):
         Most bytes that a task of each stage holds, as projected.
     totals : Totals or None
         Lines of the input; None until they are counted.
+    widest_block : int or None
+        Non-zeros of the block that has the most; None until all blocks are counted.
     stages : dict
         Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes, and
         the sums of the metrics of its tasks: of finished tasks in any session, and the rest of the last one.
@@ -174,6 +178,7 @@ class Manifest(_Part):
     plan: TilePlan | None = None
     memory: dict[str, int] = {}
     totals: Totals | None = None
+    widest_block: Annotated[int, Field(ge=0, le=MAXIMUM_NONZEROS)] | None = None
     stages: dict[str, StageMetrics] = {}
     earlier: dict[str, StageMetrics] = {}
     failures: list[Failure] = []
@@ -222,6 +227,7 @@ class Manifest(_Part):
             n_neighbors=self.settings.n_neighbors,
             n_rejected=self.totals.n_rejected if self.totals else None,
             plan=self.plan,
+            widest_block=self.widest_block,
         )
 
     def has(self, stage: Stage) -> bool:
@@ -249,13 +255,23 @@ class Manifest(_Part):
         return [failure.task for failure in self.failures]
 
 
-def write_manifest(manifest: Manifest, writer: str = "") -> bytes:
-    """Return the metadata of a Zarr group with a manifest and its checksum, and a token of its writer."""
+def write_manifest(manifest: Manifest, writer: str = "", members: dict[str, Any] | None = None) -> bytes:
+    """Return the metadata of a Zarr group with a manifest and its checksum, and a token of its writer.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    writer : str
+        Token of whoever creates the run; none later.
+    members : dict, optional
+        The list of all arrays below the group.
+    """
     content = {"format_version": FORMAT_VERSION, **manifest.model_dump()}
     attributes: dict[str, Any] = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}}
     if writer:
         attributes[WRITER] = writer
-    return json.dumps({**GROUP, "attributes": attributes}, indent=2).encode()
+    listed = {"consolidated_metadata": members} if members else {}
+    return json.dumps({**GROUP, "attributes": attributes, **listed}, indent=2).encode()
 
 
 def has_manifest(values: Any) -> bool:
@@ -264,6 +280,14 @@ def has_manifest(values: Any) -> bool:
         values.get("attributes") if isinstance(values, dict) and {**values, **GROUP} == values else None
     )
     return isinstance(attributes, dict) and ATTRIBUTE in attributes
+
+
+def find_manifest(values: Any) -> Manifest | None:
+    """Return the manifest in the metadata of a group; None if there is none that is sound."""
+    try:
+        return read_manifest("", values)
+    except StoreError:
+        return None
 
 
 def read_manifest(url: str, values: Any) -> Manifest:

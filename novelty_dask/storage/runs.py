@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import DamageError, StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
@@ -19,10 +20,19 @@ from novelty_dask.storage.layout import Layout, layout_of
 from novelty_dask.storage.manifest import (
     Manifest,
     RunIdentity,
+    find_manifest,
     has_manifest,
     read_manifest,
     this_version,
     write_manifest,
+)
+from novelty_dask.storage.metadata import (
+    COPY,
+    GROUP_DOCUMENT,
+    find_altered_manifests,
+    is_group,
+    read_document,
+    write_root,
 )
 
 if TYPE_CHECKING:
@@ -47,11 +57,14 @@ class StoredRun:
         Its bytes.
     manifest : Manifest
         As it was when the run was opened or refreshed.
+    is_repaired : bool
+        True if that is the copy, as the manifest itself is damaged.
     """
 
     url: str
     objects: Objects
     manifest: Manifest
+    is_repaired: bool = False
 
     def __fspath__(self) -> str:
         """Return its path or URL."""
@@ -73,8 +86,11 @@ class StoredRun:
         return RunArrays(CheckedStore(self.objects, self.commits, self.layout, draft, failed))
 
     def create_arrays(self, stage: Stage) -> None:
-        """Create the arrays of a stage that are absent, or not as specified."""
+        """Create the arrays of a stage, and their groups, that are absent, or not as specified."""
         arrays = self.arrays()
+        for group in self.layout.groups(stage):
+            if not is_group(read_document(self.objects, f"{group}/{METADATA}")):
+                self.objects.write(f"{group}/{METADATA}", GROUP_DOCUMENT)
         for spec in arrays.missing(stage):
             # Only the metadata: where Zarr itself replaces an array, it deletes the chunks, too, and those
             # that are whole are kept.
@@ -112,12 +128,23 @@ class StoredRun:
         return self.commits.add(task, Commit(self.manifest.identity.fingerprint, epoch, digests, metrics))
 
     def save(self) -> None:
-        """Store the manifest."""
-        self.objects.write(METADATA, write_manifest(self.manifest))
+        """Store the manifest, and its copy."""
+        # The copy first: a client that is killed in between leaves the manifest as it was.
+        self.objects.write(COPY, write_manifest(self.manifest))
+        self.objects.write(METADATA, write_root(self.manifest))
 
     def refresh(self) -> None:
         """Read the manifest again, as another client may have changed it."""
-        self.manifest = read_manifest(self.url, _read_metadata(self.url, self.objects))
+        again = open_repairable(self.url)
+        self.manifest, self.is_repaired = again.manifest, again.is_repaired
+
+    def repair_manifest(self) -> list[str]:
+        """Store the manifest and its copy again if either is damaged; return the keys of those that are."""
+        altered = find_altered_manifests(self.objects)
+        if altered or read_document(self.objects, COPY) is None:
+            self.save()
+            self.is_repaired = False
+        return altered
 
     def remove_stages(self, stages: Sequence[Stage]) -> None:
         """Remove what some stages left."""
@@ -149,6 +176,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     if not made:
         message = f"Can't create {url!r}: something exists there already; name another output path."
         raise StoreError(message)
+    run.objects.write(COPY, write_manifest(manifest))
     return run
 
 
@@ -158,13 +186,14 @@ def find_run(url: str) -> StoredRun | None:
     Raises
     ------
     StoreError
-        There is something else, or a run that is damaged or of another format, which is not overwritten.
+        There is something else, or a run of another format, or one that is damaged beyond repair; nothing is
+        overwritten.
     """
     objects, values = open_objects(absolute_url(url)), None
     with suppress(StoreError):
         values = _read_metadata(url, objects)
-    if has_manifest(values):
-        return StoredRun(absolute_url(url), objects, read_manifest(url, values))
+    if has_manifest(values) or _has_copy(objects):
+        return open_repairable(url)
     if not objects.exists():
         return None
     message = f"{url!r} exists and is not a run; nothing was written: name another output path."
@@ -219,9 +248,46 @@ def open_stored(url: str) -> StoredRun:
     ------
     StoreError
         There is none, or it is no run of this format.
+    DamageError
+        Its manifest is damaged, and can be written again from the copy.
+    """
+    run = open_repairable(url)
+    if run.is_repaired:
+        message = (
+            f"The run {url!r} is damaged: its {METADATA} is lost or altered; "
+            f"`novelty resume {shlex.quote(url)}` writes it again from its copy."
+        )
+        raise DamageError(message)
+    return run
+
+
+def open_repairable(url: str) -> StoredRun:
+    """Open an existing run, by the copy of its manifest if the manifest itself is damaged.
+
+    Raises
+    ------
+    StoreError
+        There is none, or it is no run of this format, or both are damaged.
     """
     objects = open_objects(absolute_url(url))
-    return StoredRun(absolute_url(url), objects, read_manifest(url, _read_metadata(url, objects)))
+    try:
+        manifest = read_manifest(url, _read_metadata(url, objects))
+    except StoreError:
+        # Only where the manifest fails: as long as it is sound, an older copy counts for nothing.
+        copy = find_manifest(read_document(objects, COPY)) if _has_copy(objects) else None
+        if copy is None:
+            raise
+        return StoredRun(absolute_url(url), objects, copy, is_repaired=True)
+    return StoredRun(absolute_url(url), objects, manifest)
+
+
+def _has_copy(objects: Objects) -> bool:
+    """Return whether there is the copy of a manifest, of any format and whether sound or not."""
+    try:
+        return has_manifest(read_document(objects, COPY))
+    except (OSError, ValueError):
+        # No such place, or none that can be read: the manifest itself says so, too.
+        return False
 
 
 def _read_metadata(url: str, objects: Objects) -> Any:

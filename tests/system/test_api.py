@@ -154,6 +154,7 @@ def test_stages_are_followed_and_measured(source: str, tmp_path: Path, many_tile
     assert {path.name for path in (tmp_path / "run.zarr").iterdir()} == {
         *arrays,
         "zarr.json",
+        "manifest",
         "commits",
         "owners",
     }

@@ -1,0 +1,119 @@
+"""Zarr's documents of a run: what each should be, and whether it is.
+
+All of them follow from the manifest, so one that was altered or lost is found, and written again.  The
+manifest itself follows from nothing: it has a copy, in the attributes of a group of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import zarr
+from zarr.buffer.cpu import Buffer
+
+from novelty_dask.objects.protocol import METADATA
+from novelty_dask.planning.stages import LASTING_STAGES, MERGE
+from novelty_dask.storage.layout import create_array, layout_of, signature
+from novelty_dask.storage.manifest import GROUP, WRITER, find_manifest, write_manifest
+
+if TYPE_CHECKING:
+    from novelty_dask.objects.protocol import Objects
+    from novelty_dask.planning.stages import RunShape
+    from novelty_dask.storage.manifest import Manifest
+
+COPY = f"manifest/{METADATA}"
+"""Where the copy of the manifest is: a group, so that Zarr takes no offense at it."""
+CONSOLIDATED = "consolidated_metadata"
+GROUP_DOCUMENT = json.dumps({**GROUP, "attributes": {}}, indent=2).encode()
+"""What stands for a group that holds arrays."""
+
+
+def read_document(objects: Objects, key: str) -> Any:
+    """Return the value of a JSON document; None if there is none, or none that can be read."""
+    try:
+        return json.loads(objects.read(key))
+    except (KeyError, ValueError, RecursionError):
+        return None
+
+
+def is_group(values: Any) -> bool:
+    """Return whether a document is that of a group, which may have any attributes."""
+    return (
+        isinstance(values, dict)
+        and {**values, **GROUP} == values
+        # Zarr itself refuses a document with others.
+        and values.keys() <= {*GROUP, "attributes", CONSOLIDATED}
+        and isinstance(values.get("attributes", {}), dict)
+    )
+
+
+def write_root(manifest: Manifest) -> bytes:
+    """Return the document of a run's own group, which lists the arrays once the run is finished.
+
+    Readers of Zarr and xarray take the list instead of looking into folders, where they would come upon those
+    of commits and owners and warn of each.
+    """
+    return write_manifest(manifest, members=_listed(manifest.shape) if _has_list(manifest) else None)
+
+
+def find_altered_manifests(objects: Objects) -> list[str]:
+    """Return the keys of the manifest and of its copy, those that are missing or not as they should be."""
+    root, copy = read_document(objects, METADATA), read_document(objects, COPY)
+    altered = []
+    if not (is_group(root) and _has_members(root)):
+        altered.append(METADATA)
+    # Until its first change a token stands in the manifest, and a killed client may have left no copy of it.
+    is_needed = copy is not None or not (is_group(root) and WRITER in root["attributes"])
+    if is_needed and not (is_group(copy) and find_manifest(copy)):
+        altered.append(COPY)
+    return altered
+
+
+def _has_members(root: dict[str, Any]) -> bool:
+    """Return whether the document of a run holds a sound manifest and lists its arrays as they are."""
+    manifest = find_manifest(root)
+    if manifest is None:
+        return False
+    if not _has_list(manifest):
+        return root.get(CONSOLIDATED) is None
+    return _signatures(json.dumps(root)) == _signatures(write_root(manifest).decode())
+
+
+def _has_list(manifest: Manifest) -> bool:
+    """Return whether the arrays of a run are listed: when all of them are there."""
+    return manifest.has(MERGE)
+
+
+@lru_cache(maxsize=8)
+def _signatures(document: str) -> dict[str, str] | None:
+    """Return what Zarr sees below a group by its document alone; None if it can't read it."""
+    # By Zarr itself, and not by the bytes: another version of it may write another form of the same.
+    store = zarr.storage.MemoryStore({METADATA: Buffer.from_bytes(document.encode())})
+    try:
+        members = dict(zarr.open_group(store, mode="r", zarr_format=3).members(max_depth=None))
+    except Exception:  # noqa: BLE001 - Zarr raises many kinds of errors for malformed metadata
+        return None
+    return {
+        name: signature(member) if isinstance(member, zarr.Array) else "group"
+        for name, member in members.items()
+    }
+
+
+@lru_cache(maxsize=16)
+def _listed(shape: RunShape) -> dict[str, Any]:
+    """Return the list of all arrays that last and of their groups, as Zarr makes it."""
+    documents: dict[str, Any] = {}
+    store, layout = zarr.storage.MemoryStore(documents), layout_of(shape)
+    group = zarr.open_group(store, mode="w", zarr_format=3)
+    for stage in LASTING_STAGES:
+        for spec in layout.of(stage):
+            create_array(group, spec)
+    with warnings.catch_warnings():
+        # The list is an extension of the format, which Zarr and xarray read, and others may ignore.
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(store)
+    listed: dict[str, Any] = json.loads(documents[METADATA].to_bytes())[CONSOLIDATED]
+    return listed
