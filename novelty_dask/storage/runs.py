@@ -146,6 +146,19 @@ class StoredRun:
             self.is_repaired = False
         return altered
 
+    def is_gone(self) -> bool:
+        """Return whether neither the manifest nor its copy is there any more."""
+        for key in (METADATA, COPY):
+            try:
+                self.objects.read(key)
+            except KeyError:
+                continue
+            except OSError:
+                # A place that can't be reached now may hold the run still.
+                return False
+            return False
+        return True
+
     def remove_stages(self, stages: Sequence[Stage]) -> None:
         """Remove what some stages left."""
         # All commits first, as stages share folders: after a kill in between, objects without commits are

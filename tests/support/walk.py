@@ -119,12 +119,15 @@ def _of_xarray(run: Path) -> View:
     """Return all variables of all groups, by a hash of their dimensions and values."""
     import xarray as xr  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - it need not be there
 
-    with warnings.catch_warnings(), xr.open_datatree(run, engine="zarr") as tree:
-        return {
-            f"{node.path}/{name}": f"{variable.dims} {_hash_of(variable.values)}"
-            for node in tree.subtree
-            for name, variable in node.data_vars.items()
-        }
+    with warnings.catch_warnings():
+        # Of a stopped run, whose arrays are not listed.
+        warnings.simplefilter("ignore")
+        with xr.open_datatree(run, engine="zarr") as tree:
+            return {
+                f"{node.path}/{name}": f"{variable.dims} {_hash_of(variable.values)}"
+                for node in tree.subtree
+                for name, variable in node.data_vars.items()
+            }
 
 
 # What a run is in the end.
