@@ -27,11 +27,14 @@ class Inputs:
     run : StoredRun
     sources : sequence of Source
         The files: with the passwords that the run does not keep, and its copy of standard input.
+    is_new : bool
+        True if standard input was copied just now.
     """
 
-    def __init__(self, run: StoredRun, sources: Sequence[Source]) -> None:
+    def __init__(self, run: StoredRun, sources: Sequence[Source], *, is_new: bool = False) -> None:
         self.run = run
         self.sources = sources
+        self.is_new = is_new
 
     @classmethod
     def settle(cls, run: StoredRun, given: Sequence[Source] | None) -> Inputs:
@@ -48,11 +51,11 @@ class Inputs:
         InputError
             A source has changed, or is no longer known in full.
         """
-        sources = list(given or run.manifest.sources)
+        sources, before = list(given or run.manifest.sources), run.manifest.sources
         for number, source in enumerate(sources):
             if source.url == STDIN:
                 sources[number] = _copied_stdin(run, number, is_given=given is not None)
-        inputs = cls(run, sources)
+        inputs = cls(run, sources, is_new=run.manifest.sources != before)
         # Once the rows are stored, the sources may be deleted.
         if not run.manifest.has_rows:
             inputs.check_unchanged()
@@ -81,6 +84,20 @@ class Inputs:
     def decompressor_bytes(self) -> int:
         """Most bytes that a task holds to decompress a source."""
         return decompressor_bytes(self.sources)
+
+    def check_copy(self) -> None:
+        """Refuse a copy of standard input that is not what was read, which nobody can read again.
+
+        Raises
+        ------
+        InputError
+            It was altered since an earlier session made it.
+        """
+        if not self.is_new and self.run.has_altered_stdin():
+            message = (
+                f"The copy of standard input in {self.run.url!r} was altered; score it into another path."
+            )
+            raise InputError(message)
 
     def check_unchanged(self) -> None:
         """Refuse sources that differ from those with which the run was begun.

@@ -37,6 +37,7 @@ def read_sources(session: Session, needed: set[str]) -> Generator[Metrics, None,
     run = session.run
     session.limits.start_reading(session.inputs)
     if needed:
+        session.inputs.check_copy()
         session.inputs.check_unchanged()
         parts = [part for part in session.inputs.parts() if str(part[0]) in needed]
         form = run.manifest.settings.normal_form

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from novelty_dask.errors import InputError, reading_errors
 from novelty_dask.objects.protocol import Objects
 from novelty_dask.sources.find import STDIN, Source
+from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.pieces import CHUNK_BYTES
 
 LONGEST_LINE_BYTES = 256 * 2**20
@@ -49,6 +50,16 @@ def identify(stream: BinaryIO) -> Source:
     with reading_errors("Can't read standard input"):
         deque(counted.chunks(), maxlen=0)
     return counted.source
+
+
+def is_copy(source: Source, url: str) -> bool:
+    """Return whether the object at a URL has the bytes of standard input, of which a source has the hash."""
+    fs, path = file_system(url)
+    try:
+        with fs.open(path, "rb") as stream:
+            return identify(stream) == source
+    except (FileNotFoundError, InputError):
+        return False
 
 
 class _Counted:

@@ -8,9 +8,9 @@ from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import COMMITS_FOLDER, commit_key, read_verified
 from novelty_dask.objects.owners import OWNERS_FOLDER, check_epoch
 from novelty_dask.objects.protocol import METADATA
-from novelty_dask.planning.stages import LASTING_STAGES, STAGES, TaskId
+from novelty_dask.planning.stages import LASTING_STAGES, MERGE, STAGES, TaskId
 from novelty_dask.storage.checked import check_chunk
-from novelty_dask.storage.metadata import find_altered_manifests, is_group, read_document
+from novelty_dask.storage.metadata import find_altered_manifests, is_member, read_document
 from novelty_dask.storage.runs import STDIN_KEY, StoredRun
 
 if TYPE_CHECKING:
@@ -84,24 +84,31 @@ def find_damage(run: StoredRun, tasks: Iterable[TaskId] | None = None) -> Iterat
 
 
 def find_altered(run: StoredRun) -> Iterator[DamageError]:
-    """Yield the documents of Zarr, the manifest and its copy among them, that are missing or altered."""
+    """Yield what has no commit and is lost or altered: manifest, documents of Zarr, standard input."""
     for key in find_altered_manifests(run.objects):
         yield DamageError.of(("", ""), key, "was altered", "writes")
-    arrays, begun = run.arrays(), {task.stage for task in run.commits.tasks()}
+    if run.has_altered_stdin():
+        message = f"{STDIN_KEY!r}, the copy of standard input, was altered; score it again into another path."
+        yield DamageError(message)
+    begun = {task.stage for task in run.commits.tasks()}
     there = {key for key in run.objects.sizes() if key.endswith(METADATA)}
     for stage in STAGES:
-        is_kept = run.manifest.has(stage) and stage in LASTING_STAGES
-        # Where nothing was stored yet, absent documents are not missed: a client may have been killed before
-        # it made them.
-        needed = is_kept or stage.name in begun
-        for spec in arrays.missing(stage):
-            if needed or f"{spec.name}/{METADATA}" in there:
-                yield DamageError.of(stage.task(), f"{spec.name}/{METADATA}", "was altered", "writes")
-        for group, specs in run.layout.groups(stage).items():
-            key = f"{group}/{METADATA}"
-            is_used = key in there or any(f"{spec.name}/{METADATA}" in there for spec in specs)
-            if (needed or is_used) and not is_group(read_document(run.objects, key)):
-                yield DamageError.of(stage.task(), key, "was altered", "writes")
+        is_kept = stage in LASTING_STAGES and (run.manifest.has(stage) or run.manifest.has(MERGE))
+        for key in _altered_documents(run, stage, there, is_begun=is_kept or stage.name in begun):
+            yield DamageError.of(stage.task(), key, "was altered", "writes")
+
+
+def _altered_documents(run: StoredRun, stage: Stage, there: set[str], *, is_begun: bool) -> Iterator[str]:
+    """Yield the documents of the arrays of a stage, and of their groups, that are lost or altered."""
+    # Before a stage has stored anything nobody misses them: a client may have been killed right before.
+    for spec in run.arrays().missing(stage):
+        if is_begun or f"{spec.name}/{METADATA}" in there:
+            yield f"{spec.name}/{METADATA}"
+    for group, specs in run.layout.groups(stage).items():
+        key = f"{group}/{METADATA}"
+        is_used = is_begun or key in there or any(f"{spec.name}/{METADATA}" in there for spec in specs)
+        if is_used and not is_member(read_document(run.objects, key)):
+            yield key
 
 
 def find_missing(run: StoredRun) -> Iterator[DamageError]:

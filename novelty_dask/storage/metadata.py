@@ -17,7 +17,7 @@ from zarr.buffer.cpu import Buffer
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.stages import LASTING_STAGES, MERGE
 from novelty_dask.storage.layout import create_array, layout_of, signature
-from novelty_dask.storage.manifest import GROUP, WRITER, find_manifest, write_manifest
+from novelty_dask.storage.manifest import GROUP, WRITER, find_manifest, has_manifest, write_manifest
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
@@ -48,6 +48,11 @@ def is_group(values: Any) -> bool:
         and values.keys() <= {*GROUP, "attributes", CONSOLIDATED}
         and isinstance(values.get("attributes", {}), dict)
     )
+
+
+def is_member(values: Any) -> bool:
+    """Return whether a document is that of a group below a run, and not that of a run."""
+    return is_group(values) and not has_manifest(values) and not values.get(CONSOLIDATED)
 
 
 def write_root(manifest: Manifest) -> bytes:

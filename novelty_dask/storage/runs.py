@@ -14,6 +14,8 @@ from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch
 from novelty_dask.objects.protocol import METADATA, Objects
+from novelty_dask.sources.find import STDIN
+from novelty_dask.sources.stdin import is_copy
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import Layout, layout_of
@@ -30,7 +32,7 @@ from novelty_dask.storage.metadata import (
     COPY,
     GROUP_DOCUMENT,
     find_altered_manifests,
-    is_group,
+    is_member,
     read_document,
     write_root,
 )
@@ -89,7 +91,7 @@ class StoredRun:
         """Create the arrays of a stage, and their groups, that are absent, or not as specified."""
         arrays = self.arrays()
         for group in self.layout.groups(stage):
-            if not is_group(read_document(self.objects, f"{group}/{METADATA}")):
+            if not is_member(read_document(self.objects, f"{group}/{METADATA}")):
                 self.objects.write(f"{group}/{METADATA}", GROUP_DOCUMENT)
         for spec in arrays.missing(stage):
             # Only the metadata: where Zarr itself replaces an array, it deletes the chunks, too, and those
@@ -145,6 +147,13 @@ class StoredRun:
             self.save()
             self.is_repaired = False
         return altered
+
+    def has_altered_stdin(self) -> bool:
+        """Return whether there should be a copy of standard input and it is not what was read."""
+        copied = [source for source in self.manifest.sources if source.url == STDIN and source.version]
+        if self.manifest.has_rows or not copied:
+            return False
+        return not is_copy(copied[0], f"{self.url}/{STDIN_KEY}")
 
     def is_gone(self) -> bool:
         """Return whether neither the manifest nor its copy is there any more."""
