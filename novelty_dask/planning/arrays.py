@@ -193,7 +193,7 @@ def weight_chunk(plan: TilePlan) -> int:
 
 
 def weight_arrays(plan: TilePlan, widest_block: int) -> list[ArraySpec]:
-    """Return the arrays of the weighted matrix, in CSR blocks of so many non-zeros at most."""
+    """Return the arrays of the weighted matrix, in CSR blocks; the widest has a given number of non-zeros."""
     blocks, rows = plan.n_blocks, plan.block_rows + 1
     wide, chunk = (blocks, widest_block), (1, weight_chunk(plan))
     return [

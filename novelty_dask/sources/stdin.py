@@ -53,7 +53,7 @@ def identify(stream: BinaryIO) -> Source:
 
 
 def is_copy(source: Source, url: str) -> bool:
-    """Return whether the object at a URL has the bytes of standard input, of which a source has the hash."""
+    """Return whether the object at a URL has the bytes of standard input, by the hash that a source keeps."""
     fs, path = file_system(url)
     try:
         with fs.open(path, "rb") as stream:
