@@ -10,7 +10,7 @@ from novelty_dask.objects.address import is_inside
 from novelty_dask.sources.estimate import decompressor_bytes, estimate_lines, text_bytes
 from novelty_dask.sources.find import STDIN, Source, check_unchanged, find_sources
 from novelty_dask.sources.pieces import Piece, split
-from novelty_dask.sources.stdin import copy_stdin, identify, standard_input
+from novelty_dask.sources.stdin import copy_stdin, has_altered_copy, identify, standard_input
 from novelty_dask.storage.runs import STDIN_KEY, WORK_FOLDER, StoredRun
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ class Inputs:
         InputError
             It was altered since an earlier session made it.
         """
-        if not self.is_new and self.run.has_altered_stdin():
+        manifest = self.run.manifest
+        is_needed = not (self.is_new or manifest.has_rows)
+        if is_needed and has_altered_copy(manifest.sources, _copy_url(self.run)):
             message = (
                 f"The copy of standard input in {self.run.url!r} was altered; score it into another path."
             )

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from novelty_dask.errors import InputError, reading_errors
@@ -52,8 +52,14 @@ def identify(stream: BinaryIO) -> Source:
     return counted.source
 
 
-def is_copy(source: Source, url: str) -> bool:
-    """Return whether the object at a URL has the bytes of standard input, by the hash that a source keeps."""
+def has_altered_copy(sources: Sequence[Source], url: str) -> bool:
+    """Return whether standard input was copied to a URL, and is not there as it was read."""
+    copied = [source for source in sources if source.url == STDIN and source.version]
+    return bool(copied) and not _is_copy(copied[0], url)
+
+
+def _is_copy(source: Source, url: str) -> bool:
+    """Return whether the object at a URL has the hash that a source keeps."""
     fs, path = file_system(url)
     try:
         with fs.open(path, "rb") as stream:

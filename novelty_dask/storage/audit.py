@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import COMMITS_FOLDER, commit_key, read_verified
 from novelty_dask.objects.owners import OWNERS_FOLDER, check_epoch
-from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.stages import LASTING_STAGES, MERGE, STAGES, TaskId
+from novelty_dask.sources.stdin import has_altered_copy
 from novelty_dask.storage.checked import check_chunk
-from novelty_dask.storage.metadata import find_altered_manifests, is_member, read_document
+from novelty_dask.storage.metadata import ROOT, document_key, find_altered_manifests, is_member, read_document
 from novelty_dask.storage.runs import STDIN_KEY, StoredRun
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def find_altered(run: StoredRun) -> Iterator[DamageError]:
     """Yield what has no commit and is lost or altered: manifest, documents of Zarr, standard input."""
     for key in find_altered_manifests(run.objects):
         yield DamageError.of(("", ""), key, "was altered", "writes")
-    if run.has_altered_stdin():
+    if not run.manifest.has_rows and has_altered_copy(run.manifest.sources, f"{run.url}/{STDIN_KEY}"):
         message = f"{STDIN_KEY!r}, the copy of standard input, was altered; score it again into another path."
         yield DamageError(message)
     begun = {task.stage for task in run.commits.tasks()}
-    there = {key for key in run.objects.sizes() if key.endswith(METADATA)}
+    there = {key for key in run.objects.sizes() if key.endswith(ROOT)}
     for stage in STAGES:
         is_kept = stage in LASTING_STAGES and (run.manifest.has(stage) or run.manifest.has(MERGE))
         for key in _altered_documents(run, stage, there, is_begun=is_kept or stage.name in begun):
@@ -102,11 +102,11 @@ def _altered_documents(run: StoredRun, stage: Stage, there: set[str], *, is_begu
     """Yield the documents of the arrays of a stage, and of their groups, that are lost or altered."""
     # Before a stage has stored anything nobody misses them: a client may have been killed right before.
     for spec in run.arrays().missing(stage):
-        if is_begun or f"{spec.name}/{METADATA}" in there:
-            yield f"{spec.name}/{METADATA}"
+        if is_begun or document_key(spec.name) in there:
+            yield document_key(spec.name)
     for group, specs in run.layout.groups(stage).items():
-        key = f"{group}/{METADATA}"
-        is_used = is_begun or key in there or any(f"{spec.name}/{METADATA}" in there for spec in specs)
+        key = document_key(group)
+        is_used = is_begun or key in there or any(document_key(spec.name) in there for spec in specs)
         if is_used and not is_member(read_document(run.objects, key)):
             yield key
 
@@ -145,5 +145,5 @@ def find_leftovers(run: StoredRun) -> list[str]:
     return [
         key
         for key in sorted(run.objects.sizes())
-        if not (key in committed or key.endswith(METADATA) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
+        if not (key in committed or key.endswith(ROOT) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
     ]

@@ -11,7 +11,6 @@ from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import Commits, Digest, Draft, read_verified
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.storage.chunks import size_error
-from novelty_dask.storage.metadata import GROUP_DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
     from novelty_dask.planning.stages import TaskId
     from novelty_dask.storage.layout import Layout
+
+ROOT_DOCUMENT = b'{"zarr_format": 3, "node_type": "group"}'
+"""What Zarr reads as the document of the run's own group."""
 
 
 class CheckedStore(Store):
@@ -118,7 +120,7 @@ class CheckedStore(Store):
         """Return the bytes under a key."""
         if key == METADATA:
             # The manifest is read and checked elsewhere; nothing else of it matters here, damaged or not.
-            return GROUP_DOCUMENT
+            return ROOT_DOCUMENT
         if key.rpartition("/")[2] == METADATA:
             # Metadata have no commit; they are compared with the layout where an array is opened.
             return self._read_or_none(key)

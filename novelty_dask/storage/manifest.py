@@ -36,9 +36,6 @@ WRITER = "novelty_dask_writer"
 GROUP = {"zarr_format": 3, "node_type": "group"}
 MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
 """Rows of a block, and blocks of a run, beyond which a plan can't have been made by this package."""
-MAXIMUM_NONZEROS = 2**40
-"""Non-zeros of a block beyond which a manifest is malformed."""
-
 
 StageMetrics = dict[str, int | float]
 """What a stage took: numbers by name."""
@@ -178,7 +175,7 @@ class Manifest(_Part):
     plan: TilePlan | None = None
     memory: dict[str, int] = {}
     totals: Totals | None = None
-    widest_block: Annotated[int, Field(ge=0, le=MAXIMUM_NONZEROS)] | None = None
+    widest_block: Annotated[int, Field(ge=0, le=2**40)] | None = None
     stages: dict[str, StageMetrics] = {}
     earlier: dict[str, StageMetrics] = {}
     failures: list[Failure] = []
@@ -213,11 +210,8 @@ class Manifest(_Part):
         """Replace a source by one with more known about it; the fingerprint changes."""
         # A new identity, and not a changed one: its fingerprint is computed once and kept.
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
-        self.identity = RunIdentity(
-            settings=self.settings,
-            sources=sources,
-            novelty_dask_version=self.identity.novelty_dask_version,
-        )
+        version = self.identity.novelty_dask_version
+        self.identity = RunIdentity(settings=self.settings, sources=sources, novelty_dask_version=version)
 
     @property
     def shape(self) -> RunShape:
@@ -255,23 +249,12 @@ class Manifest(_Part):
         return [failure.task for failure in self.failures]
 
 
-def write_manifest(manifest: Manifest, writer: str = "", members: dict[str, Any] | None = None) -> bytes:
-    """Return the metadata of a Zarr group with a manifest and its checksum, and a token of its writer.
-
-    Parameters
-    ----------
-    manifest : Manifest
-    writer : str
-        Token of whoever creates the run; none later.
-    members : dict, optional
-        The list of all arrays below the group.
-    """
+def write_manifest(manifest: Manifest, writer: str = "") -> bytes:
+    """Return the metadata of a Zarr group with a manifest and its checksum, and a token of its writer."""
     content = {"format_version": FORMAT_VERSION, **manifest.model_dump()}
-    attributes: dict[str, Any] = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}}
-    if writer:
-        attributes[WRITER] = writer
-    listed = {"consolidated_metadata": members} if members else {}
-    return json.dumps({**GROUP, "attributes": attributes, **listed}, indent=2).encode()
+    token = {WRITER: writer} if writer else {}
+    attributes = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}, **token}
+    return json.dumps({**GROUP, "attributes": attributes}, indent=2).encode()
 
 
 def has_manifest(values: Any) -> bool:
@@ -280,14 +263,6 @@ def has_manifest(values: Any) -> bool:
         values.get("attributes") if isinstance(values, dict) and {**values, **GROUP} == values else None
     )
     return isinstance(attributes, dict) and ATTRIBUTE in attributes
-
-
-def find_manifest(values: Any) -> Manifest | None:
-    """Return the manifest in the metadata of a group; None if there is none that is sound."""
-    try:
-        return read_manifest("", values)
-    except StoreError:
-        return None
 
 
 def read_manifest(url: str, values: Any) -> Manifest:

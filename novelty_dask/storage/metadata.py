@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import zarr
 from zarr.buffer.cpu import Buffer
 
+from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.stages import LASTING_STAGES, MERGE
 from novelty_dask.storage.layout import create_array, layout_of, signature
-from novelty_dask.storage.manifest import GROUP, WRITER, find_manifest, has_manifest, write_manifest
+from novelty_dask.storage.manifest import (
+    GROUP,
+    WRITER,
+    has_manifest,
+    read_manifest,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
     from novelty_dask.planning.stages import RunShape
     from novelty_dask.storage.manifest import Manifest
 
+ROOT = METADATA
+"""Where the manifest is: in the document of the run's own group."""
 COPY = f"manifest/{METADATA}"
 """Where the copy of the manifest is: a group, so that Zarr takes no offense at it."""
 CONSOLIDATED = "consolidated_metadata"
@@ -31,11 +41,71 @@ GROUP_DOCUMENT = json.dumps({**GROUP, "attributes": {}}, indent=2).encode()
 """What stands for a group that holds arrays."""
 
 
+def document_key(name: str) -> str:
+    """Return the key of the document of an array or a group."""
+    return f"{name}/{METADATA}"
+
+
 def read_document(objects: Objects, key: str) -> Any:
     """Return the value of a JSON document; None if there is none, or none that can be read."""
     try:
         return json.loads(objects.read(key))
     except (KeyError, ValueError, RecursionError):
+        return None
+
+
+def load_manifest(url: str, objects: Objects) -> tuple[Manifest, bool]:
+    """Return the manifest of a run, and whether that is the copy, as the manifest itself is damaged.
+
+    Raises
+    ------
+    StoreError
+        There is none, or it is of another format, or both are damaged.
+    """
+    try:
+        return read_manifest(url, _read_root(url, objects)), False
+    except StoreError:
+        # Only where the manifest fails: as long as it is sound, an older copy counts for nothing.
+        copy = find_manifest(_read_copy(objects))
+        if copy is None:
+            raise
+        return copy, True
+
+
+def find_manifest(values: Any) -> Manifest | None:
+    """Return the manifest in the metadata of a group; None if there is none that is sound."""
+    try:
+        return read_manifest("", values)
+    except StoreError:
+        return None
+
+
+def holds_manifest(objects: Objects) -> bool:
+    """Return whether there is a manifest or a copy of one, of any format and whether sound or not."""
+    with suppress(StoreError):
+        if has_manifest(_read_root("", objects)):
+            return True
+    return has_manifest(_read_copy(objects))
+
+
+def _read_root(url: str, objects: Objects) -> Any:
+    """Return the values that stand where a run has the metadata of its group."""
+    try:
+        return json.loads(objects.read(ROOT))
+    except KeyError:
+        message = f"{url!r} does not hold a run; check the path."
+        raise StoreError(message) from None
+    except (OSError, ValueError, RecursionError) as error:
+        message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
+        raise StoreError(message) from None
+
+
+def _read_copy(objects: Objects) -> Any:
+    """Return the values that stand where a run has the copy of its manifest; None if they can't be read."""
+    try:
+        return read_document(objects, COPY)
+    except OSError:
+        # There is no such place, or it can't be read, as the look at the manifest itself has shown.
         return None
 
 
@@ -61,15 +131,18 @@ def write_root(manifest: Manifest) -> bytes:
     Readers of Zarr and xarray take the list instead of looking into folders, where they would come upon those
     of commits and owners and warn of each.
     """
-    return write_manifest(manifest, members=_listed(manifest.shape) if _has_list(manifest) else None)
+    document = write_manifest(manifest)
+    if not _has_list(manifest):
+        return document
+    return json.dumps({**json.loads(document), CONSOLIDATED: _listed(manifest.shape)}, indent=2).encode()
 
 
 def find_altered_manifests(objects: Objects) -> list[str]:
     """Return the keys of the manifest and of its copy, those that are missing or not as they should be."""
-    root, copy = read_document(objects, METADATA), read_document(objects, COPY)
+    root, copy = read_document(objects, ROOT), read_document(objects, COPY)
     altered = []
     if not (is_group(root) and _has_members(root)):
-        altered.append(METADATA)
+        altered.append(ROOT)
     # Until its first change a token stands in the manifest, and a killed client may have left no copy of it.
     is_needed = copy is not None or not (is_group(root) and WRITER in root["attributes"])
     if is_needed and not (is_group(copy) and find_manifest(copy)):

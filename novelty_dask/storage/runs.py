@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DamageError, StoreError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch
-from novelty_dask.objects.protocol import METADATA, Objects
-from novelty_dask.sources.find import STDIN
-from novelty_dask.sources.stdin import is_copy
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import Layout, layout_of
-from novelty_dask.storage.manifest import (
-    Manifest,
-    RunIdentity,
-    find_manifest,
-    has_manifest,
-    read_manifest,
-    this_version,
-    write_manifest,
-)
+from novelty_dask.storage.manifest import Manifest, RunIdentity, this_version, write_manifest
 from novelty_dask.storage.metadata import (
     COPY,
     GROUP_DOCUMENT,
+    ROOT,
+    document_key,
     find_altered_manifests,
+    holds_manifest,
     is_member,
+    load_manifest,
     read_document,
     write_root,
 )
@@ -40,6 +31,7 @@ from novelty_dask.storage.metadata import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from novelty_dask.objects.protocol import Objects
     from novelty_dask.planning.stages import Stage, TaskId
 
 WORK_FOLDER = "work/"
@@ -91,12 +83,12 @@ class StoredRun:
         """Create the arrays of a stage, and their groups, that are absent, or not as specified."""
         arrays = self.arrays()
         for group in self.layout.groups(stage):
-            if not is_member(read_document(self.objects, f"{group}/{METADATA}")):
-                self.objects.write(f"{group}/{METADATA}", GROUP_DOCUMENT)
+            if not is_member(read_document(self.objects, document_key(group))):
+                self.objects.write(document_key(group), GROUP_DOCUMENT)
         for spec in arrays.missing(stage):
             # Only the metadata: where Zarr itself replaces an array, it deletes the chunks, too, and those
             # that are whole are kept.
-            self.objects.remove(f"{spec.name}/{METADATA}")
+            self.objects.remove(document_key(spec.name))
             arrays.create(spec)
 
     def once(self, task: TaskId, epoch: int, work: Callable[[Draft], Metrics]) -> Metrics:
@@ -133,7 +125,7 @@ class StoredRun:
         """Store the manifest, and its copy."""
         # The copy first: a client that is killed in between leaves the manifest as it was.
         self.objects.write(COPY, write_manifest(self.manifest))
-        self.objects.write(METADATA, write_root(self.manifest))
+        self.objects.write(ROOT, write_root(self.manifest))
 
     def refresh(self) -> None:
         """Read the manifest again, as another client may have changed it."""
@@ -148,16 +140,9 @@ class StoredRun:
             self.is_repaired = False
         return altered
 
-    def has_altered_stdin(self) -> bool:
-        """Return whether there should be a copy of standard input and it is not what was read."""
-        copied = [source for source in self.manifest.sources if source.url == STDIN and source.version]
-        if self.manifest.has_rows or not copied:
-            return False
-        return not is_copy(copied[0], f"{self.url}/{STDIN_KEY}")
-
     def is_gone(self) -> bool:
         """Return whether neither the manifest nor its copy is there any more."""
-        for key in (METADATA, COPY):
+        for key in (ROOT, COPY):
             try:
                 self.objects.read(key)
             except KeyError:
@@ -191,7 +176,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         # To look first refuses folders that hold anything; to create refuses a second client in between.
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
-        made = not run.objects.exists() and create_object(run.objects, METADATA, data)
+        made = not run.objects.exists() and create_object(run.objects, ROOT, data)
     except (OSError, ValueError) as error:
         message = f"Can't create {url!r}: {reason(error)}."
         raise StoreError(message) from None
@@ -211,10 +196,8 @@ def find_run(url: str) -> StoredRun | None:
         There is something else, or a run of another format, or one that is damaged beyond repair; nothing is
         overwritten.
     """
-    objects, values = open_objects(absolute_url(url)), None
-    with suppress(StoreError):
-        values = _read_metadata(url, objects)
-    if has_manifest(values) or _has_copy(objects):
+    objects = open_objects(absolute_url(url))
+    if holds_manifest(objects):
         return open_repairable(url)
     if not objects.exists():
         return None
@@ -276,7 +259,7 @@ def open_stored(url: str) -> StoredRun:
     run = open_repairable(url)
     if run.is_repaired:
         message = (
-            f"The run {url!r} is damaged: its {METADATA} is lost or altered; "
+            f"The run {url!r} is damaged: its {ROOT} is lost or altered; "
             f"`novelty resume {shlex.quote(url)}` writes it again from its copy."
         )
         raise DamageError(message)
@@ -292,36 +275,7 @@ def open_repairable(url: str) -> StoredRun:
         There is none, or it is no run of this format, or both are damaged.
     """
     objects = open_objects(absolute_url(url))
-    try:
-        manifest = read_manifest(url, _read_metadata(url, objects))
-    except StoreError:
-        # Only where the manifest fails: as long as it is sound, an older copy counts for nothing.
-        copy = find_manifest(read_document(objects, COPY)) if _has_copy(objects) else None
-        if copy is None:
-            raise
-        return StoredRun(absolute_url(url), objects, copy, is_repaired=True)
-    return StoredRun(absolute_url(url), objects, manifest)
-
-
-def _has_copy(objects: Objects) -> bool:
-    """Return whether there is the copy of a manifest, of any format and whether sound or not."""
-    try:
-        return has_manifest(read_document(objects, COPY))
-    except (OSError, ValueError):
-        # No such place, or none that can be read: the manifest itself says so, too.
-        return False
-
-
-def _read_metadata(url: str, objects: Objects) -> Any:
-    """Return the values that stand where a run has the metadata of its group."""
-    try:
-        return json.loads(objects.read(METADATA))
-    except KeyError:
-        message = f"{url!r} does not hold a run; check the path."
-        raise StoreError(message) from None
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
-        raise StoreError(message) from None
+    return StoredRun(absolute_url(url), objects, *load_manifest(url, objects))
 
 
 def open_complete(url: str) -> StoredRun:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 import novelty_dask
@@ -52,8 +52,7 @@ def check(folder: Path) -> Callable[[Path, Damage], str]:
     def check(run: Path, damage: Damage) -> str:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             copy = linked(run, Path(scratch) / "run.zarr")
-            if not damage.apply(copy):
-                return "no damage"
+            assume(damage.apply(copy))
             is_found = bool(novelty_dask.verify(copy).damages)
             # What is not found is harmless: all readers see what they saw before.
             assert is_found or views(copy) == before[run]
