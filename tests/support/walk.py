@@ -85,7 +85,7 @@ def linked(run: Path, copy: Path) -> Path:
 
 
 def views(run: Path) -> dict[str, View]:
-    """Return what each reader of a run sees, or that it fails."""
+    """Return what each reader of a run sees: its groups, and the values of arrays that hold anything."""
     seen = {f"zarr {use}": _of_zarr(run, use_consolidated=use) for use in (None, False)}
     if HAS_XARRAY:
         seen["xarray"] = _of_xarray(run)
@@ -100,7 +100,16 @@ def _of_zarr(run: Path, *, use_consolidated: bool | None) -> View:
         # Of folders that are no groups: only where the arrays are listed nobody comes upon them.
         warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
         group = zarr.open_group(run, mode="r", use_consolidated=use_consolidated)
-        return {name: _hash(member) for name, member in group.members(max_depth=None)}
+        return {
+            name: _hash(member)
+            for name, member in group.members(max_depth=None)
+            if isinstance(member, zarr.Group) or _has_chunks(run, name)
+        }
+
+
+def _has_chunks(run: Path, name: str) -> bool:
+    """Return whether anything is stored of an array: `resume` makes those anew that wait for their stage."""
+    return (run / name.strip("/") / "c").exists()
 
 
 def _hash(member: Any) -> str:
@@ -127,6 +136,7 @@ def _of_xarray(run: Path) -> View:
                 f"{node.path}/{name}": f"{variable.dims} {_hash_of(variable.values)}"
                 for node in tree.subtree
                 for name, variable in node.data_vars.items()
+                if _has_chunks(run, f"{node.path}/{name}")
             }
 
 
