@@ -41,8 +41,8 @@ RUN_BYTES = 255
 """Equal bytes that LZ4 stores in one, where columns don't occur and where a block is filled up."""
 UNCOMPRESSED_FREQUENCY_BYTES, UNCOMPRESSED_COLUMN_BYTES, NEIGHBOR_BYTES = 4, 16, 12
 """A frequency, what is kept of a column, and a neighbor, by their types."""
-METADATA_BYTES = 192 * 2**10
-"""Manifest, metadata of arrays, and owners: up to fifty small files."""
+METADATA_BYTES = 240 * 2**10
+"""Manifest and its copy, metadata of arrays and the list of them, and owners: up to fifty small files."""
 TASK_BYTES = 2**10
 """The commit of a task."""
 FILE_SLACK_BYTES = 2 * 2**10
