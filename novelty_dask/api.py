@@ -15,7 +15,7 @@ from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.sources.find import source_names
 from novelty_dask.storage.manifest import Manifest, RunIdentity
-from novelty_dask.storage.runs import check_same, create_run, find_run, open_stored
+from novelty_dask.storage.runs import check_same, create_run, find_run, open_repairable
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -129,7 +129,7 @@ def _score(names: list[str], url: str, settings: Settings, client: Client | None
         stored = create_run(url, Manifest(identity=identity))
     else:
         check_same(stored, identity)
-    if not stored.manifest.is_complete:
+    if not stored.manifest.is_complete or stored.is_repaired:
         run_session(stored, settings.work, client, listener, sources)
     return Run(stored)
 
@@ -167,7 +167,7 @@ def resume(
     SettingsError, InputError, BudgetError, StoreError, ClusterError
         As their names say.
     """
-    stored = open_stored(fspath(run))
+    stored = open_repairable(fspath(run))
     chosen = WorkSettings.make(**settings)
     with working_client(client, chosen.scheduler) as working:
         run_session(stored, chosen, working, listener, take_over=take_over)

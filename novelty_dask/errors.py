@@ -95,9 +95,9 @@ class DamageError(StoreError):
         return type(self), (str(self), self.stage, self.item)
 
     @classmethod
-    def of(cls, task: tuple[str, str], key: str, what: str) -> Self:
+    def of(cls, task: tuple[str, str], key: str, what: str, remedy: str = "computes") -> Self:
         """Return the error of an object of a task."""
-        return cls(f"{key!r} {what}; `novelty resume` computes it again.", *task)
+        return cls(f"{key!r} {what}; `novelty resume` {remedy} it again.", *task)
 
 
 class DiskFullError(StoreError):

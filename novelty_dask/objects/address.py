@@ -18,6 +18,11 @@ from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.objects.remote import RemoteObjects
 from novelty_dask.objects.schemes import LOCAL, is_web, scheme_of, unknown_scheme, without_path
 
+FILE_ENDINGS = frozenset(
+    {"bz2", "csv", "gz", "json", "jsonl", "ndjson", "npy", "npz", "parquet", "tsv", "txt", "xz", "zst"}
+)
+"""Endings of names that are those of files."""
+
 
 def open_objects(url: str) -> Objects:
     """Return the objects under a path or a URL.
@@ -73,3 +78,20 @@ def _looks_like_run(folder: Path) -> bool:
     marks = (METADATA, COMMITS_FOLDER, OWNERS_FOLDER)
     # Two of three, as one may be lost, and other folders of Zarr have the first.
     return sum(os.path.exists(folder / mark) for mark in marks) >= 2  # noqa: PTH110 - never raises
+
+
+def check_names_folder(url: str) -> None:
+    """Refuse the name of a file where a folder is to be created.
+
+    Raises
+    ------
+    StoreError
+        Whoever gave it expects a file.
+    """
+    stem, dot, ending = url.rpartition(".")
+    if dot and ending.lower() in FILE_ENDINGS:
+        message = (
+            f"Can't create {url!r}: a run is a folder, not a .{ending} file; name it {stem + '.zarr'!r}, and "
+            "export its rows to a file."
+        )
+        raise StoreError(message)

@@ -123,7 +123,7 @@ class Commits:
     def find(self, task: TaskId) -> Commit | None:
         """Return the commit of a task; None if there is none that is whole and of this run."""
         try:
-            commit = _decode(self.objects.read(commit_key(task)))
+            commit = _decode(task, self.objects.read(commit_key(task)))
         except (KeyError, ValueError):
             # A record that can't be read is no commit: its task is done again, and `add` replaces it.
             return None
@@ -142,7 +142,7 @@ class Commits:
         StoreError
             The first committer wrote other bytes.
         """
-        data = _encode(commit)
+        data = _encode(task, commit)
         # No token is needed: tasks are pure functions, and of two equal commits either may be the first.
         if create_object(self.objects, commit_key(task), data):
             return commit
@@ -226,18 +226,21 @@ def read_verified(objects: Objects, task: TaskId, key: str, expected: Digest | N
     return data
 
 
-def _encode(commit: Commit) -> bytes:
-    """Return a commit as a line of JSON and a line with its checksum."""
-    # Everything else is compared with the digests in this record, so it has a checksum of its own.
-    line = json.dumps(commit._asdict(), separators=(",", ":")).encode()
+def _encode(task: TaskId, commit: Commit) -> bytes:
+    """Return the commit of a task as a line of JSON and a line with its checksum."""
+    # Everything else is compared with the digests in this record, so it has a checksum of its own.  The task
+    # is in it, so that a record in the place of another is found: both are whole, and of the same run.
+    line = json.dumps({**commit._asdict(), "task": task}, separators=(",", ":")).encode()
     return b"%s\n%08x\n" % (line, digest(line).checksum)
 
 
-def _decode(data: bytes) -> Commit:
-    """Return the commit that was encoded; ValueError if its bytes have changed."""
+def _decode(task: TaskId, data: bytes) -> Commit:
+    """Return the commit that was encoded; ValueError if its bytes have changed, or belong to another task."""
     line, _, checksum = data.partition(b"\n")
     if checksum != b"%08x\n" % digest(line).checksum:
         raise ValueError
     values = json.loads(line.decode())
+    if values.pop("task", None) != [*task]:
+        raise ValueError
     objects = {key: Digest(*pair) for key, pair in values.pop("objects").items()}
     return Commit(objects=objects, **values)

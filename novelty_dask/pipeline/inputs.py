@@ -11,7 +11,7 @@ from novelty_dask.sources.changes import check_unchanged
 from novelty_dask.sources.estimate import decompressor_bytes, estimate_lines, text_bytes
 from novelty_dask.sources.find import STDIN, Source, find_sources
 from novelty_dask.sources.pieces import Piece, split
-from novelty_dask.sources.stdin import copy_stdin, identify, standard_input
+from novelty_dask.sources.stdin import copy_stdin, has_altered_copy, identify, standard_input
 from novelty_dask.storage.runs import STDIN_KEY, WORK_FOLDER, StoredRun
 
 if TYPE_CHECKING:
@@ -28,11 +28,14 @@ class Inputs:
     run : StoredRun
     sources : sequence of Source
         The files: with the passwords that the run does not keep, and its copy of standard input.
+    is_new : bool
+        True if standard input was copied just now.
     """
 
-    def __init__(self, run: StoredRun, sources: Sequence[Source]) -> None:
+    def __init__(self, run: StoredRun, sources: Sequence[Source], *, is_new: bool = False) -> None:
         self.run = run
         self.sources = sources
+        self.is_new = is_new
 
     @classmethod
     def settle(cls, run: StoredRun, given: Sequence[Source] | None) -> Inputs:
@@ -49,11 +52,11 @@ class Inputs:
         InputError
             A source has changed, or is no longer known in full.
         """
-        sources = list(given or run.manifest.sources)
+        sources, before = list(given or run.manifest.sources), run.manifest.sources
         for number, source in enumerate(sources):
             if source.url == STDIN:
                 sources[number] = _copied_stdin(run, number, is_given=given is not None)
-        inputs = cls(run, sources)
+        inputs = cls(run, sources, is_new=run.manifest.sources != before)
         # Once the rows are stored, the sources may be deleted.
         if not run.manifest.has_rows:
             inputs.check_unchanged(just_found=given is not None)
@@ -82,6 +85,22 @@ class Inputs:
     def decompressor_bytes(self) -> int:
         """Most bytes that a task holds to decompress a source."""
         return decompressor_bytes(self.sources)
+
+    def check_copy(self) -> None:
+        """Refuse a copy of standard input that is not what was read, which nobody can read again.
+
+        Raises
+        ------
+        InputError
+            It was altered since an earlier session made it.
+        """
+        manifest = self.run.manifest
+        is_needed = not (self.is_new or manifest.has_rows)
+        if is_needed and has_altered_copy(manifest.sources, _copy_url(self.run)):
+            message = (
+                f"The copy of standard input in {self.run.url!r} was altered; score it into another path."
+            )
+            raise InputError(message)
 
     def check_unchanged(self, *, just_found: bool = True) -> None:
         """Refuse sources that differ from those with which the run was begun.

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from novelty_dask.errors import DamageError
-from novelty_dask.objects.commits import commit_key
 from novelty_dask.objects.owners import claim, holder
-from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
+from novelty_dask.pipeline.graph import TEXT_STAGES
 from novelty_dask.planning.stages import INGEST, MERGE, SORT
 from novelty_dask.stages.recompute import recompute_block, recompute_columns
-from novelty_dask.storage.audit import find_damage, find_leftovers, list_done
-from novelty_dask.storage.runs import StoredRun, check_version, open_complete, open_stored
+from novelty_dask.storage.audit import find_altered, find_damage, find_leftovers, find_missing, list_done
+from novelty_dask.storage.runs import (
+    StoredRun,
+    check_version,
+    open_repairable,
+    open_stored,
+    require_complete,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from novelty_dask.errors import DamageError
     from novelty_dask.storage.manifest import Failure, Totals
 
 
@@ -131,8 +136,8 @@ def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | N
         There is no run, or one is to be computed again that is not complete or of another version.
     """
     if not recompute_blocks:
-        return _verification(open_stored(fspath(run)))
-    stored = open_complete(fspath(run))
+        return _verification(open_repairable(fspath(run)))
+    stored = require_complete(open_repairable(fspath(run)))
     check_version(stored)
     found = _verification(stored)
     if found.damages:
@@ -149,27 +154,13 @@ def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | N
 def _verification(stored: StoredRun) -> Verification:
     """Return the number of tasks, and the objects that are missing or not as they were written."""
     n_tasks = sum(1 for _ in stored.commits.tasks())
-    return Verification(n_tasks, [*find_damage(stored), *_find_missing(stored)], 0)
+    return Verification(n_tasks, [*find_altered(stored), *find_damage(stored), *find_missing(stored)], 0)
 
 
 def _computable_blocks(stored: StoredRun) -> list[int]:
     """Return the blocks whose neighbors were not given up."""
     failed = set(stored.manifest.failed_tasks)
     return [int(task.item) for task in MERGE.tasks(stored.manifest.shape) if task not in failed]
-
-
-def _find_missing(stored: StoredRun) -> Iterator[DamageError]:
-    """Yield tasks of a finished run without a commit, and arrays that are not as specified."""
-    if not stored.manifest.has(MERGE):
-        return
-    known = {*stored.commits.tasks(), *stored.manifest.failed_tasks}
-    arrays = stored.arrays()
-    for stage in lasting_stages(TEXT_STAGES):
-        for task in stage.tasks(stored.manifest.shape):
-            if task not in known:
-                yield DamageError.of(task, commit_key(task), "is missing")
-        for spec in arrays.missing(stage):
-            yield DamageError.of(stage.task(), f"{spec.name}/zarr.json", "was altered")
 
 
 def clean(run: str | PathLike[str]) -> int:

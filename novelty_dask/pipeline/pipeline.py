@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from novelty_dask.errors import DamageError
 from novelty_dask.events import DamageFound
 from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
-from novelty_dask.pipeline.reading import make_plan
+from novelty_dask.pipeline.reading import make_plan, measure_blocks
 from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
-from novelty_dask.planning.stages import INGEST, SORT, Stage
-from novelty_dask.storage.audit import check_commits, check_complete, list_done, take_back
+from novelty_dask.planning.stages import INGEST, LASTING_STAGES, SORT, WEIGH, Stage
+from novelty_dask.storage.audit import check_commits, check_complete, find_damage, list_done, take_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,9 @@ class Pipeline:
         self.run = session.run
         self.runner = StageRunner(session)
         self.damages: Counter[tuple[str, str]] = Counter()
+        # A complete run was read as a whole before this.
+        stages = () if self.run.manifest.is_complete else LASTING_STAGES
+        self.unread = {task for stage in stages for task in self.run.commits.tasks(stage.name)}
 
     def execute(self) -> None:
         """Do all that is not done.
@@ -82,18 +85,45 @@ class Pipeline:
         self.runner.recorder.reopen_pending(needed)
         wanted = [stage for stage in stages if needed[stage.name] or self._is_unrecorded(stage)]
         # Before any task runs: tasks write chunks only, as two that create one array would race.
-        for stage in dict.fromkeys([*lasting, *wanted]):
+        read = [earlier for stage in wanted for earlier in stage.replaces]
+        for stage in dict.fromkeys([*lasting, *wanted, *read]):
             self.run.create_arrays(stage)
         for stage in stages:
             if stage in wanted:
-                # The last stage makes the run complete, but does not read all that the earlier ones left: now
-                # the objects are looked at, not only the names of their commits.
-                for earlier in lasting[:-1] if stage is stages[-1] else ():
-                    check_complete(self.run, earlier, shape)
+                if stage is WEIGH:
+                    self._make_room()
+                if stage is stages[-1]:
+                    self._check_kept(lasting[:-1])
                 self.runner.run(stage, set(needed[stage.name]), done[stage.name])
             # If tiles failed, a later session does them, and merges them with the strips of the others.
             if not self.run.manifest.failures:
                 self.run.remove_stages(stage.replaces)
+
+    def _make_room(self) -> None:
+        """Create the arrays of weights, which are as wide as the widest block."""
+        if self.run.manifest.widest_block is None:
+            measure_blocks(self.session)
+            self.runner.recorder.save()
+            self.run.create_arrays(WEIGH)
+
+    def _check_kept(self, stages: Sequence[Stage]) -> None:
+        """Look at all objects that the last stage, which makes the run complete, leaves as they are.
+
+        Raises
+        ------
+        DamageError
+            One of them is damaged; of those of earlier sessions all bytes are read.
+        """
+        for stage in stages:
+            check_complete(self.run, stage, self.session.shape)
+        # A later stage need not read all that is kept, and what earlier sessions left may have changed since.
+        there = self.unread.intersection(self.run.commits.tasks())
+        self.unread = set()
+        damages = {(error.stage, error.item): error for error in find_damage(self.run, sorted(there))}
+        for error in [*damages.values()][1:]:
+            self._take_back(error)
+        for error in [*damages.values()][:1]:
+            raise error
 
     def _is_unrecorded(self, stage: Stage) -> bool:
         """Return whether a stage has yet to be recorded in the manifest."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from novelty_dask.errors import InputError
 from novelty_dask.execution.bags import make_bag
 from novelty_dask.planning.memory import moved_bytes
-from novelty_dask.planning.stages import SORT
+from novelty_dask.planning.stages import SORT, VECTORIZE
 from novelty_dask.stages import sort
 from novelty_dask.stages.ingest import LINE_SCHEMA, PieceRead, ingest, read_results
 from novelty_dask.stages.rejected import count_rejected, explain_empty
@@ -37,6 +37,7 @@ def read_sources(session: Session, needed: set[str]) -> Generator[Metrics, None,
     run = session.run
     session.limits.start_reading(session.inputs)
     if needed:
+        session.inputs.check_copy()
         session.inputs.check_unchanged()
         parts = [part for part in session.inputs.parts() if str(part[0]) in needed]
         form = run.manifest.settings.normal_form
@@ -82,6 +83,13 @@ def make_plan(session: Session) -> None:
     duplicates = lines - rows - sum(rejected.values())
     session.manifest.totals = Totals(lines=lines, rows=rows, duplicates=duplicates, rejected=rejected)
     session.limits.plan([table.extent for table in tables], session.inputs)
+
+
+def measure_blocks(session: Session) -> None:
+    """Record how many non-zeros the widest block has, as wide as which the weighted matrix is made."""
+    tasks = VECTORIZE.tasks(session.shape)
+    # Tasks are pure functions: blocks that are counted again have the same non-zeros.
+    session.manifest.widest_block = max(session.run.commits.get(task).metrics["nonzeros"] for task in tasks)
 
 
 class Sorting:

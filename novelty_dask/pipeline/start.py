@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import BudgetError, InputError
+from novelty_dask.errors import BudgetError, InputError, StoreError
 from novelty_dask.events import DamageFound
 from novelty_dask.execution.clusters.main_guard import check_guarded
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
@@ -17,7 +18,7 @@ from novelty_dask.storage.audit import find_damage, take_back
 from novelty_dask.storage.runs import StoredRun, check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from distributed import Client
 
@@ -63,6 +64,8 @@ def run_session(
     with claim(run.objects, run.url, take_over=take_over) as owner:
         # Another client may have worked on the run between the opening and the claim.
         run.refresh()
+        for key in run.repair_manifest():
+            listener(DamageFound(f"{key!r} was altered; it was written again."))
         if run.manifest.is_complete:
             _forget_damage(run, owner.epoch, listener)
         try:
@@ -83,6 +86,22 @@ def _forget_damage(run: StoredRun, epoch: int, listener: Listener) -> None:
         take_back(run, damage, epoch)
 
 
+@contextmanager
+def _told_if_gone(run: StoredRun) -> Iterator[None]:
+    """Raise a StoreError instead of any other error if the run is not there any more."""
+    # Whoever needs it first complains of what it misses, be it an array, an owner or the whole run.
+    try:
+        yield
+    except Exception:
+        if run.is_gone():
+            message = (
+                f"The run {run.url!r} is gone: it was moved or removed while it was written; resume it where "
+                "it is now, or score again."
+            )
+            raise StoreError(message) from None
+        raise
+
+
 def _execute(
     run: StoredRun,
     epoch: int,
@@ -95,5 +114,5 @@ def _execute(
     workers = find_resources(client, inputs.text_bytes, settings)
     limits = MemoryLimits(run.manifest, make_budget(run.manifest.settings, workers), settings.block_rows)
     limits.check(inputs)
-    with open_executor(client, workers, run, listener) as executor:
+    with _told_if_gone(run), open_executor(client, workers, run, listener) as executor:
         Pipeline(Session(run, epoch, executor, listener, inputs, limits)).execute()

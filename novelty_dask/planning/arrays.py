@@ -1,7 +1,7 @@
 """The arrays of a run as data: shapes, chunks, types, and how each is divided among the tasks of its stage.
 
 Arrays are chunked so that no chunk belongs to two tasks.  Sparse blocks are ragged: each block has a row of
-its own in arrays far wider than needed, and only the chunks in use are ever written.
+its own in arrays as wide as the fullest block, and only the chunks in use are ever written.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +15,6 @@ from novelty_dask.planning.tiles import Tile, TilePlan
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
 """Non-zeros of a chunk: a few chunks a block, as the last is filled up."""
-WIDEST_BLOCK = 2**40
-"""Non-zeros that a block has room for."""
 MAXIMUM_BREAKPOINTS = 64
 REJECTED_CHUNK = 65_536
 """Rejected lines of a chunk, which one task writes."""
@@ -114,6 +112,8 @@ class ArraySpec(NamedTuple):
         Way to compress it.
     text_bytes : int
         Most bytes of a text.
+    dimensions : tuple of str
+        Name of each axis, as xarray wants it: axes of one name have one length in the whole run.
     """
 
     name: str
@@ -124,34 +124,52 @@ class ArraySpec(NamedTuple):
     fill_value: float | str = 0
     codecs: str = "numbers"
     text_bytes: int = 0
+    dimensions: tuple[str, ...] = ()
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
         """The shape of each chunk, also of an empty array, and of the last as it is stored."""
         return tuple(max(1, length) for length in self.chunks)
 
+    @property
+    def group(self) -> str:
+        """The group that it is in; empty for the run itself."""
+        return self.name.rpartition("/")[0]
+
+
+def _named(dimensions: tuple[str, ...], *specs: ArraySpec) -> list[ArraySpec]:
+    """Return arrays with the names of their axes, the first of those given."""
+    return [spec._replace(dimensions=dimensions[: len(spec.shape)]) for spec in specs]
+
 
 def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
     """Return the arrays of rejected lines: number of the source, line in it from 0, reason, and beginning."""
     shape, chunks = (n_rejected,), (min(max(n_rejected, 1), REJECTED_CHUNK),)
     sample_bytes = ESCAPED * REJECTED_SAMPLE_BYTES
-    return [
+    return _named(
+        ("rejected_line",),
         ArraySpec("rejected/source", shape, chunks, "int32", BY_LINES, -1),
         ArraySpec("rejected/line", shape, chunks, "int64", BY_LINES, -1),
         ArraySpec("rejected/reason", shape, chunks, "str", BY_LINES, "", "text", REASON_BYTES),
         ArraySpec("rejected/sample", shape, chunks, "str", BY_LINES, "", "text", sample_bytes),
-    ]
+    )
 
 
 def row_arrays(plan: TilePlan, n_features: int) -> list[ArraySpec]:
     """Return the arrays of distinct URLs, their counts and first positions, and of partial frequencies."""
     rows, chunk = (plan.n_rows,), (plan.block_rows,)
+    # The number of rows of a block in which each column occurs.
+    partial = ArraySpec(
+        "partial_frequency", (plan.n_blocks, n_features), (1, n_features), "uint32", BY_BLOCKS
+    )
     return [
-        ArraySpec("rows/url", rows, chunk, "str", BY_ROWS, "", "text", MAX_BYTES),
-        ArraySpec("rows/count", rows, chunk, "int64", BY_ROWS),
-        ArraySpec("rows/position", rows, chunk, "int64", BY_ROWS, -1),
-        # The number of rows of a block in which each column occurs.
-        ArraySpec("partial_frequency", (plan.n_blocks, n_features), (1, n_features), "uint32", BY_BLOCKS),
+        *_named(
+            ("row",),
+            ArraySpec("rows/url", rows, chunk, "str", BY_ROWS, "", "text", MAX_BYTES),
+            ArraySpec("rows/count", rows, chunk, "int64", BY_ROWS),
+            ArraySpec("rows/position", rows, chunk, "int64", BY_ROWS, -1),
+        ),
+        *_named(("block", "column"), partial),
     ]
 
 
@@ -159,23 +177,35 @@ def column_arrays(n_features: int) -> list[ArraySpec]:
     """Return the arrays of columns: document frequency, weight, rank, and the break-points between ranks."""
     whole, few = (n_features,), (MAXIMUM_BREAKPOINTS,)
     return [
-        ArraySpec("columns/document_frequency", whole, whole, "int64", UNDIVIDED),
-        ArraySpec("columns/idf", whole, whole, "float32", UNDIVIDED, np.nan),
-        ArraySpec("columns/rank", whole, whole, "int32", UNDIVIDED, -1),
-        ArraySpec("columns/breakpoints", few, few, "int32", UNDIVIDED, -1),
+        *_named(
+            ("column",),
+            ArraySpec("columns/document_frequency", whole, whole, "int64", UNDIVIDED),
+            ArraySpec("columns/idf", whole, whole, "float32", UNDIVIDED, np.nan),
+            ArraySpec("columns/rank", whole, whole, "int32", UNDIVIDED, -1),
+        ),
+        *_named(("breakpoint",), ArraySpec("columns/breakpoints", few, few, "int32", UNDIVIDED, -1)),
     ]
 
 
-def weight_arrays(plan: TilePlan) -> list[ArraySpec]:
-    """Return the arrays of the weighted matrix, in CSR blocks."""
+def weight_chunk(plan: TilePlan) -> int:
+    """Return the non-zeros of a chunk of the weighted matrix."""
+    return min(max(16 * plan.block_rows, SMALLEST_CHUNK), LARGEST_CHUNK)
+
+
+def weight_arrays(plan: TilePlan, widest_block: int) -> list[ArraySpec]:
+    """Return the arrays of the weighted matrix, in CSR blocks; the widest has a given number of non-zeros."""
     blocks, rows = plan.n_blocks, plan.block_rows + 1
-    # Each block has a row that is wider than it can ever need: the non-zeros are not known beforehand, and
-    # only chunks that are written take space.
-    wide, chunk = (blocks, WIDEST_BLOCK), (1, min(max(16 * plan.block_rows, SMALLEST_CHUNK), LARGEST_CHUNK))
+    wide, chunk = (blocks, widest_block), (1, weight_chunk(plan))
     return [
-        ArraySpec("weights/indptr", (blocks, rows), (1, rows), "int64", BY_BLOCKS),
-        ArraySpec("weights/indices", wide, chunk, "int32", BY_BLOCKS, -1, "indices"),
-        ArraySpec("weights/data", wide, chunk, "float32", BY_BLOCKS, codecs="weights"),
+        *_named(
+            ("block", "row_end"),
+            ArraySpec("weights/indptr", (blocks, rows), (1, rows), "int64", BY_BLOCKS),
+        ),
+        *_named(
+            ("block", "nonzero"),
+            ArraySpec("weights/indices", wide, chunk, "int32", BY_BLOCKS, -1, "indices"),
+            ArraySpec("weights/data", wide, chunk, "float32", BY_BLOCKS, codecs="weights"),
+        ),
     ]
 
 
@@ -183,17 +213,19 @@ def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of strips: the k best neighbors of each row among the candidates of each group."""
     # A group is an axis of its own, so that tiles of one span write different chunks.
     shape, chunks = (plan.n_groups, plan.n_rows, k), (1, plan.block_rows, k)
-    return [
+    return _named(
+        ("group", "row", "neighbor"),
         ArraySpec("strips/ids", shape, chunks, "int64", BY_TILES, -1),
         ArraySpec("strips/similarities", shape, chunks, "float32", BY_TILES, np.nan),
-    ]
+    )
 
 
 def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of neighbors and of novelty."""
     shape, chunks = (plan.n_rows, k), (plan.block_rows, k)
-    return [
+    return _named(
+        ("row", "neighbor"),
         ArraySpec("neighbors/ids", shape, chunks, "int64", BY_ROWS, -1),
         ArraySpec("neighbors/similarities", shape, chunks, "float32", BY_ROWS, np.nan),
         ArraySpec("novelty", shape[:1], chunks[:1], "float64", BY_ROWS, np.nan),
-    ]
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.planning.arrays import weight_arrays
+from novelty_dask.planning.arrays import weight_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,8 @@ RUN_BYTES = 255
 """Equal bytes that LZ4 stores in one, where columns don't occur and where a block is filled up."""
 UNCOMPRESSED_FREQUENCY_BYTES, UNCOMPRESSED_COLUMN_BYTES, NEIGHBOR_BYTES = 4, 16, 12
 """A frequency, what is kept of a column, and a neighbor, by their types."""
-METADATA_BYTES = 192 * 2**10
-"""Manifest, metadata of arrays, and owners: up to fifty small files."""
+METADATA_BYTES = 240 * 2**10
+"""Manifest and its copy, metadata of arrays and the list of them, and owners: up to fifty small files."""
 TASK_BYTES = 2**10
 """The commit of a task."""
 FILE_SLACK_BYTES = 2 * 2**10
@@ -103,7 +103,7 @@ def _column_bytes(budget: Budget, extent: Extent) -> float:
 
 def _matrix_bytes(budget: Budget, blocks: Sequence[int], tiles: TilePlan) -> int:
     """Return the bytes of weights and their columns; the last chunk of weights of a block is filled up."""
-    chunk = next(spec.chunks[1] for spec in weight_arrays(tiles) if spec.name == "weights/data")
+    chunk = weight_chunk(tiles)
     stored = sum(-(-nonzeros // chunk) * chunk for nonzeros in blocks)
     return stored * WEIGHT_BYTES + sum(blocks) * _width(_possible_columns(budget))
 

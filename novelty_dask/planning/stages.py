@@ -58,6 +58,8 @@ class RunShape(NamedTuple):
         Rejected lines.
     plan : TilePlan or None
         Blocks and tiles.
+    widest_block : int or None
+        Non-zeros of the block that has the most; known once all blocks are counted.
     """
 
     n_features: int
@@ -65,6 +67,7 @@ class RunShape(NamedTuple):
     n_pieces: int | None = None
     n_rejected: int | None = None
     plan: TilePlan | None = None
+    widest_block: int | None = None
 
 
 Items = Sequence[str] | None
@@ -221,7 +224,9 @@ WEIGH = Stage(
     inputs=lambda _shape, item: [VECTORIZE.task(item), COLUMNS.task()],
     # The counts, their weights, and both renumbered.
     task_bytes=lambda budget, load: 36 * _nonzeros(budget, load) + 12 * budget.n_features,
-    arrays=lambda shape: weight_arrays(shape.plan) if shape.plan else [],
+    arrays=lambda shape: (
+        weight_arrays(shape.plan, shape.widest_block) if shape.plan and shape.widest_block is not None else []
+    ),
 )
 COMPARE = Stage(
     "compare",
@@ -245,6 +250,8 @@ MERGE = Stage(
 
 STAGES = (INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH, COMPARE, MERGE)
 """All stages, each after those whose results it reads."""
+LASTING_STAGES = tuple(stage for stage in STAGES if not any(stage in other.replaces for other in STAGES))
+"""Stages whose results are kept."""
 
 
 def find_stage(name: str) -> Stage:

@@ -7,13 +7,14 @@ several workers can read parts of it.
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
 from novelty_dask.errors import InputError, reading_errors
 from novelty_dask.objects.protocol import Objects
 from novelty_dask.sources.decompress import MARK_BYTES, decompress, find_compression
 from novelty_dask.sources.find import STDIN, Source
+from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.pieces import CHUNK_BYTES, check_chunks
 from novelty_dask.sources.ranges import read_all
 
@@ -77,6 +78,22 @@ def _read_text(stream: BinaryIO) -> Iterator[bytes]:
     if compression is None:
         return read_all(whole, CHUNK_BYTES)
     return decompress(whole, compression, CHUNK_BYTES)
+
+
+def has_altered_copy(sources: Sequence[Source], url: str) -> bool:
+    """Return whether standard input was copied to a URL, and is not there as it was read."""
+    copied = [source for source in sources if source.url == STDIN and source.version]
+    return bool(copied) and not _is_copy(copied[0], url)
+
+
+def _is_copy(source: Source, url: str) -> bool:
+    """Return whether the object at a URL has the hash that a source keeps."""
+    fs, path = file_system(url)
+    try:
+        with fs.open(path, "rb") as stream:
+            return identify(stream) == source
+    except (FileNotFoundError, InputError):
+        return False
 
 
 class _Counted:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.runs import StoredRun, check_version, open_stored
+from novelty_dask.storage.runs import StoredRun, check_version, open_repairable
 
 if TYPE_CHECKING:
     from novelty_dask.planning.tiles import TilePlan
@@ -78,7 +78,8 @@ def open_on_worker(url: str) -> StoredRun:
         version, as workers that joined later may be.
     """
     try:
-        run = open_stored(url)
+        # By the copy if need be: the client writes the manifest again when the stage is complete.
+        run = open_repairable(url)
     except StoreError as error:
         message = f"{error} A worker needs the same view of it as the client."
         raise StoreError(message) from None

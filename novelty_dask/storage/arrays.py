@@ -33,7 +33,7 @@ class RunArrays:
 
     def __init__(self, store: CheckedStore) -> None:
         self.layout = store.layout
-        self._group = zarr.open_group(store, mode="r+", zarr_format=3)
+        self._group = zarr.open_group(store, mode="r+", zarr_format=3, use_consolidated=False)
         self._verified: dict[str, zarr.Array[Any]] = {}
 
     def __getitem__(self, name: str) -> zarr.Array[Any]:

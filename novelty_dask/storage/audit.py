@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import COMMITS_FOLDER, commit_key, read_verified
 from novelty_dask.objects.owners import OWNERS_FOLDER, check_epoch
-from novelty_dask.objects.protocol import METADATA
-from novelty_dask.planning.stages import TaskId
+from novelty_dask.planning.stages import LASTING_STAGES, MERGE, STAGES, TaskId
+from novelty_dask.sources.stdin import has_altered_copy
 from novelty_dask.storage.checked import check_chunk
+from novelty_dask.storage.metadata import ROOT, document_key, find_altered_manifests, is_member, read_document
 from novelty_dask.storage.runs import STDIN_KEY, StoredRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from novelty_dask.planning.stages import RunShape, Stage
 
@@ -67,10 +68,10 @@ def take_back(run: StoredRun, damage: DamageError, epoch: int) -> None:
     run.commits.forget(TaskId(damage.stage, damage.item))
 
 
-def find_damage(run: StoredRun) -> Iterator[DamageError]:
-    """Read every object of every commit; yield those that are missing or not as they were written."""
+def find_damage(run: StoredRun, tasks: Iterable[TaskId] | None = None) -> Iterator[DamageError]:
+    """Read every object of all commits, or of those of some tasks; yield those that are lost or altered."""
     layout, commits = run.layout, run.commits
-    for task in commits.tasks():
+    for task in commits.tasks() if tasks is None else tasks:
         commit = commits.find(task)
         if commit is None:
             yield DamageError.of(task, commit_key(task), "can't be read")
@@ -80,6 +81,43 @@ def find_damage(run: StoredRun) -> Iterator[DamageError]:
                 check_chunk(layout, task, key, read_verified(run.objects, task, key, expected))
             except DamageError as error:
                 yield error
+
+
+def find_altered(run: StoredRun) -> Iterator[DamageError]:
+    """Yield what has no commit and is lost or altered: manifest, documents of Zarr, standard input."""
+    for key in find_altered_manifests(run.objects):
+        yield DamageError.of(("", ""), key, "was altered", "writes")
+    if not run.manifest.has_rows and has_altered_copy(run.manifest.sources, f"{run.url}/{STDIN_KEY}"):
+        message = f"{STDIN_KEY!r}, the copy of standard input, was altered; score it again into another path."
+        yield DamageError(message)
+    begun = {task.stage for task in run.commits.tasks()}
+    there = {key for key in run.objects.sizes() if key.endswith(ROOT)}
+    for stage in STAGES:
+        is_kept = stage in LASTING_STAGES and (run.manifest.has(stage) or run.manifest.has(MERGE))
+        for key in _altered_documents(run, stage, there, is_begun=is_kept or stage.name in begun):
+            yield DamageError.of(stage.task(), key, "was altered", "writes")
+
+
+def _altered_documents(run: StoredRun, stage: Stage, there: set[str], *, is_begun: bool) -> Iterator[str]:
+    """Yield the documents of the arrays of a stage, and of their groups, that are lost or altered."""
+    # Before a stage has stored anything nobody misses them: a client may have been killed right before.
+    for spec in run.arrays().missing(stage):
+        if is_begun or document_key(spec.name) in there:
+            yield document_key(spec.name)
+    for group, specs in run.layout.groups(stage).items():
+        key = document_key(group)
+        is_used = is_begun or key in there or any(document_key(spec.name) in there for spec in specs)
+        if is_used and not is_member(read_document(run.objects, key)):
+            yield key
+
+
+def find_missing(run: StoredRun) -> Iterator[DamageError]:
+    """Yield the tasks of complete stages whose results are kept, and that have no commit."""
+    known = {*run.commits.tasks(), *run.manifest.failed_tasks}
+    for stage in LASTING_STAGES:
+        for task in stage.tasks(run.manifest.shape) if run.manifest.has(stage) else ():
+            if task not in known:
+                yield DamageError.of(task, commit_key(task), "is missing")
 
 
 def find_leftovers(run: StoredRun) -> list[str]:
@@ -107,5 +145,5 @@ def find_leftovers(run: StoredRun) -> list[str]:
     return [
         key
         for key in sorted(run.objects.sizes())
-        if not (key in committed or key.endswith(METADATA) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
+        if not (key in committed or key.endswith(ROOT) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
     ]

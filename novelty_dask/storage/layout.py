@@ -35,6 +35,7 @@ def create_array(group: zarr.Group, spec: ArraySpec) -> None:
         dtype=str if spec.dtype == "str" else spec.dtype,
         compressors=CODECS[spec.codecs] or None,
         fill_value=spec.fill_value,
+        dimension_names=spec.dimensions or None,
         config={"write_empty_chunks": True},
     )
 
@@ -48,7 +49,7 @@ def find_array(group: zarr.Group, spec: ArraySpec) -> zarr.Array[Any] | None:
         raise
     except Exception:  # noqa: BLE001 - Zarr raises many kinds of errors for malformed metadata
         return None
-    if isinstance(found, zarr.Array) and _signature(found) == _expected_signature(spec):
+    if isinstance(found, zarr.Array) and signature(found) == _expected_signature(spec):
         return found
     return None
 
@@ -61,10 +62,10 @@ def _expected_signature(spec: ArraySpec) -> str:
     create_array(group, spec)
     made = group[spec.name]
     assert isinstance(made, zarr.Array)
-    return _signature(made)
+    return signature(made)
 
 
-def _signature(array: zarr.Array[Any]) -> str:
+def signature(array: zarr.Array[Any]) -> str:
     """Return all metadata that decide how an array is read."""
     # Users may add attributes: they change nothing that is read.
     metadata = {name: value for name, value in array.metadata.to_dict().items() if name != "attributes"}
@@ -99,6 +100,14 @@ class Layout:
         """Return the arrays that a stage writes."""
         return [spec for spec in self.specs.values() if self._stages[spec.name] is stage]
 
+    def groups(self, stage: Stage) -> dict[str, list[ArraySpec]]:
+        """Return the groups below the run that hold arrays of a stage, and those arrays."""
+        groups: dict[str, list[ArraySpec]] = {}
+        for spec in self.of(stage):
+            if spec.group:
+                groups.setdefault(spec.group, []).append(spec)
+        return groups
+
     def spec(self, key: str) -> ArraySpec | None:
         """Return the array of a chunk; None if no array has it."""
         name, _, chunk = key.rpartition("/c/")
@@ -125,7 +134,7 @@ class Layout:
         The task's region of the array leads; in what is left the values may be fewer than there is room for.
 
         >>> from novelty_dask.planning.tiles import TilePlan
-        >>> layout = Layout(RunShape(n_features=8, n_neighbors=1, plan=TilePlan(9, 2, 2, 5)))
+        >>> layout = Layout(RunShape(8, 1, plan=TilePlan(9, 2, 2, 5), widest_block=100))
         >>> layout.index("novelty", "4", (1,))
         (slice(8, 9, None),)
         >>> layout.index("weights/data", "4", (77,))

@@ -28,7 +28,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -36,7 +36,6 @@ WRITER = "novelty_dask_writer"
 GROUP = {"zarr_format": 3, "node_type": "group"}
 MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
 """Rows of a block, and blocks of a run, beyond which a plan can't have been made by this package."""
-
 
 StageMetrics = dict[str, int | float]
 """What a stage took: numbers by name."""
@@ -161,6 +160,8 @@ class Manifest(_Part):
         Most bytes that a task of each stage holds, as projected.
     totals : Totals or None
         Lines of the input; None until they are counted.
+    widest_block : int or None
+        Non-zeros of the block that has the most; None until all blocks are counted.
     stages : dict
         Complete stages, each with its tasks, wall seconds, core seconds, projected and measured bytes, and
         the sums of the metrics of its tasks: of finished tasks in any session, and the rest of the last one.
@@ -174,6 +175,7 @@ class Manifest(_Part):
     plan: TilePlan | None = None
     memory: dict[str, int] = {}
     totals: Totals | None = None
+    widest_block: Annotated[int, Field(ge=0, le=2**40)] | None = None
     stages: dict[str, StageMetrics] = {}
     earlier: dict[str, StageMetrics] = {}
     failures: list[Failure] = []
@@ -208,11 +210,8 @@ class Manifest(_Part):
         """Replace a source by one with more known about it; the fingerprint changes."""
         # A new identity, and not a changed one: its fingerprint is computed once and kept.
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
-        self.identity = RunIdentity(
-            settings=self.settings,
-            sources=sources,
-            novelty_dask_version=self.identity.novelty_dask_version,
-        )
+        version = self.identity.novelty_dask_version
+        self.identity = RunIdentity(settings=self.settings, sources=sources, novelty_dask_version=version)
 
     @property
     def shape(self) -> RunShape:
@@ -222,6 +221,7 @@ class Manifest(_Part):
             n_neighbors=self.settings.n_neighbors,
             n_rejected=self.totals.n_rejected if self.totals else None,
             plan=self.plan,
+            widest_block=self.widest_block,
         )
 
     def has(self, stage: Stage) -> bool:
@@ -252,9 +252,8 @@ class Manifest(_Part):
 def write_manifest(manifest: Manifest, writer: str = "") -> bytes:
     """Return the metadata of a Zarr group with a manifest and its checksum, and a token of its writer."""
     content = {"format_version": FORMAT_VERSION, **manifest.model_dump()}
-    attributes: dict[str, Any] = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}}
-    if writer:
-        attributes[WRITER] = writer
+    token = {WRITER: writer} if writer else {}
+    attributes = {ATTRIBUTE: {**content, CHECKSUM: checksum(content)}, **token}
     return json.dumps({**GROUP, "attributes": attributes}, indent=2).encode()
 
 

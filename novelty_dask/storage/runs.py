@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
+import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from novelty_dask.errors import StoreError, reason, shell_quoted
-from novelty_dask.objects.address import absolute_url, open_objects
+from novelty_dask.errors import DamageError, StoreError, reason, shell_quoted
+from novelty_dask.objects.address import absolute_url, check_names_folder, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch, holder
-from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.sources.changes import describe_changes
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import Layout, layout_of
-from novelty_dask.storage.manifest import (
-    Manifest,
-    RunIdentity,
-    has_manifest,
-    read_manifest,
-    this_version,
-    write_manifest,
+from novelty_dask.storage.manifest import Manifest, RunIdentity, this_version, write_manifest
+from novelty_dask.storage.metadata import (
+    COPY,
+    GROUP_DOCUMENT,
+    ROOT,
+    document_key,
+    find_altered_manifests,
+    holds_manifest,
+    is_member,
+    load_manifest,
+    read_document,
+    write_root,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from novelty_dask.objects.protocol import Objects
     from novelty_dask.planning.stages import Stage, TaskId
 
 WORK_FOLDER = "work/"
 STDIN_KEY = f"{WORK_FOLDER}stdin"
 """Where standard input is kept as long as it is needed."""
-FILE_ENDINGS = (
-    "csv",
-    "tsv",
-    "txt",
-    "json",
-    "jsonl",
-    "ndjson",
-    "parquet",
-    "npz",
-    "npy",
-    "gz",
-    "xz",
-    "bz2",
-    "zst",
-)
-"""Endings of names that are those of files."""
 
 
 @dataclass
@@ -64,11 +52,14 @@ class StoredRun:
         Its bytes.
     manifest : Manifest
         As it was when the run was opened or refreshed.
+    is_repaired : bool
+        True if that is the copy, as the manifest itself is damaged.
     """
 
     url: str
     objects: Objects
     manifest: Manifest
+    is_repaired: bool = False
 
     def __fspath__(self) -> str:
         """Return its path or URL."""
@@ -90,12 +81,15 @@ class StoredRun:
         return RunArrays(CheckedStore(self.objects, self.commits, self.layout, draft, failed))
 
     def create_arrays(self, stage: Stage) -> None:
-        """Create the arrays of a stage that are absent, or not as specified."""
+        """Create the arrays of a stage, and their groups, that are absent, or not as specified."""
         arrays = self.arrays()
+        for group in self.layout.groups(stage):
+            if not is_member(read_document(self.objects, document_key(group))):
+                self.objects.write(document_key(group), GROUP_DOCUMENT)
         for spec in arrays.missing(stage):
             # Only the metadata: where Zarr itself replaces an array, it deletes the chunks, too, and those
             # that are whole are kept.
-            self.objects.remove(f"{spec.name}/{METADATA}")
+            self.objects.remove(document_key(spec.name))
             arrays.create(spec)
 
     def once(self, task: TaskId, epoch: int, work: Callable[[Draft], Metrics]) -> Metrics:
@@ -129,12 +123,36 @@ class StoredRun:
         return self.commits.add(task, Commit(self.manifest.identity.fingerprint, epoch, digests, metrics))
 
     def save(self) -> None:
-        """Store the manifest."""
-        self.objects.write(METADATA, write_manifest(self.manifest))
+        """Store the manifest, and its copy."""
+        # The copy first: a client that is killed in between leaves the manifest as it was.
+        self.objects.write(COPY, write_manifest(self.manifest))
+        self.objects.write(ROOT, write_root(self.manifest))
 
     def refresh(self) -> None:
         """Read the manifest again, as another client may have changed it."""
-        self.manifest = read_manifest(self.url, _read_metadata(self.url, self.objects))
+        again = open_repairable(self.url)
+        self.manifest, self.is_repaired = again.manifest, again.is_repaired
+
+    def repair_manifest(self) -> list[str]:
+        """Store the manifest and its copy again if either is damaged; return the keys of those that are."""
+        altered = find_altered_manifests(self.objects)
+        if altered or read_document(self.objects, COPY) is None:
+            self.save()
+            self.is_repaired = False
+        return altered
+
+    def is_gone(self) -> bool:
+        """Return whether neither the manifest nor its copy is there any more."""
+        for key in (ROOT, COPY):
+            try:
+                self.objects.read(key)
+            except KeyError:
+                continue
+            except OSError:
+                # A place that can't be reached now may hold the run still.
+                return False
+            return False
+        return True
 
     def remove_stages(self, stages: Sequence[Stage]) -> None:
         """Remove what some stages left."""
@@ -154,37 +172,21 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     StoreError
         It can't be made there.
     """
-    _check_name(url)
+    check_names_folder(url)
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
         # To look first refuses folders that hold anything; to create refuses a second client in between.
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
-        made = not run.objects.exists() and create_object(run.objects, METADATA, data)
+        made = not run.objects.exists() and create_object(run.objects, ROOT, data)
     except (OSError, ValueError) as error:
         message = f"Can't create {url!r}: {reason(error)}."
         raise StoreError(message) from None
     if not made:
         message = f"Can't create {url!r}: something exists there already; name another output path."
         raise StoreError(message)
+    run.objects.write(COPY, write_manifest(manifest))
     return run
-
-
-def _check_name(url: str) -> None:
-    """Refuse the name of a file, which a run would be a folder under.
-
-    Raises
-    ------
-    StoreError
-        Whoever gave it expects a file.
-    """
-    stem, dot, ending = url.rpartition(".")
-    if dot and ending.lower() in FILE_ENDINGS:
-        message = (
-            f"Can't create {url!r}: a run is a folder, not a .{ending} file; name it {stem + '.zarr'!r}, and "
-            "export its rows to a file."
-        )
-        raise StoreError(message)
 
 
 def find_run(url: str) -> StoredRun | None:
@@ -193,13 +195,12 @@ def find_run(url: str) -> StoredRun | None:
     Raises
     ------
     StoreError
-        There is something else, or a run that is damaged or of another format, which is not overwritten.
+        There is something else, or a run of another format, or one that is damaged beyond repair; nothing is
+        overwritten.
     """
-    objects, values = open_objects(absolute_url(url)), None
-    with suppress(StoreError):
-        values = _read_metadata(url, objects)
-    if has_manifest(values):
-        return StoredRun(absolute_url(url), objects, read_manifest(url, values))
+    objects = open_objects(absolute_url(url))
+    if holds_manifest(objects):
+        return open_repairable(url)
     if not objects.exists():
         return None
     message = f"{url!r} exists and is not a run; nothing was written: name another output path."
@@ -254,21 +255,29 @@ def open_stored(url: str) -> StoredRun:
     ------
     StoreError
         There is none, or it is no run of this format.
+    DamageError
+        Its manifest is damaged, and can be written again from the copy.
+    """
+    run = open_repairable(url)
+    if run.is_repaired:
+        message = (
+            f"The run {url!r} is damaged: its {ROOT} is lost or altered; "
+            f"`novelty resume {shlex.quote(url)}` writes it again from its copy."
+        )
+        raise DamageError(message)
+    return run
+
+
+def open_repairable(url: str) -> StoredRun:
+    """Open an existing run, by the copy of its manifest if the manifest itself is damaged.
+
+    Raises
+    ------
+    StoreError
+        There is none, or it is no run of this format, or both are damaged.
     """
     objects = open_objects(absolute_url(url))
-    return StoredRun(absolute_url(url), objects, read_manifest(url, _read_metadata(url, objects)))
-
-
-def _read_metadata(url: str, objects: Objects) -> Any:
-    """Return the values that stand where a run has the metadata of its group."""
-    try:
-        return json.loads(objects.read(METADATA))
-    except KeyError:
-        message = f"{url!r} does not hold a run; check the path."
-        raise StoreError(message) from None
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
-        raise StoreError(message) from None
+    return StoredRun(absolute_url(url), objects, *load_manifest(url, objects))
 
 
 def open_complete(url: str) -> StoredRun:

@@ -22,7 +22,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/explanation/architecture.md"]
 REFERENCE = {Path(name).stem: text for name, text in TEXTS.items() if name.startswith("docs/reference/")}
-OF_RUNS = {"commits/", "crawl/", "owners/", "strips/", "work/"}
+OF_RUNS = {"commits/", "crawl/", "manifest/", "owners/", "strips/", "work/"}
 """Folders that pages name and that are not in the repository."""
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e"
 FIRST_BLOCK = f"""\
@@ -189,8 +189,6 @@ def test_the_layers_are_those_that_are_checked() -> None:
     assert [set(layer.split(" | ")) for layer in stated] == [set(layer.split(" | ")) for layer in checked]
 
 
-# What a run has besides arrays: commits and owners.
-@pytest.mark.filterwarnings("ignore:Object at .* is not recognized as a component:UserWarning")
 def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     source = tmp_path / "urls.txt"
     source.write_text("https://a.example/1\nhttps://a.example/2\n\n", encoding="utf-8")

@@ -184,7 +184,7 @@ def test_a_url_that_is_too_long_in_its_web_form_is_rejected(tmp_path: Path) -> N
 
 
 def test_every_codec_says_how_large_its_chunks_are() -> None:
-    layout = Layout(RunShape(2**12, 3, n_rejected=9, plan=TilePlan(200, 64, 1, 4)))
+    layout = Layout(RunShape(2**12, 3, n_rejected=9, plan=TilePlan(200, 64, 1, 4), widest_block=9))
     assert {spec.codecs for spec in layout.specs.values()} == CODECS.keys()
     for spec in layout.specs.values():
         for data in (b"", b"\0", bytes(20), bytes(1_000)):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import novelty_dask
 from novelty_dask.events import Event, StageFinished
 from novelty_dask.planning import tiles
-from novelty_dask.planning.arrays import WIDEST_BLOCK, ArraySpec, Region
+from novelty_dask.planning.arrays import ArraySpec, Region
 from novelty_dask.planning.stages import REJECTED, STAGES, RunShape, TaskId, find_stage
 from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
 from novelty_dask.storage.layout import Layout
@@ -25,7 +25,8 @@ PLANS = st.builds(TilePlan, st.integers(1, 40), st.integers(1, 9), st.integers(1
 
 
 def layout(plan: TilePlan | None, n_rejected: int | None = 0) -> Layout:
-    return Layout(RunShape(n_features=100, n_neighbors=3, n_rejected=n_rejected, plan=plan))
+    shape = RunShape(n_features=100, n_neighbors=3, n_rejected=n_rejected, plan=plan, widest_block=40_000)
+    return Layout(shape)
 
 
 @pytest.mark.parametrize("n_rejected", [0, 70_000])
@@ -99,10 +100,10 @@ def test_the_parts_of_an_array_that_tasks_write_are_its_chunks_each_once(plan: T
 
 
 def touched(spec: ArraySpec, region: Region) -> list[str]:
-    """The chunks of a part of an array; of an axis that is wider than ever needed the first one."""
+    """The chunks of a part of an array."""
     axes = []
     for axis, (length, size) in enumerate(zip(spec.shape, spec.chunk_shape, strict=True)):
-        part = region[axis] if axis < len(region) else slice(size if length == WIDEST_BLOCK else length)
+        part = region[axis] if axis < len(region) else slice(length)
         first, stop = (part, part + 1) if isinstance(part, int) else part.indices(length)[:2]
         axes.append(range(first // size, -(-stop // size)))
     return ["/".join(map(str, chunk)) for chunk in product(*axes)]

@@ -211,9 +211,9 @@ class Machine(RuleBasedStateMachine):
         """Return the commit that a task has, if its record is as somebody wrote it."""
         return self.records.get(self.observe(commit_key(task)))
 
-    def record(self, commit: Commit) -> bytes:
+    def record(self, task: TaskId, commit: Commit) -> bytes:
         """Return what is stored of a commit, and remember it."""
-        data = encode_commit(commit)
+        data = encode_commit(task, commit)
         self.records[data] = commit
         return data
 
@@ -408,7 +408,7 @@ class Machine(RuleBasedStateMachine):
             assert self.observe(commit_key(task)) == before
             return
         if first is None:
-            self.change(commit_key(task), self.record(own), before, is_done=is_done)
+            self.change(commit_key(task), self.record(task, own), before, is_done=is_done)
         # A record that was created counts, though the answer was lost.
         assert is_done or before is not None or fault is None or fault.mode != "lost"
         if is_done:
@@ -440,7 +440,7 @@ class Machine(RuleBasedStateMachine):
         if worked:
             assert epoch == self.epoch
             own = Commit(self.fingerprint, epoch, worked[0].digests, metrics)
-            self.change(commit_key(task), self.record(own), before, is_done=True)
+            self.change(commit_key(task), self.record(task, own), before, is_done=True)
 
     def damages(self) -> Iterator[DamageError]:
         """Yield what is not as it was committed, and see that nothing else is refused."""
@@ -540,9 +540,10 @@ def read_unchecked(objects: Any, task: TaskId, key: str, expected: Digest | None
     return data
 
 
-def decode_unchecked(data: bytes) -> Commit:
-    """Read a commit, whatever its checksum is."""
+def decode_unchecked(_task: TaskId, data: bytes) -> Commit:
+    """Read a commit, whatever its checksum is, and of whatever task."""
     values = json.loads(data.partition(b"\n")[0])
+    del values["task"]
     return Commit(objects={key: Digest(*pair) for key, pair in values.pop("objects").items()}, **values)
 
 

@@ -10,6 +10,7 @@ import pytest
 from novelty_dask.engines import sparse
 from novelty_dask.kernels.search.topk import search
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, checksum
+from novelty_dask.storage.metadata import COPY
 from tests.support.runs import BLOCK_ROWS
 
 
@@ -33,14 +34,14 @@ def swap(path: Path, other: Path) -> None:
 
 
 def alter(run: str | Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the manifest of a run, and its checksum with it."""
-    path = Path(run) / "zarr.json"
-    values = json.loads(path.read_text(encoding="utf-8"))
-    said = values["attributes"][ATTRIBUTE]
-    del said[CHECKSUM]
-    change(said)
-    said[CHECKSUM] = checksum(said)
-    path.write_text(json.dumps(values, indent=2), encoding="utf-8")
+    """Change the manifest of a run and its copy, and their checksums with them."""
+    for path in (Path(run) / "zarr.json", Path(run) / COPY):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        said = values["attributes"][ATTRIBUTE]
+        del said[CHECKSUM]
+        change(said)
+        said[CHECKSUM] = checksum(said)
+        path.write_text(json.dumps(values, indent=2), encoding="utf-8")
 
 
 def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:

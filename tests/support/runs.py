@@ -18,6 +18,8 @@ from novelty_dask.storage.runs import StoredRun, create_run
 NOBODY = 0
 """The epoch of a run that nobody has claimed."""
 BLOCK_ROWS = 128
+WIDEST_BLOCK = 2**20
+"""Non-zeros for which arrays of weights are made that a test fills."""
 LINES = [*novelty_dask.datasets.make_urls(600, seed=9)[0], "", "a\0b"]
 
 
@@ -31,6 +33,7 @@ def make_run(folder: Path | None, plan: TilePlan, n_rejected: int = 0, **setting
     url = f"{folder}/run.zarr" if folder else f"memory://{uuid.uuid4().hex}/run.zarr"
     manifest = make_manifest(**settings)
     manifest.plan = plan
+    manifest.widest_block = WIDEST_BLOCK
     manifest.totals = Totals(lines=n_rejected, rows=0, duplicates=0, rejected={"blank": n_rejected})
     return create_run(url, manifest)
 
