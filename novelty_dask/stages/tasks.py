@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import StoreError
+from novelty_dask.execution.compilation import report_compilation
 from novelty_dask.storage.runs import StoredRun, check_version, open_stored
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def open_on_worker(url: str) -> StoredRun:
         It is not there, which on a worker of another host means another file system; or it is of another
         version, as workers that joined later may be.
     """
+    report_compilation()
     try:
         run = open_stored(url)
     except StoreError as error:

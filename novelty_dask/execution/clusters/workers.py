@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.events import ConnectionExposed, DashboardOpened
 from novelty_dask.execution.clusters import resources
+from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
 from novelty_dask.execution.executors import SerialExecutor
 
 # Distributed takes long to import, and small runs do without it: everything of it is imported on demand.
@@ -75,7 +76,8 @@ def open_executor(
         A worker of the client would fail, or compute other bytes.
     """
     if client is None and not workers.workers:
-        yield SerialExecutor()
+        with compilation_here(listener):
+            yield SerialExecutor()
         return
     from novelty_dask.execution.clusters import connect, local, preflight  # noqa: PLC0415
 
@@ -83,7 +85,8 @@ def open_executor(
         with local.open_local_executor(workers) as (executor, dashboard):
             if dashboard:
                 listener(DashboardOpened(dashboard))
-            yield executor
+            with compilation_on_workers(executor.scheduler, listener):
+                yield executor
         return
     if warning := connect.encryption_warning(client):
         listener(ConnectionExposed(warning))
@@ -92,7 +95,8 @@ def open_executor(
     if client.dashboard_link:
         listener(DashboardOpened(client.dashboard_link))
     try:
-        yield executor
+        with compilation_on_workers(executor.scheduler, listener):
+            yield executor
     finally:
         # These workers go on after the session, unlike those of this machine: wait until none of them writes
         # into the run any more, which may be removed or claimed by another client now.
