@@ -26,7 +26,7 @@ MOST_VERSIONS = 8
 """Versions that are kept of the same user; more are of no use to anybody, and the oldest go."""
 PROBE_BYTES = 4096
 """Bytes of a trial: a full disk still takes an empty file."""
-_MADE_BY_OTHERS = "Others may write to it"
+_MADE_BY_OTHERS = "another user may have written"
 
 
 def user_folders() -> list[Path]:
@@ -85,7 +85,7 @@ def find_writable(version: str) -> tuple[str | None, str]:
     try:
         folder = keep(version, name, bytes(PROBE_BYTES))
     except OSError as error:
-        return None, error.strerror or str(error)
+        return None, f"{error.strerror or error}" + f" at {str(error.filename)!r}" * bool(error.filename)
     with suppress(OSError):
         (folder / version / name).unlink()
     return str(folder), ""
