@@ -12,7 +12,7 @@ import novelty_dask
 
 PACKAGE = Path(novelty_dask.__file__).parent
 NOBODY = 65534
-# Root plays another user, who may read the interpreter wherever it lies, as on any system where one is installed.
+# Root plays another user, who may read all files, as the interpreter may lie in root's home.
 READER = "+dac_read_search"
 AS_NOBODY = [
     "setpriv",

@@ -1,4 +1,4 @@
-"""Users without a home, or any folder to write to: all commands work, and nothing is written beside the package."""
+"""Users without a home, or any folder to write to: all works, and nothing is written beside the package."""
 
 import os
 import shutil
