@@ -12,7 +12,6 @@ from novelty_dask.cli.failures import RESUMABLE, ExitCode
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import check_lines, status_lines
 from novelty_dask.cli.terminal import counted, emit
-from novelty_dask.doctor import PROBLEM, examine
 
 
 @main.command()
@@ -88,10 +87,10 @@ def doctor(*, as_json: bool) -> None:
     A warning concerns some runs, as large ones, a problem most runs. With a problem the exit code
     is 2, else 0. Report the output with a bug.
     """
-    checks = examine()
+    checks = novelty_dask.doctor.examine()
     if as_json:
         emit([json.dumps([check._asdict() for check in checks], indent=2)])
     else:
         emit(check_lines(checks))
-    if any(check.state == PROBLEM for check in checks):
+    if any(check.state == novelty_dask.doctor.PROBLEM for check in checks):
         click.get_current_context().exit(ExitCode.REFUSED)

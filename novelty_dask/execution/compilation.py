@@ -52,7 +52,7 @@ def compilation_on_workers(scheduler: Scheduler, listener: Listener) -> Iterator
     try:
         yield
     finally:
-        # The connection may be gone, and nobody is told any more then.
+        # The connection may be gone, and with it the subscription.
         with suppress(Exception):
             scheduler.client.unsubscribe_topic(TOPIC)
 

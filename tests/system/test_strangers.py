@@ -12,7 +12,7 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from tests.support.files import write_lines
-from tests.support.strangers import NOBODY, Stranger, stranger
+from tests.support.strangers import NOBODY, PACKAGE, Stranger, stranger
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() == 0 and shutil.which("setpriv") is None,
@@ -81,6 +81,18 @@ def test_what_compiles_uses_the_folder_for_temporary_files_once(user: Stranger) 
     assert said[0].stderr.count(f"Compiling, once: later runs load the compiled code from '{code}'.\n") == 1
     assert "Compiling" not in said[1].stderr
     assert code.stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_is_written_beside_a_package_that_could_be(user: Stranger, tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "site" / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    before = set((tmp_path / "site").rglob("*"))
+    command = [sys.executable, "-P", "-m", "novelty_dask", "score", str(user.own / "urls.txt")]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert f"the compiled code from '{tmp_path}/novelty-dask-" in done.stderr
+    # But for the bytecode of Python, which pip removes with the package.
+    written = {path for path in set((tmp_path / "site").rglob("*")) - before if path.suffix != ".pyc"}
+    assert {path.name for path in written} == {"__pycache__"}
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
