@@ -118,7 +118,7 @@ def _compiled_code() -> Check:
 def _temporary_folder() -> Check:
     """Return the folder for temporary files, in which a sort that is larger than memory is done."""
     try:
-        folder = Path(tempfile.gettempdir())
+        folder = private_files.temporary_folder()
     except OSError:
         return Check("temporary", PROBLEM, "no folder takes files", "Name one in TMPDIR.")
     return _folder("temporary", folder, PROBLEM, "Name another folder in TMPDIR.")

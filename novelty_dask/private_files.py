@@ -26,6 +26,8 @@ MOST_VERSIONS = 8
 """Versions that are kept of the same user; more are of no use to anybody, and the oldest go."""
 PROBE_BYTES = 4096
 """Bytes of a trial: a full disk still takes an empty file."""
+_SYSTEM = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - only compared with
+"""Folders that Python tries for temporary files after those of the environment."""
 _MADE_BY_OTHERS = "another user may have written"
 
 
@@ -45,11 +47,23 @@ def _bases() -> Iterator[Path]:
         # A user without a name, as containers have, may have no home either.
         with suppress(RuntimeError):
             yield Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    # Where no folder for temporary files takes any, Python's last resort is the current folder, or an error.
     with suppress(OSError):
-        temporary = Path(tempfile.gettempdir())
-        if temporary != Path.cwd():
-            yield temporary
+        yield temporary_folder()
+
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files.
+
+    Raises
+    ------
+    OSError
+        None takes files, or none but the current folder, which is Python's last resort.
+    """
+    folder = Path(tempfile.gettempdir())
+    usual = {*map(os.environ.get, ("TMPDIR", "TEMP", "TMP")), *_SYSTEM}
+    if folder.samefile(".") and str(folder) not in usual:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    return folder
 
 
 def load(version: str, name: str) -> bytes | None:

@@ -77,6 +77,18 @@ def test_the_current_folder_is_no_folder_for_temporary_files(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert private_files.user_folders() == [home / ".cache" / USER]
+    # Unless the user names it, or works in the folder for temporary files.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert private_files.user_folders() == [home / ".cache" / USER, tmp_path / USER]
+
+
+def test_the_current_folder_may_be_gone(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.rmdir()
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert private_files.keep("version", "name", b"") == tmp_path / "tmp" / USER
+    monkeypatch.chdir(tmp_path)
 
 
 def test_a_probe_leaves_nothing(home: Path) -> None:
