@@ -83,15 +83,22 @@ def test_what_compiles_uses_the_folder_for_temporary_files_once(user: Stranger) 
     assert code.stat().st_mode & 0o777 == 0o700
 
 
-def test_nothing_is_written_beside_a_package_that_could_be(user: Stranger, tmp_path: Path) -> None:
-    shutil.copytree(PACKAGE, tmp_path / "site" / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
-    before = set((tmp_path / "site").rglob("*"))
-    command = [sys.executable, "-P", "-m", "novelty_dask", "score", str(user.own / "urls.txt")]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert f"the compiled code from '{tmp_path}/novelty-dask-" in done.stderr
-    # But for the bytecode of Python, which pip removes with the package.
-    written = {path for path in set((tmp_path / "site").rglob("*")) - before if path.suffix != ".pyc"}
+def test_a_run_writes_itself_and_compiled_code_and_nothing_else(user: Stranger, tmp_path: Path) -> None:
+    site, home, here = (tmp_path / name for name in ("site", "home", "here"))
+    shutil.copytree(PACKAGE, site / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in (home, here):
+        folder.mkdir()
+    before = set(site.rglob("*"))
+    score = ["score", str(user.own / "urls.txt"), "-o", "run.zarr", "--workers", "2"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "HOME": str(home)}
+    command = [sys.executable, "-P", "-m", "novelty_dask", *score]
+    done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True, check=True)
+    code = home / ".cache" / f"novelty-dask-{os.geteuid()}"
+    assert done.stderr.count(f"the compiled code from '{code}'") == 1
+    assert [path for path in home.rglob("*") if path.is_file() and not path.is_relative_to(code)] == []
+    assert [path.name for path in here.iterdir()] == ["run.zarr"]
+    # Beside the package there is the bytecode of Python, which pip removes with it.
+    written = {path for path in set(site.rglob("*")) - before if path.suffix != ".pyc"}
     assert {path.name for path in written} <= {"__pycache__"}
 
 
