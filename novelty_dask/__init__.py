@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from novelty_dask import datasets, errors
+    from novelty_dask import datasets, doctor, errors
     from novelty_dask.api import plan, resume, score
     from novelty_dask.kernels.cosine import cosine_similarity
     from novelty_dask.pipeline.maintenance import clean, status, verify
@@ -30,6 +30,7 @@ __all__ = [
     "clean",
     "cosine_similarity",
     "datasets",
+    "doctor",
     "errors",
     "export",
     "open",
@@ -46,6 +47,7 @@ _LAZY = {
     "clean": "novelty_dask.pipeline.maintenance:clean",
     "cosine_similarity": "novelty_dask.kernels.cosine:cosine_similarity",
     "datasets": "novelty_dask.datasets:",
+    "doctor": "novelty_dask.doctor:",
     "errors": "novelty_dask.errors:",
     "export": "novelty_dask.results.export:export",
     "open": "novelty_dask.run:open_run",

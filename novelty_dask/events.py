@@ -93,8 +93,40 @@ class TaskGivenUp:
         return f"Given up: task {self.item} of {self.stage}; {self.reason}."
 
 
+@dataclass(frozen=True)
+class CompilationStarted:
+    """A process compiles the kernels, which takes some seconds.
+
+    Parameters
+    ----------
+    folder : str or None
+        The folder from which later runs load the compiled code; None if no folder takes it.
+    problem : str
+        The reason why none takes it.
+    """
+
+    folder: str | None
+    problem: str = ""
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        if self.folder:
+            return f"Compiling, once: later runs load the compiled code from {self.folder!r}."
+        return (
+            f"Compiling, as in every process: no folder takes the compiled code ({self.problem}); name one "
+            "in XDG_CACHE_HOME."
+        )
+
+
 Event = (
-    StageStarted | TaskDone | StageFinished | DashboardOpened | ConnectionExposed | DamageFound | TaskGivenUp
+    StageStarted
+    | TaskDone
+    | StageFinished
+    | DashboardOpened
+    | ConnectionExposed
+    | DamageFound
+    | TaskGivenUp
+    | CompilationStarted
 )
 Listener = Callable[[Event], None]
 """Takes each event as it happens, in the process of the client."""

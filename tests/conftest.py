@@ -20,7 +20,7 @@ UNIT = (
         f"tests/{name}/"
         for name in ("engines", "kernels", "objects", "planning", "results", "sources", "storage")
     ),
-    *(f"tests/test_{name}.py" for name in ("datasets", "settings")),
+    *(f"tests/test_{name}.py" for name in ("datasets", "doctor", "private_files", "settings")),
     "tests/cli/test_terminal.py",
 )
 """Where unit tests lie, but for those that start a process."""

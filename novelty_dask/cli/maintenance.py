@@ -1,5 +1,6 @@
 """Commands that maintain a run, one function each."""
 
+import json
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
 from novelty_dask.cli.failures import RESUMABLE, ExitCode, with_run
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import status_lines
+from novelty_dask.cli.output import check_lines, status_lines
 from novelty_dask.cli.terminal import counted, emit
 from novelty_dask.events import Event, StageStarted
 
@@ -85,3 +86,21 @@ def verify(run: str, *, recompute: int) -> None:
 def clean(run: str) -> None:
     """Remove what killed processes left behind in a run."""
     emit([f"{counted(novelty_dask.clean(run), 'file')} removed."])
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print an object in JSON, for programs.")
+@options.debug
+def doctor(*, as_json: bool) -> None:
+    """Check the installation and this machine, and say what to do about problems.
+
+    A warning concerns some runs, as large ones, a problem most runs. With a problem the exit code
+    is 2, else 0. Report the output with a bug.
+    """
+    checks = novelty_dask.doctor.examine()
+    if as_json:
+        emit([json.dumps([check._asdict() for check in checks], indent=2)])
+    else:
+        emit(check_lines(checks))
+    if any(check.state == novelty_dask.doctor.PROBLEM for check in checks):
+        click.get_current_context().exit(ExitCode.REFUSED)

@@ -10,6 +10,7 @@ from novelty_dask.planning.budget import megabytes
 if TYPE_CHECKING:
     import pandas as pd
 
+    from novelty_dask.doctor import Check
     from novelty_dask.pipeline.maintenance import RunStatus
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest, Totals
@@ -96,3 +97,10 @@ def plan_lines(plan: "RunPlan") -> Iterator[str]:
     yield f"memory   {memory} a worker, most in {most}"
     temporary = f", and {megabytes(plan.temporary_bytes)} of temporary files" if plan.temporary_bytes else ""
     yield f"disk     up to {megabytes(plan.disk_bytes)}{temporary}"
+
+
+def check_lines(checks: "Sequence[Check]") -> Iterator[str]:
+    """Yield a line on each check of the machine, escaped, as names of folders may hold any text."""
+    for check in checks:
+        found = check.found + (f". {check.advice}" if check.advice else "")
+        yield escape(f"{check.state:<8} {check.name:<15} {found}")

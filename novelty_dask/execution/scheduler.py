@@ -51,10 +51,16 @@ class Scheduler:
     ----------
     client : distributed.Client
         A connected client; it is not closed here.
+
+    Attributes
+    ----------
+    on_wait : callable
+        Called again and again while a caller waits, in its thread.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.on_wait: Callable[[], None] = lambda: None
         self.patience = Patience.read()
         self._is_silent = False
 
@@ -123,6 +129,7 @@ class Scheduler:
         watch = Watch(self)
         while True:
             yield watch
+            self.on_wait()
             watch.check()
             time.sleep(POLL_SECONDS)
 

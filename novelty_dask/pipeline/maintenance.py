@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from novelty_dask.objects.owners import claim, holder
 from novelty_dask.pipeline.graph import TEXT_STAGES
 from novelty_dask.planning.stages import INGEST, MERGE, SORT
-from novelty_dask.stages.recompute import recompute_block, recompute_columns
 from novelty_dask.storage.audit import find_altered, find_damage, find_leftovers, find_missing, list_done
 from novelty_dask.storage.runs import (
     StoredRun,
@@ -142,13 +139,10 @@ def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | N
     found = _verification(stored)
     if found.damages:
         return found
-    blocks = _computable_blocks(stored)
-    chosen = np.random.default_rng(seed).permutation(blocks)[:recompute_blocks]
-    # Columns first: all weights depend on them, and every block would differ for the same reason.
-    damages = [*recompute_columns(stored)] or [
-        damage for block in chosen for damage in recompute_block(stored, int(block))
-    ]
-    return Verification(found.tasks, damages, len(chosen))
+    from novelty_dask.stages.recompute import choose_blocks, recompute  # noqa: PLC0415 - Numba imports slowly
+
+    chosen = choose_blocks(_computable_blocks(stored), recompute_blocks, seed)
+    return Verification(found.tasks, [*recompute(stored, chosen)], len(chosen))
 
 
 def _verification(stored: StoredRun) -> Verification:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import StoreError
+from novelty_dask.execution.compilation import report_compilation
 from novelty_dask.storage.runs import StoredRun, check_version, open_repairable
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def open_on_worker(url: str) -> StoredRun:
         It is not there, which on a worker of another host means another file system; or it is of another
         version, as workers that joined later may be.
     """
+    report_compilation()
     try:
         # By the copy if need be: the client writes the manifest again when the stage is complete.
         run = open_repairable(url)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 import zarr
 from numpy.typing import NDArray
 
@@ -14,6 +13,8 @@ from novelty_dask.errors import StoreError
 from novelty_dask.storage.layout import create_array, find_array
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
+
     from novelty_dask.planning.arrays import ArraySpec
     from novelty_dask.planning.stages import Stage
     from novelty_dask.storage.checked import CheckedStore
@@ -89,6 +90,8 @@ class RunArrays:
         ValueError
             The stored arrays are no such matrix.
         """
+        import scipy.sparse as sp  # noqa: PLC0415 - takes long to import, and only tasks read matrices
+
         indptr = self.read(f"{name}/indptr", block, slice(shape[0] + 1))
         nnz = int(indptr[-1])
         if not 0 <= nnz <= shape[0] * shape[1]:

@@ -9,6 +9,7 @@ import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 import novelty_dask
+from tests.support.files import write_lines
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(novelty_dask.__file__).parent
@@ -48,7 +49,38 @@ def imported(statement: str) -> set[str]:
     """What a statement imports in a fresh process."""
     code = f"import sys\n{statement}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in done.stdout.split()}
+    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run."""
+    folder = tmp_path_factory.mktemp("imports")
+    source = write_lines(folder / "urls.txt", novelty_dask.datasets.make_urls(100)[0])
+    novelty_dask.score(source, folder / "run.zarr", workers=0)
+    return folder / "run.zarr"
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "--version", "status RUN", "top RUN", "verify RUN", "clean RUN", "doctor"]
+)
+def test_commands_that_compute_nothing_import_neither_numba_nor_dask(line: str, run: Path) -> None:
+    arguments = line.replace("RUN", str(run)).split()
+    statement = (
+        "from novelty_dask.cli import main\n"
+        f"assert main({arguments}, standalone_mode=False, prog_name='novelty') in (None, 0)"
+    )
+    of_rows = set() if line.startswith("top") else {"pandas", "pyarrow", "scipy"}
+    assert imported(statement) & ({"dask", "distributed", "llvmlite", "numba"} | of_rows) == set()
+
+
+def test_functions_that_compute_nothing_import_neither_numba_nor_dask(run: Path) -> None:
+    statement = (
+        "import novelty_dask\n"
+        f"run = novelty_dask.open({str(run)!r})\n"
+        "run.top(), novelty_dask.status(run), novelty_dask.verify(run), novelty_dask.clean(run)"
+    )
+    assert imported(statement) & {"dask", "distributed", "llvmlite", "numba"} == set()
 
 
 @pytest.mark.parametrize("module", ["novelty_dask", "novelty_dask.cli"])

@@ -94,7 +94,11 @@ def test_pages_are_whole_without_a_network(pages: dict[Path, Page], site: Path) 
 
 def test_every_public_name_is_in_the_reference(pages: dict[Path, Page], site: Path) -> None:
     shown = pages[site / "reference" / "python.html"].names
-    of_modules = {"datasets": "datasets.make_urls", "errors": "errors.NoveltyError"}
+    of_modules = {
+        "datasets": "datasets.make_urls",
+        "doctor": "doctor.examine",
+        "errors": "errors.NoveltyError",
+    }
     for name in novelty_dask.__all__:
         assert f"novelty_dask.{of_modules.get(name, name)}" in shown, name
     for error in vars(novelty_dask.errors).values():

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from novelty_dask.cli.listeners.lines import Lines
 from novelty_dask.events import Listener, ignore
 
 
@@ -20,6 +21,4 @@ def choose_listener(*, quiet: bool = False) -> Iterator[Listener]:
         with Bars(Console(stderr=True)) as bars:
             yield bars
     else:
-        from novelty_dask.cli.listeners.lines import Lines  # noqa: PLC0415
-
         yield Lines(sys.stderr)

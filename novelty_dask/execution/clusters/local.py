@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from novelty_dask.execution.clusters.resources import Resources
-    from novelty_dask.execution.executors import Executor
+    from novelty_dask.execution.dask_executor import DaskExecutor
 
 DASHBOARD_PORT = 8787
 LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
-def open_local_executor(resources: Resources) -> Iterator[tuple[Executor, str | None]]:
+def open_local_executor(resources: Resources) -> Iterator[tuple[DaskExecutor, str | None]]:
     """Start worker processes; yield an executor on them, and the link of their dashboard."""
     quieten_distributed()
     with (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from novelty_dask.errors import ClusterError, SettingsError
 from novelty_dask.events import ConnectionExposed, DashboardOpened
 from novelty_dask.execution.clusters import resources
+from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
 from novelty_dask.execution.executors import SerialExecutor
 
 # Distributed takes long to import, and small runs do without it: everything of it is imported on demand.
@@ -112,7 +113,8 @@ def open_executor(
         A worker of the client would fail, or compute other bytes.
     """
     if client is None and not workers.workers:
-        yield SerialExecutor()
+        with compilation_here(listener):
+            yield SerialExecutor()
         return
     from novelty_dask.execution.clusters import connect, local, preflight  # noqa: PLC0415
 
@@ -120,7 +122,8 @@ def open_executor(
         with local.open_local_executor(workers) as (executor, dashboard):
             if dashboard:
                 listener(DashboardOpened(dashboard))
-            yield executor
+            with compilation_on_workers(executor.scheduler, listener):
+                yield executor
         return
     if warning := connect.encryption_warning(client):
         listener(ConnectionExposed(warning))
@@ -129,7 +132,8 @@ def open_executor(
     if link := connect.dashboard_link(client):
         listener(DashboardOpened(link))
     try:
-        yield executor
+        with compilation_on_workers(executor.scheduler, listener):
+            yield executor
     finally:
         # These workers go on after the session, unlike those of this machine: wait until none of them writes
         # into the run any more, which may be removed or claimed by another client now.
