@@ -17,6 +17,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import StoreError
+from novelty_dask.objects import owners
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.perform import perform
@@ -210,11 +211,11 @@ def moved_elsewhere(out: Path, silent_seconds: float) -> None:
     owner = json.loads(path.read_text(encoding="utf-8"))
     heard = time.time() - silent_seconds
     path.write_text(json.dumps({**owner, "host": "elsewhere", "since": heard}), encoding="utf-8")
-    path.with_suffix(".alive").write_text(repr(heard), encoding="utf-8")
+    os.utime(path.with_suffix(".alive"), (heard, heard))
 
 
 def test_a_silent_client_elsewhere_is_succeeded_on_request(
-    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And when it wakes up it commits nothing any more."""
     out = tmp_path / "run.zarr"
@@ -229,6 +230,7 @@ def test_a_silent_client_elsewhere_is_succeeded_on_request(
         novelty_dask.resume(out, take_over=True)
     moved_elsewhere(out, silent_seconds=100)
     assert refused_score(corpus, out).endswith("; if it is dead, `novelty resume --take-over` goes on.")
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 1.0)
     novelty_dask.resume(out, take_over=True, workers=0)
     assert content_and_exports(out) == undisturbed
     before = {name: value for name, value in snapshot(out).items() if not name.startswith("owners")}
