@@ -8,7 +8,8 @@
     ├── InputError      (also ValueError)    a source is missing, unreadable or holds no URL
     ├── StoreError      (also OSError)       a run on disk is absent, foreign, unfinished or not writable
     │   ├── DamageError                      data of a run are not what was written
-    │   └── DiskFullError                    there is no space for more of a run
+    │   ├── DiskFullError                    there is no space for more of a run
+    │   └── UnreachableError                 the store of a run does not answer, or fails
     └── ClusterError    (also RuntimeError)  the scheduler or its workers failed or can't be reached
 
 Each message is one sentence that says what is wrong and what to do, and tells no secret: messages end up
@@ -18,6 +19,7 @@ in logs, and URLs may hold passwords, tokens and signatures.
 import errno
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -30,6 +32,8 @@ _SECRET = re.compile(
 )
 
 
+MOST_CHARACTERS = 400
+"""Length of a reason, which is part of a sentence."""
 HIDDEN = "***"
 """Stands where a secret was."""
 
@@ -100,16 +104,32 @@ class DiskFullError(StoreError):
     """A disk has no space for more of a run; finished tasks are kept."""
 
 
+class UnreachableError(StoreError):
+    """The store of a run can't be reached, or fails; finished tasks are kept.
+
+    Attributes
+    ----------
+    has_run : bool
+        True if a run is known to be there.
+    """
+
+    has_run = False
+
+
 class ClusterError(NoveltyError, RuntimeError):
     """The Dask scheduler can't be reached, or its workers failed."""
 
 
 def reason(error: BaseException) -> str:
     """Return the message of an error in a form that can end a sentence."""
-    if isinstance(error, FileNotFoundError):  # fsspec words it in several ways.
+    if isinstance(error, FileNotFoundError):
+        # File systems of fsspec word it in several ways, and some say it where no connection could be made.
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
+            return reason(error.__cause__)
         return os.strerror(errno.ENOENT)
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(said).split()).rstrip(".")
+    # Some libraries list everything that they have tried.
+    return textwrap.shorten(str(said), MOST_CHARACTERS, placeholder=" …").rstrip(".")
 
 
 @contextmanager

@@ -13,7 +13,15 @@ from typing import Any, NoReturn
 import click
 
 from novelty_dask.cli.terminal import escape
-from novelty_dask.errors import ClusterError, DamageError, DiskFullError, NoveltyError, without_secrets
+from novelty_dask.errors import (
+    ClusterError,
+    DamageError,
+    DiskFullError,
+    NoveltyError,
+    UnreachableError,
+    reason,
+    without_secrets,
+)
 
 
 class ExitCode(IntEnum):
@@ -56,6 +64,7 @@ EXIT_CODES: dict[type[BaseException], ExitCode] = {
     NoveltyError: ExitCode.REFUSED,
     DamageError: ExitCode.PARTIAL,
     DiskFullError: ExitCode.FAILED,
+    UnreachableError: ExitCode.FAILED,
     ClusterError: ExitCode.FAILED,
     OSError: ExitCode.FAILED,
     BaseException: ExitCode.FAULT,
@@ -100,7 +109,7 @@ class Commands(click.Group):
             if ctx.meta.get(DEBUG):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
-            message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE)))
+            message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE), error))
         click.echo(escape(message), err=True)
         return ctx.exit(code)
 
@@ -120,21 +129,22 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
         return f"Stopped; {resume or 'nothing was stored'}.", code
     if isinstance(error, NoveltyError):
         return f"Error: {error}" + f" {resume}." * bool(run and code == ExitCode.FAILED), code
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError):
         path = error.filename2 or error.filename
-        problem = error.strerror + (f" at {str(path)!r}" if path else "")
+        problem = reason(error) + (f" at {str(path)!r}" if path else "")
         return (
             f"Error: {without_secrets(problem)}; once that is fixed, {resume or 'repeat the command'}.",
             code,
         )
-    reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
-    return f"Error: {reason}; --debug shows where.", ExitCode.FAULT
+    fault = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
+    return f"Error: {fault}; --debug shows where.", ExitCode.FAULT
 
 
-def _existing_run(run: str | None) -> str | None:
+def _existing_run(run: str | None, error: BaseException) -> str | None:
     """Return the run that a command was to make, if it has been begun."""
-    if run is None:
-        return None
+    if run is None or isinstance(error, UnreachableError):
+        # To look for it would take as long again as it took to see that the store is out of reach.
+        return run if getattr(error, "has_run", False) else None
     from novelty_dask.storage.runs import find_run  # noqa: PLC0415 - Zarr takes long to import
 
     try:

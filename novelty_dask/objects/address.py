@@ -8,7 +8,7 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.protocol import Objects
 from novelty_dask.objects.remote import RemoteObjects
@@ -22,6 +22,8 @@ def open_objects(url: str) -> Objects:
     ------
     StoreError
         The URL is one of the web, or of a kind that fsspec does not know.
+    UnreachableError
+        The store can't be reached, where a connection is made at once.
     """
     if is_web(url):
         message = (
@@ -34,6 +36,9 @@ def open_objects(url: str) -> Objects:
     except (ImportError, ValueError) as error:
         message = f"Can't use {url!r}: {reason(error)}."
         raise StoreError(message) from None
+    except Exception as error:
+        message = f"The store of {url!r} fails: {reason(error)}; try again when it works."
+        raise UnreachableError(message) from error
     return LocalObjects(Path(path)) if isinstance(fs, LocalFileSystem) else RemoteObjects(fs, path)
 
 

@@ -63,7 +63,7 @@ class Owner:
         self._ended.set()
         self._beating.join()
         if self._missed:
-            LOGGER.warning("The last %d heartbeats of this client could not be stored.", self._missed)
+            LOGGER.warning("Heartbeats of this client that could not be stored at the end: %d.", self._missed)
         try:
             # A removal, not a record of the release: it succeeds on a full disk, too.
             self.objects.remove(_key(self.epoch, "alive"))
@@ -127,12 +127,23 @@ def _create_record(objects: Objects, epoch: int) -> bool:
     return create_object(objects, _key(epoch, "json"), me)
 
 
-def newest_epoch(objects: Objects) -> int:
-    """Return the newest epoch of a run; 0 if there was none."""
+def newest_epoch(objects: Objects, known: int = 0) -> int:
+    """Return the newest epoch of a run; 0 if there was none.
+
+    Parameters
+    ----------
+    objects : Objects
+        Of the run.
+    known : int
+        An epoch that was claimed, as far as the caller knows.
+    """
     claims = [key for key in objects.sizes(OWNERS_FOLDER) if key.endswith(".json")]
     numbers = [key.removeprefix(OWNERS_FOLDER).partition(".")[0] for key in claims]
     newest = max((int(number) for number in numbers if number.isdecimal()), default=0)
-    # The listing of a store may lag behind, but reading does not.
+    # The listing of a store may lag behind, but reading does not.  Reading alone is not enough either: older
+    # records are removed, and a client that was killed meanwhile may have left some.
+    if known > newest and _exists(objects, _key(known, "json")):
+        newest = known
     while _exists(objects, _key(newest + 1, "json")):
         newest += 1
     return newest
@@ -146,11 +157,7 @@ def check_epoch(objects: Objects, epoch: int) -> None:
     StoreError
         It has, or the run is gone.
     """
-    # Two objects are read instead of a listing, which may lag behind and costs more: each claim creates the
-    # next record, and removes those before its predecessor's.
-    if epoch and not _exists(objects, _key(epoch + 1, "json")) and _exists(objects, _key(epoch, "json")):
-        return
-    newest = newest_epoch(objects)
+    newest = newest_epoch(objects, epoch)
     if newest == epoch:
         return
     message = f"Another client, of epoch {newest}, has taken over from epoch {epoch}; this one stops."
@@ -208,7 +215,7 @@ def _stays_silent(objects: Objects, epoch: int, name: str) -> bool:
 
 
 def _described(owner: dict[str, Any], heard: float | None) -> str:
-    """Return the description of an owner, heard of so many seconds ago."""
+    """Return the description of an owner, and of the seconds since it was last heard of."""
     since = "an unknown time"
     with suppress(KeyError, OSError, OverflowError, TypeError, ValueError):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(owner["since"])))

@@ -141,11 +141,11 @@ class RemoteObjects:
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Turn errors of the connection, of which each file system has its own, into one of this package."""
+        """Turn errors of the connection, which differ between file systems, into one of this package."""
         try:
             yield
         except (FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, NoveltyError):
             raise
         except Exception as error:
-            message = f"The store of {self.root!r} can't be used: {reason(error)}."
+            message = f"The store of {self.root!r} fails: {reason(error)}; try again when it works."
             raise UnreachableError(message) from error

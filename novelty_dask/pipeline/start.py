@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import BudgetError, InputError
+from novelty_dask.errors import BudgetError, InputError, UnreachableError
 from novelty_dask.events import DamageFound
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
 from novelty_dask.objects.owners import claim
@@ -65,6 +65,9 @@ def run_session(
             _forget_damage(run, owner.epoch, listener)
         try:
             _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
+        except UnreachableError as error:
+            error.has_run = True
+            raise
         except (InputError, BudgetError):
             # Nothing is lost but lines that were read, and the user can name other sources under this path.
             # A run that is resumed is kept, as its sources can't be named anew.

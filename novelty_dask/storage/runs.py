@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.address import absolute_url, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
@@ -143,6 +142,8 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
         made = not run.objects.exists() and create_object(run.objects, METADATA, data)
+    except UnreachableError:
+        raise
     except (OSError, ValueError) as error:
         message = f"Can't create {url!r}: {reason(error)}."
         raise StoreError(message) from None
@@ -150,6 +151,25 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         message = f"Can't create {url!r}: something exists there already; name another output path."
         raise StoreError(message)
     return run
+
+
+def begin_run(url: str, manifest: Manifest) -> StoredRun:
+    """Make a run, or return the one that another client has made since this one looked.
+
+    Raises
+    ------
+    StoreError
+        It can't be made there.
+    """
+    try:
+        return create_run(url, manifest)
+    except UnreachableError:
+        raise
+    except StoreError:
+        # Whoever made it owns it now, and is named when this client tries to claim it.
+        if (stored := find_run(url)) is None:
+            raise
+        return stored
 
 
 def find_run(url: str) -> StoredRun | None:
@@ -161,12 +181,23 @@ def find_run(url: str) -> StoredRun | None:
         There is something else, or a run that is damaged or of another format, which is not overwritten.
     """
     objects, values = open_objects(absolute_url(url)), None
-    with suppress(StoreError):
+    try:
         values = _read_metadata(url, objects)
+    except UnreachableError:
+        raise
+    except StoreError:
+        pass
     if has_manifest(values):
         return StoredRun(absolute_url(url), objects, read_manifest(url, values))
-    if not objects.exists():
-        return None
+    try:
+        if not objects.exists():
+            return None
+    except UnreachableError:
+        raise
+    except OSError as error:
+        # Nobody may look there, or it is no path: nothing was begun that could be resumed.
+        message = f"Can't use {url!r}: {reason(error)}; name another output path."
+        raise StoreError(message) from None
     message = f"{url!r} exists and is not a run; nothing was written: name another output path."
     raise StoreError(message)
 
@@ -231,6 +262,8 @@ def _read_metadata(url: str, objects: Objects) -> Any:
     except KeyError:
         message = f"{url!r} does not hold a run; check the path."
         raise StoreError(message) from None
+    except UnreachableError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
         raise StoreError(message) from None

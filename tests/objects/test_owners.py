@@ -377,7 +377,9 @@ def test_no_error_ends_the_heartbeat(
         wait_until(lambda: objects.read("owners/00000001.alive") != before and not owner._missed, 20)
         objects.write = fail  # type: ignore[method-assign]
         wait_until(lambda: owner._missed > 1, 20)
-    assert re.fullmatch(r"The last \d+ heartbeats of this client could not be stored\.", caplog.messages[-1])
+    assert re.fullmatch(
+        r"Heartbeats of this client that could not be stored at the end: \d+\.", caplog.messages[-1]
+    )
     assert len(caplog.messages) == 3
 
 
