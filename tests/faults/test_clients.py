@@ -16,11 +16,13 @@ import psutil
 import pytest
 
 import novelty_dask
+from novelty_dask import api
 from novelty_dask.errors import StoreError
 from novelty_dask.objects import owners
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.perform import perform
+from novelty_dask.storage import runs
 from novelty_dask.storage.runs import open_stored
 from tests.support import spy
 from tests.support.content import Content, content_and_exports
@@ -203,6 +205,22 @@ def test_of_two_at_the_same_moment_one_is_refused(
     assert sorted(map(finish, both)) == [0, 1]
     assert set(record.attempts().values()) == {1}
     assert content_and_exports(out) == undisturbed
+
+
+def test_a_client_that_is_a_moment_late_is_told_who_is_at_work(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the run was there, and could not create it any more."""
+    out, refusals = tmp_path / "run.zarr", list[str]()
+
+    def come_late(_event: object) -> None:
+        if not refusals:
+            seen, find_run = iter([None]), runs.find_run
+            monkeypatch.setattr(api, "find_run", lambda url: next(seen, find_run(url)))
+            refusals.append(refused_score(corpus, out))
+
+    novelty_dask.score(corpus, out, workers=0, listener=come_late, **SETTINGS)
+    assert refusals[0].startswith(f"{str(out)!r} is being worked on by process {os.getpid()} on ")
 
 
 def moved_elsewhere(out: Path, silent_seconds: float) -> None:
