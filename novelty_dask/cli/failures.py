@@ -131,7 +131,7 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
         return f"Error: {error}" + f" {resume}." * bool(run and code == ExitCode.FAILED), code
     if isinstance(error, OSError):
         path = error.filename2 or error.filename
-        problem = reason(error) + (f" at {str(path)!r}" if path else "")
+        problem = (error.strerror or reason(error)) + (f" at {str(path)!r}" if path else "")
         return (
             f"Error: {without_secrets(problem)}; once that is fixed, {resume or 'repeat the command'}.",
             code,
