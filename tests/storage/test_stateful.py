@@ -647,12 +647,7 @@ BUGS: dict[str, tuple[str, object, str, object]] = {
     "a client that lives is succeeded": ("remote", owners, "state_of", lambda owner: State.DEAD),
     "a client that is dead is not": ("local", owners, "state_of", lambda owner: State.ALIVE),
     "starts are times of the calendar": ("local", processes, "_look", look_by_the_calendar),
-    "silence is by the clock of the client": (
-        "remote",
-        owners,
-        "_store_time",
-        lambda objects: time.time(),
-    ),
+    "silence is by the clock of the client": ("remote", owners, "_store_time", read_own_clock),
     "silence is believed without a look": ("local", owners, "_stays_silent", lambda *_: True),
 }
 """Where a bug is planted: the machine that has to find it, and a name with what it stands for then."""
