@@ -15,7 +15,7 @@ from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.sources.find import source_names
 from novelty_dask.storage.manifest import Manifest, RunIdentity
-from novelty_dask.storage.runs import check_same, create_run, find_run, open_repairable
+from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -125,10 +125,8 @@ def _score(names: list[str], url: str, settings: Settings, client: Client | None
     stored = find_run(url)
     sources = name_sources(names, url, stored)
     identity = RunIdentity(settings=settings.result, sources=tuple(map(without_passwords, sources)))
-    if stored is None:
-        stored = create_run(url, Manifest(identity=identity))
-    else:
-        check_same(stored, identity)
+    stored = stored or begin_run(url, Manifest(identity=identity))
+    check_same(stored, identity)
     if not stored.manifest.is_complete or stored.is_repaired:
         run_session(stored, settings.work, client, listener, sources)
     return Run(stored)

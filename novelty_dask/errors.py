@@ -8,7 +8,8 @@
     ├── InputError      (also ValueError)    a source is missing, unreadable or holds no URL
     ├── StoreError      (also OSError)       a run on disk is absent, foreign, unfinished or not writable
     │   ├── DamageError                      data of a run are not what was written
-    │   └── DiskFullError                    there is no space for more of a run
+    │   ├── DiskFullError                    there is no space for more of a run
+    │   └── UnreachableError                 the store of a run does not answer, or fails
     └── ClusterError    (also RuntimeError)  the scheduler or its workers failed or can't be reached
 
 Each message is one sentence that says what is wrong and what to do, and tells no secret: messages end up
@@ -104,17 +105,32 @@ class DiskFullError(StoreError):
     """A disk has no space for more of a run; finished tasks are kept."""
 
 
+class UnreachableError(StoreError):
+    """The store of a run can't be reached, or fails; finished tasks are kept.
+
+    Attributes
+    ----------
+    has_run : bool
+        True if a run is known to be there.
+    """
+
+    has_run = False
+
+
 class ClusterError(NoveltyError, RuntimeError):
     """The Dask scheduler can't be reached, or its workers failed."""
 
 
 def reason(error: BaseException) -> str:
     """Return the message of an error in a form that can end a sentence."""
-    if isinstance(error, FileNotFoundError):  # fsspec words it in several ways.
+    if isinstance(error, FileNotFoundError):
+        # File systems of fsspec word it in several ways, and some say it where no connection could be made.
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
+            return reason(error.__cause__)
         return os.strerror(errno.ENOENT)
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     # Libraries may list hundreds of places where they looked for something.
-    return textwrap.shorten(" ".join(str(said).split()), LONGEST_REASON, placeholder=" …").rstrip(".")
+    return textwrap.shorten(str(said), LONGEST_REASON, placeholder=" …").rstrip(".")
 
 
 def shell_quoted(path: str) -> str:

@@ -19,6 +19,8 @@ from novelty_dask.errors import (
     DamageError,
     DiskFullError,
     NoveltyError,
+    UnreachableError,
+    reason,
     shell_quoted,
     without_secrets,
 )
@@ -68,6 +70,7 @@ EXIT_CODES: dict[type[BaseException], ExitCode] = {
     NoveltyError: ExitCode.REFUSED,
     DamageError: ExitCode.PARTIAL,
     DiskFullError: ExitCode.FAILED,
+    UnreachableError: ExitCode.FAILED,
     ClusterError: ExitCode.FAILED,
     OSError: ExitCode.FAILED,
     BaseException: ExitCode.FAULT,
@@ -113,7 +116,7 @@ class Commands(click.Group):
             if ctx.meta.get(DEBUG):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
-            message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE)))
+            message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE), error))
         click.echo(escape(with_run(message, ctx.meta.get(RUN))), err=True)
         return ctx.exit(code)
 
@@ -133,15 +136,15 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
         return f"Stopped; {resume or 'nothing was stored'}.", code
     if isinstance(error, NoveltyError):
         return f"Error: {error}" + f" {resume}." * bool(run and code == ExitCode.FAILED), code
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError):
         path = error.filename2 or error.filename
-        problem = error.strerror + (f" at {str(path)!r}" if path else "")
+        problem = (error.strerror or reason(error)) + (f" at {str(path)!r}" if path else "")
         return (
             f"Error: {without_secrets(problem)}; once that is fixed, {resume or 'repeat the command'}.",
             code,
         )
-    reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
-    return f"Error: {reason}; --debug shows where.", ExitCode.FAULT
+    fault = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":. ")
+    return f"Error: {fault}; --debug shows where.", ExitCode.FAULT
 
 
 def with_run(message: str, run: str | None) -> str:
@@ -158,10 +161,11 @@ def with_run(message: str, run: str | None) -> str:
     return BARE_RESUME.sub(lambda match: f"`{match[1]} {shell_quoted(run)}`", message)
 
 
-def _existing_run(run: str | None) -> str | None:
+def _existing_run(run: str | None, error: BaseException) -> str | None:
     """Return the run that a command was to make, if it has been begun."""
-    if run is None:
-        return None
+    if run is None or isinstance(error, UnreachableError):
+        # To look for it would take as long again as it took to see that the store is out of reach.
+        return run if getattr(error, "has_run", False) else None
     from novelty_dask.storage.runs import find_run  # noqa: PLC0415 - Zarr takes long to import
 
     try:

@@ -12,7 +12,7 @@ import dask
 from dask.base import compute
 from dask.local import get_sync
 
-from novelty_dask.errors import NoveltyError
+from novelty_dask.errors import NoveltyError, UnreachableError
 from novelty_dask.execution import usage
 from novelty_dask.execution.temporary import check_free, temporary_folder
 from novelty_dask.objects.commits import Metrics
@@ -30,6 +30,15 @@ MEMORY_BYTES = 10**9
 
 Perform = Callable[[str], Metrics]
 """Function that does the task of an item."""
+
+
+def is_final(error: NoveltyError, attempt: int) -> bool:
+    """Return whether an error that a task raised on purpose ends all tasks.
+
+    To try again would not help, nor would the other tasks succeed, as with a full disk or a lost claim.  Only
+    a store that could not be reached may be back.
+    """
+    return not isinstance(error, UnreachableError) or attempt >= TASK_ATTEMPTS
 
 
 class Outcome(NamedTuple):
@@ -79,13 +88,12 @@ class SerialExecutor:
     def _perform(self, perform: Perform, item: str) -> Outcome:
         """Perform one task, again if it raises an error."""
         failure: Exception | None = None
-        for _ in range(TASK_ATTEMPTS):
+        for attempt in range(1, TASK_ATTEMPTS + 1):
             try:
                 return Outcome(item, perform(item))
-            except NoveltyError:
-                # Raised on purpose, as by a full disk or a lost claim: to try again would not help, nor would
-                # the other tasks succeed.
-                raise
+            except NoveltyError as error:
+                if is_final(error, attempt):
+                    raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest goes on
                 failure = error
         return Outcome(item, {}, failure)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from distributed import Future, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError
-from novelty_dask.execution.executors import TASK_ATTEMPTS, Outcome, Perform
+from novelty_dask.execution.executors import TASK_ATTEMPTS, Outcome, Perform, is_final
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ class Window:
             item = self.in_flight.pop(future)
             try:
                 yield Outcome(item, self._metrics(future))
-            except NoveltyError:
-                # Raised on purpose: the other tasks would not succeed either.
-                raise
+            except NoveltyError as error:
+                if is_final(error, self.attempts[item]):
+                    raise
+                self._submit([item])
             except WorkersDied as error:
                 self.deaths[item] += error.n_workers
                 if self.alone:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.commits import COMMITS_FOLDER
 from novelty_dask.objects.leases import find_lease
 from novelty_dask.objects.local import LocalObjects
@@ -31,6 +31,8 @@ def open_objects(url: str) -> Objects:
     ------
     StoreError
         The URL is one of the web, or of a kind that fsspec does not know.
+    UnreachableError
+        The store can't be reached, where a connection is made at once.
     """
     if is_web(url):
         message = (
@@ -53,6 +55,9 @@ def open_objects(url: str) -> Objects:
     except (ImportError, ValueError) as error:
         message = f"Can't use {url!r}: {reason(error)}."
         raise StoreError(message) from None
+    except Exception as error:
+        message = f"The store of {url!r} fails: {reason(error)}; try again when it works."
+        raise UnreachableError(message) from error
     return RemoteObjects(fs, path)
 
 

@@ -86,6 +86,12 @@ class LocalObjects:
         """Walk the folder."""
         return {key: size for key, size in self._walk(prefix) if not key.endswith(PARTIAL)}
 
+    def modified(self, key: str) -> float | None:
+        """Ask for the time that the file system gave the file, which may be that of a server."""
+        with suppress(OSError):
+            return os.stat(f"{self._folder}{key}").st_mtime  # noqa: PTH116 - as for `read`
+        return None
+
     def lengths(self) -> Callable[[str], int | None]:
         """Ask for each file."""
 

@@ -2,31 +2,38 @@
 
 Epochs are numbered from 1.  The owner of the newest epoch is active unless it has released it or its process
 is dead.  A worker commits only while the epoch in which its task was sent is the newest.
+
+No decision rests on the time of the calendar, which may be set forward or back at any moment, on each host
+by itself.  See docs/decisions/015-owners-without-clocks.md.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
+import logging
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import psutil
-
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import StoreError, reason
 from novelty_dask.objects.creation import create_object, make_token
+from novelty_dask.objects.processes import State, state_of, this_process
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
 
 OWNERS_FOLDER = "owners/"
+CLOCK = f"{OWNERS_FOLDER}clock."
+"""Beginning of the keys of objects that are stored for a moment, to read the clock of the store."""
 HEARTBEAT_SECONDS = 10.0
 SILENT_SECONDS = 60.0
-"""Time without a heartbeat after which an owner on another host counts as silent."""
+"""Time without a heartbeat, by the clock of the store, after which an unseen owner counts as silent."""
+WATCH_SECONDS = 30.0
+"""Time for which a client then waits for a heartbeat itself, before it takes over."""
+CLAIM_ATTEMPTS = 5
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Owner:
@@ -45,6 +52,8 @@ class Owner:
         self.epoch = epoch
         self._ended = threading.Event()
         self._beating = threading.Thread(target=self._beat, name="novelty-heartbeat", daemon=True)
+        # Heartbeats in a row that could not be stored.
+        self._missed = 0
 
     def __enter__(self) -> Self:
         self._beating.start()
@@ -53,15 +62,28 @@ class Owner:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._beating.join()
-        # A removal, not a record of the release: it succeeds on a full disk, too.
-        self.objects.remove(_key(self.epoch, "alive"))
+        if self._missed:
+            LOGGER.warning("Heartbeats of this client that could not be stored at the end: %d.", self._missed)
+        try:
+            # A removal, not a record of the release: it succeeds on a full disk, too.
+            self.objects.remove(_key(self.epoch, "alive"))
+        except Exception as error:  # noqa: BLE001 - each store has its own
+            # Not raised: it would hide the error that ended the work, or make a failure of work that is done.
+            LOGGER.warning("This client could not release the run: %s.", reason(error))
 
     def _beat(self) -> None:
         """Record every few seconds that this process is alive."""
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            # A heartbeat that fails may succeed next time; one missing makes nobody silent.
-            with suppress(OSError):
-                _record_alive(self.objects, self.epoch)
+            try:
+                # Where the run was moved away, a heartbeat would make its folder anew.
+                if _exists(self.objects, _key(self.epoch, "json")):
+                    _record_alive(self.objects, self.epoch)
+                self._missed = 0
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the next may be stored
+                # Said once, not every ten seconds of an outage; one that is missing makes nobody silent.
+                if not self._missed:
+                    LOGGER.warning("A heartbeat could not be stored and is tried again: %s.", reason(error))
+                self._missed += 1
 
 
 def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
@@ -81,28 +103,50 @@ def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
     StoreError
         Another client is active, or may be.
     """
-    newest = newest_epoch(objects)
-    if newest:
-        _check_free(objects, newest, name, take_over=take_over)
-    me = json.dumps({**_process(os.getpid()), "since": time.time(), "token": make_token()}).encode()
+    for _ in range(CLAIM_ATTEMPTS):
+        newest = newest_epoch(objects)
+        if newest:
+            _check_free(objects, newest, name, take_over=take_over)
+        if _create_record(objects, newest + 1):
+            # The record right before the new one stays.  Were it removed, a client that looked before it
+            # existed could create it anew, and take itself for the owner.
+            for old in range(max(1, newest - 1), newest):
+                for kind in ("alive", "json"):
+                    objects.remove(_key(old, kind))
+            return Owner(objects, newest + 1)
+        # Another client was a moment faster: look again, to name it.
+    message = f"Another client has just begun to work on {name!r}; wait for it, or stop it."
+    raise StoreError(message)
+
+
+def _create_record(objects: Objects, epoch: int) -> bool:
+    """Create the record of this client as the owner of an epoch; return whether it is the first."""
+    me = json.dumps({**this_process(), "since": time.time(), "token": make_token()}).encode()
     # The heartbeat comes first: an epoch without one counts as released.
-    _record_alive(objects, newest + 1)
-    if not create_object(objects, _key(newest + 1, "json"), me):
-        message = f"Another client has just begun to work on {name!r}; wait for it, or stop it."
-        raise StoreError(message)
-    # The record right before the new one stays.  Were it removed, a client that looked before it existed
-    # could create it anew, and take itself for the owner.
-    for old in range(max(1, newest - 1), newest):
-        for kind in ("alive", "json"):
-            objects.remove(_key(old, kind))
-    return Owner(objects, newest + 1)
+    _record_alive(objects, epoch)
+    return create_object(objects, _key(epoch, "json"), me)
 
 
-def newest_epoch(objects: Objects) -> int:
-    """Return the newest epoch of a run; 0 if there was none."""
+def newest_epoch(objects: Objects, known: int = 0) -> int:
+    """Return the newest epoch of a run; 0 if there was none.
+
+    Parameters
+    ----------
+    objects : Objects
+        Of the run.
+    known : int
+        An epoch that was claimed, as far as the caller knows.
+    """
     claims = [key for key in objects.sizes(OWNERS_FOLDER) if key.endswith(".json")]
     numbers = [key.removeprefix(OWNERS_FOLDER).partition(".")[0] for key in claims]
-    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+    newest = max((int(number) for number in numbers if number.isdecimal()), default=0)
+    # The listing of a store may lag behind, but reading does not.  Reading alone is not enough either: older
+    # records are removed, and a client that was killed meanwhile may have left some.
+    if known > newest and _exists(objects, _key(known, "json")):
+        newest = known
+    while _exists(objects, _key(newest + 1, "json")):
+        newest += 1
+    return newest
 
 
 def check_epoch(objects: Objects, epoch: int) -> None:
@@ -111,102 +155,117 @@ def check_epoch(objects: Objects, epoch: int) -> None:
     Raises
     ------
     StoreError
-        It has.
+        It has, or the run is gone.
     """
-    newest = newest_epoch(objects)
-    if newest != epoch:
-        message = f"Another client, of epoch {newest}, has taken over from epoch {epoch}; this one stops."
-        raise StoreError(message)
+    newest = newest_epoch(objects, epoch)
+    if newest == epoch:
+        return
+    message = f"Another client, of epoch {newest}, has taken over from epoch {epoch}; this one stops."
+    if not newest:
+        message = "The run is gone: it was moved or removed while it was worked on; this client stops."
+    raise StoreError(message)
 
 
 def holder(objects: Objects) -> str | None:
     """Return a description of the client that is active on a run, or may be; None if there is none."""
     newest = newest_epoch(objects)
-    if not newest or _released(objects, newest):
+    if not newest or _heartbeat(objects, newest) is None:
         return None
-    owner = _record(objects, newest)
-    return None if _is_dead(owner) else _described(objects, newest, owner)
+    owner, heard = _record(objects, newest), _silence(objects, newest, time.time())
+    state = state_of(owner)
+    # These are words: nothing is decided by the clock of this host, which may differ from the store's.
+    is_gone = state is State.DEAD or (state is State.DOUBTFUL and (heard or 0) > SILENT_SECONDS)
+    return None if is_gone else _described(owner, heard)
 
 
 def _check_free(objects: Objects, epoch: int, name: str, *, take_over: bool) -> None:
     """Refuse if the owner of an epoch is active, or may be."""
-    if _released(objects, epoch):
+    if _heartbeat(objects, epoch) is None:
         return
     owner = _record(objects, epoch)
-    if _is_dead(owner):
+    state, silent = state_of(owner), False
+    heard = _silence(objects, epoch, time.time())
+    if state is State.UNSEEN:
+        # The state of a process on another host can't be seen, and a silent one may only be slow: somebody
+        # who knows that it is dead has to say so.
+        heard = _silence(objects, epoch, _store_time(objects))
+        # A heartbeat of the future shows that the clock of the store was set back, and nothing else.
+        silent = heard is None or not 0 <= heard <= SILENT_SECONDS
+    is_request = state is State.DOUBTFUL or (silent and take_over)
+    if state is State.DEAD or (is_request and _stays_silent(objects, epoch, name)):
         return
-    # The state of a process on another host can't be seen, and a silent one may only be slow: somebody who
-    # knows that it is dead has to say so.
-    silent = not _is_here(owner) and _silence(objects, epoch, owner) > SILENT_SECONDS
-    if silent and take_over:
-        return
-    hint = "if it is dead, `novelty resume --take-over` goes on" if silent else "wait for it, or stop it"
-    message = f"{name!r} is being worked on by {_described(objects, epoch, owner)}; {hint}."
+    hint = "wait for it, or stop it"
+    if silent and not take_over:
+        hint = "if it is dead, `novelty resume --take-over` goes on"
+    message = f"{name!r} is being worked on by {_described(owner, heard)}; {hint}."
     raise StoreError(message)
 
 
-def _is_dead(owner: dict[str, Any]) -> bool:
-    """Return whether an owner's process is known to be gone, which only its own host can tell."""
-    if not _is_here(owner):
-        return False
-    try:
-        process = psutil.Process(int(owner["pid"]))
-        # The number of a dead process is reused; the start tells it from its successor.
-        reused = abs(process.create_time() - float(owner["started"])) > 1
-        return bool(reused or process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-    except (KeyError, TypeError, ValueError):
-        # A damaged record proves nothing, so that its owner counts as alive.
-        return False
+def _stays_silent(objects: Objects, epoch: int, name: str) -> bool:
+    """Return whether no heartbeat of an epoch comes for a while, by a clock that is never set."""
+    LOGGER.warning("Waiting %.0f s for a sign of life of the client of %r.", WATCH_SECONDS, name)
+    before, deadline = _heartbeat(objects, epoch), time.monotonic() + WATCH_SECONDS
+    while before is not None and time.monotonic() < deadline:
+        time.sleep(min(1.0, WATCH_SECONDS / 10))
+        now = _heartbeat(objects, epoch)
+        if now != before:
+            # One that is gone means that the run was released meanwhile.
+            return now is None
+    return True
 
 
-def _is_here(owner: dict[str, Any]) -> bool:
-    """Return whether an owner's process would be visible here: on this host, in this container."""
-    here = _process(os.getpid())
-    return (owner.get("host"), owner.get("namespace")) == (here["host"], here["namespace"])
+def _described(owner: dict[str, Any], heard: float | None) -> str:
+    """Return the description of an owner, and of the seconds since it was last heard of."""
+    since = "an unknown time"
+    with suppress(KeyError, OSError, OverflowError, TypeError, ValueError):
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(owner["since"])))
+    last = "" if heard is None else f", last heard of {max(0.0, heard):,.0f} s ago"
+    return f"process {owner.get('pid')} on {owner.get('host')} since {since}{last}"
 
 
-def _process(pid: int) -> dict[str, Any]:
-    """Return what identifies a process among all of all hosts."""
-    namespace = ""
+def _silence(objects: Objects, epoch: int, now: float | None) -> float | None:
+    """Return the seconds from the last heartbeat of an owner until now; None if they can't be told."""
+    heard = objects.modified(_key(epoch, "alive"))
+    return None if now is None or heard is None else now - heard
+
+
+def _store_time(objects: Objects) -> float | None:
+    """Return the present time by the clock of the store; None if it does not tell."""
+    key = f"{CLOCK}{make_token()}"
+    # A store that can't be written to, as on a full disk, tells no time; what follows will say so.
     with suppress(OSError):
-        # Containers may share a host name without seeing each other's processes.
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    started = psutil.Process(pid).create_time()
-    return {"host": socket.gethostname(), "namespace": namespace, "pid": pid, "started": started}
-
-
-def _described(objects: Objects, epoch: int, owner: dict[str, Any]) -> str:
-    """Return the description of an owner."""
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(owner.get("since", 0))))
-    heard = _silence(objects, epoch, owner)
-    return (
-        f"process {owner.get('pid')} on {owner.get('host')} since {since}, last heard of {heard:,.0f} s ago"
-    )
-
-
-def _silence(objects: Objects, epoch: int, owner: dict[str, Any]) -> float:
-    """Return the seconds since the last heartbeat of an owner."""
-    heard = float(owner.get("since", 0))
-    with suppress(KeyError, ValueError):
-        heard = float(objects.read(_key(epoch, "alive")))
-    return max(0.0, time.time() - heard)
-
-
-def _released(objects: Objects, epoch: int) -> bool:
-    """Return whether an epoch was released."""
-    return _key(epoch, "alive") not in objects.sizes(OWNERS_FOLDER)
+        try:
+            objects.write(key, b"")
+            return objects.modified(key)
+        finally:
+            objects.remove(key)
+    return None
 
 
 def _record_alive(objects: Objects, epoch: int) -> None:
-    """Store the time of a heartbeat."""
-    objects.write(_key(epoch, "alive"), repr(time.time()).encode())
+    """Store a heartbeat, with a content that differs from the one before."""
+    objects.write(_key(epoch, "alive"), f"{time.monotonic():020.6f}".encode())
+
+
+def _heartbeat(objects: Objects, epoch: int) -> bytes | None:
+    """Return the last heartbeat of an epoch; None if the epoch was released."""
+    with suppress(KeyError):
+        return objects.read(_key(epoch, "alive"))
+    return None
+
+
+def _exists(objects: Objects, key: str) -> bool:
+    """Return whether there is an object, also if the listing of the store lags behind."""
+    try:
+        objects.read(key)
+    except KeyError:
+        return False
+    return True
 
 
 def _record(objects: Objects, epoch: int) -> dict[str, Any]:
     """Return the record of the owner of an epoch; an empty one if it can't be read."""
-    with suppress(KeyError, ValueError):
+    with suppress(KeyError, ValueError, RecursionError):
         owner = json.loads(objects.read(_key(epoch, "json")))
         if isinstance(owner, dict):
             return owner

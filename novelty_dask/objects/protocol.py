@@ -46,6 +46,13 @@ class Objects(Protocol):
         """Return the length in bytes of each object whose key begins with a prefix, in no order."""
         ...
 
+    def modified(self, key: str) -> float | None:
+        """Return when an object was last stored, in seconds by the clock of the store; None if unknown.
+
+        Only differences of two such times mean anything: the clock is neither that of this host nor right.
+        """
+        ...
+
     def lengths(self) -> Callable[[str], int | None]:
         """Return a function from key to size in bytes (None if absent), for a look at many known keys."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import BudgetError, InputError, StoreError
+from novelty_dask.errors import BudgetError, InputError, StoreError, UnreachableError
 from novelty_dask.events import DamageFound
 from novelty_dask.execution.clusters.main_guard import check_guarded
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
@@ -70,6 +70,9 @@ def run_session(
             _forget_damage(run, owner.epoch, listener)
         try:
             _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
+        except UnreachableError as error:
+            error.has_run = True
+            raise
         except (InputError, BudgetError):
             # Nothing is lost but lines that were read, and the user can name other sources under this path.
             # A run that is resumed is kept, as its sources can't be named anew.

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, NamedTuple
 
 from fsspec.core import get_compression
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError, reason, without_secrets
@@ -123,13 +124,25 @@ def expand(name: str) -> list[Source]:
 def _find(name: str) -> list[Source]:
     """Return the file of a name, or else the files in the folder or of the glob."""
     fs, path = file_system(name)
-    if fs.exists(f"{path}/{METADATA}"):
+    if _exists(fs, f"{path}/{METADATA}"):
         message = f"{name!r} is a run or another Zarr store; name the files that hold the URLs."
         raise InputError(message)
     # A file whose name has a bracket or an asterisk is itself, not a pattern.
-    named = [path] if fs.exists(path) else sorted(fs.glob(path))
+    named = [path] if _exists(fs, path) else sorted(fs.glob(path))
     paths = _folder(fs, path) if fs.isdir(path) else named
     return [_source(fs, path) for path in paths if not fs.isdir(path)]
+
+
+def _exists(fs: AbstractFileSystem, path: str) -> bool:
+    """Return whether a path exists."""
+    if isinstance(fs, LocalFileSystem):
+        return bool(fs.exists(path))
+    # Elsewhere the method of this name may answer no whatever the error was, such as an unknown host.
+    try:
+        fs.info(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _folder(fs: AbstractFileSystem, path: str) -> list[str]:

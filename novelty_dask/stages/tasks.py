@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import StoreError, UnreachableError
 from novelty_dask.execution.compilation import report_compilation
 from novelty_dask.storage.runs import StoredRun, check_version, open_repairable
 
@@ -82,6 +82,8 @@ def open_on_worker(url: str) -> StoredRun:
     try:
         # By the copy if need be: the client writes the manifest again when the stage is complete.
         run = open_repairable(url)
+    except UnreachableError:
+        raise
     except StoreError as error:
         message = f"{error} A worker needs the same view of it as the client."
         raise StoreError(message) from None

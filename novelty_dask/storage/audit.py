@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import COMMITS_FOLDER, commit_key, read_verified
-from novelty_dask.objects.owners import OWNERS_FOLDER, check_epoch
+from novelty_dask.objects.owners import CLOCK, OWNERS_FOLDER, check_epoch
 from novelty_dask.planning.stages import LASTING_STAGES, MERGE, STAGES, TaskId
 from novelty_dask.sources.stdin import has_altered_copy
 from novelty_dask.storage.checked import check_chunk
@@ -145,5 +145,6 @@ def find_leftovers(run: StoredRun) -> list[str]:
     return [
         key
         for key in sorted(run.objects.sizes())
-        if not (key in committed or key.endswith(ROOT) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
+        if key.startswith(CLOCK)
+        or not (key in committed or key.endswith(ROOT) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
     ]

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import warnings
-from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import zarr
 from zarr.buffer.cpu import Buffer
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.stages import LASTING_STAGES, MERGE
 from novelty_dask.storage.layout import create_array, layout_of, signature
@@ -64,6 +63,8 @@ def load_manifest(url: str, objects: Objects) -> tuple[Manifest, bool]:
     """
     try:
         return read_manifest(url, _read_root(url, objects)), False
+    except UnreachableError:
+        raise
     except StoreError:
         # Only where the manifest fails: as long as it is sound, an older copy counts for nothing.
         copy = find_manifest(_read_copy(objects))
@@ -82,9 +83,13 @@ def find_manifest(values: Any) -> Manifest | None:
 
 def holds_manifest(objects: Objects) -> bool:
     """Return whether there is a manifest or a copy of one, of any format and whether sound or not."""
-    with suppress(StoreError):
+    try:
         if has_manifest(_read_root("", objects)):
             return True
+    except UnreachableError:
+        raise
+    except StoreError:
+        pass
     return has_manifest(_read_copy(objects))
 
 
@@ -95,6 +100,8 @@ def _read_root(url: str, objects: Objects) -> Any:
     except KeyError:
         message = f"{url!r} does not hold a run; check the path."
         raise StoreError(message) from None
+    except UnreachableError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         message = f"{url!r} can't be opened as a run: {reason(error)}; check the path."
         raise StoreError(message) from None
@@ -104,6 +111,8 @@ def _read_copy(objects: Objects) -> Any:
     """Return the values that stand where a run has the copy of its manifest; None if they can't be read."""
     try:
         return read_document(objects, COPY)
+    except UnreachableError:
+        raise
     except OSError:
         # There is no such place, or it can't be read, as the look at the manifest itself has shown.
         return None

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import DamageError, StoreError, reason, shell_quoted
+from novelty_dask.errors import DamageError, StoreError, UnreachableError, reason, shell_quoted
 from novelty_dask.objects.address import absolute_url, check_names_folder, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
@@ -179,6 +179,8 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
         made = not run.objects.exists() and create_object(run.objects, ROOT, data)
+    except UnreachableError:
+        raise
     except (OSError, ValueError) as error:
         message = f"Can't create {url!r}: {reason(error)}."
         raise StoreError(message) from None
@@ -187,6 +189,25 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         raise StoreError(message)
     run.objects.write(COPY, write_manifest(manifest))
     return run
+
+
+def begin_run(url: str, manifest: Manifest) -> StoredRun:
+    """Make a run, or return the one that another client has made since this one looked.
+
+    Raises
+    ------
+    StoreError
+        It can't be made there.
+    """
+    try:
+        return create_run(url, manifest)
+    except UnreachableError:
+        raise
+    except StoreError:
+        # Whoever made it owns it now, and is named when this client tries to claim it.
+        if (stored := find_run(url)) is None:
+            raise
+        return stored
 
 
 def find_run(url: str) -> StoredRun | None:
@@ -201,8 +222,15 @@ def find_run(url: str) -> StoredRun | None:
     objects = open_objects(absolute_url(url))
     if holds_manifest(objects):
         return open_repairable(url)
-    if not objects.exists():
-        return None
+    try:
+        if not objects.exists():
+            return None
+    except UnreachableError:
+        raise
+    except OSError as error:
+        # Nobody may look there, or it is no path: nothing was begun that could be resumed.
+        message = f"Can't use {url!r}: {reason(error)}; name another output path."
+        raise StoreError(message) from None
     message = f"{url!r} exists and is not a run; nothing was written: name another output path."
     raise StoreError(message)
 

@@ -20,6 +20,7 @@ from novelty_dask.errors import (
     InputError,
     SettingsError,
     StoreError,
+    UnreachableError,
 )
 from tests.support.files import snapshot
 from tests.support.fixtures import Novelty
@@ -236,6 +237,7 @@ def test_debug_shows_the_traceback(tmp_path: Path, novelty: Novelty) -> None:
         (StoreError("It is wrong."), 2),
         (DamageError("It is wrong."), 4),
         (DiskFullError("It is wrong."), 3),
+        (UnreachableError("It is wrong."), 3),
         (ClusterError("It is wrong."), 3),
     ],
 )
@@ -255,6 +257,8 @@ def test_a_stop_says_whether_the_command_goes_on(error: BaseException, code: int
     ("error", "said"),
     [
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError("The connection was reset."), "The connection was reset"),
+        (FileNotFoundError(errno.ENOENT, "No usable folder in ['/a']"), "No usable folder in ['/a']"),
         (OSError(errno.EIO, "Input/output error", "/a/b"), "Input/output error at '/a/b'"),
         (OSError(errno.EIO, "It failed", "b.partial", None, "b"), "It failed at 'b'"),
         (OSError(errno.EIO, "It failed", "s3://u:pw@host/x?sig=1"), "It failed at 's3://***@host/x?sig=***'"),

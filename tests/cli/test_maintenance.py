@@ -15,6 +15,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.engines import sparse
+from novelty_dask.objects import owners
 from novelty_dask.sources.pieces import CHUNK_BYTES
 from tests.support.fixtures import Novelty
 from tests.support.listeners import at_start
@@ -135,19 +136,23 @@ def test_what_changes_numbers_is_no_option_of_resume(copy: Path, novelty: Novelt
     assert "No such option" in result.stderr
 
 
-def test_a_run_is_taken_over_on_request(copy: Path, corpus: Path, novelty: Novelty) -> None:
+def test_a_run_is_taken_over_on_request(
+    copy: Path, corpus: Path, novelty: Novelty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 0.2)
     (copy / "novelty" / "c" / "0").unlink()
     [record] = (copy / "owners").glob("*.json")
     record.write_text(json.dumps({**json.loads(record.read_text()), "host": "elsewhere", "since": 1.0}))
     alive = record.with_suffix(".alive")
-    alive.write_text(repr(time.time()))
+    alive.touch()
     assert novelty("status", copy).stdout.startswith("state    complete")
     for flags in ([], ["--take-over"]):
         refused = novelty("resume", copy, *flags)
         assert refused.exit_code == 2
         assert " on elsewhere since " in refused.stderr
         assert refused.stderr.endswith("wait for it, or stop it.\n")
-    alive.write_text(repr(time.time() - 100))
+    heard = time.time() - 100
+    os.utime(alive, (heard, heard))
     refused = novelty("resume", copy)
     assert refused.exit_code == 2
     assert refused.stderr.endswith(f"if it is dead, `novelty resume --take-over {copy}` goes on.\n")

@@ -24,6 +24,7 @@ from novelty_dask.errors import (
     NoveltyError,
     SettingsError,
     StoreError,
+    UnreachableError,
 )
 from tests.support.fixtures import Novelty
 from tests.support.processes import COMMAND, kill, started, terminal_output, wait_for, wait_until
@@ -191,6 +192,7 @@ ENDS: dict[type[NoveltyError], tuple[int, list[str]]] = {
     StoreError: (2, ["top", "{folder}/missing.zarr"]),
     DamageError: (4, ["top", "{damaged}"]),
     DiskFullError: (3, ["score", "{corpus}", "-o", "{folder}/run.zarr", "--quiet"]),
+    UnreachableError: (3, ["status", "hdfs://127.0.0.1:1/run.zarr"]),
     ClusterError: (3, ["score", "{corpus}", "--scheduler", "tcp://127.0.0.1:1"]),
 }
 """Commands that end by each error, and their exit codes."""
@@ -268,3 +270,21 @@ def starting(client: psutil.Process) -> list[int]:
     return [
         child.pid for child in client.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())
     ]
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o600])
+def test_a_folder_that_nobody_may_enter_holds_nothing_to_resume(
+    corpus: Path, tmp_path: Path, mode: int
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode)
+    # Root may enter any folder, unless these rights are taken from it.
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if without and not shutil.which("setpriv"):
+        pytest.skip("there is no setpriv, which takes the rights of root")
+    command = [*without, *COMMAND, "score", str(corpus), "-o", str(closed / "run.zarr"), "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    [sentence] = done.stderr.splitlines()
+    assert sentence.startswith("Error: Can't use ")
+    assert sentence.endswith(": Permission denied; name another output path.")

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster, get_worker
 
-from novelty_dask.errors import ClusterError, InputError
+from novelty_dask.errors import ClusterError, InputError, UnreachableError
 from novelty_dask.execution import dask_executor
 from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.execution.dask_executor import DaskExecutor
@@ -428,3 +428,26 @@ def test_another_server_in_place_of_the_scheduler_ends_the_wait(
         with pytest.raises(ClusterError, match=OTHER if answer == PAGE else None):
             executor.usage()
         executor.settle()
+
+
+@pytest.mark.parametrize("n_failures", [TASK_ATTEMPTS - 1, TASK_ATTEMPTS])
+def test_a_store_that_is_back_goes_on_and_one_that_stays_away_ends_all(
+    executor: Executor, tmp_path: Path, n_failures: int
+) -> None:
+    perform = partial(fail_at_first, tmp_path, n_failures)
+    outcomes = executor.map("compare", perform, deque(["a"]))
+    if n_failures < TASK_ATTEMPTS:
+        assert [outcome.error for outcome in outcomes] == [None]
+    else:
+        with pytest.raises(UnreachableError, match="away"):
+            list(outcomes)
+
+
+def fail_at_first(folder: Path, n_failures: int, _item: str) -> dict[str, Any]:
+    """Not reach a store, so many times."""
+    n_calls = len(list(folder.iterdir()))
+    (folder / str(n_calls)).touch()
+    if n_calls < n_failures:
+        message = "The store is away."
+        raise UnreachableError(message)
+    return {}

@@ -16,10 +16,13 @@ import psutil
 import pytest
 
 import novelty_dask
+from novelty_dask import api
 from novelty_dask.errors import StoreError
+from novelty_dask.objects import owners
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.perform import perform
+from novelty_dask.storage import runs
 from novelty_dask.storage.runs import open_stored
 from tests.support import spy
 from tests.support.content import Content, content_and_exports
@@ -204,17 +207,33 @@ def test_of_two_at_the_same_moment_one_is_refused(
     assert content_and_exports(out) == undisturbed
 
 
+def test_a_client_that_is_a_moment_late_is_told_who_is_at_work(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the run was there, and could not create it any more."""
+    out, refusals = tmp_path / "run.zarr", list[str]()
+
+    def come_late(_event: object) -> None:
+        if not refusals:
+            seen, find_run = iter([None]), runs.find_run
+            monkeypatch.setattr(api, "find_run", lambda url: next(seen, find_run(url)))
+            refusals.append(refused_score(corpus, out))
+
+    novelty_dask.score(corpus, out, workers=0, listener=come_late, **SETTINGS)
+    assert refusals[0].startswith(f"{str(out)!r} is being worked on by process {os.getpid()} on ")
+
+
 def moved_elsewhere(out: Path, silent_seconds: float) -> None:
     """Let the newest owner of a run be one on another host, last heard of so long ago."""
     path = max((out / "owners").glob("*.json"))
     owner = json.loads(path.read_text(encoding="utf-8"))
     heard = time.time() - silent_seconds
     path.write_text(json.dumps({**owner, "host": "elsewhere", "since": heard}), encoding="utf-8")
-    path.with_suffix(".alive").write_text(repr(heard), encoding="utf-8")
+    os.utime(path.with_suffix(".alive"), (heard, heard))
 
 
 def test_a_silent_client_elsewhere_is_succeeded_on_request(
-    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
+    record: Record, corpus: Path, undisturbed: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And when it wakes up it commits nothing any more."""
     out = tmp_path / "run.zarr"
@@ -229,6 +248,7 @@ def test_a_silent_client_elsewhere_is_succeeded_on_request(
         novelty_dask.resume(out, take_over=True)
     moved_elsewhere(out, silent_seconds=100)
     assert refused_score(corpus, out).endswith("; if it is dead, `novelty resume --take-over` goes on.")
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 1.0)
     novelty_dask.resume(out, take_over=True, workers=0)
     assert content_and_exports(out) == undisturbed
     before = {name: value for name, value in snapshot(out).items() if not name.startswith("owners")}

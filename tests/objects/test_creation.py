@@ -135,9 +135,9 @@ def test_two_clients_that_are_alike_are_not_taken_for_one(
 ) -> None:
     """They have the same host, process number and clock, and both have seen that nobody is at work."""
     alike = {"host": "a", "namespace": "", "pid": 1, "started": 1.0}
-    monkeypatch.setattr(owners, "_process", lambda pid: alike)
+    monkeypatch.setattr(owners, "this_process", lambda: alike)
     monkeypatch.setattr("time.time", lambda: 7.0)
-    monkeypatch.setattr(owners, "newest_epoch", lambda objects: 0)
+    monkeypatch.setattr(owners, "newest_epoch", lambda objects, known=0: 0)
     claim(objects, "run.zarr")
     with pytest.raises(StoreError, match=r"^Another client has just begun to work on 'run\.zarr'; "):
         claim(objects, "run.zarr")

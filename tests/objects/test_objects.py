@@ -12,11 +12,14 @@ import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec import AbstractFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import StoreError, UnreachableError
 from novelty_dask.objects import local
 from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.local import LocalObjects
@@ -31,6 +34,62 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     if request.param == "local":
         return LocalObjects(tmp_path / "run.zarr")
     return RemoteObjects(fsspec.filesystem("memory"), f"{tmp_path}/run.zarr")
+
+
+class OddError(Exception):
+    """What the library of a store raises where no connection can be made: no error of the system."""
+
+
+class FarAway(MemoryFileSystem):  # type: ignore[misc]
+    """A file system whose store is out of reach."""
+
+    protocol = "far"
+    error: type[Exception] = OddError
+
+    def fail(self, *_: Any, **__: Any) -> Any:
+        """Fail as every request does."""
+        raise self.error("Could not connect")
+
+    # That of most file systems, which leaves out what it can't list.
+    find = AbstractFileSystem.find
+    ls = info = modified = cat_file = pipe_file = rm = rm_file = cp_file = open = fail
+
+
+REQUESTS: dict[str, Callable[[Objects], object]] = {
+    "read": lambda objects: objects.read("a"),
+    "write": lambda objects: objects.write("a", b"1"),
+    "write_stream": lambda objects: objects.write_stream("a", [b"1"]),
+    "create": lambda objects: objects.create("a", b"1"),
+    "remove": lambda objects: objects.remove("a"),
+    "sizes": lambda objects: objects.sizes(),
+    "lengths": lambda objects: objects.lengths()("a/b"),
+    "modified": lambda objects: objects.modified("a"),
+    "exists": lambda objects: objects.exists(),
+    "sweep": lambda objects: objects.sweep(),
+}
+
+
+@pytest.mark.parametrize("error", [OddError, ConnectionRefusedError, TimeoutError])
+@pytest.mark.parametrize("request_of", REQUESTS)
+def test_a_store_out_of_reach_is_never_an_empty_one(
+    request_of: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File systems themselves say that nothing is there, or leave out what they could not list."""
+    monkeypatch.setattr(FarAway, "error", error)
+    objects = RemoteObjects(FarAway(), "/bucket/run.zarr")
+    expected = r"^The store of '/bucket/run\.zarr' fails: Could not connect; try again when it works\.$"
+    with pytest.raises(UnreachableError, match=expected):
+        REQUESTS[request_of](objects)
+
+
+def test_when_an_object_was_stored_is_told_by_its_store(objects: Objects) -> None:
+    assert objects.modified("a") is None
+    objects.write("a", b"1")
+    first = objects.modified("a")
+    assert first is not None
+    assert abs(first - time.time()) < 60
+    objects.write("b", b"1")
+    assert (objects.modified("b") or 0) >= first
 
 
 # What holds for both.
@@ -368,7 +427,7 @@ def test_no_reader_ever_sees_a_cut_object_whenever_its_writer_is_killed(tmp_path
 FILL = """
 import sys
 from pathlib import Path
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import StoreError, UnreachableError
 from novelty_dask.objects.local import LocalObjects
 
 objects = LocalObjects(Path(sys.argv[1]))

@@ -2,9 +2,11 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +16,28 @@ from typing import Any
 import pytest
 
 from novelty_dask.errors import StoreError
-from novelty_dask.objects import owners
+from novelty_dask.objects import owners, processes
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import check_epoch, claim, holder, newest_epoch
+from novelty_dask.objects.processes import this_process
+from novelty_dask.objects.protocol import Data
+from tests.support.clocks import STEPS, stepped
+from tests.support.processes import wait_until
 
+ROOT = Path(__file__).parents[2]
 PROCESSES = multiprocessing.get_context("spawn")
 HOLD = """
-import sys
+import socket, sys
 from pathlib import Path
+from novelty_dask.objects import owners
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import claim
+from tests.support.clocks import stepped
 
-with claim(LocalObjects(Path(sys.argv[1])), "run.zarr") as owner:
+host, step = sys.argv[2] or socket.gethostname(), float(sys.argv[3])
+socket.gethostname = lambda: host
+owners.HEARTBEAT_SECONDS = 0.05
+with stepped(step), claim(LocalObjects(Path(sys.argv[1])), "run.zarr") as owner:
     print(owner.epoch, flush=True)
     sys.stdin.read()
 """
@@ -36,11 +48,19 @@ def objects(tmp_path: Path) -> LocalObjects:
     return LocalObjects(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def watch_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watch for a moment only."""
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 0.2)
+
+
 @contextmanager
-def holding(objects: LocalObjects) -> Iterator["subprocess.Popen[str]"]:
-    """Another process that has claimed a run."""
-    command = [sys.executable, "-c", HOLD, str(objects.root)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+def holding(objects: LocalObjects, host: str = "", step: float = 0) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that has claimed a run, with a clock that was set."""
+    command = [sys.executable, "-c", HOLD, str(objects.root), host, str(step)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         try:
@@ -53,6 +73,24 @@ def alter(objects: LocalObjects, epoch: int, **values: Any) -> None:
     """Let the owner of an epoch be another."""
     key = f"owners/{epoch:08}.json"
     objects.write(key, json.dumps({**json.loads(objects.read(key)), **values}).encode())
+
+
+@contextmanager
+def holding_still(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Let a process stand still."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def age(objects: LocalObjects, epoch: int, seconds: float) -> None:
+    """Let the last heartbeat of an epoch be so old, by the clock of the file system."""
+    path = objects.root / f"owners/{epoch:08}.alive"
+    heard = path.stat().st_mtime - seconds
+    os.utime(path, (heard, heard))
 
 
 def refuse(objects: LocalObjects, *, take_over: bool = False) -> str:
@@ -130,7 +168,7 @@ def test_an_owner_elsewhere_is_succeeded_on_request_when_it_is_silent(
     alter(objects, 1, pid=2**22 - 1, **elsewhere)
     for take_over in (False, True):
         assert refuse(objects, take_over=take_over).endswith("; wait for it, or stop it.")
-    objects.write("owners/00000001.alive", repr(time.time() - 61).encode())
+    age(objects, 1, 61)
     alter(objects, 1, since=time.time() - 1_000)
     message = refuse(objects)
     assert message.endswith("last heard of 61 s ago; if it is dead, `novelty resume --take-over` goes on.")
@@ -144,6 +182,7 @@ def test_a_damaged_record_is_nobody_known(objects: LocalObjects) -> None:
     for damaged in (b"", b"[]", b'{"host"', b"\xff"):
         objects.write("owners/00000001.json", damaged)
         objects.write("owners/00000001.alive", b"")
+        age(objects, 1, 61)
         assert refuse(objects).endswith("`novelty resume --take-over` goes on.")
         assert holder(objects) is not None
     with claim(objects, "run.zarr", take_over=True) as owner:
@@ -164,10 +203,125 @@ def test_an_older_epoch_may_not_commit_any_more(objects: LocalObjects) -> None:
                 check_epoch(objects, epoch)
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_of_the_clock_leave_one_owner(objects: LocalObjects, step: float) -> None:
+    """Be it the clock of the owner or that of the other client."""
+    for theirs, ours in ((0.0, step), (step, 0.0)):
+        with holding(objects, step=theirs) as process, stepped(ours):
+            assert f"process {process.pid} on " in (holder(objects) or "")
+            for take_over in (False, True):
+                assert refuse(objects, take_over=take_over).endswith("; wait for it, or stop it.")
+            process.kill()
+            process.wait()
+            assert holder(objects) is None
+            with claim(objects, "run.zarr"):
+                pass
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_of_the_clock_leave_one_owner_on_two_hosts(
+    objects: LocalObjects, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the store's own clock is set between two heartbeats."""
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 1.0)
+    for theirs, ours in ((0.0, step), (step, 0.0)):
+        with holding(objects, "elsewhere", theirs) as process, stepped(ours):
+            assert refuse(objects, take_over=True).endswith("; wait for it, or stop it.")
+            with holding_still(process):
+                age(objects, newest_epoch(objects), step)
+                assert f"process {process.pid} on elsewhere" in refuse(objects)
+            # It beats again while it is watched.
+            assert refuse(objects, take_over=True).endswith("; wait for it, or stop it.")
+            with holding_still(process):
+                age(objects, newest_epoch(objects), max(step, 61) if step > 0 else step)
+                with claim(objects, "run.zarr", take_over=True) as owner:
+                    check_epoch(objects, owner.epoch)
+
+
+@pytest.mark.process
+def test_a_machine_that_was_booted_since_runs_nothing_from_before(
+    objects: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to ask for it; but a copy of the machine may have its names, and be at work."""
+    monkeypatch.setattr(processes, "_machine", lambda: "one")
+    monkeypatch.setattr(processes, "_namespace", lambda: f"{processes.OUTERMOST} -")
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 1.0)
+    place = {name: value for name, value in this_process().items() if name in {"machine", "namespace"}}
+    with holding(objects) as process:
+        alter(objects, 1, boot="before", **place)
+        assert refuse(objects).endswith("; wait for it, or stop it.")
+        process.kill()
+        process.wait()
+    assert holder(objects) is not None
+    age(objects, 1, 61)
+    assert holder(objects) is None
+    with claim(objects, "run.zarr") as owner:
+        assert owner.epoch == 2
+
+
+@pytest.mark.process
+def test_a_run_that_is_released_while_it_is_watched_is_free(
+    objects: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim(objects, "run.zarr")
+    alter(objects, 1, host="elsewhere")
+    age(objects, 1, 61)
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 60.0)
+    release = threading.Timer(0.3, lambda: objects.remove("owners/00000001.alive"))
+    release.start()
+    with claim(objects, "run.zarr", take_over=True) as owner:
+        assert owner.epoch == 2
+
+
+def test_a_store_that_tells_no_time_is_watched(objects: LocalObjects) -> None:
+    claim(objects, "run.zarr")
+    alter(objects, 1, host="elsewhere")
+    objects.modified = lambda key: None  # type: ignore[method-assign]
+    message = refuse(objects)
+    assert "last heard of" not in message
+    assert message.endswith("; if it is dead, `novelty resume --take-over` goes on.")
+    with claim(objects, "run.zarr", take_over=True) as owner:
+        assert owner.epoch == 2
+
+
+def test_a_listing_that_lags_behind_makes_no_second_owner(objects: LocalObjects) -> None:
+    """As that of a store whose listings show what is written only later."""
+    owned = [claim(objects, "run.zarr")]
+    objects.remove("owners/00000001.alive")
+    before = objects.sizes()
+    owned.append(claim(objects, "run.zarr"))
+    sizes, objects.sizes = objects.sizes, lambda prefix="": before  # type: ignore[method-assign]
+    assert newest_epoch(objects) == 2
+    check_epoch(objects, 2)
+    with pytest.raises(StoreError, match=r"^Another client, of epoch 2, has taken over from epoch 1; "):
+        check_epoch(objects, 1)
+    with pytest.raises(StoreError, match=r"^'run\.zarr' is being worked on by process "):
+        claim(objects, "run.zarr")
+    assert set(sizes("owners/")) >= {"owners/00000002.alive", "owners/00000002.json"}
+
+
+def test_a_run_that_is_gone_is_not_another_clients(objects: LocalObjects, tmp_path: Path) -> None:
+    with claim(objects, "run.zarr") as owner:
+        shutil.rmtree(tmp_path / "owners")
+        with pytest.raises(StoreError, match=r"^The run is gone: it was moved or removed while it was "):
+            check_epoch(objects, owner.epoch)
+
+
+def test_no_heartbeat_makes_a_run_anew(objects: LocalObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.01)
+    run = LocalObjects(objects.root / "run.zarr")
+    with claim(run, "run.zarr"):
+        (objects.root / "run.zarr").rename(objects.root / "moved")
+        time.sleep(0.1)
+        assert not (objects.root / "run.zarr").exists()
+
+
 def test_an_owner_says_that_it_lives(objects: LocalObjects, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.01)
     with claim(objects, "run.zarr"):
-        began, deadline = time.time(), time.monotonic() + 20
+        began, deadline = time.monotonic(), time.monotonic() + 20
         while float(objects.read("owners/00000001.alive")) < began + 0.05 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert float(objects.read("owners/00000001.alive")) >= began + 0.05
@@ -183,10 +337,61 @@ def test_a_heartbeat_that_fails_is_tried_again(
         time.sleep(0.1)
         (tmp_path / "owners").unlink()
         (tmp_path / "away").rename(tmp_path / "owners")
-        began, deadline = time.time(), time.monotonic() + 20
+        began, deadline = time.monotonic(), time.monotonic() + 20
         while float(objects.read("owners/00000001.alive")) < began and time.monotonic() < deadline:
             time.sleep(0.01)
         assert float(objects.read("owners/00000001.alive")) >= began
+
+
+class OddError(Exception):
+    """What the library of a store may raise: no error of the system."""
+
+
+class Unheard(BaseException):
+    """What nobody expects, as the CancelledError of asyncio."""
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "It failed"), OddError("It failed"), Unheard("It failed"), MemoryError]
+)
+def test_no_error_ends_the_heartbeat(
+    objects: LocalObjects,
+    error: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is said once, and at the end if it was for good."""
+    monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.01)
+    write = objects.write
+
+    def fail(key: str, data: Data) -> None:
+        raise error
+
+    with claim(objects, "run.zarr") as owner:
+        objects.write = fail  # type: ignore[method-assign]
+        wait_until(lambda: owner._missed > 5, 20)
+        assert len(caplog.messages) == 1
+        assert caplog.messages[0].startswith("A heartbeat could not be stored and is tried again: ")
+        objects.write = write  # type: ignore[method-assign]
+        before = objects.read("owners/00000001.alive")
+        wait_until(lambda: objects.read("owners/00000001.alive") != before and not owner._missed, 20)
+        objects.write = fail  # type: ignore[method-assign]
+        wait_until(lambda: owner._missed > 1, 20)
+    assert re.fullmatch(
+        r"Heartbeats of this client that could not be stored at the end: \d+\.", caplog.messages[-1]
+    )
+    assert len(caplog.messages) == 3
+
+
+def test_a_release_that_fails_hides_no_error(objects: LocalObjects, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(key: str) -> None:
+        raise OddError("The store is gone.")
+
+    owner = claim(objects, "run.zarr")
+    objects.remove = fail  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError), owner:
+        raise ZeroDivisionError
+    assert caplog.messages == ["This client could not release the run: The store is gone."]
 
 
 def claim_at(root: Path, start: float) -> bool:

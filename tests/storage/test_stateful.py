@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -30,18 +31,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.objects import commits, local, owners
+from novelty_dask.errors import DamageError, StoreError, UnreachableError
+from novelty_dask.objects import commits, local, owners, processes
 from novelty_dask.objects.commits import Commit, Digest, Draft, commit_key, digest
 from novelty_dask.objects.commits import _encode as encode_commit
 from novelty_dask.objects.local import LocalObjects
-from novelty_dask.objects.owners import Owner, claim, holder, newest_epoch
+from novelty_dask.objects.owners import SILENT_SECONDS, Owner, claim, holder, newest_epoch
+from novelty_dask.objects.processes import State
 from novelty_dask.objects.protocol import PARTIAL
 from novelty_dask.objects.remote import RemoteObjects
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.storage import runs
 from novelty_dask.storage.audit import take_back
 from novelty_dask.storage.runs import StoredRun
+from tests.support.clocks import STEPS
 from tests.support.damage import flip
 from tests.support.disk import Killed
 from tests.support.media import Fault, LocalMedium, Medium, RemoteMedium
@@ -53,6 +56,8 @@ PREFIXES = ("b/", "b/e/", "none/")
 TASKS = tuple(TaskId("compare", item) for item in ("0-0", "1-0", "1-1"))
 HOSTS = ("here", "here", "elsewhere")
 """Hosts of the clients."""
+SHIFTS = st.sampled_from((0.0, *STEPS))
+"""By how much a clock of the calendar is wrong."""
 SLOTS = st.sampled_from(range(len(HOSTS)))
 DATA = st.sampled_from((b"", b"1", b"some bytes", bytes(range(256)) * 4))
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
@@ -79,6 +84,8 @@ class Client:
         self.process = subprocess.Popen(["sleep", "3600"])
         self.owner: Owner | None = None
         self.is_dead = False
+        # By how much its clock is ahead.
+        self.shift = 0.0
 
     def kill(self, *, is_reaped: bool = True) -> None:
         """End it without a word; until it is reaped it is there as a zombie."""
@@ -91,6 +98,35 @@ class Client:
         if self.owner:
             self.owner._ended.set()
             self.owner = None
+
+
+class Clocks:
+    """The clocks of all clients; what is slept takes no time, and owners go on meanwhile.
+
+    Parameters
+    ----------
+    machine : Machine
+    """
+
+    strftime, localtime = staticmethod(time.strftime), staticmethod(time.localtime)
+
+    def __init__(self, machine: "Machine") -> None:
+        self.machine = machine
+        self.seconds = 0.0
+
+    def time(self) -> float:
+        """Return the time that the acting client believes it to be."""
+        return time.time() + self.machine.acting.shift
+
+    def monotonic(self) -> float:
+        """Return a time that is only ever later."""
+        self.seconds += 0.001
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.seconds += seconds
+        self.machine.beat()
 
 
 class Written(NamedTuple):
@@ -132,10 +168,19 @@ class Machine(RuleBasedStateMachine):
         self.epoch = self.durable_epoch = 0
         self.alive: set[bool] = {False}
         self.silent = False
+        # By how much the newest heartbeat is older than it was, by the clock of the store.
+        self.aged = 0.0
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(owners, "HEARTBEAT_SECONDS", 1e6)
-        self.patch.setattr(owners, "os", SimpleNamespace(getpid=lambda: self.acting.process.pid))
-        self.patch.setattr(owners, "socket", SimpleNamespace(gethostname=lambda: self.acting.host))
+        self.clocks = Clocks(self)
+        self.patch.setattr(owners, "time", self.clocks)
+        self.patch.setattr(owners, "WATCH_SECONDS", 3.0)
+        self.patch.setattr(owners.LOGGER, "disabled", True)
+        self.patch.setattr(processes, "own_pid", lambda: self.acting.process.pid)
+        self.patch.setattr(processes, "socket", SimpleNamespace(gethostname=lambda: self.acting.host))
+        # The start of a process as a time of the calendar, which nothing may rest on, moves with the clock.
+        create_time = psutil.Process.create_time
+        self.patch.setattr(psutil.Process, "create_time", lambda own: create_time(own) + self.acting.shift)
 
     def make_medium(self) -> Medium:
         """Return an empty place for a run."""
@@ -183,6 +228,8 @@ class Machine(RuleBasedStateMachine):
             elif client:
                 self.end(client)
             return False, None
+        except UnreachableError:
+            return False, None
         except StoreError:
             raise
         except OSError:
@@ -206,6 +253,9 @@ class Machine(RuleBasedStateMachine):
         newest = newest_epoch(self.objects)
         assert self.durable_epoch <= newest <= self.epoch + 1
         self.epoch = newest
+        # What came back is as old as the disk says, give or take the seconds of this test.
+        heard = self.objects.modified(owners._key(newest, "alive"))
+        self.aged = 0.0 if heard is None else round(time.time() - heard, -2)
 
     def find(self, task: TaskId) -> Commit | None:
         """Return the commit that a task has, if its record is as somebody wrote it."""
@@ -281,7 +331,32 @@ class Machine(RuleBasedStateMachine):
         if self.epoch == 0 or not self.is_held():
             return True
         owner = self.claimants[self.epoch]
-        return owner.is_dead if owner.host == client.host else self.silent and take_over
+        if owner.host == client.host:
+            return owner.is_dead
+        # A clock of the store that was set back makes a heartbeat one of the future.
+        is_odd = self.aged > SILENT_SECONDS or self.aged < 0
+        return take_over and is_odd and (owner.is_dead or self.silent)
+
+    def beat(self) -> None:
+        """Let the newest owner say that it is alive, if it can."""
+        owner = self.claimants.get(self.epoch)
+        if owner and not owner.is_dead and not self.silent and self.is_held():
+            owners._record_alive(self.objects, self.epoch)
+            self.aged = 0.0
+
+    @rule(slot=SLOTS, shift=SHIFTS)
+    def set_clock(self, slot: int, shift: float) -> None:
+        """Set the clock of a client."""
+        self.clients[slot].shift = shift
+
+    # No step of seconds here, as seconds may pass while this runs.
+    @rule(step=st.sampled_from(STEPS[2:]), slot=SLOTS, take_over=st.booleans(), more=st.data())
+    def set_clock_of_store(self, step: float, slot: int, take_over: bool, more: st.DataObject) -> None:
+        """Set the clock of the store, and let a client claim the run after it."""
+        if self.is_held():
+            self.medium.age(owners._key(self.epoch, "alive"), step)
+            self.aged += step
+        self.claim(slot, take_over, more)
 
     def is_held(self) -> bool:
         """Return whether the newest owner has not released the run, as its record says."""
@@ -320,7 +395,7 @@ class Machine(RuleBasedStateMachine):
         is_done, owner = self.attempt(client, fault, granted)
         if newest_epoch(self.objects) == epoch:
             self.epoch, self.claimants[epoch] = epoch, client
-            self.silent, self.alive = False, {True}
+            self.silent, self.aged, self.alive = False, 0.0, {True}
         # The record is created after the one change that says that the client is alive.
         assert is_done or fault != (2, "lost")
         if is_done:
@@ -341,12 +416,15 @@ class Machine(RuleBasedStateMachine):
         if client.is_dead:
             return
         if how == "silence" and self.is_held():
-            self.medium.damage(owners._key(self.epoch, "alive"), repr(time.time() - 100).encode())
+            self.medium.age(owners._key(self.epoch, "alive"), 100)
+            self.aged += 100
             self.silent = True
         elif how == "release" and client.owner:
             owner, client.owner = client.owner, None
-            is_done, _ = self.attempt(client, self.fault(more), lambda: owner.__exit__(None, None, None))
-            self.alive = {False} if is_done else {True, False}
+            fault = self.fault(more)
+            is_done, _ = self.attempt(client, fault, lambda: owner.__exit__(None, None, None))
+            # What it could not do at its end it logs, and the command ends as it would have.
+            self.alive = {False} if is_done and fault is None else {True, False}
         elif how in {"kill", "zombie"}:
             self.end(client, is_reaped=how == "kill")
 
@@ -547,6 +625,17 @@ def decode_unchecked(_task: TaskId, data: bytes) -> Commit:
     return Commit(objects={key: Digest(*pair) for key, pair in values.pop("objects").items()}, **values)
 
 
+def read_own_clock(_objects: Any) -> float:
+    """Read a clock that is not that of the store, but ahead of it."""
+    return time.time() + 1_000
+
+
+def look_by_the_calendar(pid: int) -> tuple[bool, float]:
+    """Look at a process, and take its start from the clock, which moves."""
+    process = psutil.Process(pid)
+    return process.status() == psutil.STATUS_ZOMBIE, process.create_time()
+
+
 BUGS: dict[str, tuple[str, object, str, object]] = {
     "creation overwrites, on a disk": ("local", LocalObjects, "create", overwrite),
     "creation overwrites, in a store": ("remote", RemoteObjects, "create", overwrite),
@@ -556,8 +645,11 @@ BUGS: dict[str, tuple[str, object, str, object]] = {
     "the last commit counts": ("remote", commits, "create_object", overwrite),
     "an old epoch may commit": ("local", runs, "check_epoch", lambda objects, epoch: None),
     "a lost answer is a refusal": ("remote", owners, "create_object", RemoteObjects.create),
-    "a client that lives is succeeded": ("remote", owners, "_is_dead", lambda owner: True),
-    "a client that is dead is not": ("local", owners, "_is_dead", lambda owner: False),
+    "a client that lives is succeeded": ("remote", owners, "state_of", lambda owner: State.DEAD),
+    "a client that is dead is not": ("local", owners, "state_of", lambda owner: State.ALIVE),
+    "starts are times of the calendar": ("local", processes, "_look", look_by_the_calendar),
+    "silence is by the clock of the client": ("remote", owners, "_store_time", read_own_clock),
+    "silence is believed without a look": ("local", owners, "_stays_silent", lambda *_: True),
 }
 """Where a bug is planted: the machine that has to find it, and a name with what it stands for then."""
 

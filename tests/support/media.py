@@ -1,9 +1,11 @@
 """What a run is kept in, where any change may fail, or be the last of the process that makes it."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +71,10 @@ class Medium(Protocol):
         """Alter an object past all operations, or remove it."""
         ...
 
+    def age(self, key: str, seconds: float) -> None:
+        """Let an object be so much older, by the clock of the medium."""
+        ...
+
     def n_partial(self) -> int:
         """Return how many objects are there that are not whole."""
         ...
@@ -130,6 +136,12 @@ class LocalMedium:
                 file.truncate(0)
                 file.write(data)
 
+    def age(self, key: str, seconds: float) -> None:
+        """Let a file be so much older."""
+        path = self.folder / key
+        stored = path.stat().st_mtime - seconds
+        os.utime(path, (stored, stored))
+
     def n_partial(self) -> int:
         """Return how many files are there that are not whole."""
         return len(list(self.folder.rglob(f"*{PARTIAL}")))
@@ -168,6 +180,10 @@ class RemoteMedium:
             self.fs.rm_file(f"{self.root}/{key}")
         else:
             self.fs.pipe_file(f"{self.root}/{key}", data)
+
+    def age(self, key: str, seconds: float) -> None:
+        """Let an object be so much older."""
+        self.fs.store[f"{self.root}/{key}"].modified -= timedelta(seconds=seconds)
 
     def n_partial(self) -> int:
         """Return how many objects are there that are not whole."""
