@@ -26,7 +26,7 @@ FRAMES_BYTES = 160 * 10**6
 MOVED_ROW_BYTES = 40
 """Bytes that a row takes when it is moved, besides its key and its URL: two numbers, two offsets."""
 HEAVIEST_BLOCK = 2**24
-"""Bytes of text of the largest block that is planned without being asked for: so many non-zeros, about."""
+"""Bytes of text of the largest block that is planned without being asked for: about as many non-zeros."""
 # The work on a block grows with its non-zeros, not with its rows.  At 8 kB a line these are 2,048 rows, whose
 # comparison with as many takes seconds; 65,536 rows of usual URLs have a third of it.
 SHUFFLE_OVERHEAD = 1.1

@@ -25,7 +25,7 @@ def describe_change(before: Source, now: Source) -> str:
         return "has other bytes"
     if before.compression != now.compression:
         return f"was {before.compression or 'not compressed'} and is {now.compression or 'not compressed'}"
-    # Versions are told apart, and not shown: seconds since 1970 and hashes say nothing to a reader.
+    # Versions are compared, and not shown: seconds since 1970 and hashes say nothing to a reader.
     return "has the same size, but another modification time or ETag"
 
 

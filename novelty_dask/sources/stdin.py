@@ -59,7 +59,7 @@ def identify(stream: BinaryIO) -> Source:
 
 
 class _Whole:
-    """Stream of which the first bytes have been read, from these bytes on."""
+    """Stream from its start on, though its first bytes have been read."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._head = head

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -290,7 +289,7 @@ def open_stored(url: str) -> StoredRun:
     if run.is_repaired:
         message = (
             f"The run {url!r} is damaged: its {ROOT} is lost or altered; "
-            f"`novelty resume {shlex.quote(url)}` writes it again from its copy."
+            f"`novelty resume {shell_quoted(url)}` writes it again from its copy."
         )
         raise DamageError(message)
     return run
