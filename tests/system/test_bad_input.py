@@ -150,7 +150,7 @@ def account(stream: bytes, form: NormalForm) -> Account:
     for number, line in enumerate(raws):
         raw = line.removesuffix(b"\r")
         try:
-            text = raw.decode("utf-8", "strict").strip("\t\n\v\f\r ")
+            text = raw.decode("utf-8", "strict").strip()
             fault = (
                 "too-long" if len(raw) > 8_192 else "nul" if "\0" in text else "" if text.strip() else "blank"
             )

@@ -66,7 +66,7 @@ class LineBatch(NamedTuple):
     numbers : ndarray of int64, shape (n_accepted,)
         Position of each accepted line in the stream, from 0, ascending.
     texts : list of str
-        The accepted lines, without surrounding ASCII whitespace.
+        The accepted lines, without surrounding white space.
     rejected : list of Rejected
         The other lines, ascending.
     """
@@ -145,7 +145,7 @@ def split_lines(
 
 
 def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
-    r"""Return the text of a line without surrounding ASCII whitespace, or the reason to reject it.
+    r"""Return the text of a line without surrounding white space, or the reason to reject it.
 
     Parameters
     ----------
@@ -172,10 +172,11 @@ def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
     if b"\0" in raw:
         return Reason.NUL
     try:
-        text = raw.strip().decode()
+        # All that `str.isspace` counts, and not only ASCII's: what is not seen must not make two URLs of one.
+        text = raw.decode().strip()
     except UnicodeDecodeError:
         return Reason.INVALID_UTF8
-    return Reason.BLANK if not text or text.isspace() else text
+    return text or Reason.BLANK
 
 
 def sample_of(raw: bytes) -> str:

@@ -17,6 +17,8 @@ from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Reject
 _AUTHORITY = re.compile(r"(?:(?:[^:/?#]*:)?//)?([^/?#]*)")
 # A scheme by RFC 3986, section 3.1, but "localhost:3000/x" is a host and its port.
 _SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))")
+# What stands where a scheme would: "ht!tp://" is none, and no host either.
+_NO_HOST = re.compile(r"\A[^/?#\\]*://")
 # Characters that the URL standard removes before parsing: controls and spaces around, tabs and newlines
 # anywhere.
 _AROUND = "".join(map(chr, range(0x21)))
@@ -66,7 +68,8 @@ def normalize(url: str, form: NormalForm = "raw") -> str | None:
     Returns
     -------
     str or None
-        None only for form "web", if the standard refuses the URL or a line starts with a path.
+        None only for form "web", if the standard refuses the URL, or a line starts with a path or with what
+        can't be a scheme.
 
     References
     ----------
@@ -76,8 +79,8 @@ def normalize(url: str, form: NormalForm = "raw") -> str | None:
     --------
     >>> normalize("Example.org:80/a/../b", "web")
     'http://example.org/b'
-    >>> normalize("http://[bad/", "web") is None
-    True
+    >>> normalize("http://[bad/", "web") is None, normalize("ht!tp://a.example/", "web") is None
+    (True, True)
     """
     return url if form == "raw" else _web_form(url.strip(_AROUND).translate(_ANYWHERE))
 
@@ -99,7 +102,7 @@ def _web_form(url: str) -> str | None:
     """Return the WHATWG serialization of a URL whose scheme may be missing, or None."""
     if not _SCHEME.match(url):
         host_first = url.removeprefix("//")
-        if host_first.startswith(("/", "\\")):
+        if host_first.startswith(("/", "\\")) or _NO_HOST.match(url):
             return None
         url = "http://" + host_first
     try:
