@@ -6,19 +6,27 @@ Novelty is measured against the whole crawl.  Each site of at least --min-pages 
 novel ones, the site with the most novel page first.  With --scheduler, a Dask cluster does the work.
 """
 
-from contextlib import nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import pandas as pd
 from dask.base import compute
-from dask.distributed import Client
+from dask.diagnostics.progress import ProgressBar
+from dask.distributed import Client, progress
 
 import novelty_dask
+from novelty_dask.cli.listeners import choose_listener
+from novelty_dask.errors import NoveltyError
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
+
+CONNECT_SECONDS = 5
 
 SITE = r"^(?:[^:/?#]*:)?(?://)?(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)"
 """The host of a URL: after a scheme and a user name, before a port and the rest."""
@@ -38,22 +46,63 @@ def main(
     sources: tuple[str, ...], out: str, per_site: int, min_pages: int, json: str | None, scheduler: str | None
 ) -> None:
     """Score a corpus, choose the most novel pages, and print them."""
-    with Client(scheduler) if scheduler else nullcontext() as client:
-        run = novelty_dask.score(sources, out, client=client)
-        pages = unusual_pages(run, per_site, min_pages)
-    if json:
-        pages.to_json(json, orient="records", lines=True)
+    if json and not Path(json).absolute().parent.is_dir():
+        message = f"There is no folder for {json!r}; make it, or name another file."
+        raise click.ClickException(message)
+    with one_sentence(), connected(scheduler) as client:
+        with choose_listener() as listener:
+            run = novelty_dask.score(sources, out, client=client, listener=listener)
+        pages = unusual_pages(run, per_site, min_pages, client)
+        if json:
+            pages.to_json(json, orient="records", lines=True)
     click.echo(f"{len(run):,} URLs, {pages['site'].nunique():,} sites with at least {min_pages} of them")
     for page in pages.head(20).itertuples():
         # repr, as a URL may contain control sequences for a terminal.
         click.echo(f"{page.novelty:.3f}  {page.url!r}")
 
 
-def unusual_pages(run: novelty_dask.Run, per_site: int, min_pages: int) -> pd.DataFrame:
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Let errors that are nobody's fault but the arguments' end the command with one sentence."""
+    try:
+        yield
+    except (NoveltyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def connected(scheduler: str | None) -> Iterator[Client | None]:
+    """Yield a client of a scheduler at an address, or None without one."""
+    if scheduler is None:
+        yield None
+        return
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        message = f"Can't reach a Dask scheduler at {scheduler!r}: {error}; check the address, and start it."
+        raise click.ClickException(message) from None
+    with client:
+        yield client
+
+
+def computed(client: Client | None, *collections: Any) -> Any:
+    """Compute Dask collections, with a bar on standard error that shows how far they are."""
+    if client is None:
+        with ProgressBar(minimum=1, dt=1, out=sys.stderr):
+            return compute(*collections)
+    futures = client.compute(list(collections))
+    with redirect_stdout(sys.stderr):
+        progress(futures, notebook=False)
+    return client.gather(futures)
+
+
+def unusual_pages(
+    run: novelty_dask.Run, per_site: int, min_pages: int, client: Client | None = None
+) -> pd.DataFrame:
     """Return the most novel pages of each site, the site with the most novel page first."""
     rows = run.to_dataframe().dropna(subset=["novelty"])
     rows = rows.assign(site=rows["url"].str.extract(SITE, expand=False).str.lower())[COLUMNS]
-    sizes, best = compute(rows["site"].value_counts(), best_of_sites(rows, per_site))
+    sizes, best = computed(client, rows["site"].value_counts(), best_of_sites(rows, per_site))
     best = best[best["site"].map(sizes) >= min_pages]
     order = best.assign(first=best.groupby("site")["novelty"].transform("max"))
     order = order.sort_values(["first", "site", "novelty"], ascending=[False, True, False])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,6 +42,39 @@ def test_score_corpus_finds_what_is_unlike_its_site(tmp_path: Path) -> None:
     first_of_sites = [page["novelty"] for page in pages[::2]]
     assert first_of_sites == sorted(first_of_sites, reverse=True)
     assert repr(pages[0]["url"]) in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["missing.txt"], "Error: Nothing matches 'missing.txt'; check the path."),
+        (["urls.txt", "--json", "no/rows.jsonl"], "Error: There is no folder for 'no/rows.jsonl'; make it, "),
+        (
+            ["urls.txt", "--scheduler", "tcp://127.0.0.1:1"],
+            "Error: Can't reach a Dask scheduler at 'tcp://127.",
+        ),
+        (["urls.txt", "--scheduler", "nonsense"], "Error: Can't reach a Dask scheduler at 'nonsense': "),
+    ],
+)
+def test_wrong_arguments_end_a_workflow_with_one_sentence(
+    tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    (tmp_path / "urls.txt").write_text("http://a.example/\nhttp://b.example/\n")
+    command = [sys.executable, str(ROOT / "workflows" / "score_corpus.py"), *arguments]
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert time.monotonic() - began < 60
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_workflow_shows_how_far_it_is(tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").write_text("".join(f"{url}\n" for url in make_urls(300)[0]))
+    command = [sys.executable, str(ROOT / "workflows" / "score_corpus.py"), "urls.txt"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "compare: done, 1 task in " in done.stderr
+    assert "sites with at least 5" in done.stdout
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
