@@ -28,7 +28,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 """Where Linux keeps limits of groups of processes, as containers have."""
 PROCESS_GROUPS = Path("/proc/self/cgroup")
 NO_LIMIT = 2**60
-_REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?>=([\d.]+)")
+_REQUIREMENT = re.compile(r"\A([\w.-]+)(?:\[[^]]*\])?>=([\d.]+)")
 
 
 class Check(NamedTuple):

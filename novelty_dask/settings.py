@@ -32,7 +32,7 @@ SIZE_UNITS |= {f"{prefix}{b}": 10 ** (3 * n) for n, prefix in enumerate(PREFIXES
 SIZE_UNITS |= {f"{prefix}i{b}": 2 ** (10 * n) for n, prefix in enumerate(PREFIXES, 1) for b in ("", "b")}
 # As Dask reads sizes, whose own function would have to be imported with Dask: digits with an exponent, and a
 # unit. Either may be left out.
-SIZE = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|(?=[a-z]))([a-z]{0,3})", re.ASCII)
+SIZE = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|(?=[a-z]))([a-z]{0,3})", re.ASCII)
 LARGEST_SIZE = 2**63
 LARGEST_SETTINGS_FILE = 2**20
 """Larger than any file of settings."""

@@ -97,7 +97,7 @@ def expect(contents: list[bytes], form: NormalForm = "raw") -> Books:
             if not isinstance(text, Reason):
                 text = normalize(text, form) or Reason.NOT_A_URL
             if isinstance(text, Reason):
-                shown = raw.strip() if text is Reason.NOT_A_URL else raw
+                shown = raw.decode().strip().encode() if text is Reason.NOT_A_URL else raw
                 rejected.append((source, line, str(text), sample_of(shown)))
             else:
                 count, position = rows.get(text, (0, n_lines))
