@@ -42,6 +42,11 @@ def kept(run: Path) -> dict[str, bytes]:
     return {path: data for path, data in snapshot(run).items() if not path.startswith("owners/")}
 
 
+def resume(run: Path) -> str:
+    """The command that mends a run."""
+    return f"`novelty resume {shlex.quote(str(run))}`"
+
+
 def members(run: Path) -> set[str]:
     group = zarr.open_group(run, mode="r", use_consolidated=False)
     return {
@@ -61,7 +66,7 @@ def test_a_damaged_group_is_found_and_written_again(
     damage(copy / group / "zarr.json")
     found = novelty("verify", copy)
     assert (found.exit_code, found.stdout) == (4, "4 tasks read, 1 damage found.\n")
-    assert found.stderr == f"Damage: '{group}/zarr.json' was altered; `novelty resume` writes it again.\n"
+    assert found.stderr == f"Damage: '{group}/zarr.json' was altered; {resume(copy)} writes it again.\n"
     assert novelty("resume", copy).exit_code == 0
     assert novelty("verify", copy).exit_code == 0
     assert kept(copy) == before
@@ -77,7 +82,7 @@ def test_a_damaged_manifest_is_found_and_written_again_from_its_copy(
     damaged = snapshot(copy)
     found = novelty("verify", copy)
     assert found.exit_code == 4
-    assert found.stderr == "Damage: 'zarr.json' was altered; `novelty resume` writes it again.\n"
+    assert found.stderr == f"Damage: 'zarr.json' was altered; {resume(copy)} writes it again.\n"
     for command in (
         ["top", copy],
         ["export", copy, "-o", copy.with_name("x.csv")],
@@ -114,7 +119,7 @@ def test_a_damaged_copy_is_found_and_written_again_and_disturbs_nobody(
     damage(copy / COPY)
     found = novelty("verify", copy)
     assert found.exit_code == 4
-    assert found.stderr == "Damage: 'manifest/zarr.json' was altered; `novelty resume` writes it again.\n"
+    assert found.stderr == f"Damage: 'manifest/zarr.json' was altered; {resume(copy)} writes it again.\n"
     assert novelty("top", copy).stdout == top
     assert novelty("resume", copy).exit_code == 0
     assert kept(copy) == before

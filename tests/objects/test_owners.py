@@ -1,4 +1,5 @@
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -361,6 +362,7 @@ def test_no_error_ends_the_heartbeat(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is said once, and at the end if it was for good."""
+    caplog.set_level(logging.WARNING, logger=owners.LOGGER.name)
     monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.01)
     write = objects.write
 
@@ -387,6 +389,7 @@ def test_a_release_that_fails_hides_no_error(objects: LocalObjects, caplog: pyte
     def fail(key: str) -> None:
         raise OddError("The store is gone.")
 
+    caplog.set_level(logging.WARNING, logger=owners.LOGGER.name)
     owner = claim(objects, "run.zarr")
     objects.remove = fail  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError), owner:

@@ -535,6 +535,7 @@ def test_what_fails_on_a_client_leaves_nothing_behind(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimate, "ESTIMATE_BYTES", 100)
+    monkeypatch.setattr(estimate, "COMPRESSED_BYTES", 100)
     (tmp_path / "data").mkdir()
     for number in range(6):
         text = b"".join(b"%d%d\n" % (number, i) for i in range(60_000))
