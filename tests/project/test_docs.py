@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -68,6 +69,29 @@ def test_python_blocks_run(document: str, tmp_path: Path, monkeypatch: pytest.Mo
     scope: dict[str, object] = {}
     for block in blocks(TEXTS[document], "python"):
         exec(compile(block, document, "exec"), scope)
+
+
+def stub_environment(folder: Path) -> None:
+    """Make a virtual environment, as an installation leaves it."""
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "novelty").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m novelty_dask "$@"\n')
+    (programs / "novelty").chmod(0o755)
+    (programs / "activate").write_text(f'PATH="{programs}:$PATH"\n')
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
+@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md"])
+def test_commands_can_be_pasted_one_after_the_other(name: str, tmp_path: Path) -> None:
+    stub_environment(tmp_path)
+    pasted = "".join(block for block in blocks(TEXTS[name], "sh") if "python3 -m venv" not in block)
+    # Before these commands, the README calls the demo by its path, and the other page says how to activate.
+    before = "source .venv/bin/activate\n" + ("" if "novelty demo" in pasted else "novelty demo\n")
+    pasted = before + pasted
+    command = ["bash", "-e", "-o", "pipefail", "-c", pasted]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"urls.txt", "run.zarr", "rows.csv"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def documented_commands() -> list[str]:
