@@ -36,6 +36,8 @@ class Inputs:
         self.run = run
         self.sources = sources
         self.is_new = is_new
+        # True once they were looked at: a source that then differs is being written to.
+        self.just_found = False
 
     @classmethod
     def settle(cls, run: StoredRun, given: Sequence[Source] | None) -> Inputs:
@@ -57,9 +59,10 @@ class Inputs:
             if source.url == STDIN:
                 sources[number] = _copied_stdin(run, number, is_given=given is not None)
         inputs = cls(run, sources, is_new=run.manifest.sources != before)
+        inputs.just_found = given is not None
         # Once the rows are stored, the sources may be deleted.
         if not run.manifest.has_rows:
-            inputs.check_unchanged(just_found=given is not None)
+            inputs.check_unchanged()
         return inputs
 
     @cached_property
@@ -102,13 +105,8 @@ class Inputs:
             )
             raise InputError(message)
 
-    def check_unchanged(self, *, just_found: bool = True) -> None:
+    def check_unchanged(self) -> None:
         """Refuse sources that differ from those with which the run was begun.
-
-        Parameters
-        ----------
-        just_found : bool
-            True if they were the same a moment ago.
 
         Raises
         ------
@@ -126,7 +124,8 @@ class Inputs:
             if source.url == copy and STDIN_KEY not in self.run.objects.sizes(WORK_FOLDER):
                 message = f"The copy of standard input in {self.run.url!r} is gone; score it again."
                 raise InputError(message)
-            check_unchanged(source, just_found=just_found)
+            check_unchanged(source, just_found=self.just_found)
+        self.just_found = True
 
 
 def _copy_url(run: StoredRun) -> str:

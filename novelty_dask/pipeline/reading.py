@@ -38,8 +38,7 @@ def read_sources(session: Session, needed: set[str]) -> Generator[Metrics, None,
     session.limits.start_reading(session.inputs)
     if needed:
         session.inputs.check_copy()
-        # Rows that were lost may be made again long after the sources were found.
-        session.inputs.check_unchanged(just_found=not run.manifest.has_rows)
+        session.inputs.check_unchanged()
         parts = [part for part in session.inputs.parts() if str(part[0]) in needed]
         form = run.manifest.settings.normal_form
         yield from session.executor.compute(make_bag(parts, ingest, run.url, session.epoch, form))
