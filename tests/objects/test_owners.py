@@ -1,5 +1,4 @@
 import json
-import logging
 import multiprocessing
 import os
 import re
@@ -362,7 +361,8 @@ def test_no_error_ends_the_heartbeat(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is said once, and at the end if it was for good."""
-    caplog.set_level(logging.WARNING, logger=owners.LOGGER.name)
+    # Other tests run notebooks in this process, which configure logging.
+    monkeypatch.setattr(owners.LOGGER, "disabled", False)
     monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.01)
     write = objects.write
 
@@ -385,11 +385,13 @@ def test_no_error_ends_the_heartbeat(
     assert len(caplog.messages) == 3
 
 
-def test_a_release_that_fails_hides_no_error(objects: LocalObjects, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_release_that_fails_hides_no_error(
+    objects: LocalObjects, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(key: str) -> None:
         raise OddError("The store is gone.")
 
-    caplog.set_level(logging.WARNING, logger=owners.LOGGER.name)
+    monkeypatch.setattr(owners.LOGGER, "disabled", False)
     owner = claim(objects, "run.zarr")
     objects.remove = fail  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError), owner:

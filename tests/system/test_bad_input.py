@@ -125,7 +125,7 @@ KINDS: dict[str, tuple[list[bytes], str | None, str | None]] = {
     "no features": ([b"a", b"zz", "é".encode()], None, None),
     "formulas": ([b"=1+1", b"+http://a.example", b"@SUM(1)", b"-1", b"=cmd|' /C calc'!A0"], None, "mixed"),
     "markup": ([b"<script>alert(1)</script>", b'http://a.example/"><img src=x>'], None, "mixed"),
-    "marks of utf-8": ([b"x\n" + BOM + b"http://mark.example/"], None, None),
+    "marks of utf-8": ([b"x\n" + BOM + b"http://mark.example/"], None, "mixed"),
     "astral": ("http://a.example/😀\nhttp://a.example/\U0010ffff".encode().split(b"\n"), None, None),
 }
 GOOD = [b"http://good.example/%d" % number for number in range(20)]
