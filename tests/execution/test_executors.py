@@ -135,7 +135,7 @@ def test_another_error_ends_its_task_after_some_attempts(executor: Executor, tmp
     # Also one of the system is not taken for a lost scheduler.
     assert isinstance(error, FileNotFoundError)
     assert error.filename == "here"
-    assert list(outcomes.values()) == [Outcome("0", {"tried": 1}), Outcome("2", {"tried": 1})]
+    assert outcomes == {item: Outcome(item, {"tried": 1}) for item in ("0", "2")}
     tried = {path.name: len(path.read_text().split()) for path in tmp_path.iterdir()}
     assert tried == {"0": 1, "1": TASK_ATTEMPTS, "2": 1}
 
