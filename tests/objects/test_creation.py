@@ -14,6 +14,7 @@ from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import claim
 from novelty_dask.objects.protocol import Data, Objects
 from novelty_dask.objects.remote import RemoteObjects
+from tests.support.clocks import clock_of
 
 Answer = Callable[[bool], bool]
 
@@ -136,8 +137,9 @@ def test_two_clients_that_are_alike_are_not_taken_for_one(
     """They have the same host, process number and clock, and both have seen that nobody is at work."""
     alike = {"host": "a", "namespace": "", "pid": 1, "started": 1.0}
     monkeypatch.setattr(owners, "this_process", lambda: alike)
-    monkeypatch.setattr("time.time", lambda: 7.0)
     monkeypatch.setattr(owners, "newest_epoch", lambda objects, known=0: 0)
-    claim(objects, "run.zarr")
-    with pytest.raises(StoreError, match=r"^Another client has just begun to work on 'run\.zarr'; "):
+    refused = pytest.raises(StoreError, match=r"^Another client has just begun to work on 'run\.zarr'; ")
+    with clock_of(lambda: 7.0):
         claim(objects, "run.zarr")
+        with refused:
+            claim(objects, "run.zarr")
