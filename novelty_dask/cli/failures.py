@@ -3,6 +3,7 @@
 import logging
 import re
 import signal
+import sys
 import textwrap
 import traceback
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from novelty_dask.cli.terminal import escape
+from novelty_dask.cli.terminal import escape, flush_output
 from novelty_dask.errors import (
     ClusterError,
     DamageError,
@@ -99,6 +100,17 @@ def exit_code_help() -> str:
 class Commands(click.Group):
     """Group of commands, whose errors become a sentence and an exit code."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            # Of what Click prints itself, such as the help, before it knows the command.
+            message, code = verdict(error)
+        flush_output()
+        click.echo(escape(message), err=True)
+        sys.exit(code)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
@@ -117,6 +129,7 @@ class Commands(click.Group):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
             message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE), error))
+            flush_output()
         click.echo(escape(with_run(message, ctx.meta.get(RUN))), err=True)
         return ctx.exit(code)
 
@@ -162,14 +175,15 @@ def with_run(message: str, run: str | None) -> str:
 
 
 def _existing_run(run: str | None, error: BaseException) -> str | None:
-    """Return the run that a command was to make, if it has been begun."""
+    """Return the run that a command was to make, if it has been begun and can be resumed."""
     if run is None or isinstance(error, UnreachableError):
         # To look for it would take as long again as it took to see that the store is out of reach.
         return run if getattr(error, "has_run", False) else None
     from novelty_dask.storage.runs import find_run  # noqa: PLC0415 - Zarr takes long to import
 
     try:
-        return run if find_run(run) else None
+        found = find_run(run)
+        return run if found and not found.manifest.lacks_stdin else None
     except Exception:  # noqa: BLE001 - something exists, even if it can't be read now
         return run
 

@@ -112,9 +112,17 @@ def emit(lines: Iterable[str]) -> None:
         close_output()
 
 
+def flush_output() -> None:
+    """Write what is left of standard output, if it can be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        close_output()
+
+
 def close_output() -> None:
-    """Send the rest of standard output nowhere, as its reader has gone."""
-    # Otherwise Python would fail to flush its buffer when it exits, and complain.
+    """Send the rest of standard output nowhere, as its reader has gone, or its disk is full."""
+    # Otherwise Python would fail to flush its buffer when it exits, complain, and exit with 120.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

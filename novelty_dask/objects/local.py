@@ -52,17 +52,18 @@ class LocalObjects:
         """Write a file of another name, sync it, then rename it."""
         # In this order: a rename may reach the disk before the content does, and a power failure would leave
         # the final name with an empty file.
-        with _writing_errors(self.root, len(data)):
+        with self._errors(len(data)):
             self._store(key, [data], os.replace)
 
     def write_stream(self, key: str, chunks: Iterable[Data]) -> int:
         """Write a file of another name, sync it, then rename it."""
-        return self._store(key, chunks, os.replace)
+        with self._errors():
+            return self._store(key, chunks, os.replace)
 
     def create(self, key: str, data: Data) -> bool:
         """Write a file of another name, sync it, then link it, which fails if the name is taken."""
         try:
-            with _writing_errors(self.root, len(data)):
+            with self._errors(len(data)):
                 self._store(key, [data], _link)
         except FileExistsError:
             # Whoever is refused relies on what is there, which its writer may not have synced any more.
@@ -143,6 +144,32 @@ class LocalObjects:
             message = f"{str(folder)!r} is a link that leads out of the run; remove it."
             raise StoreError(message)
 
+    @contextmanager
+    def _errors(self, needed: int | None = None) -> Iterator[None]:
+        """Raise a StoreError if the disk is full or not writable, and any other error as it is."""
+        root = self.root
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                message = (
+                    f"Can't write in {str(root)!r}: {error.strerror}; make it writable, or name another path."
+                )
+                raise StoreError(message) from None
+            # A quota, and a limit on the size of a file, need the same remedy as a full disk.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            existing = next(folder for folder in [root, *root.parents] if folder.exists())
+            space = ""
+            # A stream may be longer than anybody knows, and what it took is free again.
+            if needed is not None:
+                space = f": {needed:,} bytes are needed and {shutil.disk_usage(existing).free:,} are free"
+            remedy = "free some space; finished work is kept"
+            if self.lease:
+                remedy = "name a folder on a larger disk by TMPDIR, or a path for the run"
+            message = f"The disk of {str(root)!r} is full{space}; {remedy}."
+            raise DiskFullError(message) from None
+
     def _walk(self, folder: str) -> Iterator[tuple[str, int]]:
         """Yield the keys and lengths of all files in a folder."""
         with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
@@ -211,26 +238,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def _writing_errors(root: Path, needed: int) -> Iterator[None]:
-    """Raise a StoreError if a disk is full or not writable, and any other error as it is."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            message = (
-                f"Can't write in {str(root)!r}: {error.strerror}; make it writable, or name another path."
-            )
-            raise StoreError(message) from None
-        # A quota, and a limit on the size of a file, need the same remedy as a full disk.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        existing = next(folder for folder in [root, *root.parents] if folder.exists())
-        free = shutil.disk_usage(existing).free
-        message = (
-            f"The disk of {str(root)!r} is full: {needed:,} bytes are needed and {free:,} are free; free "
-            "some space; finished work is kept."
-        )
-        raise DiskFullError(message) from None

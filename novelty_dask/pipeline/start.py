@@ -56,7 +56,8 @@ def run_session(
     InputError, BudgetError
         A run just begun is removed, so that other sources or settings find its path free.
     StoreError, ClusterError
-        Finished tasks are kept.
+        Finished tasks are kept.  A run that lacks a part of standard input, which nobody can read again, is
+        removed.
     """
     check_guarded()
     if not run.manifest.is_complete:
@@ -71,12 +72,13 @@ def run_session(
         try:
             _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
         except UnreachableError as error:
-            error.has_run = True
+            error.has_run = not run.manifest.lacks_stdin
             raise
-        except (InputError, BudgetError):
+        except BaseException as error:
             # Nothing is lost but lines that were read, and the user can name other sources under this path.
             # A run that is resumed is kept, as its sources can't be named anew.
-            if given is not None and run.manifest.plan is None:
+            is_useless = isinstance(error, (InputError, BudgetError)) or run.manifest.lacks_stdin
+            if is_useless and given is not None and run.manifest.plan is None:
                 run.objects.remove("")
             raise
 

@@ -42,19 +42,19 @@ def copy_stdin(stream: BinaryIO, objects: Objects, key: str) -> Source:
     Raises
     ------
     InputError
-        It can't be read, decompressed or stored, is no text, or has no newlines.
+        It can't be read or decompressed, is no text, or has no newlines.
+    StoreError
+        It can't be stored.
     """
     counted = _Counted(stream)
-    with reading_errors("Can't copy standard input into the run"):
-        objects.write_stream(key, counted.chunks())
+    objects.write_stream(key, counted.chunks())
     return counted.source
 
 
 def identify(stream: BinaryIO) -> Source:
     """Read a stream to its end; return what `copy_stdin` would."""
     counted = _Counted(stream)
-    with reading_errors("Can't read standard input"):
-        deque(counted.chunks(), maxlen=0)
+    deque(counted.chunks(), maxlen=0)
     return counted.source
 
 
@@ -105,6 +105,12 @@ class _Counted:
         self._n_bytes = 0
 
     def chunks(self) -> Iterator[bytes]:
+        """Yield all text; InputError if it can't be read, or a line is too long to be one."""
+        # Errors of whoever takes the chunks, as of a full disk, are not raised here, and stay what they are.
+        with reading_errors("Can't read standard input"):
+            yield from self._chunks()
+
+    def _chunks(self) -> Iterator[bytes]:
         """Yield all text; ValueError if a line is too long to be one."""
         line_bytes = 0
         for chunk in check_chunks("standard input", _read_text(self._stream)):

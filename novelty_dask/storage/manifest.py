@@ -26,7 +26,7 @@ from novelty_dask.errors import StoreError
 from novelty_dask.planning.stages import MERGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
-from novelty_dask.sources.find import Source
+from novelty_dask.sources.find import STDIN, Source
 
 FORMAT_VERSION = 6
 ATTRIBUTE = "novelty_dask"
@@ -232,6 +232,11 @@ class Manifest(_Part):
     def has_rows(self) -> bool:
         """True if the rows are stored, so that the sources are not needed any more."""
         return self.has(VECTORIZE)
+
+    @property
+    def lacks_stdin(self) -> bool:
+        """True if standard input is a source, and the run has no whole copy of it."""
+        return any(source.url == STDIN and not source.version for source in self.sources)
 
     @property
     def is_complete(self) -> bool:

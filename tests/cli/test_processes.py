@@ -145,34 +145,69 @@ def test_both_names_of_the_command(tmp_path: Path, command: list[str]) -> None:
     assert result.stderr == f"Error: Nothing matches '{tmp_path / 'missing'}'; check the path.\n"
 
 
-def test_a_standard_output_that_is_full(run: Path) -> None:
+@pytest.mark.parametrize("is_buffered", [True, False])
+@pytest.mark.parametrize(
+    "words",
+    [["top", "{}"], ["status", "{}"], ["export", "{}", "-o", "-", "--format", "csv"], ["--help"], ["doctor"]],
+)
+def test_a_standard_output_that_is_full(run: Path, words: list[str], is_buffered: bool) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": "" if is_buffered else "1"}
     with Path("/dev/full").open("wb") as full:
         result = subprocess.run(
-            [*COMMAND, "top", run], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*COMMAND, *(word.format(run) for word in words)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=env,
         )
     assert result.returncode == 3
-    assert result.stderr == "Error: No space left on device; once that is fixed, repeat the command.\n"
+    what, remedy = "", "once that is fixed, repeat the command"
+    if words[0] == "export":
+        what, remedy = "Can't write '-': ", "free some space, then repeat it"
+    assert result.stderr == f"Error: {what}No space left on device; {remedy}.\n"
 
 
-@pytest.mark.parametrize("source", ["corpus", "-"])
+@pytest.mark.parametrize(("source", "blocks"), [("corpus", 4), ("-", 4), ("-", 64)])
+@pytest.mark.parametrize("is_kept", [True, False])
 def test_files_that_may_not_grow(
-    corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, source: str
+    corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, source: str, blocks: int, is_kept: bool
 ) -> None:
-    """Also the copy of standard input, of which nothing stays if it can't be kept."""
+    """A run goes on; half a copy of standard input, whose rest nobody can read again, is removed."""
     out = tmp_path / "run.zarr"
-    command = [*COMMAND, "score", corpus if source == "corpus" else "-", "-o", out, "--quiet"]
-    small = 'ulimit -f 4; exec "$@" < "$0"'
+    command = [*COMMAND, "score", str(corpus) if source == "corpus" else "-", "--quiet"]
+    command += ["-o", str(out)] * is_kept
+    small = f'ulimit -f {blocks}; exec "$@" < "$0"'
     result = subprocess.run(
-        ["sh", "-c", small, corpus, *command], capture_output=True, text=True, check=False
+        ["sh", "-c", small, corpus, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    assert result.returncode == (2 if source == "-" else 3)
-    if source == "-":
-        assert result.stderr == "Error: Can't copy standard input into the run: File too large.\n"
-        assert not out.exists()
-    else:
-        assert re.fullmatch(r"Error: The disk of '.*' is full: [\d,]+ bytes are needed .*\n", result.stderr)
+    assert (result.returncode, result.stdout) == (3, "")
+    is_copied = source != "-" or blocks > 4
+    needed = r": [\d,]+ bytes are needed and [\d,]+ are free" if is_copied else ""
+    remedy = (
+        "free some space; finished work is kept" if is_kept else "name a folder on .* by TMPDIR, or a path .*"
+    )
+    hint = rf" `novelty resume {out}` goes on\." if is_kept and is_copied else ""
+    assert re.fullmatch(rf"Error: The disk of '.*' is full{needed}; {remedy}\.{hint}\n", result.stderr)
+    if hint:
         assert novelty("resume", out, "--quiet").exit_code == 0
         assert novelty("top", out).stdout == novelty("top", run).stdout
+    else:
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_stopped_copy_of_standard_input_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with started(*COMMAND, "score", "-", "-o", out, stdin=subprocess.PIPE) as process:
+        wait_until(lambda: list(out.glob("*/stdin*")), process=process)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "Stopped; nothing was stored.\n")
+    assert not out.exists()
 
 
 # Exit codes.

@@ -38,11 +38,15 @@ def _is_alive(process: "BaseProcess | subprocess.Popen[str]") -> bool:
 
 @contextmanager
 def started(
-    *command: object, env: dict[str, str] | None = None, cwd: Path | None = None
+    *command: object,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int | None = None,
 ) -> Iterator["subprocess.Popen[str]"]:
     """A process, as the leader of a session, of which nobody is left afterwards."""
     with subprocess.Popen(
         [str(word) for word in command],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
