@@ -26,6 +26,23 @@ class StageStarted:
 
 
 @dataclass(frozen=True)
+class TaskAdvanced:
+    """A task of a stage has been at work for some seconds.
+
+    Parameters
+    ----------
+    stage, item : str
+        The task; without an item, some short tasks of the stage.
+    share : float
+        Share of it that is done, 0 to 1.
+    """
+
+    stage: str
+    item: str
+    share: float
+
+
+@dataclass(frozen=True)
 class TaskDone:
     """A task of a stage is done."""
 
@@ -120,6 +137,7 @@ class CompilationStarted:
 
 Event = (
     StageStarted
+    | TaskAdvanced
     | TaskDone
     | StageFinished
     | DashboardOpened

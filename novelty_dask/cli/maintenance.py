@@ -67,10 +67,12 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
     metavar="N",
     help="Also compute N random blocks of rows again.",
 )
+@options.quiet
 @options.debug
-def verify(run: str, *, recompute: int) -> None:
+def verify(run: str, *, recompute: int, quiet: bool) -> None:
     """Read every byte of a run and compare it with what was written."""
-    verification = novelty_dask.verify(run, recompute_blocks=recompute)
+    with choose_listener(quiet=quiet, brief=True) as listener:
+        verification = novelty_dask.verify(run, recompute_blocks=recompute, listener=listener)
     for damage in verification.damages:
         say(with_run(f"Damage: {damage}", run))
     again = f", {counted(verification.recomputed, 'block')} computed again" if recompute else ""

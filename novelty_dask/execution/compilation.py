@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.events import CompilationStarted
+from novelty_dask.execution.messages import messages_of_workers, send_message
 from novelty_dask.kernels.accelerate import LISTENERS
 
 if TYPE_CHECKING:
@@ -35,26 +34,13 @@ def compilation_here(listener: Listener) -> Iterator[None]:
 @contextmanager
 def compilation_on_workers(scheduler: Scheduler, listener: Listener) -> Iterator[None]:
     """Let a listener know once if a worker compiles, in the thread that waits for the scheduler."""
-    tell, events = _once(listener), SimpleQueue[CompilationStarted]()
+    tell = _once(listener)
 
-    def receive(event: tuple[float, Any]) -> None:
-        # In the thread of Dask's event loop: listeners are called from one thread alone.
-        message = event[1]
-        events.put(CompilationStarted(message["folder"], message["problem"]))
+    def take(message: dict[str, Any]) -> None:
+        tell(CompilationStarted(message["folder"], message["problem"]))
 
-    def pass_on() -> None:
-        with suppress(Empty):
-            while True:
-                tell(events.get_nowait())
-
-    scheduler.submit(lambda: scheduler.client.subscribe_topic(TOPIC, receive))
-    scheduler.on_wait = pass_on
-    try:
+    with messages_of_workers(scheduler, TOPIC, take):
         yield
-    finally:
-        # The connection may be gone, and with it the subscription.
-        with suppress(Exception):
-            scheduler.client.unsubscribe_topic(TOPIC)
 
 
 def report_compilation() -> None:
@@ -65,12 +51,7 @@ def report_compilation() -> None:
 
 def _log_event(event: CompilationStarted) -> None:
     """Tell all clients that listen, if this thread runs a task of a worker."""
-    # A process that has not imported Distributed runs no worker, and is spared the time to import it.
-    if "distributed" in sys.modules:
-        from distributed import get_worker  # noqa: PLC0415
-
-        with suppress(ValueError):
-            get_worker().log_event(TOPIC, asdict(event))
+    send_message(TOPIC, asdict(event))
 
 
 def _once(listener: Listener) -> Callable[[CompilationStarted], None]:

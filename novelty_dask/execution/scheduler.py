@@ -54,13 +54,13 @@ class Scheduler:
 
     Attributes
     ----------
-    on_wait : callable
+    on_wait : list of callable
         Called again and again while a caller waits, in its thread.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.on_wait: Callable[[], None] = lambda: None
+        self.on_wait: list[Callable[[], None]] = []
         self.patience = Patience.read()
         self._is_silent = False
 
@@ -129,7 +129,8 @@ class Scheduler:
         watch = Watch(self)
         while True:
             yield watch
-            self.on_wait()
+            for call in self.on_wait:
+                call()
             watch.check()
             time.sleep(POLL_SECONDS)
 

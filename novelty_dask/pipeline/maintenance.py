@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from os import PathLike, fspath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from novelty_dask.events import Listener, StageFinished, StageStarted, TaskDone, ignore
+from novelty_dask.execution.advances import advances_here
 from novelty_dask.objects.owners import claim, holder
 from novelty_dask.pipeline.graph import TEXT_STAGES
 from novelty_dask.planning.stages import INGEST, MERGE, SORT
@@ -19,10 +22,13 @@ from novelty_dask.storage.runs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from novelty_dask.errors import DamageError
     from novelty_dask.storage.manifest import Failure, Totals
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,13 @@ def _stages(stored: StoredRun) -> Iterator[tuple[str, tuple[int, int | None]]]:
             yield stage.name, (n_done, len(items))
 
 
-def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | None = None) -> Verification:
+def verify(
+    run: str | PathLike[str],
+    *,
+    recompute_blocks: int = 0,
+    seed: int | None = None,
+    listener: Listener = ignore,
+) -> Verification:
     """Read every byte of a run, and compare it with what was written.
 
     Parameters
@@ -126,6 +138,8 @@ def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | N
         weights, neighbors among all rows, and novelty; and before them weight and order of the columns.
     seed : int, optional
         Chooses the same blocks again.
+    listener : Listener, optional
+        Takes the events, of two stages: "verify" reads, "recompute" computes again.
 
     Raises
     ------
@@ -133,22 +147,40 @@ def verify(run: str | PathLike[str], *, recompute_blocks: int = 0, seed: int | N
         There is no run, or one is to be computed again that is not complete or of another version.
     """
     if not recompute_blocks:
-        return _verification(open_repairable(fspath(run)))
+        return _verification(open_repairable(fspath(run)), listener)
     stored = require_complete(open_repairable(fspath(run)))
     check_version(stored)
-    found = _verification(stored)
+    found = _verification(stored, listener)
     if found.damages:
         return found
     from novelty_dask.stages.recompute import choose_blocks, recompute  # noqa: PLC0415 - Numba imports slowly
 
     chosen = choose_blocks(_computable_blocks(stored), recompute_blocks, seed)
-    return Verification(found.tasks, [*recompute(stored, chosen)], len(chosen))
+    with advances_here(stored.url, listener):
+        each = _told("recompute", chosen, listener)
+        return Verification(found.tasks, [*recompute(stored, each)], len(chosen))
 
 
-def _verification(stored: StoredRun) -> Verification:
+def _verification(stored: StoredRun, listener: Listener) -> Verification:
     """Return the number of tasks, and the objects that are missing or not as they were written."""
-    n_tasks = sum(1 for _ in stored.commits.tasks())
-    return Verification(n_tasks, [*find_altered(stored), *find_damage(stored), *find_missing(stored)], 0)
+    tasks = list(stored.commits.tasks())
+    damages = find_damage(stored, _told("verify", tasks, listener))
+    return Verification(len(tasks), [*find_altered(stored), *damages, *find_missing(stored)], 0)
+
+
+def _told(stage: str, tasks: Sequence[T], listener: Listener) -> Iterator[T]:
+    """Report that a stage begins; return its tasks, and report each when the next is taken."""
+    began = time.monotonic()
+    listener(StageStarted(stage, len(tasks)))
+
+    def each() -> Iterator[T]:
+        for task in tasks:
+            yield task
+            # The caller has come for the next one.
+            listener(TaskDone(stage))
+        listener(StageFinished(stage, time.monotonic() - began))
+
+    return each()
 
 
 def _computable_blocks(stored: StoredRun) -> list[int]:

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 from novelty_dask.errors import InputError, reading_errors
+from novelty_dask.progress import advance
 from novelty_dask.sources.decompress import decompress
 from novelty_dask.sources.find import Source, file_state
 from novelty_dask.sources.folders import file_system
@@ -63,7 +64,11 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
         fs, path = file_system(source.url)
         with fs.open(path, "rb") as file:
             chunks = _chunks(file, source.compression, piece, chunk_bytes)
-            yield from chunks if piece.start else check_chunks(source.url, chunks)
+            last = source.n_bytes if piece.stop is None else piece.stop
+            for chunk in chunks if piece.start else check_chunks(source.url, chunks):
+                yield chunk
+                # Of a compressed file, too, this is where it is read.
+                advance(file.tell() - piece.start, last - piece.start)
         _unchanged(source, before)
 
 

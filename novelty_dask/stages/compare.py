@@ -12,6 +12,7 @@ from novelty_dask.engines.sparse import SparseEngine
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.planning.tiles import Tile
+from novelty_dask.progress import part
 from novelty_dask.stages.tasks import TaskResult, Workspace
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class _Comparison:
         self.neighbors = {block: self._start(block) for block in self.span}
         self.counts: Counter[str] = Counter()
         self.kernel_seconds = 0.0
+        # Pairs of blocks that have met, and all: each pair is about as much work as any other.
+        self.n_met, self.n_pairs = 0, len(self.span) * len(self.plan.candidates(tile))
 
     def _prepare(self, block: int) -> Block:
         """Return a stored block, ready to be compared."""
@@ -97,13 +100,15 @@ class _Comparison:
         for block in blocks:
             # CPU time of this thread: on a shared machine the wall clock would measure the neighbors.
             began = time.thread_time()
-            counts = self.engine.search(
-                self.span[block],
-                passing,
-                self.neighbors[block],
-                row_start=self.plan.bounds(block)[0],
-                candidate_start=self.plan.bounds(candidate)[0],
-            )
+            with part(self.n_met, self.n_pairs):
+                counts = self.engine.search(
+                    self.span[block],
+                    passing,
+                    self.neighbors[block],
+                    row_start=self.plan.bounds(block)[0],
+                    candidate_start=self.plan.bounds(candidate)[0],
+                )
+            self.n_met += 1
             self.counts.update(counts)
             self.kernel_seconds += time.thread_time() - began
 

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.kernels.text.lines import LineBatch, read_lines
 from novelty_dask.kernels.text.urls import normalize_batch, sort_key
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
     from novelty_dask.objects.commits import Commits, Draft, Metrics
     from novelty_dask.sources.find import Source
+    from novelty_dask.storage.runs import StoredRun
 
 TABLE_BYTES = 16 * 2**20
 """Lines that are gathered in memory before they are made distinct and written as a table."""
@@ -118,12 +120,15 @@ def ingest(
         The metrics of each piece, for `PieceRead.of`.
     """
     stored = open_on_worker(run)
-    return [
-        stored.once(
-            INGEST.task(str(number)), epoch, partial(measured, partial(_ingest_piece, piece, source, form))
-        )
-        for number, piece, source in parts
-    ]
+    return [_ingest_once(stored, epoch, form, part) for part in parts]
+
+
+def _ingest_once(run: StoredRun, epoch: int, form: NormalForm, part: tuple[int, Piece, Source]) -> Metrics:
+    """Write the lines of a piece, unless that is done; report how far it is read."""
+    number, piece, source = part
+    work = partial(measured, partial(_ingest_piece, piece, source, form))
+    with reported(run.url, INGEST.name, str(number)):
+        return run.once(INGEST.task(str(number)), epoch, work)
 
 
 def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[LineBatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.planning.stages import COLUMNS, COMPARE, MERGE, REJECTED, VECTORIZE, WEIGH, TaskId
 from novelty_dask.stages.compare import compare_tile, merge_block
@@ -53,7 +54,8 @@ def perform(url: str, epoch: int, stage: str, item: str) -> Metrics:
     """
     # Opened anew for each task: a worker may serve several runs, and the manifest may have changed.
     run = open_on_worker(url)
-    return run.once(TaskId(stage, item), epoch, partial(measured, _compute_and_store, run))
+    with reported(url, stage, item):
+        return run.once(TaskId(stage, item), epoch, partial(measured, _compute_and_store, run))
 
 
 def _compute_and_store(run: StoredRun, draft: Draft) -> Metrics:

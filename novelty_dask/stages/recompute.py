@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novelty_dask.errors import DamageError
+from novelty_dask.execution.advances import reported
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.planning.arrays import WHOLE
 from novelty_dask.planning.stages import COLUMNS, MERGE, VECTORIZE, WEIGH, Stage
@@ -22,7 +23,7 @@ from novelty_dask.stages.tasks import TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from novelty_dask.storage.arrays import Arrays
     from novelty_dask.storage.runs import StoredRun
@@ -36,13 +37,15 @@ def choose_blocks(blocks: Sequence[int], n_blocks: int, seed: int | None) -> lis
     return [int(block) for block in np.random.default_rng(seed).permutation(blocks)[:n_blocks]]
 
 
-def recompute(run: StoredRun, blocks: Sequence[int]) -> Iterator[DamageError]:
+def recompute(run: StoredRun, blocks: Iterable[int]) -> Iterator[DamageError]:
     """Compute the columns again, and blocks if these do not differ; yield the arrays that differ."""
     # Columns first: all weights depend on them, and every block would differ for the same reason.
-    differing = [*recompute_columns(run)]
+    with reported(run.url, "recompute", "columns"):
+        differing = [*recompute_columns(run)]
     yield from differing
     for block in [] if differing else blocks:
-        yield from recompute_block(run, block)
+        with reported(run.url, "recompute", str(block)):
+            yield from recompute_block(run, block)
 
 
 def recompute_columns(run: StoredRun) -> Iterator[DamageError]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from novelty_dask.execution.advances import note
 from novelty_dask.objects.commits import Commits, Draft, Metrics
 from novelty_dask.planning.stages import INGEST, SORT
 from novelty_dask.planning.tiles import slice_tables
@@ -55,6 +56,7 @@ def line_tables(reads: Sequence[PieceRead]) -> list[LineTable]:
 
 def load_lines(url: str, lines: LineTable) -> pa.Table:
     """Return the lines of a table, with positions counted from the first line of the corpus."""
+    note(url, SORT.name)
     table = read_table(open_on_worker(url).commits, INGEST, lines.table)
     # Only the client knows how many lines the pieces before this one have, and only when all were read.
     column = table.schema.get_field_index("position")
@@ -64,6 +66,7 @@ def load_lines(url: str, lines: LineTable) -> pa.Table:
 def write_range(url: str, lines: pa.Table, number: int) -> SortedTable:
     """Write the rows of one range of the sort key, distinct and in order."""
     # Distinct once more: the tables of two pieces may hold the same URL, which lies in one range.
+    note(url, SORT.name)
     draft = Draft(SORT.task(), open_on_worker(url).objects)
     table = write_table(draft, f"{WORK_FOLDER}rows/{number:06d}.parquet", distinct(lines))
     return SortedTable(*table, *draft.digests[table.key])

@@ -18,6 +18,7 @@ from novelty_dask.kernels.text.tfidf import (
     renumber_columns,
     weigh,
 )
+from novelty_dask.progress import advance
 from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
@@ -53,6 +54,7 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
     # columns.
     for block in range(workspace.plan.n_blocks):
         frequency += workspace.arrays.read("partial_frequency", block)
+        advance(block + 1, workspace.plan.n_blocks)
     ordered = order_columns(frequency)
     arrays: Arrays = {
         "columns/document_frequency": frequency,

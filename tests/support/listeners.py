@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from novelty_dask.events import Event, StageFinished, StageStarted, TaskDone
+from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced, TaskDone
 
 
 class Recorder:
@@ -25,7 +25,7 @@ class Recorder:
             case TaskDone(stage):
                 self.count += 1
                 self.advanced(stage, self.count)
-            case StageFinished():
+            case StageFinished() | TaskAdvanced():
                 pass
             case _:
                 self.notes.append(str(event))

@@ -9,8 +9,16 @@ from novelty_dask.events import Listener, ignore
 
 
 @contextmanager
-def choose_listener(*, quiet: bool = False) -> Iterator[Listener]:
-    """Yield the listener that suits standard error, as long as a run takes."""
+def choose_listener(*, quiet: bool = False, brief: bool = False) -> Iterator[Listener]:
+    """Yield the listener that suits standard error, as long as a run takes.
+
+    Parameters
+    ----------
+    quiet : bool
+        True to show nothing.
+    brief : bool
+        True to show nothing of stages that take a few seconds, except in a terminal.
+    """
     if quiet:
         yield ignore
     elif sys.stderr.isatty():
@@ -21,4 +29,4 @@ def choose_listener(*, quiet: bool = False) -> Iterator[Listener]:
         with Bars(Console(stderr=True)) as bars:
             yield bars
     else:
-        yield Lines(sys.stderr)
+        yield Lines(sys.stderr, brief=brief)

@@ -12,8 +12,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from novelty_dask.cli.listeners.stage import StageProgress
 from novelty_dask.cli.terminal import duration, escape
-from novelty_dask.events import Event, StageFinished, StageStarted, TaskDone
+from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced, TaskDone
 
 
 class Bars:
@@ -34,6 +35,7 @@ class Bars:
             console=console,
         )
         self._bars: dict[str, TaskID] = {}
+        self._stages: dict[str, StageProgress] = {}
 
     def __enter__(self) -> "Bars":
         """Start to draw."""
@@ -49,16 +51,28 @@ class Bars:
         match event:
             case StageStarted(stage, total, done):
                 self._bars[stage] = self._progress.add_task(stage, total=total, completed=done)
+                self._stages[stage] = StageProgress(event)
+            case TaskAdvanced(stage):
+                self._stages[stage].advance(event)
+                self._update(stage)
             case TaskDone(stage):
-                self._progress.advance(self._bars[stage])
+                self._stages[stage].done += 1
+                self._update(stage)
             case StageFinished(stage):
                 self._fill(self._bars[stage])
             case _:
                 self._progress.console.print(escape(str(event)), markup=False, highlight=False)
 
+    def _update(self, stage: str) -> None:
+        """Draw how far a stage is, with shares of tasks that are not done."""
+        progress, bar = self._stages[stage], self._bars[stage]
+        total = self._progress.tasks[bar].total
+        before = 0 if total is None or progress.total is None else total - progress.total
+        self._progress.update(bar, completed=before + progress.amount)
+
     def _fill(self, bar: TaskID) -> None:
         """Fill a bar, also one whose length was not known."""
-        done = self._progress.tasks[bar].completed
+        done = round(self._progress.tasks[bar].completed)
         self._progress.update(bar, total=done, completed=done)
 
 

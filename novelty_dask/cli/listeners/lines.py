@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from novelty_dask.cli.listeners.stage import StageProgress
 from novelty_dask.cli.terminal import counted, duration, escape
-from novelty_dask.events import Event, StageFinished, StageStarted, TaskDone
+from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced, TaskDone
 
 LINE_SECONDS = 10.0
+EARLY_SECONDS = 4.0
+"""Seconds by which a line may come too early, so that it is not too late by the time between two reports."""
 
 
 class Lines:
@@ -19,50 +22,67 @@ class Lines:
         Where to write.
     clock : callable
         Seconds.
+    brief : bool
+        True to write nothing of a stage that takes a few seconds.
     """
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO, clock: Callable[[], float] = time.monotonic, *, brief: bool = False
+    ) -> None:
         self._stream = stream
         self._clock = clock
+        self._brief = brief
         self._started = self._last_line = 0.0
-        self._done = 0
-        self._total: int | None = None
+        self._progress = StageProgress(StageStarted("", None))
 
     def __call__(self, event: Event) -> None:
         """Write an event, unless the last line was written a moment ago."""
         match event:
             case StageStarted():
                 self._start(event)
-            case TaskDone(stage):
-                self._advance(stage)
+            case TaskAdvanced():
+                self._progress.advance(event)
+                self._tell_unless_early(LINE_SECONDS - EARLY_SECONDS)
+            case TaskDone():
+                self._progress.done += 1
+                if self._progress.done != self._progress.total:
+                    self._tell_unless_early(LINE_SECONDS)
             case StageFinished(stage, seconds):
-                self._write(f"{stage}: done, {counted(self._done, 'task')} in {duration(seconds)}")
+                if not self._brief or self._last_line > self._started:
+                    tasks = counted(self._progress.done, "task")
+                    self._write(f"{stage}: done, {tasks} in {duration(seconds)}")
             case _:
                 self._write(escape(str(event)))
 
     def _start(self, event: StageStarted) -> None:
         """Write that a stage starts."""
         self._started = self._last_line = self._clock()
-        self._done, self._total = 0, None if event.total is None else event.total - event.done
+        self._progress = StageProgress(event)
         tasks = "" if event.total is None else f", {counted(event.total, 'task')}"
         before = f", {event.done:,} done before" if event.done else ""
-        self._write(f"{event.stage}: started{tasks}{before}")
+        if not self._brief:
+            self._write(f"{event.stage}: started{tasks}{before}")
 
-    def _advance(self, stage: str) -> None:
-        """Write how far a stage is, unless that was written a moment ago."""
-        self._done += 1
+    def _tell_unless_early(self, seconds: float) -> None:
+        """Write how far the stage is, unless that was written a moment ago."""
         now = self._clock()
-        if now - self._last_line >= LINE_SECONDS and self._done != self._total:
+        if now - self._last_line >= seconds:
             self._last_line = now
-            self._write(f"{stage}: {self._state(now - self._started)}")
+            self._write(f"{self._progress.name}: {self._state(now - self._started)}")
 
     def _state(self, elapsed: float) -> str:
         """Return tasks done, time elapsed, and the time remaining if the rest is as fast."""
-        if not self._total:
-            return f"{counted(self._done, 'task')}, {duration(elapsed)} elapsed"
-        remaining = elapsed / self._done * (self._total - self._done)
-        tasks = f"{self._done:,}/{self._total:,} tasks"
-        return f"{tasks}, {duration(elapsed)} elapsed, about {duration(remaining)} remaining"
+        progress = self._progress
+        if not progress.total:
+            return f"{counted(progress.done, 'task')}, {duration(elapsed)} elapsed"
+        tasks = f"{progress.done:,}/{progress.total:,} tasks"
+        if progress.is_within:
+            tasks += f" ({progress.amount / progress.total:.0%})"
+        state = f"{tasks}, {duration(elapsed)} elapsed"
+        if not progress.amount:
+            return state
+        remaining = elapsed / progress.amount * (progress.total - progress.amount)
+        return f"{state}, about {duration(remaining)} remaining"
 
     def _write(self, message: str) -> None:
         """Write a line, without buffering, so that a log can be followed."""

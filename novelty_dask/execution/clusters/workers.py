@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import ClusterError, SettingsError
 from novelty_dask.events import ConnectionExposed, DashboardOpened
+from novelty_dask.execution.advances import advances_here, advances_on_workers
 from novelty_dask.execution.clusters import resources
 from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
 from novelty_dask.execution.executors import SerialExecutor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.events import Listener
     from novelty_dask.execution.clusters.resources import Resources
+    from novelty_dask.execution.dask_executor import DaskExecutor
     from novelty_dask.execution.executors import Executor
     from novelty_dask.settings import WorkSettings
     from novelty_dask.storage.runs import StoredRun
@@ -113,7 +115,7 @@ def open_executor(
         A worker of the client would fail, or compute other bytes.
     """
     if client is None and not workers.workers:
-        with compilation_here(listener):
+        with compilation_here(listener), advances_here(run.url, listener):
             yield SerialExecutor()
         return
     from novelty_dask.execution.clusters import connect, local, preflight  # noqa: PLC0415
@@ -122,7 +124,7 @@ def open_executor(
         with local.open_local_executor(workers) as (executor, dashboard):
             if dashboard:
                 listener(DashboardOpened(dashboard))
-            with compilation_on_workers(executor.scheduler, listener):
+            with _told_by_workers(executor, run, listener):
                 yield executor
         return
     if warning := connect.encryption_warning(client):
@@ -132,9 +134,19 @@ def open_executor(
     if link := connect.dashboard_link(client):
         listener(DashboardOpened(link))
     try:
-        with compilation_on_workers(executor.scheduler, listener):
+        with _told_by_workers(executor, run, listener):
             yield executor
     finally:
         # These workers go on after the session, unlike those of this machine: wait until none of them writes
         # into the run any more, which may be removed or claimed by another client now.
         executor.settle()
+
+
+@contextmanager
+def _told_by_workers(executor: DaskExecutor, run: StoredRun, listener: Listener) -> Iterator[None]:
+    """Let a listener know of what workers do in their tasks."""
+    with (
+        compilation_on_workers(executor.scheduler, listener),
+        advances_on_workers(executor.scheduler, run.url, listener),
+    ):
+        yield

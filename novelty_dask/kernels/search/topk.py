@@ -39,6 +39,7 @@ from novelty_dask.kernels.search.finish import Comparison, compare_adjacent
 from novelty_dask.kernels.search.inverted import InvertedTile
 from novelty_dask.kernels.search.scan import allocate_scratch, scan_tile
 from novelty_dask.kernels.search.similarity import similarity
+from novelty_dask.progress import advance
 
 __all__ = ["Block", "Neighbors", "SearchCounts", "merge", "prepare", "search", "similarity", "sort_neighbors"]
 
@@ -118,7 +119,10 @@ def search(
     comparison = Comparison(rows.rows, candidates.rows, neighbors, row_start, candidate_start, adjacent)
     if own:
         counts += SearchCounts(adjacent=compare_adjacent(comparison, np.zeros(rows.n_columns, np.float32)))
-    for span, tile in _pairs(rows, candidates, row_start - candidate_start):
+    pairs = list(_pairs(rows, candidates, row_start - candidate_start))
+    for number, (span, tile) in enumerate(pairs):
+        # Not compiled, and between two calls that take far longer.
+        advance(number, len(pairs))
         scan = scan_long_rows if has_long_rows(candidates.rows, tile) else scan_tile
         counts += SearchCounts(*scan(comparison, span, tile, allocate_scratch(rows.rows, tile)))
     return counts

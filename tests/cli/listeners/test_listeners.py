@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from rich.console import Console
@@ -10,7 +11,15 @@ from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.listeners.bars import Bars
 from novelty_dask.cli.listeners.lines import Lines
 from novelty_dask.cli.terminal import duration
-from novelty_dask.events import ConnectionExposed, Listener, StageFinished, StageStarted, TaskDone, ignore
+from novelty_dask.events import (
+    ConnectionExposed,
+    Listener,
+    StageFinished,
+    StageStarted,
+    TaskAdvanced,
+    TaskDone,
+    ignore,
+)
 
 
 class Clock:
@@ -46,6 +55,73 @@ def test_a_stage_that_goes_on_tells_what_was_done_before() -> None:
         "compare: 2/3 tasks, 40.0 s elapsed, about 20.0 s remaining",
         "compare: done, 3 tasks in 1 min 0 s",
     ]
+
+
+def test_a_stage_of_few_long_tasks_tells_how_far_they_are() -> None:
+    stream, clock = io.StringIO(), Clock()
+    listener = Lines(stream, clock)
+    listener(StageStarted("compare", 2))
+    for share in (0.25, 0.5, 0.75, 1.0):
+        for item in "ab":
+            clock.now += 4.0
+            listener(TaskAdvanced("compare", item, share))
+    # The worker of one has died: it begins anew.
+    clock.now += 10.0
+    listener(TaskAdvanced("compare", "b", 0.5))
+    for _ in range(2):
+        listener(TaskDone("compare"))
+    listener(StageFinished("compare", 42.0))
+    assert stream.getvalue().splitlines() == [
+        "compare: started, 2 tasks",
+        "compare: 0/2 tasks (25%), 8.0 s elapsed, about 24.0 s remaining",
+        "compare: 0/2 tasks (50%), 16.0 s elapsed, about 16.0 s remaining",
+        "compare: 0/2 tasks (75%), 24.0 s elapsed, about 8.0 s remaining",
+        "compare: 0/2 tasks (100%), 32.0 s elapsed, about 0.0 s remaining",
+        "compare: 0/2 tasks (75%), 42.0 s elapsed, about 14.0 s remaining",
+        "compare: done, 2 tasks in 42.0 s",
+    ]
+
+
+def test_no_ten_seconds_are_silent() -> None:
+    stream, clock = io.StringIO(), Clock()
+    listener, times = Lines(stream, clock), []
+    listener(StageStarted("sort", None))
+    for _ in range(100):
+        clock.now += 3.5
+        before = len(stream.getvalue())
+        listener(TaskAdvanced("sort", "", 0.0))
+        times += [clock.now] if len(stream.getvalue()) > before else []
+    assert max(b - a for a, b in pairwise(times)) < 10
+
+
+def test_a_brief_listener_tells_of_long_stages_alone() -> None:
+    for seconds, expected in (
+        (1.0, []),
+        (20.0, ["verify: 1/2 tasks, 20.0 s elapsed", "verify: done, 2 tasks"]),
+    ):
+        stream, clock = io.StringIO(), Clock()
+        listener = Lines(stream, clock, brief=True)
+        listener(StageStarted("verify", 2))
+        for _ in range(2):
+            clock.now += seconds
+            listener(TaskDone("verify"))
+        listener(StageFinished("verify", 2 * seconds))
+        told = stream.getvalue().splitlines()
+        assert len(told) == len(expected)
+        assert all(line.startswith(start) for line, start in zip(told, expected, strict=True))
+
+
+def test_bars_show_shares_of_tasks() -> None:
+    stream = io.StringIO()
+    with Bars(Console(file=stream, force_terminal=True, width=100, color_system=None)) as bars:
+        bars(StageStarted("compare", 10, 7))
+        bars(TaskAdvanced("compare", "a", 0.5))
+        bars(TaskAdvanced("compare", "b", 0.75))
+        assert bars._progress.tasks[0].completed == 8.25
+        bars(TaskAdvanced("compare", "a", 1.0))
+        bars(TaskDone("compare"))
+        assert bars._progress.tasks[0].completed == 8.75
+        bars(StageFinished("compare", 60.0))
 
 
 def test_bars_start_where_a_stage_goes_on() -> None:
