@@ -16,6 +16,7 @@ from distributed import Client, Future, Worker, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution import usage
+from novelty_dask.execution.names import PART_TASKS, TaskNames
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
 from novelty_dask.execution.temporary import TemporaryFolder, check_free, temporary_folder
 from novelty_dask.execution.window import Window
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from novelty_dask.execution.executors import Outcome, Perform
     from novelty_dask.execution.usage import Usage
 
-MINIMUM_WINDOW = 64
+MINIMUM_WINDOW = PART_TASKS
 RELEASE_SECONDS = 0.2
 
 
@@ -39,21 +40,28 @@ class DaskExecutor:
         A connected client; it is not closed here.
     token : str
         Part of each task's key, so that runs on one scheduler do not meet.
+
+    Attributes
+    ----------
+    names : TaskNames
+        Names of tasks on the dashboard.
     """
 
     def __init__(self, client: Client, token: str) -> None:
         self.client = client
         self.scheduler = Scheduler(client)
         self.token = token
+        self.names = TaskNames()
         self._dropped: set[str] = set()
 
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform tasks on the workers."""
-        # Two tasks a thread keep every worker busy while outcomes travel; a fixed minimum hides the latency
-        # where there are few threads. All tasks at once would cost the scheduler about a kilobyte each.
+        # Two tasks a thread keep every worker busy while outcomes travel; with a fixed minimum the dashboard
+        # knows how many there are, of all but the longest stages.  All tasks at once would cost the scheduler
+        # about a kilobyte each.
         size = max(2 * sum(self.scheduler.workers().values()), MINIMUM_WINDOW)
-        window = Window(self.scheduler, f"{stage}-{self.token}", perform)
-        with self._released(window.in_flight):
+        window = Window(self.scheduler, lambda part: f"{self.names.name(stage, part)}-{self.token}", perform)
+        with self._released(window.in_flight), self._released(window.counted):
             while window.refill(ready, size):
                 yield from window.next_outcomes()
 

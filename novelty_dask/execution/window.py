@@ -9,18 +9,65 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-from distributed import Future, as_completed
+from distributed import Client, Future, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError
 from novelty_dask.execution.executors import TASK_ATTEMPTS, Outcome, Perform, is_final
+from novelty_dask.execution.names import PART_TASKS
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from novelty_dask.objects.commits import Metrics
+
+
+class CountedTasks:
+    """Tasks that have ended, held until the others of the same name have, so that the dashboard counts them.
+
+    A scheduler forgets a task that nobody holds, and its dashboard would show as many as are left, and none
+    that is done.  If a worker dies, Dask computes results that are held again; a task that is committed
+    returns at once.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._parts: dict[str, int] = {}
+        self._n_begun = 0
+        self._left: Counter[int] = Counter()
+        self.held: dict[int, list[Future[Any]]] = {}
+
+    def part(self, item: str) -> int:
+        """Return the number of the thousand tasks to which an item belongs; a new item to the last."""
+        if item not in self._parts:
+            self._parts[item] = part = self._n_begun // PART_TASKS
+            self._n_begun += 1
+            self._left[part] += 1
+        return self._parts[item]
+
+    def hold(self, future: Future[Any], item: str) -> None:
+        """Hold a task if it is finished."""
+        if future.status == "finished":
+            self.held.setdefault(self.part(item), []).append(Future(future.key, self._client))
+
+    def end(self, item: str) -> None:
+        """Let go of all tasks of a name when the last of them has ended, and others have begun."""
+        part = self._parts.pop(item)
+        self._left[part] -= 1
+        if not self._left[part] and self._n_begun >= (part + 1) * PART_TASKS:
+            for future in self.held.pop(part, []):
+                future.release()
+
+    def __iter__(self) -> Iterator[Future[Any]]:
+        """Yield all tasks that are held."""
+        return chain.from_iterable(self.held.values())
 
 
 class Window:
@@ -29,16 +76,17 @@ class Window:
     Parameters
     ----------
     scheduler : Scheduler
-    prefix : str
-        Beginning of the keys of the tasks; its first word names the stage on the dashboard.
+    prefix : callable
+        Returns the beginning of the keys of a thousand tasks, by which the dashboard counts them.
     perform : callable
         Function that does the task of an item.
     """
 
-    def __init__(self, scheduler: Scheduler, prefix: str, perform: Perform) -> None:
+    def __init__(self, scheduler: Scheduler, prefix: Callable[[int], str], perform: Perform) -> None:
         self.scheduler = scheduler
         self.prefix = prefix
         self.perform = perform
+        self.counted = CountedTasks(scheduler.client)
         # By future, the item of its task.
         self.in_flight: dict[Future[Metrics], str] = {}
         self.attempts: Counter[str] = Counter()
@@ -73,7 +121,11 @@ class Window:
         if items:
             self.attempts.update(items)
             # Dask remembers the keys of failed tasks, and would return the failure: a key for each attempt.
-            keys = [f"{self.prefix}-{item}-{self.attempts[item]}" for item in items]
+            parts = map(self.counted.part, items)
+            keys = [
+                f"{self.prefix(part)}-{item}-{self.attempts[item]}"
+                for part, item in zip(parts, items, strict=True)
+            ]
             # Bound to one worker, a suspect can't move on to the next when that one dies.
             where = [self.alone] if self.alone else None
             submit = partial(self.scheduler.client.map, key=keys, pure=False, workers=where)
@@ -86,7 +138,9 @@ class Window:
         for future in self._next_batch():
             item = self.in_flight.pop(future)
             try:
-                yield Outcome(item, self._metrics(future))
+                # Before the future is released, as only tasks that somebody holds are counted.
+                self.counted.hold(future, item)
+                yield self._end(Outcome(item, self._metrics(future)))
             except NoveltyError as error:
                 if is_final(error, self.attempts[item]):
                     raise
@@ -94,7 +148,7 @@ class Window:
             except WorkersDied as error:
                 self.deaths[item] += error.n_workers
                 if self.alone:
-                    yield Outcome(item, {}, ClusterError(str(WorkersDied(self.deaths[item]))))
+                    yield self._end(Outcome(item, {}, ClusterError(str(WorkersDied(self.deaths[item])))))
                 else:
                     # Perhaps another task on the same worker killed it: decide when the others are done.
                     self.suspects.append(item)
@@ -102,7 +156,12 @@ class Window:
                 if self.attempts[item] < TASK_ATTEMPTS:
                     self._submit([item])
                 else:
-                    yield Outcome(item, {}, error)
+                    yield self._end(Outcome(item, {}, error))
+
+    def _end(self, outcome: Outcome) -> Outcome:
+        """Count a task as ended; return its outcome."""
+        self.counted.end(outcome.item)
+        return outcome
 
     def _next_batch(self) -> list[Future[Metrics]]:
         """Return the futures that end next, or that of a suspect whose worker is gone."""

@@ -229,7 +229,8 @@ def test_keys_name_stage_and_item_and_differ_between_runs(client: Client) -> Non
         for token in ("a", "b")
         for outcome in DaskExecutor(client, token).map("weigh", *given(own_key, range(5)))
     ]
-    assert sorted(keys) == [f"weigh-{token}-{item}-1" for token in ("a", "b") for item in range(5)]
+    name = DaskExecutor(client, "a").names.name("weigh", 0)
+    assert sorted(keys) == [f"{name}-{token}-{item}-1" for token in ("a", "b") for item in range(5)]
 
 
 def test_runs_on_one_scheduler_do_not_meet(client: Client) -> None:

@@ -11,6 +11,7 @@ from novelty_dask.execution.advances import advances_here, advances_on_workers
 from novelty_dask.execution.clusters import resources
 from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
 from novelty_dask.execution.executors import SerialExecutor
+from novelty_dask.execution.names import TaskNames, run_label
 
 # Distributed takes long to import, and small runs do without it: everything of it is imported on demand.
 
@@ -144,7 +145,8 @@ def open_executor(
 
 @contextmanager
 def _told_by_workers(executor: DaskExecutor, run: StoredRun, listener: Listener) -> Iterator[None]:
-    """Let a listener know of what workers do in their tasks."""
+    """Let a listener know what workers do in their tasks, and name these after the run."""
+    executor.names = TaskNames(run_label(run.url))
     with (
         compilation_on_workers(executor.scheduler, listener),
         advances_on_workers(executor.scheduler, run.url, listener),
