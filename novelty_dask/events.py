@@ -3,8 +3,15 @@
 Every event but those of stages reads as one sentence: ``str(event)``.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+VERIFY = "verify"
+"""Name of the stage in which all that is stored is read and compared."""
 
 
 @dataclass(frozen=True)
@@ -152,3 +159,18 @@ Listener = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """Do nothing; the listener where nobody listens."""
+
+
+def report_each(stage: str, items: Sequence[T], listener: Listener) -> Iterator[T]:
+    """Report that a stage begins; return its items, and report each when the next is taken."""
+    began = time.monotonic()
+    listener(StageStarted(stage, len(items)))
+
+    def each() -> Iterator[T]:
+        for item in items:
+            yield item
+            # The caller has come for the next one.
+            listener(TaskDone(stage))
+        listener(StageFinished(stage, time.monotonic() - began))
+
+    return each()

@@ -12,7 +12,7 @@ from novelty_dask.cli.failures import RESUMABLE, ExitCode, with_run
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import check_lines, status_lines
 from novelty_dask.cli.terminal import counted, emit
-from novelty_dask.events import Event, StageStarted
+from novelty_dask.events import VERIFY, Event, StageStarted
 
 
 @main.command()
@@ -48,7 +48,7 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
     with choose_listener(quiet=quiet) as listener:
 
         def listen(event: Event) -> None:
-            if isinstance(event, StageStarted):
+            if isinstance(event, StageStarted) and event.stage != VERIFY:
                 begun.append(event)
             listener(event)
 

@@ -114,10 +114,12 @@ def emit(lines: Iterable[str]) -> None:
 
 def flush_output() -> None:
     """Write what is left of standard output, if it can be written."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        close_output()
+    # There is none where it was closed before the program began.
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            close_output()
 
 
 def close_output() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from novelty_dask.events import Listener, StageFinished, StageStarted, TaskDone, ignore
+from novelty_dask.events import VERIFY, Listener, ignore, report_each
 from novelty_dask.execution.advances import advances_here
 from novelty_dask.objects.owners import claim, holder
 from novelty_dask.pipeline.graph import TEXT_STAGES
@@ -22,13 +21,10 @@ from novelty_dask.storage.runs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from novelty_dask.errors import DamageError
     from novelty_dask.storage.manifest import Failure, Totals
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -157,30 +153,15 @@ def verify(
 
     chosen = choose_blocks(_computable_blocks(stored), recompute_blocks, seed)
     with advances_here(stored.url, listener):
-        each = _told("recompute", chosen, listener)
+        each = report_each("recompute", chosen, listener)
         return Verification(found.tasks, [*recompute(stored, each)], len(chosen))
 
 
 def _verification(stored: StoredRun, listener: Listener) -> Verification:
     """Return the number of tasks, and the objects that are missing or not as they were written."""
     tasks = list(stored.commits.tasks())
-    damages = find_damage(stored, _told("verify", tasks, listener))
+    damages = find_damage(stored, report_each(VERIFY, tasks, listener))
     return Verification(len(tasks), [*find_altered(stored), *damages, *find_missing(stored)], 0)
-
-
-def _told(stage: str, tasks: Sequence[T], listener: Listener) -> Iterator[T]:
-    """Report that a stage begins; return its tasks, and report each when the next is taken."""
-    began = time.monotonic()
-    listener(StageStarted(stage, len(tasks)))
-
-    def each() -> Iterator[T]:
-        for task in tasks:
-            yield task
-            # The caller has come for the next one.
-            listener(TaskDone(stage))
-        listener(StageFinished(stage, time.monotonic() - began))
-
-    return each()
 
 
 def _computable_blocks(stored: StoredRun) -> list[int]:

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DamageError
-from novelty_dask.events import DamageFound
+from novelty_dask.events import VERIFY, DamageFound, report_each
 from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
 from novelty_dask.pipeline.reading import make_plan, measure_blocks
 from novelty_dask.pipeline.runner import StageRunner
@@ -117,9 +117,10 @@ class Pipeline:
         for stage in stages:
             check_complete(self.run, stage, self.session.shape)
         # A later stage need not read all that is kept, and what earlier sessions left may have changed since.
-        there = self.unread.intersection(self.run.commits.tasks())
+        there = sorted(self.unread.intersection(self.run.commits.tasks()))
         self.unread = set()
-        damages = {(error.stage, error.item): error for error in find_damage(self.run, sorted(there))}
+        told = report_each(VERIFY, there, self.session.listener) if there else ()
+        damages = {(error.stage, error.item): error for error in find_damage(self.run, told)}
         for error in [*damages.values()][1:]:
             self._take_back(error)
         for error in [*damages.values()][:1]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import BudgetError, InputError, StoreError, UnreachableError
-from novelty_dask.events import DamageFound
+from novelty_dask.events import VERIFY, DamageFound, report_each
 from novelty_dask.execution.clusters.main_guard import check_guarded
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
 from novelty_dask.objects.owners import claim
@@ -85,7 +85,7 @@ def run_session(
 
 def _forget_damage(run: StoredRun, epoch: int, listener: Listener) -> None:
     """Read every byte of a complete run, and forget the commits of tasks whose results are damaged."""
-    for damage in find_damage(run):
+    for damage in find_damage(run, report_each(VERIFY, [*run.commits.tasks()], listener)):
         check_version(run)
         listener(DamageFound(str(damage)))
         take_back(run, damage, epoch)

@@ -81,6 +81,15 @@ def test_a_terminal_gets_bars(corpus: Path, tmp_path: Path) -> None:
     assert output.count("\x1b[?25h") == 1
 
 
+def test_verify_shows_how_far_it_is(run: Path) -> None:
+    *_, verify, recompute, end = STYLE.sub("", terminal_output("verify", run, "--recompute", 1)).split("\n")[
+        :-1
+    ]
+    assert re.search(r"verify +━+ 4/4 ", verify)
+    assert re.search(r"recompute +━+ 1/1 ", recompute)
+    assert end.endswith("4 tasks read, 1 block computed again, 0 damages found.\r")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_goes_on(
     long: Path, tmp_path: Path, novelty: Novelty, number: signal.Signals, code: int

@@ -18,7 +18,7 @@ from novelty_dask.objects.commits import Commit, Draft, _encode, commit_key
 from novelty_dask.pipeline.graph import make_schedule
 from novelty_dask.pipeline.measurements import measure_stage
 from novelty_dask.planning.pending import pending_tasks
-from novelty_dask.planning.stages import COLUMNS, COMPARE, STAGES, VECTORIZE, WEIGH, TaskId
+from novelty_dask.planning.stages import COLUMNS, COMPARE, LASTING_STAGES, STAGES, VECTORIZE, WEIGH, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import Source
 from novelty_dask.stages.perform import FUNCTIONS
@@ -198,6 +198,20 @@ def test_what_is_lost_of_a_stopped_run_is_made_again_though_nothing_reads_it_any
     assert content(novelty_dask.resume(out, listener=listener)) == expected
     assert any(note.startswith("Damage: ") for note in listener.notes)
     assert novelty_dask.verify(out).damages == []
+
+
+def test_reading_what_earlier_sessions_left_is_a_stage_to_watch(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(made / "urls.txt", out, listener=stop_at("compare", 7), block_rows=BLOCK_ROWS)
+    stored = open_stored(str(out))
+    left = [task for stage in LASTING_STAGES for task in list_done(stored, stage)]
+    goes_on, is_complete = Recorder(), Recorder()
+    novelty_dask.resume(out, listener=goes_on)
+    assert goes_on.n_verified == len(left) > 10
+    novelty_dask.resume(out, listener=is_complete)
+    assert is_complete.n_verified == novelty_dask.verify(out).tasks > len(left)
+    assert is_complete.stages == []
 
 
 # What stages took.

@@ -6,11 +6,12 @@ from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced
 
 
 class Recorder:
-    """Knows which stages ran; calls a function at each of their tasks."""
+    """Knows which stages ran, and how much was read again; calls a function at each of their tasks."""
 
     def __init__(self, advanced: Callable[[str, int], None] = lambda stage, count: None) -> None:
         self.stages: list[str] = []
         self.totals: dict[str, tuple[int | None, int]] = {}
+        self.n_verified = 0
         self.notes: list[str] = []
         self.advanced = advanced
         self.count = 0
@@ -18,6 +19,9 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
         match event:
+            case StageStarted("verify", total):
+                self.n_verified += total or 0
+                self.count = 0
             case StageStarted(stage, total, done):
                 self.stages.append(stage)
                 self.totals[stage] = (total, done)
