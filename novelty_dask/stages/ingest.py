@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 
 TABLE_BYTES = 16 * 2**20
 """Lines that are gathered in memory before they are made distinct and written as a table."""
-LINE_OVERHEAD_BYTES = 100
+LINE_OVERHEAD_BYTES = 60
 """Bytes that a gathered line takes besides its text."""
+TEXT_COPIES = 3
+"""Copies of the text of a gathered line: as it was read, in a table, and as its sort key."""
 BYTES_PER_KEY = 16 * 2**10
 """Text of a sorted table for each sort key that it reports; the keys cut the ranges of the shuffle."""
 
@@ -146,7 +148,7 @@ def _ingest_piece(piece: Piece, source: Source, form: NormalForm, draft: Draft) 
     for batch in read_batches(piece, source, form):
         read = read._replace(n_lines=read.n_lines + batch.n_lines)
         gathered.append(batch)
-        n_bytes += sum(map(len, batch.texts)) + LINE_OVERHEAD_BYTES * batch.n_lines
+        n_bytes += TEXT_COPIES * sum(map(len, batch.texts)) + LINE_OVERHEAD_BYTES * batch.n_lines
         # Distinct lines are fewest when many lines are gathered, but memory must not depend on the piece.
         if n_bytes >= TABLE_BYTES:
             _flush(gathered, read, draft)

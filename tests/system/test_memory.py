@@ -64,6 +64,37 @@ def test_stages_keep_to_what_was_projected(tmp_path: Path, n: int) -> None:
     assert_kept(score(source, tmp_path / "run.zarr"), but_text=True)
 
 
+STOPPED = """
+import sys
+import novelty_dask
+from novelty_dask.events import StageStarted
+
+def stop(event):
+    if isinstance(event, StageStarted) and event.stage == "vectorize":
+        sys.exit()
+
+if __name__ == "__main__":
+    novelty_dask.score(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), listener=stop)
+"""
+
+
+@pytest.mark.parametrize(
+    ("n", "workers"), [(6_000, 1), *(pytest.param(20_000, w, marks=pytest.mark.long) for w in (1, 2))]
+)
+def test_long_lines_are_read_and_sorted_within_what_was_projected(
+    tmp_path: Path, n: int, workers: int
+) -> None:
+    whole = random.Random(0).randbytes(4_000).hex()
+    source = write_lines(tmp_path / "urls.txt", (f"https://a.example/{whole}{i}" for i in range(n)))
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    out = tmp_path / "run.zarr"
+    subprocess.run([sys.executable, tmp_path / "stopped.py", source, out, str(workers)], check=True)
+    stages = open_stored(str(out)).manifest.stages
+    assert set(stages) == {"ingest", "sort"}
+    for name, stage in stages.items():
+        assert stage["projected_bytes"] / 2 < stage["peak_bytes"] <= stage["projected_bytes"], name
+
+
 @pytest.mark.parametrize("n", [150_000, pytest.param(600_000, marks=pytest.mark.long)])
 def test_one_process_keeps_to_it_while_it_sorts(tmp_path: Path, n: int) -> None:
     """It keeps the rows that it moves in memory, up to a limit that this text does not reach."""
