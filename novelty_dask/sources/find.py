@@ -14,7 +14,7 @@ from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError, reason, without_secrets
 from novelty_dask.objects.protocol import METADATA
-from novelty_dask.sources.decompress import COMPRESSIONS
+from novelty_dask.sources.decompress import COMPRESSIONS, find_compression
 from novelty_dask.sources.folders import check_name_is_storage, file_system
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name
 
@@ -160,9 +160,10 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
         message = f"{path!r} is not a regular file; pipe it in, and name - as the source."
         raise InputError(message)
     check_name(path)
-    compression = _compression(path)
     with fs.open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
+    # By its content, whatever its name; of one that is empty or damaged the name tells what it should be.
+    compression = find_compression(head) or _compression(path)
     if compression is None:
         check_head(path, head)
     elif compression not in COMPRESSIONS:

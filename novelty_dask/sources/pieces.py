@@ -68,7 +68,11 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
             for chunk in chunks if piece.start else check_chunks(source.url, chunks):
                 yield chunk
                 # Of a compressed file, too, this is where it is read.
-                advance(file.tell() - piece.start, last - piece.start)
+                position = file.tell()
+                advance(position - piece.start, last - piece.start)
+                # Behind its end, it grows; it may grow as fast as it is read.
+                if position > source.n_bytes:
+                    raise _changed(source)
         _unchanged(source, before)
 
 
@@ -77,12 +81,17 @@ def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
     fs, path = file_system(source.url)
     state = file_state(fs.info(path))
     if state[: len(known)] != known:
-        message = (
-            f"{source.url!r} changed while it was being read; run the command again once it is no longer "
-            "being written."
-        )
-        raise InputError(message)
+        raise _changed(source)
     return state
+
+
+def _changed(source: Source) -> InputError:
+    """Return the error of a file that changes while it is read."""
+    message = (
+        f"{source.url!r} changed while it was being read; run the command again once it is no longer being "
+        "written."
+    )
+    return InputError(message)
 
 
 def _chunks(file: BinaryIO, compression: str | None, piece: Piece, chunk_bytes: int) -> Iterator[bytes]:

@@ -212,6 +212,22 @@ def test_a_file_changed_while_it_is_read_is_named(tmp_path: Path, suffix: str, c
         list(chunks)
 
 
+@pytest.mark.parametrize("suffix", ["txt", "gz"])
+def test_a_file_that_grows_as_fast_as_it_is_read_is_named(tmp_path: Path, suffix: str) -> None:
+    content = COMPRESSORS["gz"](os.urandom(100_000)) if suffix == "gz" else TEXT
+    path = write(tmp_path / f"a.{suffix}", content)
+    [source] = find_sources([str(path)])
+
+    def read_and_grow() -> None:
+        with path.open("ab", buffering=0) as file:
+            for n_read, _ in enumerate(read_chunks(source, Piece(0, 0, None), 10_000)):
+                assert n_read < 1_000
+                file.write(content)
+
+    with pytest.raises(InputError, match="changed while it was being read; "):
+        read_and_grow()
+
+
 class Counted(io.BytesIO):
     """Knows how many of its bytes were read."""
 
