@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -60,7 +61,8 @@ class DaskExecutor:
         # knows how many there are, of all but the longest stages.  All tasks at once would cost the scheduler
         # about a kilobyte each.
         size = max(2 * sum(self.scheduler.workers().values()), MINIMUM_WINDOW)
-        window = Window(self.scheduler, lambda part: f"{self.names.name(stage, part)}-{self.token}", perform)
+        prefix = cache(lambda part: f"{self.names.name(stage, part)}-{self.token}")
+        window = Window(self.scheduler, prefix, perform)
         with self._released(window.in_flight), self._released(window.counted):
             while window.refill(ready, size):
                 yield from window.next_outcomes()

@@ -65,10 +65,8 @@ class Bars:
 
     def _update(self, stage: str) -> None:
         """Draw how far a stage is, with shares of tasks that are not done."""
-        progress, bar = self._stages[stage], self._bars[stage]
-        total = self._progress.tasks[bar].total
-        before = 0 if total is None or progress.total is None else total - progress.total
-        self._progress.update(bar, completed=before + progress.amount)
+        progress = self._stages[stage]
+        self._progress.update(self._bars[stage], completed=progress.before + progress.amount)
 
     def _fill(self, bar: TaskID) -> None:
         """Fill a bar, also one whose length was not known."""

@@ -17,6 +17,8 @@ class StageProgress:
 
     Attributes
     ----------
+    before : int
+        Tasks that were done before.
     done : int
         Tasks that were done since.
     total : int or None
@@ -25,26 +27,31 @@ class StageProgress:
 
     def __init__(self, event: StageStarted) -> None:
         self.name = event.stage
+        self.before = event.done
         self.done = 0
         self.total = None if event.total is None else event.total - event.done
+        # Shares of tasks under way, and tasks that have reported their end: a stage may have many thousands.
         self._shares: dict[str, float] = {}
+        self._ended: set[str] = set()
 
     def advance(self, event: TaskAdvanced) -> None:
         """Take note of a task under way.  One that begins anew, as its worker died, begins at 0 again."""
-        if event.item:
+        if event.item and event.share == 1:
+            self._shares.pop(event.item, None)
+            self._ended.add(event.item)
+        elif event.item:
+            self._ended.discard(event.item)
             self._shares[event.item] = event.share
 
     @property
     def is_within(self) -> bool:
         """True if tasks have reported shares."""
-        return bool(self._shares)
+        return bool(self._shares or self._ended)
 
     @property
     def amount(self) -> float:
         """Tasks that are done, and shares of the others: at most all."""
         # Most tasks end without having reported.  Those that have report 1 at their end, in any order with
         # the event that they are done.
-        ended = sum(share == 1 for share in self._shares.values())
-        under_way = sum(share for share in self._shares.values() if share < 1)
-        amount = max(self.done, ended) + under_way
+        amount = max(self.done, len(self._ended)) + sum(self._shares.values())
         return amount if self.total is None else min(amount, self.total)
