@@ -70,8 +70,8 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
                 # Of a compressed file, too, this is where it is read.
                 position = file.tell()
                 advance(position - piece.start, last - piece.start)
-                # Behind its end, it grows; it may grow as fast as it is read.
-                if position > source.n_bytes:
+                # Behind its end, it grows; it may grow as fast as it is read.  Some stores tell no size.
+                if 0 < source.n_bytes < position:
                     raise _changed(source)
         _unchanged(source, before)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -226,6 +227,15 @@ def test_a_file_that_grows_as_fast_as_it_is_read_is_named(tmp_path: Path, suffix
 
     with pytest.raises(InputError, match="changed while it was being read; "):
         read_and_grow()
+
+
+def test_a_file_whose_size_is_not_known_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.txt", TEXT)
+    info = LocalFileSystem.info
+    monkeypatch.setattr(LocalFileSystem, "info", lambda fs, path, **_: {**info(fs, path), "size": None})
+    [source] = find_sources([str(path)])
+    assert source.n_bytes == 0
+    assert b"".join(read_chunks(source, Piece(0, 0, None), 10_000)) == TEXT
 
 
 class Counted(io.BytesIO):
