@@ -85,6 +85,20 @@ def _looks_like_run(folder: Path) -> bool:
     return sum(os.path.exists(folder / mark) for mark in marks) >= 2  # noqa: PTH110 - never raises
 
 
+def check_is_outside(url: str) -> None:
+    """Refuse a path inside a run where another is to be created.
+
+    Raises
+    ------
+    StoreError
+        It names the run.
+    """
+    path = absolute_url(url)
+    if "://" not in path and (run := enclosing_run(Path(path).resolve())):
+        message = f"Can't create {url!r}: it is inside the run {str(run)!r}; name a path elsewhere."
+        raise StoreError(message)
+
+
 def check_names_folder(url: str) -> None:
     """Refuse the name of a file where a folder is to be created.
 

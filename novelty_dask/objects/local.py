@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import uuid
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DiskFullError, StoreError
-from novelty_dask.objects.protocol import PARTIAL, Data
+from novelty_dask.objects.protocol import Data, is_partial, partial_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,7 +84,7 @@ class LocalObjects:
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Walk the folder."""
-        return {key: size for key, size in self._walk(prefix) if not key.endswith(PARTIAL)}
+        return {key: size for key, size in self._walk(prefix) if not is_partial(key)}
 
     def modified(self, key: str) -> float | None:
         """Ask for the time that the file system gave the file, which may be that of a server."""
@@ -109,11 +108,11 @@ class LocalObjects:
         """Return whether there is anything besides leftovers of interrupted writes."""
         if self.root.is_symlink() or not self.root.is_dir():
             return self.root.is_symlink() or self.root.exists()
-        return any(not key.endswith(PARTIAL) for key, _ in self._walk(""))
+        return any(not is_partial(key) for key, _ in self._walk(""))
 
     def sweep(self) -> int:
         """Unlink partial files."""
-        partial = [key for key, _ in self._walk("") if key.endswith(PARTIAL)]
+        partial = [key for key, _ in self._walk("") if is_partial(key)]
         for key in partial:
             self.remove(key)
         return len(partial)
@@ -122,7 +121,7 @@ class LocalObjects:
         """Write a file of another name, sync it, and give it its name; return its length."""
         path = self.root / key
         # A name of its own for each attempt: two workers may do the same task at the same time.
-        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+        partial = path.with_name(partial_name(path.name))
         self._check_inside(path.parent)
         _make_folder(path.parent, self.root)
         try:

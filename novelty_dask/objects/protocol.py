@@ -1,15 +1,30 @@
 """Protocol of objects: the few operations that everything durable is made of."""
 
+import re
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 METADATA = "zarr.json"
 """Key that marks a Zarr group or array, such as a run."""
 
-PARTIAL = ".partial"
-"""The end of the names of objects that are not whole yet; a killed writer may leave one."""
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 Data = bytes | bytearray | memoryview
+
+
+def partial_name(name: str) -> str:
+    """Return a new name for an object that is not whole yet; a killed writer may leave it behind."""
+    return f"{name}.{uuid.uuid4().hex}.partial"
+
+
+def is_partial(key: str) -> bool:
+    """Return whether a key is that of an object that is not whole.
+
+    >>> is_partial(partial_name("work/stdin")), is_partial("notes.partial")
+    (True, False)
+    """
+    return bool(_PARTIAL.search(key))
 
 
 class Objects(Protocol):

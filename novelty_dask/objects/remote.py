@@ -1,6 +1,5 @@
 """Objects in a file system of fsspec, such as an object store."""
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC
@@ -11,7 +10,7 @@ from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
 
 from novelty_dask.errors import NoveltyError, UnreachableError, reason
-from novelty_dask.objects.protocol import PARTIAL, Data
+from novelty_dask.objects.protocol import Data, is_partial, partial_name
 
 _FIND = (AbstractFileSystem.find, AsyncFileSystem._find)  # noqa: SLF001 - what a file system may override
 """Listings that leave out, without a word, the folders whose own listing failed."""
@@ -49,7 +48,7 @@ class RemoteObjects:
         # Directly under its own key it could become visible in part: fsspec completes a file that is being
         # written even when its writer fails.
         path = f"{self.root}/{key}"
-        partial = f"{path}.{uuid.uuid4().hex}{PARTIAL}"
+        partial = partial_name(path)
         try:
             length = self._write_chunks(partial, chunks)
             with self._reaching():
@@ -93,7 +92,7 @@ class RemoteObjects:
         """List the keys under a prefix."""
         entries = self._find(prefix)
         start = len(self.root) + 1
-        return {path[start:]: entry["size"] for path, entry in entries.items() if not path.endswith(PARTIAL)}
+        return {path[start:]: entry["size"] for path, entry in entries.items() if not is_partial(path)}
 
     def modified(self, key: str) -> float | None:
         """Ask for the time that the store gave the object."""
@@ -122,7 +121,7 @@ class RemoteObjects:
 
     def sweep(self) -> int:
         """Delete the incomplete objects of killed `write_stream` calls; all others are put as a whole."""
-        partial = [path for path in self._find("") if path.endswith(PARTIAL)]
+        partial = [path for path in self._find("") if is_partial(path)]
         for path in partial:
             with self._reaching():
                 self.fs.rm_file(path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import DamageError, StoreError
-from novelty_dask.objects.commits import COMMITS_FOLDER, commit_key, read_verified
-from novelty_dask.objects.owners import CLOCK, OWNERS_FOLDER, check_epoch
+from novelty_dask.objects.commits import commit_key, read_verified
+from novelty_dask.objects.owners import CLOCK, check_epoch
 from novelty_dask.planning.stages import LASTING_STAGES, MERGE, STAGES, TaskId
 from novelty_dask.sources.stdin import has_altered_copy
 from novelty_dask.storage.checked import check_chunk
@@ -121,7 +121,7 @@ def find_missing(run: StoredRun) -> Iterator[DamageError]:
 
 
 def find_leftovers(run: StoredRun) -> list[str]:
-    """Return keys of no commit that are neither metadata, nor commits, owners or input still needed.
+    """Return keys that tasks may have written and that belong to no commit, without input still needed.
 
     Raises
     ------
@@ -142,9 +142,12 @@ def find_leftovers(run: StoredRun) -> list[str]:
     # The copy of standard input has no commit, but can't be had again.
     if not run.manifest.has_rows:
         committed.add(STDIN_KEY)
-    return [
-        key
-        for key in sorted(run.objects.sizes())
-        if key.startswith(CLOCK)
-        or not (key in committed or key.endswith(ROOT) or key.startswith((COMMITS_FOLDER, OWNERS_FOLDER)))
-    ]
+    keys = run.objects.sizes().keys() - committed
+    return sorted(key for key in keys if _is_made_by_tasks(run, key) or key.startswith(CLOCK))
+
+
+def _is_made_by_tasks(run: StoredRun, key: str) -> bool:
+    """Return whether a key is one that tasks of this package write under, and nobody else."""
+    # People keep notes, notebooks and arrays of their own beside the results: what is not known is theirs.
+    folders = tuple(f"{folder}/" for stage in STAGES for folder in stage.folders)
+    return run.layout.spec(key) is not None or (key.startswith(folders) and not key.endswith(ROOT))

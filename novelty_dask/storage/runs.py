@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DamageError, StoreError, UnreachableError, reason, shell_quoted
-from novelty_dask.objects.address import absolute_url, check_names_folder, open_objects
+from novelty_dask.objects.address import absolute_url, check_is_outside, check_names_folder, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch, holder
@@ -172,6 +172,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         It can't be made there.
     """
     check_names_folder(url)
+    check_is_outside(url)
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
         # To look first refuses folders that hold anything; to create refuses a second client in between.

@@ -16,6 +16,7 @@ import pytest
 import novelty_dask
 from novelty_dask.engines import sparse
 from novelty_dask.objects import owners
+from novelty_dask.objects.protocol import partial_name
 from novelty_dask.sources.pieces import CHUNK_BYTES
 from tests.support.fixtures import Novelty
 from tests.support.listeners import at_start
@@ -94,8 +95,9 @@ def test_resume_of_a_complete_run_does_nothing(copy: Path, novelty: Novelty) -> 
 
 def test_clean_says_how_much_it_removed(copy: Path, novelty: Novelty) -> None:
     assert novelty("clean", copy).stdout == "0 files removed.\n"
-    (copy / "stray").touch()
-    (copy / "novelty" / "c" / "0.1.partial").touch()
+    (copy / "work").mkdir(exist_ok=True)
+    (copy / "work" / "stray").touch()
+    (copy / partial_name("novelty/c/0")).touch()
     result = novelty("clean", copy)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "2 files removed.\n", "")
     assert novelty("verify", copy).exit_code == 0

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import tracemalloc
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from novelty_dask.errors import StoreError, UnreachableError
 from novelty_dask.objects import local
 from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.local import LocalObjects
-from novelty_dask.objects.protocol import PARTIAL, Objects
+from novelty_dask.objects.protocol import Objects, partial_name
 from novelty_dask.objects.remote import RemoteObjects
 
 PROCESSES = multiprocessing.get_context("spawn")
@@ -175,7 +174,7 @@ def test_what_killed_writers_of_streams_leave_is_not_listed_and_is_swept(objects
 
 def leave(objects: Objects, key: str, chunks: Iterator[bytes]) -> None:
     """Write an object under the name that it has before it is whole, as if killed before it is moved."""
-    objects.write_stream(f"{key}.{uuid.uuid4().hex}{PARTIAL}", chunks)
+    objects.write_stream(partial_name(key), chunks)
 
 
 def test_only_the_first_creates(objects: Objects) -> None:
@@ -256,7 +255,7 @@ def test_a_url_says_which_it_is(tmp_path: Path) -> None:
 def test_partial_files_are_not_listed_and_are_swept(tmp_path: Path) -> None:
     objects = LocalObjects(tmp_path)
     objects.write("a/b", b"1")
-    for name in (f"x{PARTIAL}", f"a/b.1{PARTIAL}", f"a/b.2{PARTIAL}"):
+    for name in map(partial_name, ("x", "a/b", "a/b")):
         (tmp_path / name).write_bytes(b"half")
     assert objects.sizes() == {"a/b": 1}
     assert objects.sweep() == 3

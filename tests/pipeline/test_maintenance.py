@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 import novelty_dask
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.protocol import partial_name
 from novelty_dask.planning.stages import TaskId, find_stage
 from novelty_dask.storage.runs import open_stored
 from tests.support.content import content
@@ -255,8 +257,8 @@ def test_forged_results_are_found_by_computing_again(
 
 def test_what_was_left_behind_is_removed_and_nothing_else(out: Path) -> None:
     before = snapshot(out)
-    left = ["work/probe-1", "work/rows/000000.parquet", "strips/ids/c/0/0/0", "weights/data/c/0/7", "stray"]
-    left += ["novelty/c/1.0123.partial", "zarr.json.1.partial"]
+    left = ["work/probe-1", "work/rows/000000.parquet", "strips/ids/c/0/0/0", "weights/data/c/0/7"]
+    left += [partial_name("novelty/c/1"), partial_name("zarr.json")]
     for name in left:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(b"left")
@@ -264,6 +266,28 @@ def test_what_was_left_behind_is_removed_and_nothing_else(out: Path) -> None:
     after = {path: data for path, data in snapshot(out).items() if not path.startswith("owners/")}
     assert after == {path: data for path, data in before.items() if not path.startswith("owners/")}
     assert novelty_dask.clean(out) == 0
+
+
+def test_what_people_keep_in_a_run_is_not_removed(out: Path) -> None:
+    for name in ("README.txt", "notes.partial", ".git/HEAD", "notebooks/a.ipynb", "rows/by-hand.csv"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+    zarr.open_group(out, mode="a").create_array("labels", data=np.arange(300))
+    before = snapshot(out)
+    assert novelty_dask.clean(out) == 0
+    after = snapshot(out)
+    assert {path for path in before if not path.startswith("owners/")} <= after.keys()
+    assert np.array_equal(np.asarray(zarr.open_array(out / "labels", mode="r")[:]), np.arange(300))
+
+
+@pytest.mark.parametrize("name", ["inner.zarr", "rows/inner.zarr"])
+def test_no_run_is_made_inside_another(made: Path, out: Path, name: str) -> None:
+    before = snapshot(out)
+    with pytest.raises(
+        StoreError, match=r"^Can't create '.*': it is inside the run '.*'; name a path elsewhere\.$"
+    ):
+        novelty_dask.score(made / "urls.txt", out / name)
+    assert snapshot(out) == before
 
 
 @pytest.mark.parametrize(("stage", "count"), [("ingest", 1), ("sort", 1), ("vectorize", 2), ("compare", 7)])

@@ -13,7 +13,7 @@ from novelty_dask.objects.address import absolute_url, is_inside
 from novelty_dask.objects.commits import Commit, Draft
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import claim
-from novelty_dask.objects.protocol import PARTIAL
+from novelty_dask.objects.protocol import partial_name
 from novelty_dask.planning.stages import COMPARE, INGEST, MERGE, SORT, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
@@ -337,7 +337,7 @@ def test_what_is_no_run_is_refused_and_untouched(tmp_path: Path, make: Callable[
 
 def test_an_empty_folder_is_free_also_with_what_a_killed_writer_left(tmp_path: Path) -> None:
     assert find_run(str(tmp_path)) is None
-    (tmp_path / f"zarr.json.1{PARTIAL}").write_bytes(b"{")
+    (tmp_path / partial_name("zarr.json")).write_bytes(b"{")
     assert find_run(str(tmp_path)) is None
     assert create_run(str(tmp_path), manifest()).objects.sweep() == 1
     assert open_stored(str(tmp_path)).manifest == manifest()

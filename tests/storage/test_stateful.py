@@ -38,7 +38,7 @@ from novelty_dask.objects.commits import _encode as encode_commit
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import SILENT_SECONDS, Owner, claim, holder, newest_epoch
 from novelty_dask.objects.processes import State
-from novelty_dask.objects.protocol import PARTIAL
+from novelty_dask.objects.protocol import is_partial
 from novelty_dask.objects.remote import RemoteObjects
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.storage import runs
@@ -560,7 +560,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def objects_are_what_they_may_be(self) -> None:
         sizes, length = self.objects.sizes(), self.objects.lengths()
-        assert not any(key.endswith(PARTIAL) for key in sizes)
+        assert not any(map(is_partial, sizes))
         assert {key for key in sizes if not key.startswith(owners.OWNERS_FOLDER)} <= self.values.keys()
         for key, values in self.values.items():
             assert sizes.get(key) in {None if value is None else len(value) for value in values}

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 import fsspec
 import pytest
 
-from novelty_dask.objects import local
+from novelty_dask.objects import local, protocol
 from novelty_dask.objects.local import LocalObjects
-from novelty_dask.objects.protocol import PARTIAL, Objects
+from novelty_dask.objects.protocol import Objects, is_partial
 from novelty_dask.objects.remote import RemoteObjects
 from tests.support.disk import Disk, Killed
 
@@ -108,7 +108,7 @@ class LocalMedium:
         names = count()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(
-            local, "uuid", SimpleNamespace(uuid4=lambda: SimpleNamespace(hex=f"{next(names):032x}"))
+            protocol, "uuid", SimpleNamespace(uuid4=lambda: SimpleNamespace(hex=f"{next(names):032x}"))
         )
         # Folders of runs before are gone, and their numbers may be those of others.
         local._DURABLE.clear()
@@ -144,7 +144,7 @@ class LocalMedium:
 
     def n_partial(self) -> int:
         """Return how many files are there that are not whole."""
-        return len(list(self.folder.rglob(f"*{PARTIAL}")))
+        return sum(is_partial(path.name) for path in self.folder.rglob("*"))
 
     def close(self) -> None:
         """Remove the folder."""
@@ -187,7 +187,7 @@ class RemoteMedium:
 
     def n_partial(self) -> int:
         """Return how many objects are there that are not whole."""
-        return sum(path.endswith(PARTIAL) for path in self.fs.find(self.root))
+        return sum(map(is_partial, self.fs.find(self.root)))
 
     def close(self) -> None:
         """Remove all objects."""
