@@ -1,9 +1,14 @@
-"""Ctrl-C while the program starts: nothing was begun, so it ends at once, without a word."""
+"""Ctrl-C and SIGTERM, as the command takes them: each ends it, at whatever moment it comes.
+
+While the program starts nothing was begun, so Ctrl-C ends it at once, without a word.  After that,
+`Interruptible` makes exceptions of both signals.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 
 TYPE_CHECKING = False
 
@@ -12,6 +17,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 INTERRUPTED = 130
+IMPORT_FILE = "<frozen importlib._bootstrap>"
+AGAIN_SECONDS = 0.05
+
+
+class Terminated(BaseException):
+    """Request to stop by SIGTERM, as KeyboardInterrupt is one by Ctrl-C."""
 
 
 def end_quietly() -> None:
@@ -20,13 +31,52 @@ def end_quietly() -> None:
         signal.signal(signal.SIGINT, _end)
 
 
-def interrupt_again() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt as before, now that somebody expects it."""
-    if signal.getsignal(signal.SIGINT) is _end:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
     """End this process."""
     # Not by an exception: while modules are imported, some are caught, and the others end in a traceback.
     os._exit(INTERRUPTED)
+
+
+class Interruptible:
+    """Context in which Ctrl-C raises KeyboardInterrupt and SIGTERM raises Terminated, in the main thread.
+
+    A signal that comes where its exception would be lost comes again a moment later.
+    """
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._lost = signal.SIGINT
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._take_lost
+        # An alarm is the signal that comes again.  To start a thread that sends it would not be safe here.
+        self._before = {
+            number: signal.signal(number, self._raise)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
+
+    def __exit__(self, *_: object) -> None:
+        """Take signals as before."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = self._hook
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        """Raise the exception of a signal, unless an import would be cut short."""
+        if number != signal.SIGALRM:
+            self._lost = signal.Signals(number)
+        # Half of a module would stay behind, and the last words of the program may need a whole one.
+        while frame is not None:
+            if frame.f_code.co_filename == IMPORT_FILE:
+                signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+                return
+            frame = frame.f_back
+        raise KeyboardInterrupt if self._lost == signal.SIGINT else Terminated
+
+    def _take_lost(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Take an exception that Python drops, as it was raised in a finalizer or in a callback from C."""
+        # The garbage collector calls one of Dask's again and again.
+        if issubclass(unraisable.exc_type, KeyboardInterrupt | Terminated):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        else:
+            self._hook(unraisable)

@@ -13,7 +13,8 @@ from novelty_dask.cli import options
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines, undefined_line
-from novelty_dask.cli.terminal import close_output, emit, escape, number
+from novelty_dask.cli.streams import close_output, emit
+from novelty_dask.cli.terminal import escape, number
 from novelty_dask.errors import StoreError, shell_quoted
 
 if TYPE_CHECKING:

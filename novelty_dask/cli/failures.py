@@ -2,19 +2,16 @@
 
 import logging
 import re
-import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import IntEnum
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from novelty_dask.cli.terminal import escape, flush_output
+from novelty_dask.cli.streams import flush_output, guard_streams
+from novelty_dask.cli.terminal import escape
 from novelty_dask.errors import (
     ClusterError,
     DamageError,
@@ -25,7 +22,7 @@ from novelty_dask.errors import (
     shell_quoted,
     without_secrets,
 )
-from novelty_dask.interrupts import INTERRUPTED, interrupt_again
+from novelty_dask.interrupts import INTERRUPTED, Interruptible, Terminated
 
 
 class ExitCode(IntEnum):
@@ -59,10 +56,6 @@ BARE_RESUME = re.compile("`(novelty resume(?: --take-over)?)`")
 OPTIONS = {"overwrite=True": "--force"}
 """Options by the keyword that messages of the package name."""
 DEBUG, RESUMABLE, RUN = f"{__name__}.debug", f"{__name__}.resumable", f"{__name__}.run"
-
-
-class Terminated(BaseException):
-    """Request to stop by SIGTERM, as KeyboardInterrupt is one by Ctrl-C."""
 
 
 EXIT_CODES: dict[type[BaseException], ExitCode] = {
@@ -102,6 +95,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program."""
+        guard_streams()
         try:
             return super().main(*args, **kwargs)
         except OSError as error:
@@ -113,9 +107,10 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        # Again, as a command of Dask is not run by `main`.
+        guard_streams()
         try:
-            interrupt_again()
-            with _terminable():
+            with Interruptible():
                 return super().invoke(ctx)
         except click.UsageError as error:
             # Click repeats arguments as they are; with a glob, the shell puts names of files among them.
@@ -186,18 +181,3 @@ def _existing_run(run: str | None, error: BaseException) -> str | None:
         return run if found and not found.manifest.lacks_stdin else None
     except Exception:  # noqa: BLE001 - something exists, even if it can't be read now
         return run
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop a command as Ctrl-C does, so that workers end and nothing incomplete remains."""
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Stop the command."""
-    raise Terminated

@@ -10,8 +10,8 @@ from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
 from novelty_dask.cli.failures import RESUMABLE, ExitCode, with_run
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import check_lines, status_lines
-from novelty_dask.cli.terminal import counted, emit
+from novelty_dask.cli.output import check_lines, clean_line, status_lines, verification_line
+from novelty_dask.cli.streams import emit
 from novelty_dask.events import VERIFY, Event, StageStarted
 
 
@@ -75,9 +75,7 @@ def verify(run: str, *, recompute: int, quiet: bool) -> None:
         verification = novelty_dask.verify(run, recompute_blocks=recompute, listener=listener)
     for damage in verification.damages:
         say(with_run(f"Damage: {damage}", run))
-    again = f", {counted(verification.recomputed, 'block')} computed again" if recompute else ""
-    damages = counted(len(verification.damages), "damage")
-    emit([f"{counted(verification.tasks, 'task')} read{again}, {damages} found."])
+    emit([verification_line(verification, was_recomputed=recompute > 0)])
     if verification.damages:
         click.get_current_context().exit(ExitCode.PARTIAL)
 
@@ -87,7 +85,7 @@ def verify(run: str, *, recompute: int, quiet: bool) -> None:
 @options.debug
 def clean(run: str) -> None:
     """Remove what killed processes left behind in a run."""
-    emit([f"{counted(novelty_dask.clean(run), 'file')} removed."])
+    emit([clean_line(novelty_dask.clean(run))])
 
 
 @main.command()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from novelty_dask.doctor import Check
-    from novelty_dask.pipeline.maintenance import RunStatus
+    from novelty_dask.pipeline.maintenance import RunStatus, Verification
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest, Totals
 
@@ -82,6 +82,18 @@ def _status_lines(status: "RunStatus") -> Iterator[str]:
         yield f"{stage:<10} {done:,} done{left}"
     for failure in status.failures:
         yield f"given up {failure.stage} {failure.item}: {failure.reason}"
+
+
+def verification_line(verification: "Verification", *, was_recomputed: bool) -> str:
+    """Return a sentence on a run that was read to its end."""
+    again = f", {counted(verification.recomputed, 'block')} computed again" if was_recomputed else ""
+    damages = counted(len(verification.damages), "damage")
+    return f"{counted(verification.tasks, 'task')} read{again}, {damages} found."
+
+
+def clean_line(n_files: int) -> str:
+    """Return a sentence on leftovers that are gone."""
+    return f"{counted(n_files, 'file')} removed."
 
 
 def plan_lines(plan: "RunPlan") -> Iterator[str]:

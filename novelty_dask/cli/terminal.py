@@ -4,16 +4,15 @@ Whatever stands in a URL, a file name or an error goes through `escape` before i
 printed, so that it can neither command the terminal nor hide what it is.
 """
 
-import io
 import math
-import os
 import shutil
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import click
 from rich.cells import cell_len, set_cell_size
+
+from novelty_dask.cli.streams import is_terminal
 
 GAP = "  "
 NARROWEST_TEXT = 16
@@ -99,39 +98,10 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def emit(lines: Iterable[str]) -> None:
-    """Write lines to standard output; stop silently if its reader has gone."""
-    out = sys.stdout
-    if isinstance(out, io.TextIOWrapper):
-        out.reconfigure(errors="backslashreplace")
-    try:
-        for line in lines:
-            out.write(f"{line}\n")
-        out.flush()
-    except BrokenPipeError:
-        close_output()
-
-
-def flush_output() -> None:
-    """Write what is left of standard output, if it can be written."""
-    # There is none where it was closed before the program began.
-    if sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            close_output()
-
-
-def close_output() -> None:
-    """Send the rest of standard output nowhere, as its reader has gone, or its disk is full."""
-    # Otherwise Python would fail to flush its buffer when it exits, complain, and exit with 120.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the lines of a table: aligned and fitted to a terminal; separated by TAB, in full, for a pipe."""
     rows = [[escape(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if not is_terminal():
         yield from map("\t".join, rows)
         return
     header = [column.name for column in columns]

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from novelty_dask.cli.failures import Commands, Terminated, verdict
+from novelty_dask.cli.failures import Commands, verdict
 from novelty_dask.errors import (
     BudgetError,
     ClusterError,
@@ -22,6 +22,7 @@ from novelty_dask.errors import (
     StoreError,
     UnreachableError,
 )
+from novelty_dask.interrupts import Terminated
 from tests.support.files import snapshot
 from tests.support.fixtures import Novelty
 

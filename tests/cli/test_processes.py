@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,6 +31,7 @@ from tests.support.fixtures import Novelty
 from tests.support.processes import COMMAND, kill, started, terminal_output, wait_for, wait_until
 
 MANY_TASKS = ["--block-rows", "64"]
+CAPTURED: dict[str, Any] = {"capture_output": True, "text": True}
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -175,6 +177,32 @@ def test_a_standard_output_that_is_full(run: Path, words: list[str], is_buffered
     if words[0] == "export":
         what, remedy = "Can't write '-': ", "free some space, then repeat it"
     assert result.stderr == f"Error: {what}No space left on device; {remedy}.\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["top {run}", "status {run}", "score {corpus} --quiet", "export {run} -o -"]
+)
+def test_a_standard_output_that_is_closed(run: Path, corpus: Path, words: str) -> None:
+    command = [*COMMAND, *words.format(run=run, corpus=corpus).split()]
+    result = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], check=False, **CAPTURED)
+    assert result.returncode in {2, 3}
+    assert re.fullmatch(r"Error: Standard output is closed[,;] [^\n]*\.\n", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("end", "is_stored"), [("2>/dev/full", False), ("2>&-", True), ("2>&1 >/dev/null | true", True)]
+)
+def test_a_standard_error_that_takes_nothing(corpus: Path, tmp_path: Path, end: str, is_stored: bool) -> None:
+    """What is computed does not depend on who reads how far it is."""
+    out = tmp_path / "run.zarr"
+    command = [*COMMAND, "score", str(corpus), *["-o", str(out)] * is_stored]
+    script = f'set -o pipefail; "$@" {end}'
+    result = subprocess.run(["bash", "-c", script, "bash", *command], check=False, **CAPTURED)
+    assert (result.returncode, result.stderr) == (0, "")
+    if is_stored:
+        assert novelty_dask.status(out).state == "complete"
+    else:
+        assert result.stdout.count("\n") == len(set(corpus.read_text().split()))
 
 
 @pytest.mark.parametrize(("source", "blocks"), [("corpus", 4), ("-", 4), ("-", 64)])

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from novelty_dask.cli.terminal import Column, defang, emit, escape, number, shorten, table
+from novelty_dask.cli.streams import emit
+from novelty_dask.cli.terminal import Column, defang, escape, number, shorten, table
 from tests.support.text import refanged
 
 BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
