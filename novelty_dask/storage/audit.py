@@ -90,12 +90,25 @@ def find_altered(run: StoredRun) -> Iterator[DamageError]:
     if not run.manifest.has_rows and has_altered_copy(run.manifest.sources, f"{run.url}/{STDIN_KEY}"):
         message = f"{STDIN_KEY!r}, the copy of standard input, was altered; score it again into another path."
         yield DamageError(message)
-    begun = {task.stage for task in run.commits.tasks()}
+    begun = _begun(run)
     there = {key for key in run.objects.sizes() if key.endswith(ROOT)}
     for stage in STAGES:
+        # A client may have been killed while it removed what nobody needs any more.
+        if _is_over(run, stage, begun):
+            continue
         is_kept = stage in LASTING_STAGES and (run.manifest.has(stage) or run.manifest.has(MERGE))
         for key in _altered_documents(run, stage, there, is_begun=is_kept or stage.name in begun):
             yield DamageError.of(stage.task(), key, "was altered", "writes")
+
+
+def _begun(run: StoredRun) -> set[str]:
+    """Return the names of stages of which a task has a commit."""
+    return {task.stage for task in run.commits.tasks()}
+
+
+def _is_over(run: StoredRun, stage: Stage, begun: set[str]) -> bool:
+    """Return whether nobody needs anything of a stage any more, as others have replaced its results."""
+    return stage not in LASTING_STAGES and run.manifest.has(MERGE) and stage.name not in begun
 
 
 def _altered_documents(run: StoredRun, stage: Stage, there: set[str], *, is_begun: bool) -> Iterator[str]:
@@ -142,12 +155,22 @@ def find_leftovers(run: StoredRun) -> list[str]:
     # The copy of standard input has no commit, but can't be had again.
     if not run.manifest.has_rows:
         committed.add(STDIN_KEY)
-    keys = run.objects.sizes().keys() - committed
-    return sorted(key for key in keys if _is_made_by_tasks(run, key) or key.startswith(CLOCK))
+    keys, begun = run.objects.sizes().keys() - committed, _begun(run)
+    over = [folder for stage in STAGES if _is_over(run, stage, begun) for folder in stage.folders]
+    return sorted(
+        key for key in keys if _is_made_by_tasks(run, key) or key.startswith((CLOCK, *_prefixes(over)))
+    )
 
 
 def _is_made_by_tasks(run: StoredRun, key: str) -> bool:
     """Return whether a key is one that tasks of this package write under, and nobody else."""
     # People keep notes, notebooks and arrays of their own beside the results: what is not known is theirs.
-    folders = tuple(f"{folder}/" for stage in STAGES for folder in stage.folders)
-    return run.layout.spec(key) is not None or (key.startswith(folders) and not key.endswith(ROOT))
+    folders = [folder for stage in STAGES for folder in stage.folders]
+    return run.layout.spec(key) is not None or (
+        key.startswith(_prefixes(folders)) and not key.endswith(ROOT)
+    )
+
+
+def _prefixes(folders: Iterable[str]) -> tuple[str, ...]:
+    """Return what the keys in folders begin with."""
+    return tuple(f"{folder}/" for folder in folders)

@@ -268,6 +268,19 @@ def test_what_was_left_behind_is_removed_and_nothing_else(out: Path) -> None:
     assert novelty_dask.clean(out) == 0
 
 
+@pytest.mark.parametrize("key", ["strips/zarr.json", "strips/ids/zarr.json", "strips/ids/c/0/0/0"])
+def test_half_removed_strips_are_no_damage_and_are_removed(out: Path, key: str) -> None:
+    """A client may be killed while it removes them, at the very end of a run."""
+    before = snapshot(out)
+    (out / key).parent.mkdir(parents=True)
+    (out / key).write_bytes(b"{")
+    assert not novelty_dask.verify(out).damages
+    assert novelty_dask.clean(out) == 1
+    assert {path for path in snapshot(out) if not path.startswith("owners/")} == {
+        path for path in before if not path.startswith("owners/")
+    }
+
+
 def test_what_people_keep_in_a_run_is_not_removed(out: Path) -> None:
     for name in ("README.txt", "notes.partial", ".git/HEAD", "notebooks/a.ipynb", "rows/by-hand.csv"):
         (out / name).parent.mkdir(exist_ok=True)
