@@ -88,4 +88,4 @@ def without_path(url: str) -> str:
     """
     scheme, _, rest = url.partition(":/")
     host = re.split("[/?#]", rest.lstrip("/"), maxsplit=1)[0].rpartition("@")[2]
-    return f"{scheme}://{host}/…"
+    return f"{scheme}://{host}" + "/…" * (rest.strip("/") != host)

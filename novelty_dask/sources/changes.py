@@ -44,7 +44,7 @@ def check_unchanged(source: Source, *, just_found: bool = False) -> None:
     InputError
         It has changed, or it is gone.
     """
-    [now, *more] = expand(source.url)
+    [now, *more] = expand(source.path)
     # A run of standard input, and a file system without versions, know the size alone.
     before = source._replace(version=source.version or now.version, url=now.url)
     if more or now != before:
@@ -52,13 +52,13 @@ def check_unchanged(source: Source, *, just_found: bool = False) -> None:
         remedy = f"{since}; {how}: score it again into another path."
         if just_found:
             remedy = f"is being written to, and {since}: {how}; repeat the command when it is complete."
-        message = f"{source.url!r} {remedy}"
+        message = f"{source.shown} {remedy}"
         raise InputError(message)
 
 
 def _changes(before: Sequence[Source], now: Sequence[Source]) -> list[str]:
     """Return all differences but those of order: first of sources that there are now."""
-    return [*_changed(before, now), *(f"{_name(source)} is missing" for source in _only(before, now))]
+    return [*_changed(before, now), *(f"{source.shown} is missing" for source in _only(before, now))]
 
 
 def _changed(before: Sequence[Source], now: Sequence[Source]) -> Iterator[str]:
@@ -66,17 +66,12 @@ def _changed(before: Sequence[Source], now: Sequence[Source]) -> Iterator[str]:
     known = {source.url: source for source in before}
     for source in now:
         if source.url not in known:
-            yield f"{_name(source)} is new"
+            yield f"{source.shown} is new"
         elif source != known[source.url]:
-            yield f"{_name(source)} {describe_change(known[source.url], source)}"
+            yield f"{source.shown} {describe_change(known[source.url], source)}"
 
 
 def _only(sources: Sequence[Source], others: Sequence[Source]) -> Iterator[Source]:
     """Yield the sources whose URLs are not among others."""
     urls = {source.url for source in others}
     return (source for source in sources if source.url not in urls)
-
-
-def _name(source: Source) -> str:
-    """Return the name of a source in a sentence."""
-    return "standard input" if source.url == STDIN else repr(source.url)

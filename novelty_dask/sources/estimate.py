@@ -79,7 +79,7 @@ def _estimate(source: Source, head_bytes: int) -> Estimate:
     InputError
         The beginning can't be read.
     """
-    with reading_errors(f"Can't read {source.url!r}"):
+    with reading_errors(f"Can't read {source.shown}"):
         fs, path = file_system(source.url)
         with fs.open(path, "rb") as stored:
             head = stored.read(head_bytes)

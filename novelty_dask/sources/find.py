@@ -48,6 +48,16 @@ class Source(NamedTuple):
         """Return a text without the secrets of the URL, as Dask logs the arguments of tasks that fail."""
         return f"Source({without_secrets(self.url)!r}, {self.n_bytes}, {self.compression!r})"
 
+    @property
+    def path(self) -> str:
+        """Its path on this machine, else its URL."""
+        return self.url.removeprefix("file://")
+
+    @property
+    def shown(self) -> str:
+        """Its path or URL in quotes, as messages name it."""
+        return "standard input" if self.url == STDIN else repr(self.path)
+
 
 def source_names(sources: object) -> list[str]:
     """Return the names of sources as a list, none of them a URL of the web.
@@ -156,21 +166,24 @@ def _folder(fs: AbstractFileSystem, path: str) -> list[str]:
 def _source(fs: AbstractFileSystem, path: str) -> Source:
     """Return the source of one file, after a look at its beginning."""
     info = fs.info(path)
+    n_bytes, version = file_state(info)
+    source = Source(fs.unstrip_protocol(path), n_bytes, None, version)
     if info["type"] != "file" or not stat.S_ISREG(info.get("mode", stat.S_IFREG)):
-        message = f"{path!r} is not a regular file; pipe it in, and name - as the source."
+        message = f"{source.shown} is not a regular file; pipe it in, and name - as the source."
         raise InputError(message)
-    check_name(path)
+    check_name(source.path)
     with fs.open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
     # By its content, whatever its name; of one that is empty or damaged the name tells what it should be.
     compression = find_compression(head) or _compression(path)
     if compression is None:
-        check_head(path, head)
+        check_head(source.shown, head)
     elif compression not in COMPRESSIONS:
-        message = f"{path!r} is compressed with {compression}, which can't be read; decompress it first."
+        message = (
+            f"{source.shown} is compressed with {compression}, which can't be read; decompress it first."
+        )
         raise InputError(message)
-    n_bytes, version = file_state(info)
-    return Source(fs.unstrip_protocol(path), n_bytes, compression, version)
+    return source._replace(compression=compression)
 
 
 def _compression(path: str) -> str | None:

@@ -57,7 +57,7 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
         The file can't be read or decompressed to its end, it holds no lines of text, or it has changed
         since it was found.
     """
-    with reading_errors(f"Can't read {source.url!r} to its end"):
+    with reading_errors(f"Can't read {source.shown} to its end"):
         # Before it is read only the size is compared: network file systems may report another version on
         # another machine for a while.
         before = _unchanged(source, (source.n_bytes,))
@@ -65,7 +65,7 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
         with fs.open(path, "rb") as file:
             chunks = _chunks(file, source.compression, piece, chunk_bytes)
             last = source.n_bytes if piece.stop is None else piece.stop
-            for chunk in chunks if piece.start else check_chunks(source.url, chunks):
+            for chunk in chunks if piece.start else check_chunks(source.shown, chunks):
                 yield chunk
                 # Of a compressed file, too, this is where it is read.
                 position = file.tell()
@@ -88,7 +88,7 @@ def _unchanged(source: Source, known: tuple[int | str, ...]) -> tuple[int, str]:
 def _changed(source: Source) -> InputError:
     """Return the error of a file that changes while it is read."""
     message = (
-        f"{source.url!r} changed while it was being read; run the command again once it is no longer being "
+        f"{source.shown} changed while it was being read; run the command again once it is no longer being "
         "written."
     )
     return InputError(message)
@@ -109,7 +109,7 @@ def check_chunks(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     Raises
     ------
     InputError
-        They are not; the message uses the name.
+        They are not; the message uses the name, which is in quotes.
     """
     beginning, n_bytes = [], 0
     for chunk in chunks:

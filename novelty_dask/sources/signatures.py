@@ -3,12 +3,19 @@
 import re
 
 from novelty_dask.errors import InputError
-from novelty_dask.kernels.text.lines import looks_like_utf16
 
 HEAD_BYTES = 512
 """Enough to include the mark of a tar archive."""
 ARCHIVE = re.compile(r"\.(zip|tar(\.\w+)?|tgz|tbz2?|txz|tzst|7z|rar)$", re.IGNORECASE)
 TAR_MARK = slice(257, 262)
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks of UTF-16; that of little-endian UTF-32 begins like one."""
+CONTROLS = bytes([*range(7), 11, *range(14, 27), *range(28, 32), 127])
+"""Bytes that text of any encoding hardly has: controls, but for white space, bell, backspace and ESC."""
+LEAST_CONTROLS = 32
+"""Fewer of them make no file binary, however short it is."""
+TEXT_BYTES = 16
+"""Bytes of text for each of them that a file with more of them is not; random bytes have one in ten."""
 
 KINDS = {
     b"PK\x03\x04": "an archive; unpack it and name its files",
@@ -25,6 +32,9 @@ KINDS = {
     b"ARROW1": "an Arrow file; write its URLs as text, one a line",
     b"SQLite format 3\0": "a database; write its URLs as text, one a line",
     b"%PDF-": "a PDF file; write its URLs as text, one a line",
+    b"\x7fELF": "a program; name a file of URLs, one a line",
+    b"\x89PNG": "an image; name a file of URLs, one a line",
+    b"\xff\xd8\xff": "an image; name a file of URLs, one a line",
 }
 """Beginnings of files of other formats, and what to tell the user."""
 
@@ -48,7 +58,7 @@ def check_head(name: str, head: bytes) -> None:
     Parameters
     ----------
     name : str
-        Name to use in the message.
+        Name to use in the message, in quotes.
     head : bytes
         Its first bytes, decompressed; at least `HEAD_BYTES` unless it is shorter.
 
@@ -58,7 +68,7 @@ def check_head(name: str, head: bytes) -> None:
         It is an archive, compressed, of a binary format, or in UTF-16.
     """
     if kind := _kind(head):
-        message = f"{name!r} is {kind}."
+        message = f"{name} is {kind}."
         raise InputError(message)
 
 
@@ -68,18 +78,21 @@ def check_text(name: str, beginning: bytes) -> None:
     Parameters
     ----------
     name : str
-        Name to use in the message.
+        Name to use in the message, in quotes.
     beginning : bytes
         Its first bytes, decompressed, more than the longest line; or all of them.
 
     Raises
     ------
     InputError
-        As for `check_head`; or lines end in CR alone.
+        As for `check_head`; or it is binary, or lines end in CR alone.
     """
     check_head(name, beginning)
+    if _is_binary(beginning):
+        message = f"{name} is binary; name a file of URLs as text, one a line."
+        raise InputError(message)
     if b"\n" not in beginning and b"\r" in beginning.strip(b"\r"):
-        message = f"{name!r} is text whose lines end in CR alone; convert it to LF or CRLF."
+        message = f"{name} is text whose lines end in CR alone; convert it to LF or CRLF."
         raise InputError(message)
 
 
@@ -88,6 +101,16 @@ def _kind(head: bytes) -> str | None:
     # A tar archive begins with the name of its first file, and has its mark behind it.
     if head[TAR_MARK] == b"ustar":
         return KINDS[b"PK\x03\x04"]
-    if looks_like_utf16(head):
+    if head.startswith(UTF16_MARKS):
         return "UTF-16 text; convert it to UTF-8"
     return next((kind for mark, kind in KINDS.items() if head.startswith(mark)), None)
+
+
+def _is_binary(beginning: bytes) -> bool:
+    """Return whether most lines hold bytes that text hardly has, and there are many of these."""
+    n_controls = len(beginning) - len(beginning.translate(None, CONTROLS))
+    if n_controls < max(LEAST_CONTROLS, len(beginning) / TEXT_BYTES):
+        return False
+    # Not by their number alone: a crash may leave a block of NUL bytes, which is one line, between good ones.
+    lines = beginning.removesuffix(b"\n").split(b"\n")
+    return 2 * sum(line != line.translate(None, CONTROLS) for line in lines) > len(lines)

@@ -113,7 +113,7 @@ class _Counted:
     def _chunks(self) -> Iterator[bytes]:
         """Yield all text; ValueError if a line is too long to be one."""
         line_bytes = 0
-        for chunk in check_chunks("standard input", _read_text(self._stream)):
+        for chunk in check_chunks("Standard input", _read_text(self._stream)):
             newline = chunk.rfind(b"\n")
             line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
             if line_bytes > LONGEST_LINE_BYTES:

@@ -96,4 +96,4 @@ def test_standard_input_may_be_compressed(
 def test_what_is_no_text_on_standard_input_is_named_so(novelty: Novelty) -> None:
     result = novelty("score", "-", stdin=b"PK\x03\x04" + bytes(99))
     assert result.exit_code == 2
-    assert result.stderr == "Error: 'standard input' is an archive; unpack it and name its files.\n"
+    assert result.stderr == "Error: Standard input is an archive; unpack it and name its files.\n"

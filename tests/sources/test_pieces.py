@@ -2,6 +2,7 @@ import gzip
 import io
 import os
 import zlib
+from base64 import b64encode
 from itertools import pairwise
 from pathlib import Path
 
@@ -135,7 +136,7 @@ def test_compressed_files_are_read_whole(
 def test_cut_compressed_files_are_named(tmp_path: Path, suffix: str, keep: float) -> None:
     content = COMPRESSORS[suffix](TEXT)
     [source] = find_sources([str(write(tmp_path / f"a.{suffix}", content[: int(keep * len(content))]))])
-    with pytest.raises(InputError, match=rf"^Can't read 'file://.*/a\.{suffix}' to its end: .*\w\.$"):
+    with pytest.raises(InputError, match=rf"^Can't read '/.*/a\.{suffix}' to its end: .*\w\.$"):
         read_whole(source)
 
 
@@ -167,7 +168,7 @@ def test_garbage_behind_a_gzip_member_is_found(tmp_path: Path) -> None:
 def test_a_bomb_is_read_in_bounded_chunks(tmp_path: Path) -> None:
     packer = zlib.compressobj(9, wbits=31)
     n_chunks = FREE_BYTES // CHUNK_BYTES
-    bomb = b"".join(packer.compress(bytes(CHUNK_BYTES)) for _ in range(n_chunks)) + packer.flush()
+    bomb = b"".join(packer.compress(b"x" * CHUNK_BYTES) for _ in range(n_chunks)) + packer.flush()
     [source] = find_sources([str(write(tmp_path / "a.gz", bomb))])
     assert len(bomb) < 10_000
     assert {len(chunk) for chunk in read_chunks(source, Piece(0, 0, None))} == {CHUNK_BYTES}
@@ -202,7 +203,7 @@ def test_a_file_changed_since_it_was_found_is_named(tmp_path: Path, content: byt
 @pytest.mark.parametrize("suffix", ["txt", "gz"])
 @pytest.mark.parametrize("change", ["longer", "shorter", "other bytes"])
 def test_a_file_changed_while_it_is_read_is_named(tmp_path: Path, suffix: str, change: str) -> None:
-    content = COMPRESSORS["gz"](os.urandom(500_000)) if suffix == "gz" else TEXT
+    content = COMPRESSORS["gz"](b64encode(os.urandom(400_000))) if suffix == "gz" else TEXT
     path = write(tmp_path / f"a.{suffix}", content)
     os.utime(path, (1, 1))
     [source] = find_sources([str(path)])
@@ -215,7 +216,7 @@ def test_a_file_changed_while_it_is_read_is_named(tmp_path: Path, suffix: str, c
 
 @pytest.mark.parametrize("suffix", ["txt", "gz"])
 def test_a_file_that_grows_as_fast_as_it_is_read_is_named(tmp_path: Path, suffix: str) -> None:
-    content = COMPRESSORS["gz"](os.urandom(100_000)) if suffix == "gz" else TEXT
+    content = COMPRESSORS["gz"](b64encode(os.urandom(80_000))) if suffix == "gz" else TEXT
     path = write(tmp_path / f"a.{suffix}", content)
     [source] = find_sources([str(path)])
 

@@ -5,10 +5,12 @@ import gzip
 import io
 import lzma
 import sqlite3
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,6 +70,9 @@ OTHERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "arrow": (make_arrow, "is an Arrow file; write its URLs as text"),
     "database": (make_database, "is a database; write its URLs as text"),
     "pdf": (make(b"%PDF-1.7\n"), "is a PDF file; write its URLs as text"),
+    "program": (make(b"\x7fELF\x02\x01\x01" + bytes(9)), "is a program; name a file of URLs"),
+    "png": (make(b"\x89PNG\r\n\x1a\n" + bytes(9)), "is an image; name a file of URLs"),
+    "jpeg": (make(b"\xff\xd8\xff\xe0" + bytes(9)), "is an image; name a file of URLs"),
     "utf-16": (make(TEXT.decode().encode("utf-16")), "is UTF-16 text; convert it"),
     "utf-16-be": (make(b"\xfe\xff" + TEXT.decode().encode("utf-16-be")), "is UTF-16 text; convert it"),
     "utf-32": (make(TEXT.decode().encode("utf-32")), "is UTF-16 text; convert it"),
@@ -128,9 +133,51 @@ def test_other_formats_are_refused_on_standard_input(
     content = (tmp_path / "urls.txt").read_bytes()
     if "more than once" in fault:
         content = gzip.compress(content)
-    with pytest.raises(InputError, match=rf"'standard input' {fault}"):
+    with pytest.raises(InputError, match=rf"^Standard input {fault}"):
         copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin")
     assert not (tmp_path / "work" / "stdin").exists()
+
+
+BINARY = {
+    "random": Random(1).randbytes(400),
+    "random, long": Random(2).randbytes(2**19),
+    "NUL": bytes(1_000),
+    "this program": Path(sys.executable).read_bytes()[4 : 2**19],
+    "ends of lines": b"".join(bytes(50) + b"\n" for _ in range(9)),
+    "utf-16 without its mark": TEXT.decode().encode("utf-16-le"),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("content", BINARY.values(), ids=BINARY.keys())
+def test_binary_files_are_refused_by_what_they_hold(
+    tmp_path: Path, content: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / "urls").write_bytes(pack(content))
+    with pytest.raises(InputError, match=r"urls' is binary; name a file of URLs as text, one a line\.$"):
+        read(find_sources([str(tmp_path)])[0])
+    with pytest.raises(InputError, match=r"^Standard input is binary; "):
+        copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin")
+
+
+COLORED = b"\x1b[01;31m\x1b[Khttp\x1b[m\x1b[K://a.example/\n"
+TEXTS = {
+    "few controls": b"\0\1\2\n" * 5 + b"a\0b\n",
+    "some controls": TEXT + b"http://a.example/\x01\x02\x7f\n" * 30,
+    "a block of NUL": TEXT + bytes(4_096) + b"\n" + TEXT,
+    "a field separator": b"http://a.example/some/page/of/a/site\x01news\x011\n" * 500,
+    "colors": COLORED * 500,
+    "cp1251": "http://пример.example/страница\n".encode("cp1251") * 500,
+    "shift-jis": "http://例え.example/日本\n".encode("shift-jis") * 500,
+    "iso-2022-jp": "http://例え.example/日本\n".encode("iso-2022-jp") * 500,
+}
+
+
+@pytest.mark.parametrize("content", TEXTS.values(), ids=TEXTS.keys())
+def test_text_with_controls_or_of_another_encoding_is_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "urls").write_bytes(content)
+    assert read(find_sources([str(tmp_path)])[0]) == content
+    assert copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin").n_bytes == len(content)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -183,6 +230,17 @@ def test_archives_are_refused_by_their_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "zip", "a.zip.txt", "tar/a.gz", "a.tar.d/b"])
 def test_other_names_are_not(name: str) -> None:
     check_name(name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_recognized(encoding: str) -> None:
+    with pytest.raises(InputError, match="is UTF-16 text"):
+        check_head("a.txt", "\ufeffhttps://example.org/\nhttps://example.org/x\n".encode(encoding))
+
+
+@pytest.mark.parametrize("head", [b"", b"\xff", b"\xef\xbb\xbfhttps://", b"https://"])
+def test_utf8_is_not_taken_for_utf16(head: bytes) -> None:
+    check_head("a.txt", head)
 
 
 def test_a_head_of_any_length_is_looked_at() -> None:

@@ -272,7 +272,7 @@ FAILURES: list[tuple[Callable[[Path], dict[str, Any]], type[Exception], str]] = 
         InputError,
         r"^There is no URL in the sources: they are empty\.$",
     ),
-    (fails_by_damage, InputError, r"^Can't read 'file://.*a\.gz' to its end: "),
+    (fails_by_damage, InputError, r"^Can't read '/.*a\.gz' to its end: "),
     (fails_by_memory, BudgetError, r"^A worker is projected to need "),
 ]
 

@@ -392,10 +392,18 @@ def test_a_bomb_is_stopped_in_little_memory(tmp_path: Path, usual_peak: int) -> 
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")
-def test_an_endless_stream_without_newlines_is_refused(tmp_path: Path, usual_peak: int) -> None:
-    with Path("/dev/zero").open("rb") as stream:
-        ended = novelty("score", "-", "-o", tmp_path / "run.zarr", stdin=stream.fileno())
-    assert_refused(ended, "standard input", "a line of it has more than")
+@pytest.mark.parametrize(
+    ("filter_", "words"),
+    [("tr '\\0' x", ["standard input", "a line of it has more than"]), ("cat", ["Standard input is binary"])],
+)
+def test_an_endless_stream_without_newlines_is_refused(
+    tmp_path: Path, usual_peak: int, filter_: str, words: list[str]
+) -> None:
+    with subprocess.Popen(f"{filter_} < /dev/zero", shell=True, stdout=subprocess.PIPE) as endless:
+        assert endless.stdout
+        ended = novelty("score", "-", "-o", tmp_path / "run.zarr", stdin=endless.stdout.fileno())
+        endless.stdout.close()
+    assert_refused(ended, *words)
     assert ended.peak_bytes - usual_peak < 64 * 2**20
     assert list(tmp_path.iterdir()) == []
 

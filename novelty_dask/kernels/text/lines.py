@@ -26,7 +26,6 @@ MAX_BYTES = 8192
 REJECTED_SAMPLE_BYTES = 80
 """First bytes of a rejected line that are kept to show it."""
 _BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Reason(StrEnum):
@@ -198,27 +197,6 @@ def sample_of(raw: bytes) -> str:
     'caf\\xe9 \\x1b[31m'
     """
     return raw[:REJECTED_SAMPLE_BYTES].decode("latin-1").encode("unicode_escape").decode("ascii")
-
-
-def looks_like_utf16(head: bytes) -> bool:
-    r"""Return whether a file starts with the byte order mark of UTF-16 or little-endian UTF-32.
-
-    Parameters
-    ----------
-    head : bytes
-        The first bytes of a file, at least 2 unless it is shorter.
-
-    Returns
-    -------
-    bool
-        True if its lines can't be read as UTF-8.
-
-    Examples
-    --------
-    >>> looks_like_utf16("https://example.org".encode("utf-16"))
-    True
-    """
-    return head.startswith(_UTF16_BOMS)
 
 
 def _split_at_newlines(chunks: Iterable[bytes], max_kept: int) -> Iterator[list[bytes]]:
