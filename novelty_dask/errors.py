@@ -37,6 +37,12 @@ HIDDEN = "***"
 """Stands where a secret was."""
 LONGEST_REASON = 400
 """Characters of another library's message that are passed on."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that is full, a quota, and a limit on the size of a file, which need the same remedy."""
+FILE_ENDINGS = frozenset(
+    {"bz2", "csv", "gz", "json", "jsonl", "ndjson", "npy", "npz", "parquet", "tsv", "txt", "xz", "zst"}
+)
+"""Endings of names that are those of files."""
 
 
 def without_secrets(text: str) -> str:
@@ -173,3 +179,41 @@ def reading_errors(problem: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - each file system, and each format, has its own
         message = f"{problem}: {reason(error)}."
         raise InputError(message) from None
+
+
+def check_names_folder(url: str) -> None:
+    """Refuse the name of a file where a folder is to be created.
+
+    Raises
+    ------
+    StoreError
+        Whoever gave it expects a file.
+    """
+    stem, dot, ending = url.rpartition(".")
+    if dot and ending.lower() in FILE_ENDINGS:
+        message = (
+            f"Can't create {url!r}: a run is a folder, not a .{ending} file; name it {stem + '.zarr'!r}, and "
+            "export its rows to a file."
+        )
+        raise StoreError(message)
+
+
+def escape(text: str) -> str:
+    r"""Return a text in which everything is visible that a terminal would not show as it is.
+
+    Controls, among them ESC and DEL, line and paragraph separators, bidirectional and other
+    invisible marks, lone surrogates: all that is not printable in Unicode's sense.
+
+    >>> print(escape("http://a.example/\x1b]52;c;aGk=\x07\u202egpj.exe"))
+    http://a.example/\x1b]52;c;aGk=\x07\u202egpj.exe
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _visible(ord(char)) for char in text)
+
+
+def _visible(code: int) -> str:
+    """Return a character as Python writes it in ASCII."""
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,5 +1,6 @@
 """Commands that score, print and export, one function each."""
 
+import errno
 import os
 from collections.abc import Sequence
 from itertools import chain, count
@@ -15,7 +16,7 @@ from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import close_output, emit
 from novelty_dask.cli.terminal import escape, number
-from novelty_dask.errors import StoreError, shell_quoted
+from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
 
 if TYPE_CHECKING:
     from novelty_dask.run import Run
@@ -36,9 +37,7 @@ def main() -> None:
 
 @main.command()
 @options.sources
-@click.option(
-    "-o", "--out", metavar="RUN.zarr", help="Where to store the run; without it all rows are printed."
-)
+@options.new_run(help="Where to store the run; without it all rows are printed.")
 @options.settings_options
 @options.quiet
 @options.debug
@@ -140,11 +139,9 @@ def plan(sources: tuple[str, ...], *, config: str | None, **flags: Any) -> None:
 
 
 @main.command()
+@options.new_run(default=DEMO_RUN, show_default=True, help="Where to store it.")
 @click.option(
-    "-o", "--out", metavar="RUN.zarr", default=DEMO_RUN, show_default=True, help="Where to store it."
-)
-@click.option(
-    "--n-rows", type=click.IntRange(min=2), default=10_000, show_default=True, help="Lines to make."
+    "--n-rows", type=click.IntRange(2, 10**6), default=10_000, show_default=True, help="Lines to make."
 )
 @options.quiet
 @options.debug
@@ -153,9 +150,12 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
 
     The corpus is the file urls.txt beside the run. A second time, the demo opens its run.
     """
+    if "://" in out:
+        message = f"The demo stores its corpus beside its run, and {out!r} is no path; name a folder here."
+        raise StoreError(message)
     urls, planted = novelty_dask.datasets.make_urls(n_rows)
     corpus = Path(out).with_name(DEMO_CORPUS)
-    _write_corpus(corpus, "".join(f"{url}\n" for url in urls))
+    _write_corpus(corpus, "".join(f"{url}\n" for url in urls).encode())
     run = _score([str(corpus)], out, quiet=quiet)
     found = run.top(len(planted)).position.isin(planted).sum()
     show(run, TOP_ROWS)
@@ -204,23 +204,34 @@ def _say_totals(run: "Run", *, quiet: bool) -> None:
         say(count_line(run.manifest.totals))
 
 
-def _write_corpus(path: Path, text: str) -> None:
-    """Write the lines of the demo, unless the file exists and has them.
+def _write_corpus(path: Path, lines: bytes) -> None:
+    """Write the lines of the demo, all of them or nothing, unless the file exists and has them.
 
     Raises
     ------
     StoreError
         The file has other content, or can't be written.
+    DiskFullError
+        There is no space for it.
     """
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
+    partial = path.with_name(f".{path.name}-{os.getpid()}")
     try:
+        if path.is_file() and path.stat().st_size == len(lines) and path.read_bytes() == lines:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "It exists, with other lines")
+        try:
+            partial.write_bytes(lines)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
-        message = f"Can't write {str(path)!r}: {error.strerror}; name another run with --out."
-        raise StoreError(message) from None
+        message = f"Can't write {str(path)!r}: {error.strerror}; "
+        if error.errno in DISK_FULL:
+            raise DiskFullError(f"{message}free some space, then repeat it.") from None
+        remedy = "name a run in another folder, as in --out elsewhere/run.zarr."
+        raise StoreError(message + remedy) from None
 
 
 def say(message: str) -> None:

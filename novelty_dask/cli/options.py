@@ -5,11 +5,13 @@ apply where an option is not given.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, get_args
 
 import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
+from novelty_dask.errors import StoreError, check_names_folder
 from novelty_dask.kernels.choices import NormalForm, Score
 from novelty_dask.settings import Settings
 
@@ -102,8 +104,28 @@ def _name_run(ctx: click.Context, _parameter: click.Parameter, name: str) -> str
     return name
 
 
+def _check_new(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    """Refuse a name under which no run can be stored, before anything is made.
+
+    Raises
+    ------
+    StoreError
+        It is such a name.
+    """
+    if name is not None:
+        if name in ("", "-"):
+            message = f"{name!r} is no name of a run, which is a folder: name it, as in --out run.zarr."
+            raise StoreError(message)
+        if name.lower().startswith("memory:"):
+            message = f"Nothing of {name!r} would outlast the command; name a folder, as in --out run.zarr."
+            raise StoreError(message)
+        check_names_folder(name)
+    return name
+
+
 run = click.argument("run", callback=_name_run)
 sources = click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+new_run = partial(click.option, "-o", "--out", metavar="RUN.zarr", callback=_check_new)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show where an error arose."

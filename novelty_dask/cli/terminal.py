@@ -13,6 +13,7 @@ import click
 from rich.cells import cell_len, set_cell_size
 
 from novelty_dask.cli.streams import is_terminal
+from novelty_dask.errors import escape as escape
 
 GAP = "  "
 NARROWEST_TEXT = 16
@@ -25,20 +26,6 @@ class Column(NamedTuple):
     is_text: bool = False
 
 
-def escape(text: str) -> str:
-    r"""Return a text in which everything is visible that a terminal would not show as it is.
-
-    Controls, among them ESC and DEL, line and paragraph separators, bidirectional and other
-    invisible marks, lone surrogates: all that is not printable in Unicode's sense.
-
-    >>> print(escape("http://a.example/\x1b]52;c;aGk=\x07\u202egpj.exe"))
-    http://a.example/\x1b]52;c;aGk=\x07\u202egpj.exe
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _visible(ord(char)) for char in text)
-
-
 def defang(url: str) -> str:
     """Return a URL that no terminal, mail program or chat makes a link of; only the brackets are added.
 
@@ -46,13 +33,6 @@ def defang(url: str) -> str:
     'https[://]a[.]example/login?next=http[://]b[.]example'
     """
     return url.replace(".", "[.]").replace("://", "[://]")
-
-
-def _visible(code: int) -> str:
-    """Return a character as Python writes it in ASCII."""
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def shorten(text: str, width: int) -> str:

@@ -18,11 +18,6 @@ from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.objects.remote import RemoteObjects
 from novelty_dask.objects.schemes import LOCAL, is_web, scheme_of, unknown_scheme, without_path
 
-FILE_ENDINGS = frozenset(
-    {"bz2", "csv", "gz", "json", "jsonl", "ndjson", "npy", "npz", "parquet", "tsv", "txt", "xz", "zst"}
-)
-"""Endings of names that are those of files."""
-
 
 def open_objects(url: str) -> Objects:
     """Return the objects under a path or a URL.
@@ -96,21 +91,4 @@ def check_is_outside(url: str) -> None:
     path = absolute_url(url)
     if "://" not in path and (run := enclosing_run(Path(path).resolve())):
         message = f"Can't create {url!r}: it is inside the run {str(run)!r}; name a path elsewhere."
-        raise StoreError(message)
-
-
-def check_names_folder(url: str) -> None:
-    """Refuse the name of a file where a folder is to be created.
-
-    Raises
-    ------
-    StoreError
-        Whoever gave it expects a file.
-    """
-    stem, dot, ending = url.rpartition(".")
-    if dot and ending.lower() in FILE_ENDINGS:
-        message = (
-            f"Can't create {url!r}: a run is a folder, not a .{ending} file; name it {stem + '.zarr'!r}, and "
-            "export its rows to a file."
-        )
         raise StoreError(message)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import DiskFullError, StoreError
+from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError
 from novelty_dask.objects.protocol import Data, is_partial, partial_name
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ class LocalObjects:
                     f"Can't write in {str(root)!r}: {error.strerror}; make it writable, or name another path."
                 )
                 raise StoreError(message) from None
-            # A quota, and a limit on the size of a file, need the same remedy as a full disk.
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno not in DISK_FULL:
                 raise
             existing = next(folder for folder in [root, *root.parents] if folder.exists())
             space = ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
 from novelty_dask.results.ordering import KEYS, tables_in_order
-from novelty_dask.results.outputs import STDOUT_NAMES, Output, open_output, writing_errors
+from novelty_dask.results.outputs import STDOUT_NAMES, Output, VisibleStream, open_output, writing_errors
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import open_complete
 
@@ -81,10 +82,7 @@ def export(
     stored = open_complete(fspath(run))
     sources = (source.url.removeprefix("file://") for source in stored.manifest.sources)
     with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
-        if chosen in BINARY and output.file.isatty():
-            message = f"A terminal can't show {chosen}; name a file, or pipe it to a program."
-            raise SettingsError(message)
-        _write(Results(stored.arrays()), output, chosen, order, raw=raw)
+        _write(Results(stored.arrays()), _harmless(output, chosen), chosen, order, raw=raw)
 
 
 def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
@@ -134,6 +132,22 @@ def _check_format(name: str, format: str, order: str) -> None:  # noqa: A002
             "An npz file keeps the order of the run, which its neighbor_ids refer to; leave out --order."
         )
         raise SettingsError(message)
+
+
+def _harmless(output: Output, format: str) -> Output:  # noqa: A002
+    """Return an output which no URL can use to command a terminal.
+
+    Raises
+    ------
+    SettingsError
+        It is a terminal, which can't show the format.
+    """
+    if not output.file.isatty():
+        return output
+    if format in BINARY:
+        message = f"A terminal can't show {format}; name a file, or pipe it to a program."
+        raise SettingsError(message)
+    return Output(cast("IO[bytes]", VisibleStream(output.file)))
 
 
 def _write(results: Results, output: Output, format: str, order: str, *, raw: bool) -> None:  # noqa: A002

@@ -6,6 +6,7 @@ streams are opened and written to.  Block devices and sockets are refused.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from novelty_dask.errors import DiskFullError, StoreError
+from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, escape
 from novelty_dask.objects.address import enclosing_run
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 STDOUT_NAMES = (STANDARD_OUTPUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 MOST_LINKS = 40
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk that is full, a quota, and a limit on the size of a file, which need the same remedy."""
 UNUSABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EBADF, errno.ETXTBSY),
@@ -80,6 +79,21 @@ class Stream(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Write all of the bytes."""
         return self._file.write(data)
+
+
+class VisibleStream(Stream):
+    """Stream to a terminal, to which text goes with everything escaped that would command it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        # A character may be cut where one write ends and the next begins.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def write(self, data: Any) -> int:
+        """Write all of the bytes, a line a line."""
+        lines = self._decoder.decode(bytes(data)).split("\n")
+        self._file.write("\n".join(map(escape, lines)).encode())
+        return len(data)
 
 
 def open_output(out: str, sources: Iterable[str], *, overwrite: bool) -> AbstractContextManager[Output]:
@@ -278,7 +292,7 @@ def writing_errors(out: str) -> Iterator[None]:
         raise
     except OSError as error:
         said = f"Can't write {out!r}: {os.strerror(error.errno) if error.errno else error}"
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             message = f"{said}; free some space, then repeat it."
             raise DiskFullError(message) from None
         if error.errno in UNUSABLE:

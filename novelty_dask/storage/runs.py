@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import DamageError, StoreError, UnreachableError, reason, shell_quoted
-from novelty_dask.objects.address import absolute_url, check_is_outside, check_names_folder, open_objects
+from novelty_dask.errors import (
+    DamageError,
+    StoreError,
+    UnreachableError,
+    check_names_folder,
+    reason,
+    shell_quoted,
+)
+from novelty_dask.objects.address import absolute_url, check_is_outside, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch, holder

@@ -184,7 +184,10 @@ def test_demo_keeps_the_lines_of_another(tmp_path: Path, novelty: Novelty) -> No
     assert novelty("demo", "--out", out, "--n-rows", "200", "--quiet").stderr == ""
     refused = novelty("demo", "-o", out, "--n-rows", "300")
     assert refused.exit_code == 2
-    assert "--out" in refused.stderr
+    assert refused.stderr.endswith(
+        "It exists, with other lines; name a run in another folder, as in --out elsewhere/run.zarr.\n"
+    )
+    assert novelty("demo", "-o", tmp_path / "elsewhere/run.zarr", "--n-rows", "300", "-q").exit_code == 0
     assert len(out.with_name("urls.txt").read_text(encoding="utf-8").splitlines()) == 200
 
 
@@ -197,6 +200,45 @@ def test_a_run_is_not_named_like_a_file(corpus: Path, tmp_path: Path, novelty: N
     assert "a run is a folder, not a ." in refused.stderr
     assert refused.stderr.endswith(".zarr', and export its rows to a file.\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["score urls.txt", "demo --n-rows 50"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("-", "'-' is no name of a run, which is a folder: name it, as in --out run.zarr."),
+        ("", "'' is no name of a run, which is a folder: name it, as in --out run.zarr."),
+        ("memory://x", "Nothing of 'memory://x' would outlast the command; name a folder, "),
+        ("x.csv", "a run is a folder, not a .csv file; name it 'x.zarr', "),
+    ],
+)
+def test_what_no_run_can_be_stored_under_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, novelty: Novelty, command: str, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("urls.txt").write_text("http://a.example/\n")
+    refused = novelty(*command.split(), "-o", name)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert said in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["urls.txt"]
+    assert Path("urls.txt").read_text() == "http://a.example/\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["-o", "s3://bucket/run.zarr"], "'s3://bucket/run.zarr' is no path; name a folder here.\n"),
+        (["--n-rows", "10000000000"], "10000000000 is not in the range 2<=x<=1000000.\n"),
+    ],
+)
+def test_a_demo_that_can_not_be_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, novelty: Novelty, flags: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = novelty("demo", *flags)
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith(said)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("lines", "n_characters"), [("http://a.example/", 3), ("ab\nc", 3), ("abc\nde", 4)])

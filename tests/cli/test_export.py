@@ -1,6 +1,7 @@
 """The command `export`, as a shell uses it: pipes, devices, links, full disks."""
 
 import json
+import shlex
 import stat
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.fixtures import Novelty
-from tests.support.processes import COMMAND
+from tests.support.processes import COMMAND, terminal_output
 
 NOVELTY = " ".join(COMMAND)
 STREAMS = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
@@ -54,6 +55,26 @@ def test_every_format_streams(run: Path, tmp_path: Path) -> None:
 def test_in_process_standard_output_takes_rows_too(run: Path, csv: str, novelty: Novelty) -> None:
     done = novelty("export", run, "-o", "-")
     assert (done.exit_code, done.stdout, done.stderr) == (0, csv, "")
+
+
+@pytest.mark.parametrize("out", ["-", "/dev/stderr"])
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+def test_no_url_commands_a_terminal_and_a_pipe_gets_it_as_it_is(
+    tmp_path: Path, novelty: Novelty, format_: str, out: str
+) -> None:
+    url = "http://a.example/\x1b[31mred\x1b]8;;http://x\x07\x7f\x9b2J\u202e\u2028é例😀"
+    lines = [f"{url}{number}" for number in range(9)]
+    (tmp_path / "urls.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert novelty("score", tmp_path / "urls.txt", "-o", tmp_path / "run.zarr", "-q").exit_code == 0
+    words = ["export", str(tmp_path / "run.zarr"), "-o", out, "--format", format_]
+    shown = terminal_output(*words).replace("\r\n", "\n")
+    assert all(char.isprintable() for char in shown.replace("\n", ""))
+    assert len(shown.splitlines()) == 9 + (format_ == "csv")
+    assert "é例😀8" in shown
+    assert r"\x9b2J\u202e\u2028" in shown
+    # With --raw there are no apostrophes either.
+    piped = shell(f"novelty {shlex.join(words[:2])} -o - --format {format_} --raw", tmp_path).stdout
+    assert all(line in piped for line in lines) == (format_ == "csv")
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet", "npz"])

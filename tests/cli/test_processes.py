@@ -92,6 +92,20 @@ def test_verify_shows_how_far_it_is(run: Path) -> None:
     assert end.endswith("4 tasks read, 1 block computed again, 0 damages found.\r")
 
 
+def test_a_demo_for_which_there_is_no_space_leaves_no_part_of_its_corpus(
+    tmp_path: Path, novelty: Novelty
+) -> None:
+    out = tmp_path / "demo/run.zarr"
+    limited = "trap '' XFSZ; ulimit -f 4; exec \"$@\""
+    words = ["bash", "-c", limited, "", *COMMAND, "demo", "--n-rows", "1000", "-o", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"Error: Can't write '{out.with_name('urls.txt')}': ")
+    assert done.stderr.endswith("; free some space, then repeat it.\n")
+    assert list(out.parent.iterdir()) == []
+    assert novelty("demo", "--n-rows", "1000", "-o", out).exit_code == 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_goes_on(
     long: Path, tmp_path: Path, novelty: Novelty, number: signal.Signals, code: int
