@@ -7,6 +7,7 @@ import os
 import shutil
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class LocalObjects:
     def create(self, key: str, data: Data) -> bool:
         """Write a file of another name, sync it, then link it, which fails if the name is taken."""
         try:
-            with self._errors(len(data)):
+            with self._errors(len(data)), _unmade(self.root):
                 self._store(key, [data], _link)
         except FileExistsError:
             # Whoever is refused relies on what is there, which its writer may not have synced any more.
@@ -163,6 +164,8 @@ class LocalObjects:
             if needed is not None:
                 space = f": {needed:,} bytes are needed and {shutil.disk_usage(existing).free:,} are free"
             remedy = "free some space; finished work is kept"
+            if existing != root:
+                remedy = "free some space, then repeat the command"
             if self.lease:
                 remedy = "name a folder on a larger disk by TMPDIR, or a path for the run"
             message = f"The disk of {str(root)!r} is full{space}; {remedy}."
@@ -218,6 +221,21 @@ def _make_folder(folder: Path, root: Path) -> None:
     if len(_DURABLE) >= MOST_DURABLE:
         _DURABLE.clear()
     _DURABLE.add(_identity(folder))
+
+
+@contextmanager
+def _unmade(root: Path) -> Iterator[None]:
+    """Remove the folders that lead to a file which can't be made, if they were made for it."""
+    missing = [*takewhile(lambda folder: not folder.exists(), [root, *root.parents])]
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            # Of folders into which another process has put something, none is removed.
+            with suppress(OSError):
+                folder.rmdir()
+            _DURABLE.clear()
+        raise
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -179,14 +179,14 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         It can't be made there.
     """
     check_names_folder(url)
-    check_is_outside(url)
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
+        check_is_outside(url)
         # To look first refuses folders that hold anything; to create refuses a second client in between.
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
         made = not run.objects.exists() and create_object(run.objects, ROOT, data)
-    except UnreachableError:
+    except StoreError:
         raise
     except (OSError, ValueError) as error:
         message = f"Can't create {url!r}: {reason(error)}."

@@ -6,6 +6,7 @@ import os
 import re
 import zipfile
 from pathlib import Path
+from typing import IO, Any
 
 import click
 import pytest
@@ -320,6 +321,39 @@ def test_a_disk_that_fails_the_client(
     assert re.fullmatch(said, result.stderr.strip())
     assert novelty("score", corpus, "-o", out, "--quiet").exit_code == 0
     assert novelty("top", out).stdout == novelty("top", run).stdout
+
+
+def test_a_disk_that_is_full_before_a_run_exists_is_left_as_it_was(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, novelty: Novelty
+) -> None:
+    before = Path.open
+
+    def failing(path: Path, mode: str = "r", **options: Any) -> IO[Any]:
+        if "w" in mode and tmp_path in path.parents:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return before(path, mode, **options)
+
+    (tmp_path / "mine").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", failing)
+        result = novelty("score", corpus, "-o", tmp_path / "mine/new/run.zarr")
+    assert result.exit_code == 3
+    assert re.fullmatch(
+        r"Error: The disk of '.*' is full: [\d,]+ bytes are needed and [\d,]+ are free; free some space, "
+        r"then repeat the command\.\n",
+        result.stderr,
+    )
+    assert list((tmp_path / "mine").iterdir()) == []
+    assert "does not hold a run" in novelty("status", tmp_path / "mine/new/run.zarr").stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
+def test_a_folder_that_is_not_writable_is_named_once(corpus: Path, tmp_path: Path, novelty: Novelty) -> None:
+    tmp_path.chmod(0o500)
+    result = novelty("score", corpus, "-o", tmp_path / "run.zarr")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: Can't write in '")
+    assert result.stderr.count("Can't") == 1
 
 
 def test_other_faults_are_a_sentence_too() -> None:

@@ -376,7 +376,7 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("nothing is unwritable for root")
     tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match=r"^Can't create '.*': Permission denied\.$"):
+    with pytest.raises(StoreError, match=r"^Can't write in '.*': Permission denied; make it writable, or "):
         create_run(str(tmp_path / "run.zarr"), manifest())
 
 
@@ -468,15 +468,15 @@ OTHERS: list[tuple[RunIdentity, list[str]]] = [
         identity(SOURCE, score="kth", ngram_range=(2, 3)),
         ["score is 'mean' there and 'kth' here", "ngram_range is (3, 3) there and (2, 3) here"],
     ),
-    (identity(SOURCE._replace(url="file:///b.txt")), differ("'file:///b.txt' is new, and 1 other change")),
-    (identity(SOURCE._replace(n_bytes=6)), differ("'file:///a.txt' had 5 bytes and has 6")),
-    (identity(SOURCE._replace(compression="gzip")), differ("'file:///a.txt' was not compressed and is gzip")),
+    (identity(SOURCE._replace(url="file:///b.txt")), differ("'/b.txt' is new, and 1 other change")),
+    (identity(SOURCE._replace(n_bytes=6)), differ("'/a.txt' had 5 bytes and has 6")),
+    (identity(SOURCE._replace(compression="gzip")), differ("'/a.txt' was not compressed and is gzip")),
     (
         identity(SOURCE._replace(version="2")),
-        differ("'file:///a.txt' has the same size, but another modification time or ETag"),
+        differ("'/a.txt' has the same size, but another modification time or ETag"),
     ),
     (identity(SOURCE, SOURCE), differ("they are in another order")),
-    (identity(), differ("'file:///a.txt' is missing")),
+    (identity(), differ("'/a.txt' is missing")),
     (
         RunIdentity(settings=SETTINGS, sources=(SOURCE,), novelty_dask_version="9.9"),
         [f"version is {this_version()} there and 9.9 here"],
