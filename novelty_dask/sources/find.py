@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable
 from itertools import chain
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fsspec.core import get_compression
@@ -123,12 +124,21 @@ def expand(name: str) -> list[Source]:
         raise
     except Exception as error:  # noqa: BLE001 - each file system has its own
         named = getattr(error, "filename", None)
-        message = f"Can't read {(named if isinstance(named, str) else name)!r}: {reason(error)}."
+        path = named.removesuffix(f"/{METADATA}") if isinstance(named, str) else name
+        message = f"Can't read {path!r}: {reason(error)}."
         raise InputError(message) from None
     if not sources:
-        message = f"Nothing matches {name!r}; check the path."
-        raise InputError(message)
+        raise InputError(_absence(name))
     return sources
+
+
+def _absence(name: str) -> str:
+    """Return a sentence on a name behind which there is no file."""
+    if os.path.islink(name):  # noqa: PTH114 - never raises
+        return f"{name!r} is a link to a file that is not there; check where it leads."
+    if os.path.isdir(name):  # noqa: PTH112 - never raises
+        return f"{name!r} is a folder without files to read; name files, or another folder."
+    return f"Nothing matches {name!r}; check the path."
 
 
 def _find(name: str) -> list[Source]:
@@ -146,7 +156,14 @@ def _find(name: str) -> list[Source]:
 def _exists(fs: AbstractFileSystem, path: str) -> bool:
     """Return whether a path exists."""
     if isinstance(fs, LocalFileSystem):
-        return bool(fs.exists(path))
+        try:
+            Path(path).stat()
+        except (OSError, ValueError) as error:
+            # What nobody may look at is not absent; what is no path is.
+            if isinstance(error, PermissionError):
+                raise
+            return False
+        return True
     # Elsewhere the method of this name may answer no whatever the error was, such as an unknown host.
     try:
         fs.info(path)

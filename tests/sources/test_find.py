@@ -1,6 +1,8 @@
+import errno
 import gzip
 import os
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -91,17 +93,47 @@ def test_compression_shows_in_the_name(tmp_path: Path, name: str, compression: s
 
 # What is refused, by name.
 
+NOWHERE = ["missing.txt", "missing/*.txt", "*.csv", "a\0b", "x" * 5_000]
+EMPTY = ["empty", "hidden"]
+BROKEN = ["loop", "dangling"]
+
 
 @pytest.mark.parametrize(
-    "name", ["missing.txt", "missing/*.txt", "*.csv", "empty", "a\0b", "loop", "dangling"]
+    ("name", "said"),
+    [
+        *((name, "Nothing matches {}; check the path.") for name in NOWHERE),
+        *((name, "{} is a folder without files to read; name files, or another folder.") for name in EMPTY),
+        *((name, "{} is a link to a file that is not there; check where it leads.") for name in BROKEN),
+    ],
 )
-def test_what_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+def test_what_is_not_there_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    write(tmp_path / "hidden/.a.txt")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").symlink_to("empty")
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "dangling").symlink_to("nothing")
     with pytest.raises(InputError) as refusal:
         find_sources([str(tmp_path / name)])
-    assert str(refusal.value) == f"Nothing matches {str(tmp_path / name)!r}; check the path."
+    assert str(refusal.value) == said.format(repr(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("name", ["closed/a.txt", "closed/*.txt", "closed", "closed/below"])
+def test_what_nobody_may_look_at_is_not_said_to_be_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "closed/below").mkdir(parents=True)
+    write(tmp_path / "closed/a.txt")
+    before = Path.stat
+
+    def refusing(path: Path, **options: Any) -> os.stat_result:
+        if "closed" in path.parent.parts:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return before(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+    with pytest.raises(InputError) as refusal:
+        find_sources([str(tmp_path / name)])
+    assert str(refusal.value) == f"Can't read {str(tmp_path / name)!r}: Permission denied."
 
 
 def test_no_name_at_all_is_refused() -> None:
