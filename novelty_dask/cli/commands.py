@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -57,6 +58,8 @@ def score(
     order of hosts; undefined novelty is nan and comes last. Characters that are not printable
     are written as \xNN or \uNNNN.
     """
+    if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
+        say("Type or paste URLs, one a line; Ctrl-D ends them.")
     run = _score(sources, out, quiet=quiet, settings=options.read_settings(config, **flags))
     if out is None:
         from novelty_dask.results.export import most_novel_first  # noqa: PLC0415 - Arrow takes long to import

@@ -4,19 +4,23 @@ It has no name that tells how it is compressed: that is seen by its first bytes.
 several workers can read parts of it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, cast
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from novelty_dask.errors import InputError, reading_errors
-from novelty_dask.objects.protocol import Objects
 from novelty_dask.sources.decompress import MARK_BYTES, decompress, find_compression
 from novelty_dask.sources.find import STDIN, Source
 from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.pieces import CHUNK_BYTES, check_chunks
-from novelty_dask.sources.ranges import read_all
+
+if TYPE_CHECKING:
+    from novelty_dask.objects.protocol import Objects
 
 LONGEST_LINE_BYTES = 256 * 2**20
 """Length of a line after which a stream is taken for endless."""
@@ -73,11 +77,22 @@ class _Whole:
 
 def _read_text(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the text of a stream, decompressed if it begins like a compressed file."""
+    if stream.isatty():
+        return _read_typed(stream)
     head = stream.read(MARK_BYTES)
     whole, compression = cast("BinaryIO", _Whole(head, stream)), find_compression(head)
     if compression is None:
-        return read_all(whole, CHUNK_BYTES)
+        return iter(partial(whole.read, CHUNK_BYTES), b"")
     return decompress(whole, compression, CHUNK_BYTES)
+
+
+def _read_typed(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines that are typed in a terminal."""
+    # Not in chunks: each would wait for an end of its own, as one can go on to type behind the first.
+    for line in iter(stream.readline, b""):
+        yield line
+        if not line.endswith(b"\n"):
+            return
 
 
 def has_altered_copy(sources: Sequence[Source], url: str) -> bool:

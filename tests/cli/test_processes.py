@@ -1,6 +1,7 @@
 """The command as a process of its own: pipes, terminals, signals, exit codes."""
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -81,6 +82,32 @@ def test_a_terminal_gets_bars(corpus: Path, tmp_path: Path) -> None:
     assert "\x1b[?25l" in output
     assert "━" in output
     assert output.count("\x1b[?25h") == 1
+
+
+TYPED = "Type or paste URLs, one a line; Ctrl-D ends them."
+
+
+@pytest.mark.parametrize(
+    ("typed", "n_rows", "code"),
+    [
+        (b"http://a.example/\nhttp://b.example/\n\x04", 2, 0),
+        (b"http://a.example/\nhttp://b.example/\x04\x04", 2, 0),
+        (b"\x04", 0, 2),
+    ],
+    ids=["lines", "no last newline", "nothing"],
+)
+@pytest.mark.parametrize("flags", [[], ["-q"]])
+def test_one_end_of_typed_lines_is_enough(typed: bytes, n_rows: int, code: int, flags: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, typed)
+        with started(*COMMAND, "score", "-", *flags, stdin=theirs) as process:
+            stdout, stderr = process.communicate(timeout=100)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (process.returncode, len(stdout.splitlines())) == (code, n_rows)
+    assert stderr.startswith(f"{TYPED}\n") == (not flags)
 
 
 def test_verify_shows_how_far_it_is(run: Path) -> None:
@@ -336,6 +363,18 @@ def test_a_script_without_the_guard_is_told_of_it(corpus: Path, tmp_path: Path) 
     script.write_text(f"import novelty_dask\n\nif __name__ == '__main__':\n    {call}\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("workers", "code"), [(2, 1), (0, 0)])
+def test_a_script_on_standard_input_is_told_what_helps(
+    corpus: Path, tmp_path: Path, workers: int, code: int
+) -> None:
+    call = f"novelty_dask.score({str(corpus)!r}, {str(tmp_path / 'run.zarr')!r}, workers={workers})"
+    script = f"import novelty_dask\n\nif __name__ == '__main__':\n    {call}\n"
+    done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.count("Traceback") == code
+    assert ("save the script as a file, or pass workers=0." in done.stderr) == bool(code)
 
 
 def test_a_worker_that_is_killed_while_it_starts_is_named(corpus: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster, Nanny
 from novelty_dask.errors import ClusterError, reason
 from novelty_dask.execution.clusters.configuration import quieten_distributed, read_configuration
 from novelty_dask.execution.clusters.connect import client_executor
-from novelty_dask.execution.clusters.main_guard import MESSAGE, UNGUARDED_EXIT
+from novelty_dask.execution.clusters.main_guard import MESSAGE, UNGUARDED_EXIT, check_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,7 @@ LOOPBACK = "127.0.0.1"
 @contextmanager
 def open_local_executor(resources: Resources) -> Iterator[tuple[DaskExecutor, str | None]]:
     """Start worker processes; yield an executor on them, and the link of their dashboard."""
+    check_script()
     quieten_distributed()
     with (
         tempfile.TemporaryDirectory(prefix="novelty-", ignore_cleanup_errors=True) as scratch,

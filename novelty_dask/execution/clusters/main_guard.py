@@ -17,6 +17,23 @@ MESSAGE = (
     "A worker process runs the whole script when it starts; put the call under "
     '`if __name__ == "__main__":`, or pass workers=0.'
 )
+NO_FILE = (
+    "A worker process runs the whole script when it starts, and can't read it from standard input; save the "
+    "script as a file, or pass workers=0."
+)
+
+
+def check_script() -> None:
+    """Refuse to start processes that could not import the script of this one.
+
+    Raises
+    ------
+    ClusterError
+        It was read from standard input.
+    """
+    # Of `python -c` and of an interactive session nothing is imported: they have no such name.
+    if getattr(sys.modules["__main__"], "__file__", None) == "<stdin>":
+        raise ClusterError(NO_FILE)
 
 
 def check_guarded() -> None:
