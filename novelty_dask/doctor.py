@@ -121,7 +121,11 @@ def _temporary_folder() -> Check:
         folder = private_files.temporary_folder()
     except OSError:
         return Check("temporary", PROBLEM, "no folder takes files", "Name one in TMPDIR.")
-    return _folder("temporary", folder, PROBLEM, "Name another folder in TMPDIR.")
+    advice = "Name another folder in TMPDIR."
+    check = _folder("temporary", folder, PROBLEM, advice)
+    if check.state == OK and (unused := private_files.unused_temporary_folder()):
+        return Check("temporary", WARNING, f"{check.found}. {unused.rstrip('.')}", advice)
+    return check
 
 
 def _current_folder() -> Check:

@@ -94,6 +94,17 @@ class ConnectionExposed:
 
 
 @dataclass(frozen=True)
+class FolderUnused:
+    """The folder that is named for temporary files takes none."""
+
+    message: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.message
+
+
+@dataclass(frozen=True)
 class DamageFound:
     """Something stored is missing or damaged, and is made again."""
 
@@ -149,6 +160,7 @@ Event = (
     | StageFinished
     | DashboardOpened
     | ConnectionExposed
+    | FolderUnused
     | DamageFound
     | TaskGivenUp
     | CompilationStarted

@@ -66,6 +66,19 @@ def temporary_folder() -> Path:
     return folder
 
 
+def unused_temporary_folder() -> str:
+    """Return a sentence on the folder that TMPDIR names if it takes no files, so that another is used."""
+    named, used = os.environ.get("TMPDIR"), tempfile.gettempdir()
+    if not named or used == str(Path(named).absolute()):
+        return ""
+    try:
+        with tempfile.TemporaryFile(dir=named) as file:
+            file.write(bytes(PROBE_BYTES))
+    except OSError as error:
+        return f"TMPDIR is not used, as {named!r} takes no files ({error.strerror}); it is {used!r} instead."
+    return ""
+
+
 def load(version: str, name: str) -> bytes | None:
     """Return the content of a file that this user alone can have written; None if there is none."""
     for folder in user_folders():

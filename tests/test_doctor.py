@@ -63,6 +63,17 @@ def test_all_is_well_on_a_fine_machine() -> None:
     assert all(name in line for name, line in zip(NAMES, result.stdout.splitlines(), strict=True))
 
 
+def test_a_tmpdir_that_is_not_used_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    tempfile.gettempdir()
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    found = check("temporary")
+    assert (found.state, found.advice) == ("warning", "Name another folder in TMPDIR.")
+    assert found.found.endswith(
+        " free. TMPDIR is not used, as '/nonexistent' takes no files (No such file or directory); it is "
+        f"{tempfile.gettempdir()!r} instead"
+    )
+
+
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     examine()

@@ -91,6 +91,30 @@ def test_the_current_folder_may_be_gone(home: Path, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_folder_in_tmpdir_that_takes_no_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "used").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "used"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name))
+    unused = private_files.unused_temporary_folder()
+    assert unused.startswith(f"TMPDIR is not used, as {str(tmp_path / name)!r} takes no files (")
+    assert unused.endswith(f"); it is {str(tmp_path / 'used')!r} instead.")
+
+
+@pytest.mark.parametrize("name", ["", "used", "another"])
+def test_nothing_is_said_of_a_tmpdir_that_takes_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for folder in ("used", "another"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "used"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name) if name else "")
+    assert private_files.unused_temporary_folder() == ""
+
+
 def test_a_probe_leaves_nothing(home: Path) -> None:
     folder = home / ".cache" / USER
     assert private_files.find_writable("version") == (str(folder), "")

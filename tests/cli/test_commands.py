@@ -1,5 +1,6 @@
 """Each command and each option, called as from a shell."""
 
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def test_undefined_novelty_is_nan_and_last(tmp_path: Path, novelty: Novelty) -> 
     result = novelty("score", tmp_path / "urls.txt", "--quiet")
     assert result.stdout.splitlines()[-1] == "nan\tab"
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_tmpdir_that_is_not_used_is_said_once(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, novelty: Novelty, workers: int
+) -> None:
+    tempfile.gettempdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    result = novelty("score", corpus, "-o", tmp_path / "run.zarr", "--workers", workers)
+    assert result.exit_code == 0
+    assert result.stderr.count(f"TMPDIR is not used, as {str(tmp_path / 'missing')!r} takes no files (") == 1
 
 
 def test_score_stores_a_run(corpus: Path, tmp_path: Path, novelty: Novelty) -> None:

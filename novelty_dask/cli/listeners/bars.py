@@ -10,11 +10,18 @@ from rich.progress import (
     TaskID,
     TextColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from novelty_dask.cli.listeners.stage import StageProgress
 from novelty_dask.cli.terminal import duration, escape
 from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced, TaskDone
+
+NARROW = 36
+"""Columns of a terminal below which there is no place for counts and times."""
+LONGEST_BAR, SHORTEST_BAR = 40, 6
+BESIDE_BAR = 62
+"""Columns that name, counts and times take, and hardly more of a long run."""
 
 
 class Bars:
@@ -27,13 +34,7 @@ class Bars:
     """
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<18}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Times(),
-            console=console,
-        )
+        self._progress = Progress(*_columns(console.width), console=console)
         self._bars: dict[str, TaskID] = {}
         self._stages: dict[str, StageProgress] = {}
 
@@ -74,11 +75,37 @@ class Bars:
         self._progress.update(bar, total=done, completed=done)
 
 
+def _columns(width: int) -> list[ProgressColumn]:
+    """Return the columns that fit in a line of a terminal: of a narrow one name and share alone."""
+    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+    if width < NARROW:
+        return [name, Share(Column(no_wrap=True))]
+    counts, times = MofNCompleteColumn(table_column=Column(no_wrap=True)), Times(Column(no_wrap=True))
+    bar = min(LONGEST_BAR, width - BESIDE_BAR)
+    if bar < SHORTEST_BAR:
+        times.is_short = width < BESIDE_BAR
+        return [name, counts, times]
+    name.text_format = "{task.description:<18}"
+    return [name, BarColumn(bar), counts, times]
+
+
+class Share(ProgressColumn):
+    """Column with the share of a stage that is done, or its tasks where their number is not known."""
+
+    def render(self, task: Task) -> Text:
+        """Draw."""
+        return Text(f"{int(task.completed):,}" if task.total is None else f"{int(task.percentage)}%")
+
+
 class Times(ProgressColumn):
     """Column with the time that a stage has taken, and while it runs, the time remaining."""
+
+    is_short = False
 
     def render(self, task: Task) -> Text:
         """Draw."""
         elapsed = task.finished_time if task.finished else task.elapsed
+        if self.is_short:
+            return Text(duration(elapsed or 0))
         remaining = "" if task.finished or task.time_remaining is None else duration(task.time_remaining)
         return Text(f"{duration(elapsed or 0):>10}" + (f", {remaining} left" if remaining else ""))

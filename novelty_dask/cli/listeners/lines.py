@@ -11,6 +11,8 @@ from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced
 LINE_SECONDS = 10.0
 EARLY_SECONDS = 4.0
 """Seconds by which a line may come too early, so that it is not too late by the time between two reports."""
+LEAST_SECONDS = 0.1
+"""The least time that is said to remain."""
 
 
 class Lines:
@@ -77,12 +79,13 @@ class Lines:
             return f"{counted(progress.done, 'task')}, {duration(elapsed)} elapsed"
         tasks = f"{progress.done:,}/{progress.total:,} tasks"
         if progress.is_within:
-            tasks += f" ({progress.amount / progress.total:.0%})"
+            # Rounded down, as 100 % is the end.
+            tasks += f" ({int(100 * progress.amount / progress.total)}%)"
         state = f"{tasks}, {duration(elapsed)} elapsed"
         if not progress.amount:
             return state
         remaining = elapsed / progress.amount * (progress.total - progress.amount)
-        return f"{state}, about {duration(remaining)} remaining"
+        return f"{state}, about {duration(max(remaining, LEAST_SECONDS))} remaining"
 
     def _write(self, message: str) -> None:
         """Write a line, without buffering, so that a log can be followed."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from novelty_dask.events import StageStarted, TaskAdvanced
 
+UNFINISHED = 0.01
+"""What is missing of a task, at least, that has not ended."""
+
 
 class StageProgress:
     """Progress of a stage in this session.
@@ -50,8 +53,10 @@ class StageProgress:
 
     @property
     def amount(self) -> float:
-        """Tasks that are done, and shares of the others: at most all."""
+        """Tasks that are done, and shares of the others: all at the end alone."""
         # Most tasks end without having reported.  Those that have report 1 at their end, in any order with
         # the event that they are done.
         amount = max(self.done, len(self._ended)) + sum(self._shares.values())
-        return amount if self.total is None else min(amount, self.total)
+        if self.total is None:
+            return amount
+        return min(amount, self.total if self.done >= self.total else self.total - UNFINISHED)

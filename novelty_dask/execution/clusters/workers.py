@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import ClusterError, SettingsError
-from novelty_dask.events import ConnectionExposed, DashboardOpened
+from novelty_dask.events import ConnectionExposed, DashboardOpened, FolderUnused
 from novelty_dask.execution.advances import advances_here, advances_on_workers
 from novelty_dask.execution.clusters import resources
 from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
 from novelty_dask.execution.executors import SerialExecutor
 from novelty_dask.execution.names import TaskNames, run_label
+from novelty_dask.private_files import unused_temporary_folder
 
 # Distributed takes long to import, and small runs do without it: everything of it is imported on demand.
 
@@ -115,6 +116,8 @@ def open_executor(
     ClusterError
         A worker of the client would fail, or compute other bytes.
     """
+    if client is None and (unused := unused_temporary_folder()):
+        listener(FolderUnused(unused))
     if client is None and not workers.workers:
         with compilation_here(listener), advances_here(run.url, listener):
             yield SerialExecutor()

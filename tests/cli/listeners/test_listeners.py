@@ -76,10 +76,62 @@ def test_a_stage_of_few_long_tasks_tells_how_far_they_are() -> None:
         "compare: 0/2 tasks (25%), 8.0 s elapsed, about 24.0 s remaining",
         "compare: 0/2 tasks (50%), 16.0 s elapsed, about 16.0 s remaining",
         "compare: 0/2 tasks (75%), 24.0 s elapsed, about 8.0 s remaining",
-        "compare: 0/2 tasks (100%), 32.0 s elapsed, about 0.0 s remaining",
+        "compare: 0/2 tasks (99%), 32.0 s elapsed, about 0.2 s remaining",
         "compare: 0/2 tasks (75%), 42.0 s elapsed, about 14.0 s remaining",
         "compare: done, 2 tasks in 42.0 s",
     ]
+
+
+@pytest.mark.parametrize(("total", "done"), [(1, 0), (2, 1), (100_000, 99_999), (1_000, 500)])
+def test_all_is_done_and_no_time_left_at_the_end_alone(total: int, done: int) -> None:
+    stream, clock = io.StringIO(), Clock()
+    listener = Lines(stream, clock)
+    listener(StageStarted("compare", total))
+    for _ in range(done):
+        listener(TaskDone("compare"))
+    clock.now += 20.0
+    for number in range(total - done):
+        listener(TaskAdvanced("compare", str(number), 1.0))
+    clock.now += 20.0
+    listener(TaskAdvanced("compare", "x", 0.999))
+    told = stream.getvalue()
+    assert f"{done:,}/{total:,} tasks (" in told
+    assert "(100%)" not in told
+    assert "about 0.0 s" not in told
+
+
+def test_a_bar_is_full_at_the_end_alone() -> None:
+    stream = io.StringIO()
+    with Bars(Console(file=stream, force_terminal=True, width=30, color_system=None)) as bars:
+        bars(StageStarted("compare", 1))
+        bars(TaskAdvanced("compare", "a", 1.0))
+        bars._progress.refresh()
+        assert not bars._progress.finished
+        bars(TaskDone("compare"))
+        bars(StageFinished("compare", 60.0))
+    assert "compare 99%" in stream.getvalue()
+    assert "compare 100%" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(20, "vectorize 0%"), (40, "vectorize      8/123456 "), (70, "━ "), (100, "8/123456      0.0 s ")],
+)
+def test_bars_fit_the_line_of_any_terminal(width: int, shown: str) -> None:
+    stream = io.StringIO()
+    with Bars(Console(file=stream, force_terminal=True, width=width, height=9, color_system=None)) as bars:
+        bars(StageStarted("ingest", None))
+        bars(TaskDone("ingest"))
+        bars(StageFinished("ingest", 1.0))
+        bars(StageStarted("vectorize", 123_456, 7))
+        bars(TaskDone("vectorize"))
+    *_, last = stream.getvalue().split("\x1b[2K")
+    ingest, vectorize, *rest = (line.strip("\r") for line in last.removesuffix("\x1b[?25h").split("\n"))
+    assert rest in ([], [""])
+    assert max(len(ingest), len(vectorize)) <= width
+    assert ingest.startswith("ingest ")
+    assert vectorize.startswith("vectorize ")
+    assert shown in f"{ingest}\n{vectorize} "
 
 
 def test_no_ten_seconds_are_silent() -> None:
