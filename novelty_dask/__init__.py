@@ -61,6 +61,8 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that the command line answers at once."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("novelty-dask")
     if name not in _LAZY:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

@@ -52,7 +52,7 @@ class Check(NamedTuple):
 
 
 def examine() -> list[Check]:
-    """Check the installation, and this machine as this process may use it; nothing is left behind."""
+    """Check the installation, and this machine as this process may use it; no file is left behind."""
     checks = (
         _version,
         _packages,

@@ -50,7 +50,9 @@ def parse_bytes(size: object) -> object:
     number = float(match[1] or 1) * SIZE_UNITS.get(match[2], math.inf) if match else math.inf
     # Zero of an unknown unit is no number.
     if not number < LARGEST_SIZE:
-        message = f"{_shown(size)} is not a size; write for example '2 GB' or '512MiB'"
+        is_size = match and match[2] in SIZE_UNITS
+        problem = "is more than any machine has" if is_size else "is not a size"
+        message = f"{_shown(size)} {problem}; write for example '2 GB' or '512MiB'"
         raise ValueError(message)
     return int(number)
 
@@ -188,7 +190,8 @@ class Settings(WorkSettings, ResultSettings):
         except OSError as error:
             raise SettingsError(f"Can't read the settings file {str(path)!r}: {error.strerror}.") from None
         except (ValueError, RecursionError) as error:
-            raise SettingsError(f"The settings file {str(path)!r} is not TOML: {error}.") from None
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+            raise SettingsError(f"The settings file {str(path)!r} is not TOML: {why}.") from None
         return cls.make(**{**values, **overrides})
 
     @property

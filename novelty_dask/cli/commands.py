@@ -65,7 +65,10 @@ def score(
         from novelty_dask.results.export import most_novel_first  # noqa: PLC0415 - Arrow takes long to import
 
         rows = most_novel_first(run)
-        emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in rows)
+        first = next(rows)
+        emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in chain([first], rows))
+        if number(first[0]) == "nan" and not quiet:
+            say(undefined_line(run.manifest))
     elif not quiet:
         show(run, TOP_ROWS)
         say(f"Run   {out}\nMore  novelty export {shell_quoted(out)} -o {_free_name()}")

@@ -4,18 +4,20 @@ Options for settings have no defaults of their own, so that a settings file and 
 apply where an option is not given.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeVar, get_args
 
 import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
-from novelty_dask.errors import StoreError, check_names_folder
+from novelty_dask.errors import SettingsError, StoreError, check_names_folder
 from novelty_dask.kernels.choices import NormalForm, Score
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_SETTING = re.compile(r"Setting (\w+)=")
 
 
 def _default(setting: str) -> str:
@@ -90,7 +92,19 @@ def read_settings(config: str | None, **flags: Any) -> Settings:
         One of them is unknown or impossible.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    return Settings.read(config, **given) if config else Settings.make(**given)
+    try:
+        return Settings.read(config, **given) if config else Settings.make(**given)
+    except SettingsError as error:
+        raise SettingsError(_with_option(str(error), given)) from None
+
+
+def _with_option(message: str, given: Collection[str]) -> str:
+    """Return a message on a setting with the option that gave it, if one did."""
+    named = _SETTING.match(message)
+    for parameter in click.get_current_context().command.params:
+        if named and named[1] in given and parameter.name == named[1]:
+            return f"{message.removesuffix('.')} ({', '.join(parameter.opts)})."
+    return message
 
 
 def _remember(ctx: click.Context, _parameter: click.Parameter, debug: bool) -> None:  # noqa: FBT001 - click's

@@ -57,10 +57,20 @@ def open_objects(url: str) -> Objects:
 
 
 def absolute_url(path: str) -> str:
-    """Return the path as workers with another working directory find it; a URL as it is."""
+    """Return the path as workers with another working directory find it; a URL as it is.
+
+    Raises
+    ------
+    StoreError
+        It is relative to the current folder, which is gone.
+    """
     local = path.removeprefix("file://")
-    # Not by pathlib, which raises an error about the home of a user that there isn't.
-    return path if "://" in local else str(Path(os.path.expanduser(local)).absolute())  # noqa: PTH111
+    try:
+        # Not by pathlib, which raises an error about the home of a user that there isn't.
+        return path if "://" in local else str(Path(os.path.expanduser(local)).absolute())  # noqa: PTH111
+    except FileNotFoundError:
+        message = f"Can't use {path!r}: the current folder is gone; change to another, or name a path from /."
+        raise StoreError(message) from None
 
 
 def is_inside(url: str, run: str) -> bool:

@@ -271,6 +271,12 @@ def test_a_run_without_novelty_says_why(
     printed = novelty("score", tmp_path / "urls.txt", *flags)
     assert printed.exit_code == 0
     assert all(line.startswith("nan\t") for line in printed.stdout.splitlines())
+    assert printed.stderr.endswith(sentence)
+    assert novelty("score", tmp_path / "urls.txt", "-q", *flags).stderr == ""
+
+
+def test_the_package_has_the_version_of_its_metadata() -> None:
+    assert novelty_dask.__version__ == version("novelty-dask")
 
 
 def test_version(novelty: Novelty) -> None:

@@ -113,6 +113,21 @@ def test_impossible_settings(
     assert_refused(novelty(command, folder / "good.txt", *flags), *words)
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["-k", "0"], "n_neighbors=0: input should be greater than or equal to 1 (-k, --n-neighbors).\n"),
+        (["--ngram", "5,3"], "such as 3,3 (--ngram).\n"),
+        (["--memory-limit", "1e30"], "'1e30' is more than any machine has; write for example '2 GB' or "),
+        (["--memory-limit", "1 XB"], "'1 XB' is not a size; write for example '2 GB' or "),
+    ],
+)
+def test_an_impossible_setting_is_named_with_its_option(
+    folder: Path, novelty: Novelty, flags: list[str], said: str
+) -> None:
+    assert said in novelty("score", folder / "good.txt", *flags).stderr
+
+
 def test_too_many_workers_are_refused_with_the_number_that_fits(folder: Path, novelty: Novelty) -> None:
     result = novelty("plan", folder / "good.txt", "--workers", "10000")
     assert_refused(result, "use fewer workers (--workers ")
@@ -142,14 +157,16 @@ def test_wrong_usage(folder: Path, novelty: Novelty, flags: list[str]) -> None:
         ("n_neighbours = 3", ["n_neighbours", "n_neighbors"]),
         ("n_neighbors = 'three'", ["n_neighbors"]),
         ("n_neighbors = ", ["not TOML"]),
-        ("n_neighbors = nan", ["n_neighbors"]),
+        ("n_neighbors = nan", ["n_neighbors=nan: "]),
+        ("n_neighbors = 0", ["Error: Setting n_neighbors=0: input should be greater than or equal to 1."]),
+        ("\udcff", ["is not TOML: it is not UTF-8."]),
         (None, ["No such file"]),
     ],
 )
 def test_bad_settings_files(folder: Path, novelty: Novelty, text: str | None, words: list[str]) -> None:
     config = folder / "run.toml"
     if text is not None:
-        config.write_text(text)
+        config.write_text(text, errors="surrogateescape")
     assert_refused(novelty("score", folder / "good.txt", "--config", config), *words)
 
 

@@ -197,6 +197,30 @@ def test_both_names_of_the_command(tmp_path: Path, command: list[str]) -> None:
     assert result.stderr == f"Error: Nothing matches '{tmp_path / 'missing'}'; check the path.\n"
 
 
+def test_a_full_output_of_a_complete_run_is_printed_by_the_same_command(
+    corpus: Path, tmp_path: Path, novelty: Novelty
+) -> None:
+    command = ["score", str(corpus), "-o", str(tmp_path / "run.zarr")]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr.endswith("No space left on device; once that is fixed, repeat the command.\n")
+    assert len(novelty(*command).stdout.splitlines()) == 10
+
+
+def test_a_current_folder_that_is_gone_is_named(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    line = 'rmdir "$PWD"; exec "$@"'
+    words = ["sh", "-c", line, "", *COMMAND, "score", str(corpus), "-o", "run.zarr"]
+    done = subprocess.run(words, cwd=tmp_path / "gone", capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "Error: Can't use 'run.zarr': the current folder is gone; change to another, or name a path from /.\n"
+    )
+
+
 @pytest.mark.parametrize("is_buffered", [True, False])
 @pytest.mark.parametrize(
     "words",
