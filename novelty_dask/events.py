@@ -83,25 +83,22 @@ class DashboardOpened:
 
 
 @dataclass(frozen=True)
-class ConnectionExposed:
+class Warned:
+    """Something is not as the user will have meant it."""
+
+    message: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.message
+
+
+class ConnectionExposed(Warned):
     """The connection to the scheduler is not encrypted."""
 
-    message: str
 
-    def __str__(self) -> str:
-        """Return the sentence."""
-        return self.message
-
-
-@dataclass(frozen=True)
-class FolderUnused:
+class FolderUnused(Warned):
     """The folder that is named for temporary files takes none."""
-
-    message: str
-
-    def __str__(self) -> str:
-        """Return the sentence."""
-        return self.message
 
 
 @dataclass(frozen=True)
@@ -159,8 +156,7 @@ Event = (
     | TaskDone
     | StageFinished
     | DashboardOpened
-    | ConnectionExposed
-    | FolderUnused
+    | Warned
     | DamageFound
     | TaskGivenUp
     | CompilationStarted

@@ -9,7 +9,7 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from novelty_dask.errors import StoreError, UnreachableError, reason
+from novelty_dask.errors import StoreError, UnreachableError, check_names_folder, reason
 from novelty_dask.objects.commits import COMMITS_FOLDER
 from novelty_dask.objects.leases import find_lease
 from novelty_dask.objects.local import LocalObjects
@@ -90,14 +90,15 @@ def _looks_like_run(folder: Path) -> bool:
     return sum(os.path.exists(folder / mark) for mark in marks) >= 2  # noqa: PTH110 - never raises
 
 
-def check_is_outside(url: str) -> None:
-    """Refuse a path inside a run where another is to be created.
+def check_new(url: str) -> None:
+    """Refuse the name of a file, and a path inside a run, where a run is to be created.
 
     Raises
     ------
     StoreError
-        It names the run.
+        It is one of these.
     """
+    check_names_folder(url)
     path = absolute_url(url)
     if "://" not in path and (run := enclosing_run(Path(path).resolve())):
         message = f"Can't create {url!r}: it is inside the run {str(run)!r}; name a path elsewhere."

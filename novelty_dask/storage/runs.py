@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import (
-    DamageError,
-    StoreError,
-    UnreachableError,
-    check_names_folder,
-    reason,
-    shell_quoted,
-)
-from novelty_dask.objects.address import absolute_url, check_is_outside, open_objects
+from novelty_dask.errors import DamageError, StoreError, UnreachableError, reason, shell_quoted
+from novelty_dask.objects.address import absolute_url, check_new, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch, holder
@@ -178,10 +171,9 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     StoreError
         It can't be made there.
     """
-    check_names_folder(url)
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
-        check_is_outside(url)
+        check_new(url)
         # To look first refuses folders that hold anything; to create refuses a second client in between.
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
