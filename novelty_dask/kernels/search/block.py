@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.search.bounds import MOST_NONZEROS, Rows, suffix_norms
-from novelty_dask.kernels.search.inverted import InvertedTile, invert
+from novelty_dask.kernels.search.inverted import InvertedTile, invert_by_length
 
 TILE_ROWS = 16_384
 """Rows of an inverted tile: 32 KiB of 16-bit sums, the fastest size measured."""
@@ -67,8 +67,8 @@ class Block:
     @cached_property
     def tiles(self) -> list[InvertedTile]:
         """Inverted tiles in the order of their rows."""
-        starts = range(0, self.n_rows, self.tile_rows)
-        return [invert(self.rows, a, min(a + self.tile_rows, self.n_rows), self.n_columns) for a in starts]
+        ranges = ((a, min(a + self.tile_rows, self.n_rows)) for a in range(0, self.n_rows, self.tile_rows))
+        return [tile for a, b in ranges for tile in invert_by_length(self.rows, a, b, self.n_columns)]
 
 
 def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int = TILE_ROWS) -> Block:

@@ -2,9 +2,10 @@
 
 Rows of thousands of columns that differ in a few are all similar.  Whatever the prefix, the bounds of `scan`
 leave nearly all candidates, and each would be multiplied out column by column.  A matrix product does the
-same a dozen times as fast.  So where a tile has long rows, a few rows of each stretch are scanned first; if
-too many candidates are left of these, the columns that many rows of the tile share become a dense matrix,
-and the rest of the stretch is multiplied with it.  The other columns have lists, as short as they are rare.
+same a dozen times as fast.  So where a tile has long rows, a few of each stretch of long rows are scanned
+first; if too many candidates are left of these, the columns that many rows of the tile share become a dense
+matrix, and the rest of the stretch is multiplied with it.  The other columns have lists, as short as they are
+rare.  Short rows are scanned, as they can't be near twins of long ones.
 
 A sum is an estimate in float32 of all products of a pair, in some order, as those of `finish` are.  So
 `minimum_estimate` covers its rounding, and nothing is lost.
@@ -19,19 +20,16 @@ from numpy.typing import NDArray
 from novelty_dask.kernels.accelerate import compiled, compiled_loop
 from novelty_dask.kernels.search.bounds import Rows, minimum_estimate
 from novelty_dask.kernels.search.finish import Comparison, Scratch, insert_candidate, is_known
-from novelty_dask.kernels.search.inverted import InvertedTile
+from novelty_dask.kernels.search.inverted import LONG, InvertedTile
 from novelty_dask.kernels.search.scan import scan_tile
 from novelty_dask.kernels.search.simd import LANES
 from novelty_dask.kernels.search.similarity import clear_row, load_row
-
-LONG = 512
-"""Mean non-zeros of a tile's distinct rows from which it may be worth a dense product."""
 
 SHARED = 16
 """A column is dense that at least every sixteenth row has: the others take less time in lists."""
 
 STRETCH, PROBE = 1_024, 16
-"""Rows that are treated alike, and the first of them, which tell how."""
+"""Long rows that are treated alike, and those of them, evenly spread, which tell how."""
 
 SPEED = 16
 """Multiply-adds of a matrix product in the time of one of a row that is finished, or of a list."""
@@ -72,30 +70,31 @@ class DensePart(NamedTuple):
 
 def has_long_rows(candidates: Rows, tile: InvertedTile) -> bool:
     """Return whether the rows of a tile are so long that `scan_long_rows` may be faster."""
-    nonzeros = candidates.indptr[tile.first + tile.next_equal.size] - candidates.indptr[tile.first]
-    return bool(nonzeros >= LONG * tile.next_equal.size)
+    nonzeros = np.diff(candidates.indptr)[tile.distinct].sum()
+    return bool(nonzeros >= LONG * tile.distinct.size)
 
 
 def scan_long_rows(
-    comparison: Comparison, span: tuple[int, int], tile: InvertedTile, scratch: Scratch
+    comparison: Comparison, rows: NDArray[np.int32], tile: InvertedTile, scratch: Scratch
 ) -> tuple[int, int, int]:
-    """Update the neighbors of a span of rows with one tile; takes and returns what `scan_tile` does."""
+    """Update the neighbors of some rows with one tile; takes and returns what `scan_tile` does."""
     frequencies = _count_rows(comparison.candidates, tile.distinct, tile.scales.size)
     numbers, dense_steps = _choose_shared(frequencies, tile.distinct.size)
     length = frequencies.sum() / tile.distinct.size
-    counts, dense = np.zeros(3, np.int64), []
-    for first in range(*span, STRETCH):
-        last = min(first + STRETCH, span[1])
-        probed = min(first + PROBE, last)
-        probe = scan_tile(comparison, (first, probed), tile, scratch)
+    is_long = np.diff(comparison.rows.indptr)[rows] >= LONG
+    counts, dense = np.array(scan_tile(comparison, rows[~is_long], tile, scratch)), []
+    long_rows = rows[is_long]
+    for first in range(0, long_rows.size, STRETCH):
+        stretch = long_rows[first : first + STRETCH]
+        probed = slice(None, None, max(stretch.size // PROBE, 1))
+        probe, rest = scan_tile(comparison, stretch[probed], tile, scratch), np.delete(stretch, probed)
         counts += probe
-        if probe[2] * length > (probed - first) * dense_steps:
-            dense.append((probed, last))
+        if probe[2] * length > stretch[probed].size * dense_steps:
+            dense.append(rest)
         else:
-            counts += scan_tile(comparison, (probed, last), tile, scratch)
+            counts += scan_tile(comparison, rest, tile, scratch)
     for part in _dense_parts(comparison.candidates, tile, numbers) if dense else ():
-        for rows in dense:
-            counts += _multiply(comparison, rows, part, tile, scratch)
+        counts += _multiply(comparison, np.concatenate(dense), part, tile, scratch)
     multiply_adds, slots, finished = counts.tolist()
     return multiply_adds, slots, finished
 
@@ -167,17 +166,17 @@ def _invert(
 
 
 def _multiply(
-    comparison: Comparison, rows: tuple[int, int], part: DensePart, tile: InvertedTile, scratch: Scratch
+    comparison: Comparison, rows: NDArray[np.int32], part: DensePart, tile: InvertedTile, scratch: Scratch
 ) -> tuple[int, int, int]:
     """Update the neighbors of some rows with a part of a tile; the result is as that of `scan_tile`."""
     multiply_adds = slots = finished = 0
-    for first in range(*rows, QUERIES):
-        queries = np.arange(first, min(first + QUERIES, rows[1]), dtype=np.int32)
+    for first in range(0, rows.size, QUERIES):
+        queries = rows[first : first + QUERIES]
         shared = _fill_shared(comparison.rows, queries, part.numbers, part.shared.shape[1])
         sums = shared @ part.shared.T
         multiply_adds += sums.size * part.shared.shape[1] // LANES
         slots += sums.size
-        added, kept = _finish(comparison, first, sums, part, tile, scratch.x)
+        added, kept = _finish(comparison, queries, sums, part, tile, scratch.x)
         multiply_adds, finished = multiply_adds + added, finished + kept
     return multiply_adds, slots, finished
 
@@ -185,7 +184,7 @@ def _multiply(
 @compiled_loop
 def _finish(
     comparison: Comparison,
-    first: int,
+    queries: NDArray[np.int32],
     sums: NDArray[np.float32],
     part: DensePart,
     tile: InvertedTile,
@@ -194,7 +193,7 @@ def _finish(
     """Add the columns that are not shared, and insert the candidates that are similar enough."""
     rows, added, finished = comparison.rows, 0, 0
     for query in range(sums.shape[0]):
-        i, estimates = first + query, sums[query]
+        i, estimates = queries[query], sums[query]
         for p in range(rows.indptr[i], rows.indptr[i + 1]):
             column = rows.indices[p]
             if part.numbers[column] < 0:

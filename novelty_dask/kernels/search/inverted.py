@@ -35,6 +35,9 @@ STEPS = 255
 DENSE = 8
 """A list in which at least one group in eight occurs is dense; rounded to a power of 2."""
 
+LONG = 512
+"""Mean non-zeros of rows from which it may be worth to multiply them as dense matrices (`dense`)."""
+
 UNITS = np.float32(256 * ONE)
 """Units in a product of two weights, times the 256 that integer products are divided by."""
 # A weight of 1 is thus a 256th of a unit for each step: to round a weight up adds less than a unit to a
@@ -51,8 +54,8 @@ class InvertedTile(NamedTuple):
     distinct : ndarray of shape (distinct rows,), int32
         Ascending numbers of the rows that have lanes.
     next_equal : ndarray of shape (rows,), int32
-        Number of the next row that equals each row, -1 if there is none; only the first of equal rows has
-        lanes.
+        Number of the next row that equals each of the consecutive rows, -1 if there is none; only the first
+        of equal rows has lanes.
     indptr : ndarray of shape (n_columns + 1,), int32
         Number of the first entry of each column's list.
     groups : ndarray of shape (entries,), uint16
@@ -93,6 +96,21 @@ class InvertedTile(NamedTuple):
     dense: NDArray[np.uint8]
 
 
+def invert_by_length(rows: Rows, first: int, last: int, n_columns: int) -> list[InvertedTile]:
+    """Return a tile of consecutive rows, or one of the short rows and one of the long ones among them.
+
+    They are two where most non-zeros are in long rows: these are compared in another way than short ones.
+    Takes and raises what `invert` does.
+    """
+    distinct, next_equal = _find_distinct(rows, first, last)
+    # Equal rows are of equal length, and thus in the same tile.
+    lengths = np.diff(rows.indptr)[distinct]
+    is_long = lengths >= LONG
+    is_cut = not is_long.all() and 2 * lengths[is_long].sum() >= lengths.sum() > 0
+    parts = [distinct[~is_long], distinct[is_long]] if is_cut else [distinct]
+    return [_invert(rows, first, part, next_equal, n_columns) for part in parts]
+
+
 def invert(rows: Rows, first: int, last: int, n_columns: int) -> InvertedTile:
     """Return a tile of consecutive rows.
 
@@ -114,12 +132,23 @@ def invert(rows: Rows, first: int, last: int, n_columns: int) -> InvertedTile:
     ValueError
         If the rows have more non-zeros than 32 bits can number.
     """
+    return _invert(rows, first, *_find_distinct(rows, first, last), n_columns)
+
+
+def _find_distinct(rows: Rows, first: int, last: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the distinct ones of the rows of a tile, and links to equal ones; refuse too many non-zeros."""
     nonzeros = rows.indptr[last] - rows.indptr[first]
     if nonzeros > np.iinfo(np.int32).max:
         raise ValueError(
             f"A tile has {nonzeros:,} non-zeros, which is too many; prepare with smaller tile_rows."
         )
-    distinct, next_equal = find_equal_rows(rows, first, last)
+    return find_equal_rows(rows, first, last)
+
+
+def _invert(
+    rows: Rows, first: int, distinct: NDArray[np.int32], next_equal: NDArray[np.int32], n_columns: int
+) -> InvertedTile:
+    """Return a tile of distinct rows."""
     largest, indptr = _count_entries(rows, distinct, n_columns)
     # Not 0 for a column that occurs, however small its weights, as `_fill_lists` divides by it.  But 0 for
     # one that doesn't: a weight times the smallest float would be subnormal, which costs about 150 cycles,

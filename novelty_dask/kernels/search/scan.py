@@ -1,4 +1,4 @@
-"""Scan of one inverted tile for a span of rows: two passes over its lists, and the rows left to finish.
+"""Scan of one inverted tile for some rows: two passes over its lists, and the rows left to finish.
 
 The lists of a row's rare columns, its prefix, are added up for groups first.  A group whose sum plus suffix
 bound stays below what the k-th best similarity asks for holds no neighbor; in most tiles no group is left.
@@ -60,15 +60,15 @@ def allocate_scratch(rows: Rows, tile: InvertedTile) -> Scratch:
 
 @compiled_loop
 def scan_tile(
-    comparison: Comparison, span: tuple[int, int], tile: InvertedTile, scratch: Scratch
+    comparison: Comparison, rows: NDArray[np.int32], tile: InvertedTile, scratch: Scratch
 ) -> tuple[int, int, int]:
-    """Update the neighbors of a span of rows with one tile.
+    """Update the neighbors of some rows with one tile.
 
     Parameters
     ----------
     comparison : Comparison
-    span : tuple of int
-        First row and the one after the last.
+    rows : ndarray, int32
+        Their numbers in the block.
     tile : InvertedTile
         Of the candidates.
     scratch : Scratch
@@ -79,8 +79,8 @@ def scan_tile(
         As in `SearchCounts`.
     """
     multiply_adds = slots = finished = 0
-    # All rows of the span pass by one tile, so that its lists stay in the cache from row to row.
-    for i in range(span[0], span[1]):
+    # All rows pass by one tile, so that its lists stay in the cache from row to row.
+    for i in rows:
         query, lists = _open_lists(comparison, i, tile, scratch)
         if lists == 0:
             continue

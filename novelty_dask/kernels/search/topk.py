@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.search.block import Block, prepare
@@ -120,11 +121,11 @@ def search(
     if own:
         counts += SearchCounts(adjacent=compare_adjacent(comparison, np.zeros(rows.n_columns, np.float32)))
     pairs = list(_pairs(rows, candidates, row_start - candidate_start))
-    for number, (span, tile) in enumerate(pairs):
+    for number, (some, tile) in enumerate(pairs):
         # Not compiled, and between two calls that take far longer.
         advance(number, len(pairs))
         scan = scan_long_rows if has_long_rows(candidates.rows, tile) else scan_tile
-        counts += SearchCounts(*scan(comparison, span, tile, allocate_scratch(rows.rows, tile)))
+        counts += SearchCounts(*scan(comparison, some, tile, allocate_scratch(rows.rows, tile)))
     return counts
 
 
@@ -137,11 +138,12 @@ def _check_blocks(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
         raise ValueError(f"neighbors are of shape {neighbors.ids.shape}, but there are {rows.n_rows} rows.")
 
 
-def _pairs(rows: Block, candidates: Block, distance: int) -> Iterator[tuple[tuple[int, int], InvertedTile]]:
-    """Yield spans of rows with each tile, nearest in sort order first; row 0 lies at `distance` in them."""
+def _pairs(rows: Block, candidates: Block, distance: int) -> Iterator[tuple[NDArray[np.int32], InvertedTile]]:
+    """Yield some rows with each tile, nearest in sort order first; row 0 lies at `distance` in them."""
     # Nearest first, as most neighbors of a row are near it: its threshold is nearly final when it meets the
     # other tiles.  The order changes no result.
     for first in range(0, rows.n_rows, candidates.tile_rows):
         distances = [abs(tile.first - distance - first) for tile in candidates.tiles]
         for nearest in np.argsort(distances, kind="stable"):
-            yield (first, min(first + candidates.tile_rows, rows.n_rows)), candidates.tiles[nearest]
+            last = min(first + candidates.tile_rows, rows.n_rows)
+            yield np.arange(first, last, dtype=np.int32), candidates.tiles[nearest]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.kernels.neighbors import Neighbors
-from novelty_dask.kernels.search import dense, topk
+from novelty_dask.kernels.search import dense, inverted, topk
 from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.kernels.search.topk import Block, SearchCounts, prepare, search
 
@@ -34,6 +34,26 @@ def twins(n_rows: int, n_columns: int, n_own: int, seed: int = 0) -> tuple[sp.cs
     Y = sp.csr_matrix((data.astype(np.float32), columns.rank[X.indices], X.indptr), shape=shape)
     Y.sort_indices()
     return Y, columns.breakpoints
+
+
+def among_short_rows(X: sp.csr_matrix, *, alternate: bool) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Return long rows in the midst of as many short ones, or each behind one, and break-points."""
+    rng = np.random.default_rng(1)
+    n_rows, n_columns = X.shape
+    columns = n_columns + np.sort([rng.choice(20_000, 24, replace=False) for _ in range(n_rows)], axis=1)
+    data = np.full(columns.size, 24**-0.5, np.float32)
+    short = sp.csr_matrix(
+        (data, columns.ravel(), np.arange(n_rows + 1) * 24), shape=(n_rows, n_columns + 20_000)
+    )
+    long = sp.csr_matrix((X.data, X.indices, X.indptr), shape=short.shape)
+    order = np.arange(2 * n_rows)
+    order = order.reshape(2, n_rows).T.ravel() if alternate else np.roll(order, -n_rows // 3)
+    both = sp.vstack([short, long]).tocsr()[order]
+    ordered = order_columns(np.bincount(both.indices, minlength=short.shape[1]))
+    shape = (2 * n_rows, ordered.document_frequency.size)
+    Y = sp.csr_matrix((both.data, ordered.rank[both.indices], both.indptr), shape=shape)
+    Y.sort_indices()
+    return Y, ordered.breakpoints
 
 
 def found(
@@ -90,6 +110,9 @@ def test_dense_products_change_no_byte_of_any_rows(data: st.DataObject, k: int, 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"LONG": 0, "SPEED": 2**40, "STRETCH": 5, "PROBE": 1, "QUERIES": 2}.items():
             patch.setattr(dense, name, value)
+        # Tiles of short and of long rows, in the same stretch of rows.
+        patch.setattr(inverted, "LONG", data.draw(st.integers(1, n_columns)))
+        patch.setattr(dense, "LONG", data.draw(st.integers(0, n_columns)))
         result, _ = found(X, breakpoints, k, tile_rows)
         patch.setattr(topk, "has_long_rows", lambda _candidates, _tile: False)
         assert_same(result, found(X, breakpoints, k, tile_rows)[0])
@@ -104,6 +127,19 @@ def test_long_rows_that_are_nearly_equal_are_multiplied_as_matrices(monkeypatch:
     # Each pair that is finished is multiplied out, column by column.
     assert sparse_counts.finished > 0.2 * X.shape[0] ** 2
     assert counts.finished < 0.1 * X.shape[0] ** 2
+
+
+@pytest.mark.parametrize("alternate", [False, True])
+def test_long_rows_are_multiplied_as_matrices_among_short_ones(
+    monkeypatch: pytest.MonkeyPatch, *, alternate: bool
+) -> None:
+    monkeypatch.setattr(dense, "PROBE", 4)
+    X, breakpoints = among_short_rows(twins(500, 900, 12)[0], alternate=alternate)
+    result, counts = found(X, breakpoints, k=5, tile_rows=16_384)
+    monkeypatch.setattr(topk, "has_long_rows", lambda _candidates, _tile: False)
+    expected, sparse_counts = found(X, breakpoints, k=5, tile_rows=16_384)
+    assert_same(result, expected)
+    assert counts.finished < 0.4 * sparse_counts.finished
 
 
 def test_long_rows_with_bounds_that_say_enough_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

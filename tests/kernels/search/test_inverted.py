@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from novelty_dask.kernels.search import inverted
 from novelty_dask.kernels.search.block import prepare
 from novelty_dask.kernels.search.bounds import Rows
-from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, invert
+from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, invert, invert_by_length
 from novelty_dask.kernels.search.simd import LANES
 from tests.support.arrays import random_rows
 
@@ -121,3 +122,28 @@ def test_a_tile_of_more_non_zeros_than_can_be_numbered_is_refused() -> None:
     )
     with pytest.raises(ValueError, match="tile_rows"):
         invert(rows, 0, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "parts"),
+    [
+        # The long rows have most non-zeros, fewer than half, all, none of them; and the rows have none.
+        ([2, 9, 2, 2, 9], [[0, 2, 3], [1, 4]]),
+        ([2, 2, 9, 2, 2, 2], [[0, 1, 2, 3, 4, 5]]),
+        ([9, 8, 9], [[0, 1, 2]]),
+        ([2, 3, 2], [[0, 1, 2]]),
+        ([0, 0], [[0]]),
+    ],
+)
+def test_short_and_long_rows_have_tiles_of_their_own_if_most_weights_are_in_long_ones(
+    monkeypatch: pytest.MonkeyPatch, lengths: list[int], parts: list[list[int]]
+) -> None:
+    monkeypatch.setattr(inverted, "LONG", 8)
+    rng = np.random.default_rng(0)
+    columns = [np.sort(rng.choice(30, length, replace=False)) for length in lengths]
+    data = np.concatenate([np.full(length, max(length, 1) ** -0.5, np.float32) for length in lengths])
+    X = sp.csr_matrix((data, np.concatenate(columns), np.cumsum([0, *lengths])), shape=(len(lengths), 30))
+    tiles = invert_by_length(prepare(X, LEVELS).rows, 0, len(lengths), 30)
+    assert [tile.distinct.tolist() for tile in tiles] == parts
+    for tile, rows in zip(tiles, parts, strict=True):
+        assert np.array_equal(unpacked(tile, len(rows)) > 0, X[rows].toarray() > 0)
