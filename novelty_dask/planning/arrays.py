@@ -61,7 +61,7 @@ def _span_rows(plan: TilePlan, span: int) -> slice:
 def _strip_item(plan: TilePlan | None, chunk: Sequence[int]) -> str:
     """Return the item of the tile that writes the strip of a group for a block."""
     group, block = chunk[:2]
-    return Tile(block // _planned(plan).span_blocks, group).item
+    return Tile(_planned(plan).span_of(block), group).item
 
 
 def _strip_region(plan: TilePlan | None, item: str) -> Region:

@@ -65,6 +65,8 @@ class Load(NamedTuple):
         Bytes held to decompress a source.
     moved_bytes : int
         Bytes of all rows on their way from the tables that were read to those that are sorted.
+    span_bytes : int
+        Bytes of text in these blocks together; of one block if 0.
     """
 
     rows: int = 0
@@ -72,6 +74,7 @@ class Load(NamedTuple):
     span_blocks: int = 1
     decompressor_bytes: int = 0
     moved_bytes: int = 0
+    span_bytes: int = 0
 
 
 def megabytes(size: int) -> str:

@@ -13,8 +13,10 @@ from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
+    USUAL_ROW_BYTES,
     TilePlan,
     block_slices,
+    cut_spans,
     default_block_rows,
     plan_tiles,
 )
@@ -33,25 +35,36 @@ SHUFFLE_OVERHEAD = 1.1
 """Factor for the heads of the pieces that are moved one by one."""
 
 
-def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
-    """Return the bytes of text in the block that has most, if text is spread evenly in each extent.
+def block_texts(extents: Sequence[Extent], plan: TilePlan) -> list[float]:
+    """Return the bytes of text in each block, if text is spread evenly in each extent.
 
-    >>> densest_block([Extent(4, 40), Extent(3, 300)], TilePlan(7, 5, 1, 1))
-    200
+    >>> block_texts([Extent(4, 40), Extent(3, 300)], TilePlan(7, 5, 1, 1))
+    [140.0, 200.0]
     """
     # Text is not known row by row, so it is taken to be spread evenly over each sorted table.
     densities = [extent.n_bytes / max(extent.n_rows, 1) for extent in extents]
     blocks = block_slices([extent.n_rows for extent in extents], plan)
-    texts = (sum((stop - start) * densities[number] for number, start, stop in slices) for slices in blocks)
-    return round(max(texts, default=0))
+    return [sum((stop - start) * densities[number] for number, start, stop in slices) for slices in blocks]
+
+
+def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
+    """Return the bytes of text in the block that has most.
+
+    >>> densest_block([Extent(4, 40), Extent(3, 300)], TilePlan(7, 5, 1, 1))
+    200
+    """
+    return round(max(block_texts(extents, plan), default=0))
 
 
 def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dict[str, int]:
     """Return the most bytes that a task of each stage holds under a plan, by the name of the stage."""
+    texts = block_texts(extents, plan)
+    spans = (sum(texts[block] for block in plan.span(span)) for span in range(plan.n_spans))
     load = Load(
         rows=min(plan.block_rows, plan.n_rows),
-        text_bytes=densest_block(extents, plan),
+        text_bytes=round(max(texts, default=0)),
         span_blocks=plan.span_blocks,
+        span_bytes=round(max(spans, default=0)),
         decompressor_bytes=max((extent.decompressor_bytes for extent in extents), default=0),
         moved_bytes=moved_bytes(extents),
     )
@@ -151,11 +164,10 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
     BudgetError
         Not even the smallest, or the given, blocks fit.
     """
-    n_rows = sum(extent.n_rows for extent in extents)
     rows, span_rows = block_rows or _default_rows(extents), MAXIMUM_SPAN_ROWS
     smallest = block_rows or MINIMUM_BLOCK_ROWS
     while True:
-        plan = plan_tiles(n_rows, rows, span_rows, budget.workers * budget.threads)
+        plan = _plan_tiles(extents, rows, span_rows, budget.workers * budget.threads)
         stages = plan_bytes(budget, extents, plan)
         fits = max(worker_bytes(stages, budget.threads).values()) <= budget.limit
         if fits or (plan.span_blocks == 1 and rows <= smallest):
@@ -167,6 +179,13 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
             rows //= 2
     check_limit(stages, budget, plan.block_rows)
     return plan
+
+
+def _plan_tiles(extents: Sequence[Extent], block_rows: int, span_rows: int, slots: int) -> TilePlan:
+    """Return a plan of tiles that are bounded by rows and by text."""
+    n_rows, n_bytes = sum(each.n_rows for each in extents), sum(each.n_bytes for each in extents)
+    plan = plan_tiles(n_rows, block_rows, span_rows, slots, n_bytes / max(n_rows, 1))
+    return cut_spans(plan, block_texts(extents, plan), USUAL_ROW_BYTES * span_rows)
 
 
 def _default_rows(extents: Sequence[Extent]) -> int:

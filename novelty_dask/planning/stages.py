@@ -148,7 +148,7 @@ def _first_tile(_shape: RunShape, item: str) -> list[TaskId]:
 def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
     """Return all tiles of the span of a block, and its weights, which show the rows that are zero."""
     assert shape.plan
-    span = int(item) // shape.plan.span_blocks
+    span = shape.plan.span_of(int(item))
     tiles = [COMPARE.task(Tile(span, group).item) for group in range(shape.plan.n_groups)]
     return [*tiles, WEIGH.task(item)]
 
@@ -166,8 +166,9 @@ def _strip_bytes(budget: Budget, load: Load) -> int:
 def _compare_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the blocks of a span and one that passes by, and of the inverted lists of one."""
     nonzeros = _nonzeros(budget, load)
-    block = 16 * nonzeros + 300 * load.rows + 2 * _strip_bytes(budget, load)
-    return (load.span_blocks + 1) * block + 12 * nonzeros + 16 * budget.n_features
+    span = max(min(load.span_bytes * budget.ngram_sizes, load.span_blocks * nonzeros), nonzeros)
+    rows = (load.span_blocks + 1) * (300 * load.rows + 2 * _strip_bytes(budget, load))
+    return 16 * (span + nonzeros) + rows + 12 * nonzeros + 16 * budget.n_features
 
 
 INGEST = Stage(

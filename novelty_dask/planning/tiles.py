@@ -1,7 +1,8 @@
 """Plan of the comparison: integers in, tuples out.
 
 Rows are cut into blocks of consecutive rows.  A few consecutive blocks, a *span*, are held in memory while
-other blocks pass by and are compared with them, each prepared once for all blocks of the span.  Every span
+other blocks pass by and are compared with them, each prepared once for all blocks of the span.  Spans are
+bounded by rows and by text, and end early where lines are long.  Every span
 meets every block, its own included, nearest first, because similar URLs are adjacent in sort order and high
 similarities that are found early prune later work.  The candidate blocks of a span are divided into *groups*;
 one span with one group is one *tile*, which is one task.  Group 0 holds the span's own blocks, and all other
@@ -16,7 +17,8 @@ groups start from the similarities that group 0 found::
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple, Self
 
@@ -32,6 +34,8 @@ TILES_PER_SLOT = 8
 """Tiles for each task that runs at once, so that the last ones end at about the same time."""
 MAXIMUM_SPAN_ROWS = 131_072
 """Rows that a task holds while other blocks pass by."""
+USUAL_ROW_BYTES = 256
+"""Text of a row up to which rows are counted alone; the work on longer ones grows with their text."""
 SMALLEST_TILE_PAIRS = 65_536 * 131_072
 """Row pairs of a tile below which it would take long, in comparison, to read and prepare its span."""
 LARGEST_TILE_PAIRS = 131_072 * 524_288
@@ -73,15 +77,18 @@ class TilePlan:
     block_rows : int
         Rows of a block; the last block may have fewer.
     span_blocks : int
-        Blocks of a span; the last span may have fewer.
+        Most blocks of a span: one begins at each multiple of this number.
     group_blocks : int
         Candidate blocks of a tile, not fewer than a span has.
+    cuts : tuple of int
+        Ascending blocks at which spans begin besides, as those before would have too much text.
     """
 
     n_rows: int
     block_rows: int
     span_blocks: int
     group_blocks: int
+    cuts: tuple[int, ...] = ()
 
     @property
     def n_blocks(self) -> int:
@@ -91,7 +98,12 @@ class TilePlan:
     @property
     def n_spans(self) -> int:
         """Number of spans."""
-        return -(-self.n_blocks // self.span_blocks)
+        return len(self._starts)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The first block of each span."""
+        return sorted({*range(0, self.n_blocks, self.span_blocks), *self.cuts})
 
     @property
     def n_groups(self) -> int:
@@ -107,8 +119,17 @@ class TilePlan:
         return block * self.block_rows, min((block + 1) * self.block_rows, self.n_rows)
 
     def span(self, span: int) -> range:
-        """Return the blocks of a span."""
-        return range(span * self.span_blocks, min((span + 1) * self.span_blocks, self.n_blocks))
+        """Return the blocks of a span.
+
+        >>> plan = TilePlan(n_rows=7, block_rows=1, span_blocks=3, group_blocks=7, cuts=(4,))
+        >>> [list(plan.span(span)) for span in range(plan.n_spans)]
+        [[0, 1, 2], [3], [4, 5], [6]]
+        """
+        return range(self._starts[span], [*self._starts[span + 1 : span + 2], self.n_blocks][0])
+
+    def span_of(self, block: int) -> int:
+        """Return the span of a block."""
+        return bisect_right(self._starts, block) - 1
 
     def candidates(self, tile: Tile) -> tuple[int, ...]:
         """Return the blocks with which a tile compares its span, in order.
@@ -152,7 +173,9 @@ def default_block_rows(n_rows: int) -> int:
     return rows
 
 
-def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS, slots: int = 1) -> TilePlan:
+def plan_tiles(
+    n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS, slots: int = 1, row_bytes: float = 0
+) -> TilePlan:
     """Return a plan of tiles of bounded work.
 
     Parameters
@@ -163,6 +186,8 @@ def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS,
         Most rows of a span that has several blocks.
     slots : int
         Tasks that run at once.
+    row_bytes : float
+        Text of a row, on average: one of more than `USUAL_ROW_BYTES` counts as several.
 
     Examples
     --------
@@ -171,9 +196,10 @@ def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS,
     (16, 2, 8, 8, 2)
     """
     n_blocks = -(-n_rows // block_rows)
+    rows = round(block_rows * max(row_bytes / USUAL_ROW_BYTES, 1))
     # A long span prepares each passing block for more rows, but leaves fewer spans for the workers.
-    span_blocks = max(1, min(span_rows // block_rows, n_blocks // max(TARGET_SPANS, slots)))
-    pairs = span_blocks * block_rows**2
+    span_blocks = max(1, min(span_rows // rows, n_blocks // max(TARGET_SPANS, slots)))
+    pairs = span_blocks * rows**2
     # More groups than the workers need would only make strips, which are read again to be merged.
     wanted_groups = -(-TILES_PER_SLOT * slots // max(-(-n_blocks // span_blocks), 1))
     group_blocks = max(-(-n_blocks // wanted_groups), SMALLEST_TILE_PAIRS // pairs)
@@ -181,6 +207,34 @@ def plan_tiles(n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS,
     return TilePlan(
         n_rows, block_rows, span_blocks, max(group_blocks, span_blocks, -(-n_blocks // MAXIMUM_GROUPS))
     )
+
+
+def cut_spans(plan: TilePlan, texts: Sequence[float], most: float) -> TilePlan:
+    """Return a plan whose spans of several blocks have no more text than allowed.
+
+    Parameters
+    ----------
+    plan : TilePlan
+        Without cuts.
+    texts : sequence of float
+        Bytes of text in each block.
+    most : float
+        Most bytes of a span.
+
+    Examples
+    --------
+    >>> cut_spans(TilePlan(8, 1, span_blocks=4, group_blocks=8), [1, 1, 9, 1] * 2, most=10).cuts
+    (2, 6)
+    """
+    cuts: list[int] = []
+    held = 0.0
+    for block, text in enumerate(texts):
+        begins = block % plan.span_blocks == 0
+        if not begins and held + text > most:
+            cuts.append(block)
+            begins = True
+        held = text if begins else held + text
+    return replace(plan, cuts=tuple(cuts))
 
 
 class Slice(NamedTuple):

@@ -10,6 +10,7 @@ import json
 import zlib
 from functools import cache, cached_property
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -28,7 +29,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import STDIN, Source
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -191,6 +192,8 @@ class Manifest(_Part):
         else:
             is_positive = min(plan.n_rows, plan.block_rows, plan.span_blocks, plan.group_blocks) >= 1
             is_possible = is_positive and plan.block_rows <= MAXIMUM_ROWS and plan.n_blocks <= MAXIMUM_BLOCKS
+            # No span is without a block.
+            is_possible = is_possible and all(a < b for a, b in pairwise((0, *plan.cuts, plan.n_blocks)))
         if not is_possible:
             message = "no such plan is ever made"
             raise ValueError(message)

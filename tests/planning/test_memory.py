@@ -9,6 +9,7 @@ from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent, Load
 from novelty_dask.planning.memory import (
     PROCESS_BYTES,
+    block_texts,
     check_limit,
     densest_block,
     fit,
@@ -18,7 +19,9 @@ from novelty_dask.planning.memory import (
 )
 from novelty_dask.planning.stages import STAGES
 from novelty_dask.planning.tiles import (
+    MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
+    USUAL_ROW_BYTES,
     TilePlan,
     block_slices,
     default_block_rows,
@@ -195,3 +198,15 @@ def test_who_reads_holds_what_its_decompressor_takes() -> None:
     assert packed == {**plain, "ingest": plain["ingest"] + 10**9}
     with pytest.raises(BudgetError, match=r"1,460 MB in stage ingest with "):
         fit(replace(DEFAULT, limit=10**9), [MILLION._replace(decompressor_bytes=10**9)])
+
+
+def test_spans_are_short_where_lines_are_long_and_the_projection_counts_them() -> None:
+    extents = [Extent(50_000, 4_000_000), Extent(20_000, 160_000_000), Extent(50_000, 4_000_000)]
+    plan = fit(Budget(10, 2**20, 1, 1, 10**11), extents)
+    texts = block_texts(extents, plan)
+    spans = [[texts[block] for block in plan.span(number)] for number in range(plan.n_spans)]
+    assert max(map(sum, spans)) <= USUAL_ROW_BYTES * MAXIMUM_SPAN_ROWS
+    assert max(map(len, spans)) == plan.span_blocks == 7
+    compare = plan_bytes(DEFAULT, extents, plan)["compare"]
+    assert compare < 0.6 * plan_bytes(DEFAULT, extents, replace(plan, cuts=()))["compare"]
+    assert 16 * max(map(sum, spans)) < compare < 3 * 16 * max(map(sum, spans))

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,9 +12,11 @@ from novelty_dask.planning.tiles import (
     MAXIMUM_GROUPS,
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
+    USUAL_ROW_BYTES,
     Tile,
     TilePlan,
     block_slices,
+    cut_spans,
     default_block_rows,
     plan_tiles,
 )
@@ -23,7 +26,8 @@ from novelty_dask.planning.tiles import (
 def tile_plans(draw: st.DrawFn) -> TilePlan:
     n_rows, block_rows = draw(st.integers(0, 60)), draw(st.integers(1, 20))
     span_blocks = draw(st.integers(1, 5))
-    return TilePlan(n_rows, block_rows, span_blocks, span_blocks + draw(st.integers(0, 10)))
+    plan = TilePlan(n_rows, block_rows, span_blocks, span_blocks + draw(st.integers(0, 10)))
+    return replace(plan, cuts=tuple(block for block in range(1, plan.n_blocks) if draw(st.booleans())))
 
 
 def row_pairs(plan: TilePlan) -> Counter[tuple[int, int]]:
@@ -50,7 +54,12 @@ def test_blocks_follow_one_another_and_hold_every_row(plan: TilePlan) -> None:
 def test_spans_follow_one_another_and_hold_every_block(plan: TilePlan) -> None:
     spans = [plan.span(number) for number in range(plan.n_spans)]
     assert [block for span in spans for block in span] == list(range(plan.n_blocks))
-    assert all(len(span) == plan.span_blocks for span in spans[:-1])
+    assert all(0 < len(span) <= plan.span_blocks for span in spans)
+    starts = {*range(0, plan.n_blocks, plan.span_blocks), *plan.cuts}
+    assert {span.start for span in spans} == starts
+    assert [plan.span_of(block) for block in range(plan.n_blocks)] == [
+        number for number, span in enumerate(spans) for _ in span
+    ]
 
 
 @settings(deadline=None, max_examples=200)
@@ -92,6 +101,37 @@ def test_plans_have_few_groups_of_bounded_work(n_rows: int, block_rows: int) -> 
     least = max(plan.span_blocks, -(-plan.n_blocks // MAXIMUM_GROUPS))
     pairs = plan.span_blocks * plan.group_blocks * block_rows**2
     assert plan.group_blocks == least or pairs <= LARGEST_TILE_PAIRS
+
+
+@settings(deadline=None, max_examples=200)
+@given(tile_plans(), st.data())
+def test_cut_spans_hold_one_block_or_at_most_the_text_that_is_allowed(
+    plan: TilePlan, data: st.DataObject
+) -> None:
+    plan, most = replace(plan, cuts=()), data.draw(st.integers(1, 40))
+    texts = data.draw(st.lists(st.integers(0, 30), min_size=plan.n_blocks, max_size=plan.n_blocks))
+    cut = cut_spans(plan, texts, most)
+    assert replace(cut, cuts=()) == plan
+    for number in range(cut.n_spans):
+        span = cut.span(number)
+        assert len(span) == 1 or sum(texts[block] for block in span) <= most
+        # It could not hold the next block, too.
+        if span.stop < plan.n_blocks and span.stop % plan.span_blocks:
+            assert sum(texts[block] for block in [*span, span.stop]) > most
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(0, 10**10), st.integers(1, 2**20), st.floats(0, 10**4))
+def test_tiles_of_long_rows_are_bounded_as_those_of_more_rows(
+    n_rows: int, block_rows: int, row_bytes: float
+) -> None:
+    plan = plan_tiles(n_rows, block_rows, row_bytes=row_bytes)
+    rows = round(block_rows * max(row_bytes / USUAL_ROW_BYTES, 1))
+    assert plan.span_blocks == 1 or plan.span_blocks * rows <= MAXIMUM_SPAN_ROWS
+    least = max(plan.span_blocks, -(-plan.n_blocks // MAXIMUM_GROUPS))
+    assert plan.group_blocks == least or plan.span_blocks * plan.group_blocks * rows**2 <= LARGEST_TILE_PAIRS
+    if row_bytes <= USUAL_ROW_BYTES:
+        assert plan == plan_tiles(n_rows, block_rows)
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 1_023, 1_024, 8_192, 8_193, 500_000, 10**6, 10**9])
