@@ -166,9 +166,7 @@ def _is_made_by_tasks(run: StoredRun, key: str) -> bool:
     """Return whether a key is one that tasks of this package write under, and nobody else."""
     # People keep notes, notebooks and arrays of their own beside the results: what is not known is theirs.
     folders = [folder for stage in STAGES for folder in stage.folders]
-    return run.layout.spec(key) is not None or (
-        key.startswith(_prefixes(folders)) and not key.endswith(ROOT)
-    )
+    return run.layout.spec(key) is not None or (key.startswith(_prefixes(folders)) and not key.endswith(ROOT))
 
 
 def _prefixes(folders: Iterable[str]) -> tuple[str, ...]:
