@@ -102,7 +102,7 @@ def find_altered(run: StoredRun) -> Iterator[DamageError]:
 
 
 def _begun(run: StoredRun) -> set[str]:
-    """Return the names of stages of which a task has a commit."""
+    """Return the names of the stages that have a commit."""
     return {task.stage for task in run.commits.tasks()}
 
 

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
     [
         ("missing.txt", "missing.txt"),
         ("*.nothing", "Nothing matches"),
-        ("notes", "Nothing matches"),
+        ("notes", "is a folder without files to read"),
         ("empty.txt", "no URL"),
         ("blank.txt", "4 blank"),
         ("cut.txt.gz", "cut.txt.gz"),
@@ -170,11 +170,14 @@ def test_bad_settings_files(folder: Path, novelty: Novelty, text: str | None, wo
     assert_refused(novelty("score", folder / "good.txt", "--config", config), *words)
 
 
-@pytest.mark.parametrize("name", ["good.txt", "notes"])
-def test_output_that_is_no_run_stays(folder: Path, novelty: Novelty, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"), [("good.txt", "a run is a folder"), ("good", "not a run"), ("notes", "not a run")]
+)
+def test_output_that_is_no_run_stays(folder: Path, novelty: Novelty, name: str, words: str) -> None:
+    (folder / "good").write_text("precious")
     (folder / "notes" / "note").write_text("precious")
     before = snapshot(folder)
-    assert_refused(novelty("score", folder / "good.txt", "-o", folder / name), "not a run")
+    assert_refused(novelty("score", folder / "good.txt", "-o", folder / name), words)
     assert snapshot(folder) == before
 
 
