@@ -15,24 +15,18 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.text.bucket_sort import allocate_buckets, sort_keys
+from novelty_dask.kernels.text.counting import (
+    Counts,
+    Texts,
+    allocate_counts,
+    append_row,
+    bits_of,
+    encode_texts,
+    filled_matrix,
+)
 from novelty_dask.kernels.text.murmurhash import murmurhash3
 
 _WHITE_SPACES = re.compile(r"\s\s+")
-
-
-class _Texts(NamedTuple):
-    """UTF-8 of all texts, one after the other, and the end of each, with a 0 in front."""
-
-    characters: NDArray[np.uint8]
-    ends: NDArray[np.int64]
-
-
-class _Counts(NamedTuple):
-    """The arrays of a CSR matrix to fill, with room for each n-gram."""
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    data: NDArray[np.float32]
 
 
 class _Scratch(NamedTuple):
@@ -72,29 +66,14 @@ def count_ngrams(texts: Sequence[str], ngram_range: Sequence[int], n_features: i
     >>> count_ngrams(["abcABC", "ab"], (3, 3), 2**20).data
     array([1., 2., 1.], dtype=float32)
     """
-    encoded = [_WHITE_SPACES.sub(" ", text.lower()).encode() for text in texts]
-    sizes = np.fromiter(map(len, encoded), np.int64, len(encoded))
-    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    encoded = encode_texts([_WHITE_SPACES.sub(" ", text.lower()) for text in texts])
     shortest, longest = ngram_range
     lengths = longest - shortest + 1
-    counts = _allocate_counts(ends, lengths)
-    _count_rows(
-        _Texts(np.frombuffer(b"".join(encoded), np.uint8), ends),
-        (shortest, longest),
-        np.uint32(n_features),
-        counts,
-        _allocate_scratch(int(sizes.max(initial=0)), lengths),
-    )
-    stored = slice(counts.indptr[-1])
-    return sp.csr_matrix(
-        (counts.data[stored], counts.indices[stored], counts.indptr), shape=(len(encoded), n_features)
-    )
-
-
-def _allocate_counts(ends: NDArray[np.int64], lengths: int) -> _Counts:
-    """Return space for the n-grams of all texts: of each length, at most one for each byte."""
-    most = int(ends[-1]) * lengths
-    return _Counts(np.zeros_like(ends), np.empty(most, np.int32), np.empty(most, np.float32))
+    # Of each length, at most one n-gram begins at each byte.
+    counts = allocate_counts(len(texts), encoded.characters.size * lengths)
+    scratch = _allocate_scratch(encoded.longest, lengths)
+    _count_rows(encoded, (shortest, longest), np.uint32(n_features), counts, scratch)
+    return filled_matrix(counts, n_features)
 
 
 def _allocate_scratch(size: int, lengths: int) -> _Scratch:
@@ -105,22 +84,16 @@ def _allocate_scratch(size: int, lengths: int) -> _Scratch:
 
 @compiled_loop
 def _count_rows(
-    texts: _Texts, ngram_range: tuple[int, int], n_features: np.uint32, counts: _Counts, scratch: _Scratch
+    texts: Texts, ngram_range: tuple[int, int], n_features: np.uint32, counts: Counts, scratch: _Scratch
 ) -> None:
     """Fill the matrix row by row."""
-    bits = 0
-    while (1 << bits) < n_features:
-        bits += 1
-    end = 0
+    bits = bits_of(np.int64(n_features))
     for row in range(texts.ends.size - 1):
         text = texts.characters[texts.ends[row] : texts.ends[row + 1]]
         n_ngrams = _hash_ngrams(text, ngram_range, n_features, scratch)
         ordered = scratch.ordered[:n_ngrams]
         sort_keys(scratch.columns[:n_ngrams], bits, ordered, scratch.buckets)
-        # Written behind the row before it; what its repeated n-grams don't use is room for the next row.
-        room = slice(end, end + n_ngrams)
-        end += _count_equal(ordered, counts.indices[room], counts.data[room])
-        counts.indptr[row + 1] = end
+        append_row(ordered, row, counts)
 
 
 @compiled_loop
@@ -150,16 +123,3 @@ def _find_characters(text: NDArray[np.uint8], starts: NDArray[np.uint32]) -> int
             count += 1
     starts[count] = text.size
     return count
-
-
-@compiled_loop
-def _count_equal(ordered: NDArray[np.uint32], indices: NDArray[np.int32], data: NDArray[np.float32]) -> int:
-    """Write each column once, with the number of times it occurs; return how many there are."""
-    last = -1
-    for i in range(ordered.size):
-        if i == 0 or ordered[i] != ordered[i - 1]:
-            last += 1
-            indices[last] = ordered[i]
-            data[last] = 0
-        data[last] += np.float32(1)
-    return last + 1

@@ -1,0 +1,1 @@
+"""Features of lines, by which they are compared."""

@@ -1,0 +1,267 @@
+"""Masks of random tokens and of digits, for compiled loops over the bytes of URLs.
+
+A *unit* is a byte, or the placeholder of a random token: a number from 256 on that tells the kind of the
+token and about how long it is.  `novelty_dask.features.definition` defines the same by regular expressions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelty_dask.kernels.accelerate import compiled_loop
+
+OTHER, DIGIT, SMALL, CAPITAL, SEPARATOR = range(5)
+"""Classes of bytes; those of segments are not `OTHER`."""
+HEX, UUID, MIXED = range(3)
+"""Kinds of random tokens."""
+FIRST_PLACEHOLDER, LENGTHS = 256, 32
+PERCENT, DASH = ord("%"), ord("-")
+SHORTEST_HEX, SHORTEST_MIXED, SHORTEST_SEGMENT, UUID_LENGTH = 8, 10, 12, 36
+
+
+def _make_classes() -> NDArray[np.uint8]:
+    """Return the class of each byte."""
+    classes = np.full(256, OTHER, np.uint8)
+    classes[48:58], classes[97:123], classes[65:91] = DIGIT, SMALL, CAPITAL
+    classes[[DASH, ord("_")]] = SEPARATOR
+    return classes
+
+
+def _make_hex_values() -> NDArray[np.int16]:
+    """Return the value of each hexadecimal digit, -1 for all other bytes."""
+    values = np.full(256, -1, np.int16)
+    for digit in b"0123456789abcdefABCDEF":
+        values[digit] = int(chr(digit), 16)
+    return values
+
+
+def _make_lower(*, with_zeros: bool) -> NDArray[np.uint8]:
+    """Return each byte in lower case; with zeros, all digits are 0."""
+    lower = np.arange(256, dtype=np.uint8)
+    lower[65:91] += 32
+    if with_zeros:
+        lower[49:58] = 48
+    return lower
+
+
+CLASSES = _make_classes()
+HEX_VALUES = _make_hex_values()
+LOWER, LOWER_ZERO = _make_lower(with_zeros=False), _make_lower(with_zeros=True)
+
+
+class Token(NamedTuple):
+    """Measures of a segment; its separators are counted, and otherwise left out.
+
+    Parameters
+    ----------
+    length : int
+        Letters and digits.
+    turns : int
+        Changes between digits, small and capital letters; "URLPath" turns before the P.
+    separators : int
+    is_hex : bool
+        True for hexadecimal digits of one case, letters and digits among them.
+    """
+
+    length: int
+    turns: int
+    separators: int
+    is_hex: bool
+
+
+@compiled_loop
+def measure(text: NDArray[np.uint8], start: int, stop: int) -> Token:
+    """Return the measures of a segment of letters, digits and separators."""
+    length = turns = digits = separators = 0
+    before = last = OTHER
+    small = capital = True
+    for i in range(start, stop):
+        kind = CLASSES[text[i]]
+        if kind == SEPARATOR:
+            separators += 1
+            continue
+        length += 1
+        digits += kind == DIGIT
+        # A letter behind a digit, or the other way round; a capital behind a small letter; a small letter
+        # behind several capitals, the last of which belongs to it.
+        turns += (kind == DIGIT) != (last == DIGIT) and last != OTHER
+        turns += kind == CAPITAL and last == SMALL
+        turns += kind == SMALL and last == CAPITAL and before == CAPITAL
+        is_digit = HEX_VALUES[text[i]] >= 0
+        small &= is_digit and kind != CAPITAL
+        capital &= is_digit and kind != SMALL
+        before, last = last, kind
+    is_hex = length >= SHORTEST_HEX and (small or capital) and 0 < digits < length
+    return Token(length, turns, separators, is_hex and (length >= 16 or turns >= 2))
+
+
+@compiled_loop
+def placeholder(kind: int, length: int) -> int:
+    """Return the unit that stands for a random token: its kind, and its length in half octaves."""
+    square, bits = length * length, -1
+    while square:
+        square >>= 1
+        bits += 1
+    return FIRST_PLACEHOLDER + LENGTHS * kind + min(bits, LENGTHS - 1)
+
+
+@compiled_loop
+def mask(
+    text: NDArray[np.uint8],
+    start: int,
+    stop: int,
+    lower: NDArray[np.uint8],
+    units: NDArray[np.uint16],
+    end: int,
+) -> int:
+    """Append the units of a part of a text, random tokens masked; return the new end of the units.
+
+    Parameters
+    ----------
+    text : ndarray of uint8
+    start, stop : int
+    lower : ndarray of uint8
+        `LOWER`, or `LOWER_ZERO` to mask digits too.
+    units : ndarray of uint16
+        Has room for a unit for each byte, from `end` on.
+    end : int
+    """
+    i = start
+    while i < stop:
+        if CLASSES[text[i]] == OTHER:
+            units[end] = text[i]
+            end += 1
+            i += 1
+            continue
+        first = i
+        while i < stop and CLASSES[text[i]] != OTHER:
+            i += 1
+        while i - first >= UUID_LENGTH:
+            uuid = _find_uuid(text, first, i)
+            if uuid < 0:
+                break
+            end = _mask_segment(text, first, uuid, lower, units, end)
+            units[end] = placeholder(UUID, UUID_LENGTH)
+            end += 1
+            first = uuid + UUID_LENGTH
+        end = _mask_segment(text, first, i, lower, units, end)
+    return end
+
+
+@compiled_loop
+def _find_uuid(text: NDArray[np.uint8], start: int, stop: int) -> int:
+    """Return the place of the first UUID in a segment, or -1."""
+    for i in range(start, stop - UUID_LENGTH + 1):
+        # Most segments have no dash there, and need no look at the rest.
+        if text[i + 8] == DASH and _is_uuid(text, i):
+            return i
+    return -1
+
+
+@compiled_loop
+def _is_uuid(text: NDArray[np.uint8], start: int) -> bool:
+    """Return whether a UUID begins at a place: hexadecimal digits 8-4-4-4-12."""
+    for i in range(UUID_LENGTH):
+        byte = text[start + i]
+        if i in (8, 13, 18, 23):
+            if byte != DASH:
+                return False
+        elif HEX_VALUES[byte] < 0:
+            return False
+    return True
+
+
+@compiled_loop
+def _mask_segment(
+    text: NDArray[np.uint8],
+    start: int,
+    stop: int,
+    lower: NDArray[np.uint8],
+    units: NDArray[np.uint16],
+    end: int,
+) -> int:
+    """Append the units of a segment without UUID; return the new end."""
+    if stop - start >= SHORTEST_SEGMENT:
+        token = measure(text, start, stop)
+        is_long = token.length >= max(SHORTEST_SEGMENT, 8 * (token.separators + 1))
+        if is_long and _is_mixed(token) and not token.is_hex:
+            units[end] = placeholder(MIXED, stop - start)
+            return end + 1
+    i = start
+    while i < stop:
+        first = i
+        while i < stop and CLASSES[text[i]] != SEPARATOR:
+            i += 1
+        end = _mask_run(text, first, i, lower, units, end)
+        if i < stop:
+            units[end] = text[i]
+            end += 1
+            i += 1
+    return end
+
+
+@compiled_loop
+def _mask_run(
+    text: NDArray[np.uint8],
+    start: int,
+    stop: int,
+    lower: NDArray[np.uint8],
+    units: NDArray[np.uint16],
+    end: int,
+) -> int:
+    """Append the units of a run of letters and digits; return the new end."""
+    if stop - start >= SHORTEST_HEX:
+        token = measure(text, start, stop)
+        if token.is_hex or (token.length >= SHORTEST_MIXED and _is_mixed(token)):
+            units[end] = placeholder(HEX if token.is_hex else MIXED, token.length)
+            return end + 1
+    for i in range(start, stop):
+        units[end] = lower[text[i]]
+        end += 1
+    return end
+
+
+@compiled_loop
+def _is_mixed(token: Token) -> bool:
+    """Return whether a token turns at least three times, and at least once in five characters."""
+    return token.turns >= 3 and 5 * token.turns >= token.length
+
+
+@compiled_loop
+def decode_and_mask(
+    text: NDArray[np.uint8],
+    start: int,
+    stop: int,
+    decoded: NDArray[np.uint8],
+    units: NDArray[np.uint16],
+    end: int,
+) -> int:
+    """Append the units of a part of a text, percent-decoded, random tokens and digits masked; return the end.
+
+    Parameters
+    ----------
+    text, start, stop, units, end
+        As `mask` takes them.
+    decoded : ndarray of uint8
+        Has room for the part; overwritten.
+    """
+    for i in range(start, stop):
+        if text[i] == PERCENT:
+            return mask(decoded, 0, _decode(text, start, stop, decoded), LOWER_ZERO, units, end)
+    return mask(text, start, stop, LOWER_ZERO, units, end)
+
+
+@compiled_loop
+def _decode(text: NDArray[np.uint8], start: int, stop: int, decoded: NDArray[np.uint8]) -> int:
+    """Write a part of a text percent-decoded once, stray percent signs as they are; return its length."""
+    end, i = 0, start
+    while i < stop:
+        byte = text[i]
+        if byte == PERCENT and i + 2 < stop and min(HEX_VALUES[text[i + 1]], HEX_VALUES[text[i + 2]]) >= 0:
+            byte = np.uint8(16 * HEX_VALUES[text[i + 1]] + HEX_VALUES[text[i + 2]])
+            i += 2
+        decoded[end] = byte
+        end += 1
+        i += 1
+    return end
