@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import NormalForm, Score
+from novelty_dask.kernels.choices import FeatureSet, NormalForm, Score
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -102,6 +102,11 @@ class _Checked(BaseModel):
             raise SettingsError(_sentence(error, cls)) from None
 
 
+def _default_n_features(values: dict[str, Any]) -> int:
+    """Return the number of columns, for settings that are valid so far."""
+    return 2**22 if values.get("features") == "url" else 2**20
+
+
 class ResultSettings(_Checked):
     """Settings that change numbers, and belong to a run.
 
@@ -112,28 +117,38 @@ class ResultSettings(_Checked):
     score : {"mean", "nearest", "kth"}
         Novelty is 1 minus the mean similarity of the neighbors, or minus that of the
         nearest, or of the k-th.
-    ngram_range : (int, int)
-        Shortest and longest character n-grams.
+    features : {"ngrams", "url"}
+        Compare lines by their character n-grams, or by the parts of their URL.
+    ngram_range : (int, int) or None
+        Shortest and longest character n-grams, by default 3 and 3; None for other features.
     n_features : int
-        Columns of the hashed matrix, 1 to 2**24.
+        Columns of the hashed matrix, 1 to 2**24, by default 2**20 for n-grams and 2**22 for URLs.
     normal_form : {"raw", "web"}
         Compare lines as they stand, or in the WHATWG normal form of their URL.
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)
     score: Score = "mean"
-    ngram_range: Annotated[tuple[int, int], BeforeValidator(parse_range)] = (3, 3)
-    n_features: int = Field(2**20, ge=1, le=2**24)
+    features: FeatureSet = "ngrams"
+    ngram_range: Annotated[tuple[int, int] | None, BeforeValidator(parse_range)] = Field(
+        None, validate_default=True
+    )
+    n_features: int = Field(default_factory=_default_n_features, ge=1, le=2**24)
     normal_form: NormalForm = "raw"
 
     @field_validator("ngram_range")
     @classmethod
-    def _ascending(cls, ngram_range: tuple[int, int]) -> tuple[int, int]:
-        shortest, longest = ngram_range
+    def _ascending(cls, ngram_range: tuple[int, int] | None, info: ValidationInfo) -> tuple[int, int] | None:
+        if info.data.get("features") == "url":
+            if ngram_range is not None:
+                message = "is for the features 'ngrams'; leave it out, or ask for them"
+                raise ValueError(message)
+            return None
+        shortest, longest = ngram_range or (3, 3)
         if not 1 <= shortest <= longest <= 16:
             message = "must be two numbers with 1 <= shortest <= longest <= 16, such as 3,3"
             raise ValueError(message)
-        return ngram_range
+        return shortest, longest
 
 
 class WorkSettings(_Checked):

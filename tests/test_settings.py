@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import SettingsError
+from novelty_dask.kernels.choices import FeatureSet
 from novelty_dask.settings import LARGEST_SIZE, ResultSettings, Settings, WorkSettings, parse_bytes
 
 
@@ -94,9 +95,26 @@ def test_ranges(ngram_range: object) -> None:
     assert Settings.make(ngram_range=ngram_range).ngram_range == (2, 4)
 
 
+def test_each_set_of_features_has_settings_of_its_own() -> None:
+    assert (Settings().ngram_range, Settings().n_features) == ((3, 3), 2**20)
+    url = Settings.make(features="url")
+    assert (url.ngram_range, url.n_features) == (None, 2**22)
+    assert Settings.make(features="url", n_features=64).n_features == 64
+    assert refused(features="url", ngram_range="3,3") == (
+        "Setting ngram_range='3,3': is for the features 'ngrams'; leave it out, or ask for them."
+    )
+    assert refused(features="words").startswith("Setting features='words': ")
+
+
+@pytest.mark.parametrize("features", ["ngrams", "url"])
+def test_settings_of_features_are_read_as_they_were_written(features: FeatureSet) -> None:
+    settings = Settings(features=features).result
+    assert ResultSettings(**json.loads(settings.model_dump_json())) == settings
+
+
 @pytest.mark.parametrize(
     "ngram_range",
-    ["4,2", (0, 1), (-1, 3), (1, 17), "3", "3,", "a,b", "1,2,3", 3, None, "", {2, 4}, {2: 3, 4: 5}],
+    ["4,2", (0, 1), (-1, 3), (1, 17), "3", "3,", "a,b", "1,2,3", 3, "", {2, 4}, {2: 3, 4: 5}],
 )
 def test_impossible_ranges_are_refused(ngram_range: object) -> None:
     assert refused(ngram_range=ngram_range).startswith("Setting ngram_range=")

@@ -13,7 +13,7 @@ import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.errors import SettingsError, StoreError, check_names_folder
-from novelty_dask.kernels.choices import NormalForm, Score
+from novelty_dask.kernels.choices import FeatureSet, NormalForm, Score
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,9 +36,22 @@ RESULT_OPTIONS = (
         f"or the k-th. {_default('score')}",
     ),
     click.option(
-        "--ngram", "ngram_range", metavar="MIN,MAX", help="Lengths of character n-grams. [default: 3,3]"
+        "--features",
+        type=click.Choice(get_args(FeatureSet)),
+        help="Compare lines by their character n-grams, or by the parts of their URL. "
+        + _default("features"),
     ),
-    click.option("--n-features", type=int, help=f"Columns of the hashed matrix. {_default('n_features')}"),
+    click.option(
+        "--ngram",
+        "ngram_range",
+        metavar="MIN,MAX",
+        help="Lengths of character n-grams, for those features. [default: 3,3]",
+    ),
+    click.option(
+        "--n-features",
+        type=int,
+        help="Columns of the hashed matrix. [default: 1048576 for ngrams, 4194304 for url]",
+    ),
     click.option(
         "--normal-form",
         type=click.Choice(get_args(NormalForm)),

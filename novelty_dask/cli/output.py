@@ -61,10 +61,9 @@ def failure_line(failures: "Sequence[Failure]", run: str) -> str:
 
 def undefined_line(manifest: "Manifest") -> str:
     """Return a sentence on a run without any novelty."""
-    return (
-        "No row has a novelty: that takes two rows or more, and lines of at least "
-        f"{manifest.settings.ngram_range[0]} characters."
-    )
+    shortest = manifest.settings.ngram_range
+    long_enough = f", and lines of at least {shortest[0]} characters" if shortest else ""
+    return f"No row has a novelty: that takes two rows or more{long_enough}."
 
 
 def status_lines(status: "RunStatus") -> Iterator[str]:

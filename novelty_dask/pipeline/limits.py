@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from novelty_dask.execution.executors import MEMORY_BYTES
+from novelty_dask.features.choose import make_features
 from novelty_dask.planning.budget import Budget, Extent, Load
 from novelty_dask.planning.memory import check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.stages import SORT
@@ -86,15 +87,16 @@ class MemoryLimits:
 
 def make_budget(settings: ResultSettings, workers: Resources) -> Budget:
     """Return the budget of a worker: its limit, and the numbers that its need depends on."""
-    shortest, longest = settings.ngram_range
+    features = make_features(settings)
     return Budget(
         n_neighbors=settings.n_neighbors,
-        n_features=settings.n_features,
-        ngram_sizes=longest - shortest + 1,
+        n_features=features.n_features,
+        entries_a_byte=features.entries_a_byte,
         threads=workers.threads,
         limit=workers.memory_limit,
         workers=max(workers.workers, 1),
         buffer=0 if workers.workers else MEMORY_BYTES,
-        shortest_ngram=shortest,
+        entries_a_row=features.entries_a_row,
+        possible_columns=features.possible_columns,
         shared=workers.shared,
     )

@@ -22,8 +22,8 @@ class Budget:
         Neighbors kept of a row.
     n_features : int
         Columns of the hashed matrix.
-    ngram_sizes : int
-        Number of lengths of n-grams that are counted: about as many non-zeros for each byte of text.
+    entries_a_byte : float
+        Most entries of a row for each byte of its text.
     threads : int
         Tasks that a worker runs at once.
     limit : int
@@ -33,21 +33,28 @@ class Budget:
     buffer : int
         Bytes of moved rows that a process may keep besides its tasks; above 0 only where one process works
         alone.
-    shortest_ngram : int
-        Length of the shortest n-grams, on which the number of columns that occur depends.
+    entries_a_row : int
+        Most entries of a row besides those.
+    possible_columns : int or None
+        Columns that occur in large corpora, by and large; all if None.
     shared : int
         Bytes that the workers share; 0 where the limit of each was given.
     """
 
     n_neighbors: int
     n_features: int
-    ngram_sizes: int
+    entries_a_byte: float
     threads: int
     limit: int
     workers: int = 1
     buffer: int = 0
-    shortest_ngram: int = 3
+    entries_a_row: int = 0
+    possible_columns: int | None = None
     shared: int = 0
+
+    def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
+        """Return the most entries of rows of some bytes of text in a number of columns."""
+        return min(round(n_bytes * self.entries_a_byte) + n_rows * self.entries_a_row, n_rows * n_columns)
 
 
 class Load(NamedTuple):

@@ -74,7 +74,7 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
 def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
     """Return the most bytes that a task holds of the stages that need no plan.
 
-    >>> budget = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**9)
+    >>> budget = Budget(n_neighbors=10, n_features=2**20, entries_a_byte=1, threads=1, limit=10**9)
     >>> reading_bytes(budget, Load(decompressor_bytes=10**6))
     {'ingest': 161000000, 'sort': 160000000, 'rejected': 160000000}
     """

@@ -154,8 +154,8 @@ def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
 
 
 def _nonzeros(budget: Budget, load: Load) -> int:
-    """Return the most non-zeros of a block: an n-gram of each length begins at each byte of its text."""
-    return min(load.text_bytes * budget.ngram_sizes, load.rows * budget.n_features)
+    """Return the most non-zeros of a block."""
+    return budget.entries(load.rows, load.text_bytes, budget.n_features)
 
 
 def _strip_bytes(budget: Budget, load: Load) -> int:
@@ -166,7 +166,8 @@ def _strip_bytes(budget: Budget, load: Load) -> int:
 def _compare_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the blocks of a span and one that passes by, and of the inverted lists of one."""
     nonzeros = _nonzeros(budget, load)
-    span = max(min(load.span_bytes * budget.ngram_sizes, load.span_blocks * nonzeros), nonzeros)
+    span_nonzeros = budget.entries(load.span_blocks * load.rows, load.span_bytes, budget.n_features)
+    span = max(min(span_nonzeros, load.span_blocks * nonzeros), nonzeros)
     rows = (load.span_blocks + 1) * (300 * load.rows + 2 * _strip_bytes(budget, load))
     return 16 * (span + nonzeros) + rows + 12 * nonzeros + 16 * budget.n_features
 

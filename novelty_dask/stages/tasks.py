@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.errors import StoreError, UnreachableError
 from novelty_dask.execution.compilation import report_compilation
+from novelty_dask.features.choose import make_features
 from novelty_dask.storage.runs import StoredRun, check_version, open_repairable
 
 if TYPE_CHECKING:
+    from novelty_dask.features.features import Features
     from novelty_dask.planning.tiles import TilePlan
     from novelty_dask.settings import ResultSettings
     from novelty_dask.storage.arrays import Arrays, RunArrays
@@ -38,6 +40,11 @@ class Workspace(NamedTuple):
     def settings(self) -> ResultSettings:
         """The settings that change numbers."""
         return self.run.manifest.settings
+
+    @property
+    def features(self) -> Features:
+        """Features by which the lines of the run are compared."""
+        return make_features(self.settings)
 
     def read_rows(self, name: str, block: int) -> Any:
         """Return the part of an array of rows that belongs to a block."""

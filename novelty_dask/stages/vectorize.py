@@ -11,21 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novelty_dask.kernels.search.columns import order_columns
-from novelty_dask.kernels.text.ngrams import count_ngrams
-from novelty_dask.kernels.text.tfidf import (
-    document_frequency,
-    inverse_document_frequency,
-    renumber_columns,
-    weigh,
-)
+from novelty_dask.kernels.text.tfidf import document_frequency, renumber_columns
 from novelty_dask.progress import advance
 from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import scipy.sparse as sp
 
 
@@ -33,7 +25,7 @@ def vectorize_block(workspace: Workspace, item: str) -> TaskResult:
     """Return the rows of a block, and the number of them in which each column occurs."""
     table = read_sorted_rows(workspace.run.commits, *workspace.plan.bounds(int(item)))
     urls = table["url"].to_pylist()
-    counts = _count(workspace, urls)
+    counts = workspace.features.count(urls)
     rows: Arrays = {
         "rows/url": np.array(urls, np.dtypes.StringDType()),
         "rows/count": table["count"].to_numpy(),
@@ -58,7 +50,7 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
     ordered = order_columns(frequency)
     arrays: Arrays = {
         "columns/document_frequency": frequency,
-        "columns/idf": inverse_document_frequency(frequency, workspace.plan.n_rows),
+        "columns/idf": workspace.features.inverse_document_frequency(frequency, workspace.plan.n_rows),
         "columns/rank": ordered.rank,
         "columns/breakpoints": ordered.breakpoints,
     }
@@ -69,18 +61,14 @@ def weigh_block(workspace: Workspace, item: str) -> TaskResult:
     """Return the weights of a block, with columns in their final order."""
     # The rows are hashed anew, which takes less time than storing and reading their counts.
     idf, rank = workspace.arrays.read("columns/idf"), workspace.arrays.read("columns/rank")
-    weights = renumber_columns(weigh(_count_stored(workspace, item), idf), rank, int(rank.max()) + 1)
+    weights = workspace.features.weigh(_count_stored(workspace, item), idf)
+    weights = renumber_columns(weights, rank, int(rank.max()) + 1)
     return TaskResult(split_csr("weights", weights, workspace.plan.block_rows))
 
 
 def _count_stored(workspace: Workspace, item: str) -> sp.csr_matrix:
-    """Return the n-grams of the stored URLs of a block."""
-    return _count(workspace, workspace.read_rows("rows/url", int(item)).tolist())
-
-
-def _count(workspace: Workspace, urls: Sequence[str]) -> sp.csr_matrix:
-    """Return the n-grams of URLs with the settings of the run."""
-    return count_ngrams(urls, workspace.settings.ngram_range, workspace.settings.n_features)
+    """Return the counts of the features of the stored URLs of a block."""
+    return workspace.features.count(workspace.read_rows("rows/url", int(item)).tolist())
 
 
 def _partial_frequency(counts: sp.csr_matrix) -> Arrays:

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import StoreError
+from novelty_dask.kernels.choices import FEATURE_VERSIONS
 from novelty_dask.planning.stages import MERGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
@@ -80,6 +81,8 @@ class RunIdentity(_Part):
     ----------
     settings : ResultSettings
         The settings that change numbers.
+    features_version : int
+        The version of the definition of its features.
     sources : tuple of Source
         Where the lines are; passwords and tokens are left out of their URLs.
     novelty_dask_version : str
@@ -89,6 +92,7 @@ class RunIdentity(_Part):
     model_config = ConfigDict(frozen=True)
 
     settings: ResultSettings
+    features_version: int = Field(default_factory=lambda given: FEATURE_VERSIONS[given["settings"].features])
     sources: Annotated[tuple[Source, ...], PlainValidator(_make_sources)]
     novelty_dask_version: str = Field(default_factory=this_version)
 
@@ -303,6 +307,14 @@ def read_manifest(url: str, values: Any) -> Manifest:
     manifest = _parse(content)
     if manifest is None:
         message = f"The run {url!r} is damaged: its manifest is malformed; score again into another path."
+        raise StoreError(message)
+    name, version = manifest.settings.features, manifest.identity.features_version
+    if version != FEATURE_VERSIONS[name]:
+        message = (
+            f"The run {url!r} compares by version {version} of the features {name!r}, and this version of "
+            f"novelty_dask by version {FEATURE_VERSIONS[name]}; use the one that wrote it, or score again "
+            "into another path."
+        )
         raise StoreError(message)
     return manifest
 

@@ -296,7 +296,13 @@ def test_every_option_is_explained(command: str) -> None:
     assert all(option.help for option in options)
 
 
-@pytest.mark.parametrize("name", ["n_neighbors", "score", "n_features", "normal_form", "threads"])
+@pytest.mark.parametrize("name", ["n_neighbors", "score", "features", "normal_form", "threads"])
 def test_help_shows_the_real_defaults(novelty: Novelty, name: str) -> None:
     text = " ".join(novelty("score", "--help").stdout.split())
     assert f"[default: {novelty_dask.Settings.model_fields[name].default}]" in text
+
+
+def test_help_shows_the_real_numbers_of_columns(novelty: Novelty) -> None:
+    text = " ".join(novelty("score", "--help").stdout.split())
+    ngrams, url = (novelty_dask.Settings(features=features).n_features for features in ("ngrams", "url"))
+    assert f"[default: {ngrams} for ngrams, {url} for url]" in text

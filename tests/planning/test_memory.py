@@ -32,7 +32,7 @@ BUDGETS = st.builds(
     Budget,
     n_neighbors=st.integers(1, 1_000),
     n_features=st.integers(1, 2**24),
-    ngram_sizes=st.integers(1, 16),
+    entries_a_byte=st.integers(1, 16),
     threads=st.integers(1, 64),
     limit=st.integers(1, 2**40),
     workers=st.integers(1, 64),
@@ -42,7 +42,7 @@ EXTENTS = st.lists(
     min_size=1,
     max_size=5,
 )
-DEFAULT = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=2 * 10**9)
+DEFAULT = Budget(n_neighbors=10, n_features=2**20, entries_a_byte=1, threads=1, limit=2 * 10**9)
 MILLION = Extent(1_000_000, 76_000_000)
 
 

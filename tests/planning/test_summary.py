@@ -9,7 +9,7 @@ from novelty_dask.planning.memory import PROCESS_BYTES, fit, moved_bytes, plan_b
 from novelty_dask.planning.summary import make_run_plan
 from novelty_dask.planning.tiles import plan_tiles
 
-BUDGET = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=2, limit=4 * 10**9)
+BUDGET = Budget(n_neighbors=10, n_features=2**20, entries_a_byte=1, threads=2, limit=4 * 10**9)
 MILLION = Extent(1_000_000, 76_000_000)
 
 

@@ -16,7 +16,7 @@ from novelty_dask.stages.ingest import PieceRead, ingest
 from novelty_dask.storage.runs import StoredRun, create_run
 from tests.support.runs import NOBODY, make_manifest
 
-BUDGET = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**9)
+BUDGET = Budget(n_neighbors=10, n_features=2**20, entries_a_byte=1, threads=1, limit=10**9)
 
 
 class Reading(NamedTuple):

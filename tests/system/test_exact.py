@@ -161,7 +161,7 @@ class ShufflingExecutor(SerialExecutor):
 def test_order_of_tasks_does_not_show(source: Path, expected: Content, tmp_path: Path) -> None:
     sources = find_sources([str(source)])
     stored = create_run(str(tmp_path / "run.zarr"), make_manifest(sources))
-    budget = Budget(n_neighbors=10, n_features=2**20, ngram_sizes=1, threads=1, limit=10**10)
+    budget = Budget(n_neighbors=10, n_features=2**20, entries_a_byte=1, threads=1, limit=10**10)
     with claim(stored.objects, stored.url) as owner:
         limits = MemoryLimits(stored.manifest, budget, block_rows=300)
         inputs = Inputs(stored, sources)
