@@ -84,7 +84,7 @@ def measure(text: NDArray[np.uint8], start: int, stop: int) -> Token:
         length += 1
         digits += kind == DIGIT
         # A letter behind a digit, or the other way round; a capital behind a small letter; a small letter
-        # behind several capitals, the last of which belongs to it.
+        # behind several capitals, as the last one is its own.
         turns += (kind == DIGIT) != (last == DIGIT) and last != OTHER
         turns += kind == CAPITAL and last == SMALL
         turns += kind == SMALL and last == CAPITAL and before == CAPITAL
