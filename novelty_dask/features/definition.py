@@ -198,7 +198,8 @@ def features(line: str) -> list[Feature]:
         query, names = _mask_query(parts.query)
         rest += query
         keys = tuple(sorted({name.text for name in names}))
-        found.append(_token(("q", *keys), parts.query))
+        places = sum(names, _virtual(""))
+        found.append(_token(("q", *keys), places if places.text else parts.query))
     if parts.fragment.text:
         rest += parts.fragment.part(0, 1) + mask_rest(parts.fragment.part(1))
     return [*found, *grams(REST, _virtual(START) + rest + _virtual(END)), *_odd_parts(parts)]
@@ -240,11 +241,13 @@ def _directories(host: Spanned, path: Spanned) -> Iterator[Feature]:
 
 def _mask_query(query: Spanned) -> tuple[Spanned, list[Spanned]]:
     """Return a query, each name and value masked, and its names."""
-    text, names = _virtual(""), []
-    for pair in query.part(1).split("&"):
+    text, mark, rest, names = _virtual(""), query.part(0, 1), query.part(1), []
+    while mark.text:
+        pair, ampersand, rest = rest.partition("&")
         name, equals, value = pair.partition("=")
         names.append(mask_rest(name))
-        text += _virtual("&" if text.text else "?") + names[-1] + equals + mask_rest(value)
+        text += mark + names[-1] + equals + mask_rest(value)
+        mark = ampersand
     return text, names
 
 

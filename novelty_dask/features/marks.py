@@ -1,0 +1,63 @@
+"""Marks of what is new in a line: the characters of the features that none of its neighbors has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from novelty_dask.features.features import Features
+
+
+def find_marks(features: Features, line: str, neighbors: Iterable[str]) -> list[tuple[int, int]]:
+    """Return the parts of a line that come from features that no neighbor has.
+
+    Parameters
+    ----------
+    features : Features
+        Those by which the lines were compared.
+    line : str
+    neighbors : iterable of str
+        The lines of its nearest neighbors.
+
+    Returns
+    -------
+    list of (int, int)
+        Start and end of each part, in characters, in order.  None exactly where each feature of the line is
+        in one of its neighbors.
+
+    Examples
+    --------
+    >>> from novelty_dask.features.url import UrlFeatures
+    >>> [(start, stop)] = find_marks(UrlFeatures(2**22), "a.example/x/new", ["a.example/x/old"])
+    >>> "a.example/x/new"[start:stop]
+    'new'
+    """
+    columns = {place.column for neighbor in neighbors for place in features.find_places(neighbor)}
+    places = [*features.find_places(line)]
+    new = [place for place in places if place.column not in columns]
+    # What makes an n-gram new are those of its characters that no known one has, unless it is how they meet.
+    known = set().union(*(place.characters for place in places if place.is_gram and place.column in columns))
+    marked: set[int] = set()
+    for place in new:
+        marked |= (place.is_gram and place.characters - known) or place.characters
+    # Marks of the start and the end of a part have no character: what is new is where the line ends.
+    if new and not marked:
+        marked = {len(line) - 1}
+    return _join(sorted(marked))
+
+
+def _join(characters: Iterable[int]) -> list[tuple[int, int]]:
+    """Return runs of consecutive numbers.
+
+    >>> _join([0, 1, 4])
+    [(0, 2), (4, 5)]
+    """
+    runs: list[tuple[int, int]] = []
+    for index in characters:
+        if runs and runs[-1][1] == index:
+            runs[-1] = (runs[-1][0], index + 1)
+        else:
+            runs.append((index, index + 1))
+    return runs
