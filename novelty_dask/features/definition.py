@@ -118,12 +118,15 @@ def placeholder(kind: int, length: int) -> str:
 
 def mask(text: Spanned) -> Spanned:
     """Return a text in which each random token is one character: UUIDs, then long segments, then runs."""
+    # In this order, as a UUID is also a long segment, and a segment is made of runs.  A placeholder is part of
+    # neither, so nothing is masked twice.
     text = text.replace(_UUID, lambda token: placeholder(UUID, len(token)))
     return text.replace(_SEGMENT, _mask_segment).replace(_RUN, _mask_run)
 
 
 def _mask_segment(token: str) -> str:
     """Return the placeholder of a long segment that is mixed, or the segment."""
+    # Words joined by dashes turn nowhere; what is random between dashes turns in each part.
     core = token.replace("-", "").replace("_", "")
     separators = len(token) - len(core)
     is_long = len(core) >= 8 * (separators + 1)
@@ -139,6 +142,7 @@ def _mask_run(token: str) -> str:
 
 def mask_rest(text: Spanned) -> Spanned:
     """Return a part of path, query or fragment decoded once, masked, digits as 0, in small letters."""
+    # Once: what was encoded twice shows that it was.
     decoded = text.replace(_ESCAPE, lambda escape: chr(int(escape[1:], 16)))
     return mask(decoded).translate(_ZERO).translate(_LOWER)
 
@@ -153,6 +157,7 @@ def split(line: str) -> UrlParts:
     """
     characters = line.encode().decode("latin-1")
     whole = Spanned(characters, tuple((i, i + 1) for i in range(len(characters))))
+    # A byte becomes the character of its number, so that rules on bytes can be regular expressions.
     match = _AUTHORITY.match(characters)
     if match:
         scheme = whole.part(0, len(match["scheme"] or ""))
@@ -160,6 +165,7 @@ def split(line: str) -> UrlParts:
     else:
         scheme, end = whole.part(0, 0), _bare_authority(characters)
         authority, rest = whole.part(0, end), whole.part(end)
+    # A password may hold an at sign, a host can't.
     at = authority.text.rfind("@")
     user, host = authority.part(0, max(at, 0)), authority.part(at + 1)
     found = _PORT.search(host.text)
@@ -197,6 +203,7 @@ def features(line: str) -> list[Feature]:
     if parts.query.text:
         query, names = _mask_query(parts.query)
         rest += query
+        # The order of a query means nothing, and neither do names that come twice.
         keys = tuple(sorted({name.text for name in names}))
         places = sum(names, _virtual(""))
         found.append(_token(("q", *keys), places if places.text else parts.query))
@@ -213,6 +220,7 @@ def mask_host(host: Spanned) -> Spanned:
 
 def grams(block: str, text: Spanned) -> Iterator[Feature]:
     """Yield the 3-grams of a text, each of three characters."""
+    # A character of three bytes, cut in the middle, would have 3-grams in common with unrelated ones.
     starts = [match.start() for match in _CHARACTER.finditer(text.text)]
     for start, stop in zip(starts, [*starts, len(text.text)][3:], strict=False):
         yield _feature(block, text.part(start, stop))
@@ -253,6 +261,7 @@ def _mask_query(query: Spanned) -> tuple[Spanned, list[Spanned]]:
 
 def _odd_parts(parts: UrlParts) -> Iterator[Feature]:
     """Yield a scheme and a port that are not those of the web, and that there is a user."""
+    # Of nearly all URLs these would be the same, and columns that all rows share only cost.
     scheme = parts.scheme.text.translate(_LOWER)
     if scheme not in {"", "http", "https"}:
         yield _token("s" + scheme, parts.scheme)

@@ -500,7 +500,12 @@ def test_a_complete_run_of_another_version_can_be_opened() -> None:
 
 
 def test_all_that_identifies_a_run_shows_in_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert RunIdentity.model_fields.keys() == {"settings", "sources", "novelty_dask_version"}
+    assert RunIdentity.model_fields.keys() == {
+        "settings",
+        "features_version",
+        "sources",
+        "novelty_dask_version",
+    }
     before = identity(SOURCE).fingerprint
     monkeypatch.setattr(storage_manifest, "FORMAT_VERSION", FORMAT_VERSION + 1)
     assert identity(SOURCE).fingerprint != before

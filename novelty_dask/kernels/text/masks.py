@@ -99,6 +99,7 @@ def measure(text: NDArray[np.uint8], start: int, stop: int) -> Token:
 @compiled_loop
 def placeholder(kind: int, length: int) -> int:
     """Return the unit that stands for a random token: its kind, and its length in half octaves."""
+    # Tokens of one generator are about equally long; the square makes two steps of each doubling.
     square, bits = length * length, -1
     while square:
         square >>= 1
@@ -211,6 +212,7 @@ def _mask_run(
     end: int,
 ) -> int:
     """Append the units of a run of letters and digits; return the new end."""
+    # A look at the length saves measuring most runs.
     if stop - start >= SHORTEST_HEX:
         token = measure(text, start, stop)
         if token.is_hex or (token.length >= SHORTEST_MIXED and _is_mixed(token)):
@@ -246,6 +248,7 @@ def decode_and_mask(
     decoded : ndarray of uint8
         Has room for the part; overwritten.
     """
+    # Most parts have nothing to decode, and are masked where they are.
     for i in range(start, stop):
         if text[i] == PERCENT:
             return mask(decoded, 0, _decode(text, start, stop, decoded), LOWER_ZERO, units, end)

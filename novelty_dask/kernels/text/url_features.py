@@ -103,6 +103,7 @@ def count_url_features(texts: Sequence[str], n_features: int) -> sp.csr_matrix:
     [16.0, 12.0]
     """
     encoded = encode_texts(texts)
+    # All unsigned: Numba makes a floating-point number of a signed and an unsigned one.
     host, rest, tokens, end = map(np.uint64, block_starts(n_features))
     ranges = _Ranges(host, rest - host, rest, tokens - rest, tokens, end - tokens)
     # A 3-gram begins at each byte, and a token at each label of a host, which are at most every other byte.
@@ -186,6 +187,7 @@ def _mask_host(text: NDArray[np.uint8], parts: Parts, units: NDArray[np.uint16])
 @compiled_loop
 def _mask_path(text: NDArray[np.uint8], parts: Parts, scratch: _Scratch) -> int:
     """Write a start mark and the path; return their end."""
+    # Directories are read from here, before the slash of an empty path is added.
     scratch.rest[0] = START
     return decode_and_mask(text, parts.path, parts.query, scratch.decoded, scratch.rest, 1)
 

@@ -68,6 +68,7 @@ def weigh_balanced(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_ma
     >>> (weigh_balanced(counts, np.ones(8, np.float32)).data ** 2).round(3)
     array([0.35, 0.25, 0.4 ], dtype=float32)
     """
+    # Counts are small: a table has each logarithm once.
     logs = np.zeros(int(counts.data.max(initial=0)) + 1)
     fill_logs(1, logs[1:])
     _, rest, tokens, _ = block_starts(counts.shape[1])
