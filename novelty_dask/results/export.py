@@ -80,7 +80,7 @@ def export(
     name = fspath(out).removeprefix("file://")
     chosen = _choose_format(name, format, order)
     stored = open_complete(fspath(run))
-    sources = (source.url.removeprefix("file://") for source in stored.manifest.sources)
+    sources = (source.path for source in stored.manifest.sources)
     with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
         _write(Results(stored.arrays()), _harmless(output, chosen), chosen, order, raw=raw)
 
