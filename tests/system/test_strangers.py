@@ -1,10 +1,14 @@
-"""Users without a home, or any folder to write to: all works, and nothing is written beside the package."""
+"""Users without a home, or any folder to write to: all works, and nothing is written beside the package.
+
+All kernels take ten seconds to compile.  So a usual run tries a command that compiles two of them: it goes on
+with a run that was stopped before its last stage.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +16,24 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from tests.support.files import write_lines
+from tests.support.listeners import at_start, interrupt
 from tests.support.strangers import NOBODY, PACKAGE, Stranger, stranger
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() == 0 and shutil.which("setpriv") is None,
-    reason="setpriv, by which root plays another user, is missing",
-)
+pytestmark = [
+    pytest.mark.xdist_group("strangers"),
+    pytest.mark.skipif(
+        os.geteuid() == 0 and shutil.which("setpriv") is None,
+        reason="setpriv, by which root plays another user, is missing",
+    ),
+]
 NOWHERE = {"NUMBA_CACHE_DIR": "/proc/numba", "XDG_CACHE_HOME": "/proc/cache"}
 """Folders that nobody can make."""
 TEMPORARY = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1)"
 COMMAND = "from novelty_dask.cli import main; main(prog_name='novelty')"
 WITH_TEMPORARY = ("-c", f"{TEMPORARY}; {COMMAND}")
 """The command, whose first argument is the folder for temporary files."""
+Compiling = Callable[[str], list[str]]
+"""The words of a command that compiles, for the name of its run."""
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +42,29 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     with stranger(tmp_path_factory.mktemp("stranger")) as user:
         source = write_lines(user.own / "urls.txt", make_urls(100)[0])
         novelty_dask.score(source, user.own / "run.zarr", workers=0)
+        with pytest.raises(KeyboardInterrupt):
+            stopped, listener = user.own / "stopped.zarr", at_start("merge", interrupt)
+            novelty_dask.score(source, stopped, workers=0, block_rows=20, listener=listener)
         if user.is_other:
             for path in user.own.rglob("*"):
                 os.chown(path, NOBODY, NOBODY)
         yield user
+
+
+@pytest.fixture(params=["merge", pytest.param("all", marks=pytest.mark.long)])
+def compiling(user: Stranger, request: pytest.FixtureRequest) -> Compiling:
+    """Return how to compile the kernels of the last stage, or all kernels."""
+
+    def score(out: str) -> list[str]:
+        return ["score", str(user.own / "urls.txt"), "-o", out]
+
+    def resume(out: str) -> list[str]:
+        # Ownership of the files stays, whoever copies them.
+        copied = ["cp", "-r", "--preserve=ownership", user.own / "stopped.zarr", user.own / out]
+        subprocess.run(copied, check=True)
+        return ["resume", str(user.own / out)]
+
+    return score if request.param == "all" else resume
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +101,11 @@ def test_any_home_will_do(user: Stranger, home: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_what_compiles_uses_the_folder_for_temporary_files_once(user: Stranger) -> None:
-    folder = user.own / "tmp"
-    _make(folder, user)
-    said = [user.run("score", "urls.txt", "-o", f"{name}.zarr", TMPDIR=str(folder)) for name in "ab"]
+def test_what_compiles_uses_the_folder_for_temporary_files_once(
+    user: Stranger, tmp_path: Path, compiling: Compiling
+) -> None:
+    folder = _make(tmp_path / "tmp", user)
+    said = [user.run(*compiling(folder / f"{name}.zarr"), TMPDIR=str(folder)) for name in "ab"]
     assert [done.returncode for done in said] == [0, 0]
     code = folder / _folder_name(user)
     assert said[0].stderr.count(f"Compiling, once: later runs load the compiled code from '{code}'.\n") == 1
@@ -83,15 +113,17 @@ def test_what_compiles_uses_the_folder_for_temporary_files_once(user: Stranger) 
     assert code.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_run_writes_itself_and_compiled_code_and_nothing_else(user: Stranger, tmp_path: Path) -> None:
+def test_a_run_writes_itself_and_compiled_code_and_nothing_else(
+    user: Stranger, tmp_path: Path, compiling: Compiling
+) -> None:
     site, home, here = (tmp_path / name for name in ("site", "home", "here"))
     shutil.copytree(PACKAGE, site / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
     for folder in (home, here):
         folder.mkdir()
     before = set(site.rglob("*"))
-    score = ["score", str(user.own / "urls.txt"), "-o", "run.zarr", "--workers", "2"]
+    words = [*compiling(here / "run.zarr"), "--workers", "2"]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "HOME": str(home)}
-    command = [sys.executable, "-P", "-m", "novelty_dask", *score]
+    command = [sys.executable, "-P", "-m", "novelty_dask", *words]
     done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True, check=True)
     code = home / ".cache" / f"novelty-dask-{os.geteuid()}"
     assert done.stderr.count(f"the compiled code from '{code}'") == 1
@@ -103,40 +135,51 @@ def test_a_run_writes_itself_and_compiled_code_and_nothing_else(user: Stranger, 
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_without_any_folder_it_compiles_and_says_so_once(user: Stranger, workers: str) -> None:
-    folder = user.own / f"occupied-{workers}"
-    _make(folder, user)
+def test_without_any_folder_it_compiles_and_says_so_once(
+    user: Stranger, tmp_path: Path, compiling: Compiling, workers: str
+) -> None:
+    folder = _make(tmp_path / "occupied", user)
     (folder / _folder_name(user)).touch()
-    done = user.run("score", "urls.txt", "-o", f"w{workers}.zarr", "--workers", workers, TMPDIR=str(folder))
+    words = [*compiling(folder / "run.zarr"), "--workers", workers]
+    done = user.run(*words, TMPDIR=str(folder))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("Compiling, as in every process: no folder takes the compiled code (") == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_for_code_does_not_end_a_run(user: Stranger) -> None:
-    disk = user.own / "full"
-    _make(disk, user)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size=64k,uid={NOBODY}", "tmpfs", str(disk)]
+def test_a_full_disk_for_code_does_not_end_a_run(
+    user: Stranger, tmp_path: Path, compiling: Compiling
+) -> None:
+    disk, runs = _make(tmp_path / "full", user), _make(tmp_path / "runs", user)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size=16k,uid={NOBODY}", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this root may not mount a small disk")
     try:
         # As long as it takes the trial, and too small for what is compiled.
-        done = user.run(disk, "score", "urls.txt", "-o", "full.zarr", program=WITH_TEMPORARY, **NOWHERE)
+        words = compiling(runs / "full.zarr")
+        done = user.run(disk, *words, program=WITH_TEMPORARY, **NOWHERE)
         assert done.returncode == 0, done.stderr
         assert f"Compiling, once: later runs load the compiled code from '{disk}" in done.stderr
         (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free))
-        done = user.run(disk, "score", "urls.txt", "-o", "fuller.zarr", program=WITH_TEMPORARY, **NOWHERE)
+        words = compiling(runs / "fuller.zarr")
+        done = user.run(disk, *words, program=WITH_TEMPORARY, **NOWHERE)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("Compiling, as in every process: no folder takes the compiled code (") == 1
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def _make(folder: Path, user: Stranger) -> None:
+def _make(folder: Path, user: Stranger) -> Path:
     """Make a folder that belongs to the user."""
     folder.mkdir()
-    if user.is_other:
-        os.chown(folder, NOBODY, NOBODY)
+    _give(folder, user)
+    return folder
+
+
+def _give(path: Path, user: Stranger) -> None:
+    """Let a file, or a folder with all that is in it, belong to the user."""
+    for each in [path, *path.rglob("*")] if user.is_other else []:
+        os.chown(each, NOBODY, NOBODY)
 
 
 def _folder_name(user: Stranger) -> str:
