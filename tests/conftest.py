@@ -57,8 +57,12 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return max(1, min(available_cores() * 3 // 2, memory // WORKER_BYTES))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark unit tests; keep tests that share a cluster together; begin with those that take longest."""
+    """Mark unit tests; keep tests that share a cluster together; begin with those that take longest.
+
+    First of all hooks, as pytest-xdist looks for groups in the same one.
+    """
     for item in items:
         slow = any(item.get_closest_marker(name) for name in ("process", "long"))
         if item.nodeid.startswith(UNIT) and not slow:
