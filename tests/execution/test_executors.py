@@ -1,12 +1,12 @@
+import json
 import os
-import re
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import TASK_ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
 from novelty_dask.objects.commits import Metrics
 from tests.support.cluster import cluster_of, patience
+from tests.support.forks import fork
+from tests.support.processes import wait_until
 from tests.support.servers import PAGE, answering
 
 LOST = r"^The connection to the Dask scheduler was lost; start it again and go on\.$"
@@ -332,26 +334,33 @@ def test_a_collection_without_workers_ends() -> None:
         list(DaskExecutor(client, "token").compute(db.from_sequence(range(3))))
 
 
+def serve(module: str, *arguments: str) -> None:
+    """Be a process of Dask's command line, in a session of its own."""
+    os.setsid()
+    import_module(module).main(list(arguments), standalone_mode=False)
+
+
 @contextmanager
-def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own, killed at the end."""
-    command = [sys.executable, "-m", module, *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as started:
-        try:
-            yield started
-        finally:
-            started.kill()
+def process(module: str, *arguments: object) -> Iterator[ForkServerProcess]:
+    """A process of Dask, killed at the end."""
+    started = fork(
+        serve, f"distributed.cli.{module}", "--host", "127.0.0.1", "--no-dashboard", *map(str, arguments)
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.join()
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def elsewhere(tmp_path: Path) -> Iterator[tuple[ForkServerProcess, str]]:
     """A scheduler elsewhere, with one worker, and its address."""
-    quiet = ["--host", "127.0.0.1", "--no-dashboard"]
-    with process("distributed.cli.dask_scheduler", "--port", "0", *quiet) as started:
-        assert started.stderr is not None
-        found = (re.search(r"Scheduler at:\s+(tcp://\S+)", line) for line in started.stderr)
-        address = next(match[1] for match in found if match)
-        with process("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", *quiet):
+    file = tmp_path / "scheduler.json"
+    with process("dask_scheduler", "--port", "0", "--scheduler-file", file) as started:
+        wait_until(lambda: file.exists() and file.read_text(encoding="utf-8"), process=started)
+        address = json.loads(file.read_text(encoding="utf-8"))["address"]
+        with process("dask_worker", address, "--nthreads", "1", "--no-nanny"):
             yield started, address
 
 
@@ -384,13 +393,13 @@ def lose_before_map(executor: DaskExecutor, kill: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("lose", [lose_in_map, lose_in_compute, lose_before_usage, lose_before_map])
 def test_a_lost_scheduler_ends_the_wait(
-    elsewhere: tuple[subprocess.Popen[str], str], lose: Callable[..., None]
+    elsewhere: tuple[ForkServerProcess, str], lose: Callable[..., None]
 ) -> None:
     process, address = elsewhere
 
     def kill() -> None:
         process.kill()
-        process.wait()
+        process.join()
 
     with Client(address, timeout=3) as client:
         client.wait_for_workers(1, timeout=60)
@@ -410,7 +419,7 @@ def test_a_lost_scheduler_ends_the_wait(
     ],
 )
 def test_another_server_in_place_of_the_scheduler_ends_the_wait(
-    elsewhere: tuple[subprocess.Popen[str], str], lose: Callable[..., None], answer: bytes
+    elsewhere: tuple[ForkServerProcess, str], lose: Callable[..., None], answer: bytes
 ) -> None:
     process, address = elsewhere
     # Who answers at all does so at once; only for one who is silent anybody waits.
@@ -421,7 +430,7 @@ def test_another_server_in_place_of_the_scheduler_ends_the_wait(
 
         def replace() -> None:
             process.kill()
-            process.wait()
+            process.join()
             opened.enter_context(answering(answer, address))
 
         with pytest.raises(ClusterError):

@@ -14,7 +14,9 @@ from tests.support.processes import kill, wait_until
 from tests.support.record import SETTINGS, WORK, Record, begun
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.support.forks", "tests.support.disk", "tests.support.preload"])
+_CONTEXT.set_forkserver_preload(
+    ["distributed", "tests.support.forks", "tests.support.disk", "tests.support.preload"]
+)
 
 
 def fork(work: Callable[..., Any], *arguments: object, **keywords: object) -> ForkServerProcess:
