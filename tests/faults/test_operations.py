@@ -15,7 +15,7 @@ from tests.support.fixtures import Measured
 from tests.support.forks import finish, fork
 from tests.support.record import EVERY
 
-STEP = 1 if EVERY else 79
+STEP = 1 if EVERY else 157
 FIRST = 7
 """Changes that make the run, each of which is tried."""
 

@@ -54,10 +54,10 @@ def entries(output: Path) -> list[dict[str, Any]]:
 def test_the_kernel_is_measured_beside_what_is_installed_and_results_add_up(tmp_path: Path) -> None:
     output = tmp_path / "kernel.json"
     command = [sys.executable, str(FOLDER / "kernel.py"), "--features", "word:1-2", "--output", str(output)]
-    for arguments in (["--rows", "1500"], ["--rows", "3000", "--alone"]):
+    for arguments in (["--rows", "500"], ["--rows", "1000", "--alone"]):
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
     found = entries(output)
-    assert [entry["rows"] for entry in found if entry["name"] == "novelty_dask"] == [1500, 3000]
+    assert [entry["rows"] for entry in found if entry["name"] == "novelty_dask"] == [500, 1000]
     assert {entry["name"] for entry in found} <= {"novelty_dask", "sp_matmul_rs", "sparse_dot_topn"}
     for entry in found:
         assert (entry["features"], entry["k"]) == ("word:1-2", 10)

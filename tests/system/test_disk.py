@@ -68,16 +68,21 @@ def assert_kept(folder: Path, lines: list[str], settings: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-@pytest.mark.parametrize("n", [20, 2_000, 20_000])
+@pytest.mark.parametrize("n", [20, 2_000, pytest.param(20_000, marks=pytest.mark.long)])
 def test_a_run_keeps_to_what_was_projected(tmp_path: Path, n: int, settings: dict[str, Any]) -> None:
     assert_kept(tmp_path, make_urls(n)[0], settings)
+
+
+def test_half_of_it_is_taken_of_many_lines(tmp_path: Path) -> None:
+    assert_kept(tmp_path, make_urls(20_000)[0], SETTINGS["few columns"])
 
 
 @pytest.mark.corpus
 @pytest.mark.parametrize(
     ("n", "settings"),
     [
-        *((20_000, settings) for settings in SETTINGS.values()),
+        (20_000, {}),
+        *(pytest.param(20_000, settings, marks=pytest.mark.long) for settings in SETTINGS.values()),
         pytest.param(60_000, {}, marks=pytest.mark.long),
         pytest.param(60_000, {"block_rows": 4_096}, marks=pytest.mark.long),
         pytest.param(60_000, {"ngram_range": (2, 4)}, marks=pytest.mark.long),

@@ -130,7 +130,9 @@ def test_number_of_groups_does_not_show(
     assert content(run) == expected
 
 
-@pytest.mark.parametrize(("workers", "processes"), [(1, False), (1, True), (2, True)])
+@pytest.mark.parametrize(
+    ("workers", "processes"), [(1, False), (2, True), pytest.param(1, True, marks=pytest.mark.long)]
+)
 def test_who_works_does_not_show(
     source: Path, expected: Content, tmp_path: Path, workers: int, processes: bool
 ) -> None:

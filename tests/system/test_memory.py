@@ -17,6 +17,7 @@ from novelty_dask.errors import BudgetError
 from novelty_dask.planning.memory import worker_bytes
 from novelty_dask.planning.stages import TEXT_BYTES
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
+from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import open_stored
 from tests.support.damage import alter
 from tests.support.files import read_real_lines, write_lines, zstd
@@ -78,6 +79,14 @@ if __name__ == "__main__":
 """
 
 
+def read_and_sort(source: Path, out: Path, workers: int) -> Manifest:
+    """Begin a run by a process of its own, and stop it before its rows are looked at."""
+    subprocess.run([sys.executable, "-c", STOPPED, source, out, str(workers)], check=True)
+    manifest = open_stored(str(out)).manifest
+    assert set(manifest.stages) == {"ingest", "sort"}
+    return manifest
+
+
 @pytest.mark.parametrize(
     ("n", "workers"), [(6_000, 1), *(pytest.param(20_000, w, marks=pytest.mark.long) for w in (1, 2))]
 )
@@ -86,12 +95,7 @@ def test_long_lines_are_read_and_sorted_within_what_was_projected(
 ) -> None:
     whole = random.Random(0).randbytes(4_000).hex()
     source = write_lines(tmp_path / "urls.txt", (f"https://a.example/{whole}{i}" for i in range(n)))
-    (tmp_path / "stopped.py").write_text(STOPPED)
-    out = tmp_path / "run.zarr"
-    subprocess.run([sys.executable, tmp_path / "stopped.py", source, out, str(workers)], check=True)
-    stages = open_stored(str(out)).manifest.stages
-    assert set(stages) == {"ingest", "sort"}
-    for name, stage in stages.items():
+    for name, stage in read_and_sort(source, tmp_path / "run.zarr", workers).stages.items():
         assert stage["projected_bytes"] / 2 < stage["peak_bytes"] <= stage["projected_bytes"], name
 
 
@@ -99,17 +103,8 @@ def test_long_lines_are_read_and_sorted_within_what_was_projected(
 def test_one_process_keeps_to_it_while_it_sorts(tmp_path: Path, n: int) -> None:
     """It keeps the rows that it moves in memory, up to a limit that this text does not reach."""
     lines = (f"https://{i % 7_919}.example/{random.Random(i).randbytes(80).hex()}" for i in range(n))
-    source, out = write_lines(tmp_path / "urls.txt", lines), tmp_path / "run.zarr"
-    script = (
-        "import sys, novelty_dask\n"
-        "from novelty_dask.events import StageStarted\n"
-        "def stop(event):\n"
-        "    if isinstance(event, StageStarted) and event.stage == 'vectorize': sys.exit()\n"
-        "novelty_dask.score(*sys.argv[1:], workers=0, listener=stop)\n"
-    )
-    subprocess.run([sys.executable, "-c", script, source, out], check=True)
-    stages = open_stored(str(out)).manifest.stages
-    assert stages.keys() == {"ingest", "sort"}
+    source = write_lines(tmp_path / "urls.txt", lines)
+    stages = read_and_sort(source, tmp_path / "run.zarr", 0).stages
     for stage in stages.values():
         assert stage["peak_bytes"] <= stage["projected_bytes"] <= 2 * stage["peak_bytes"]
     in_little_memory = worker_bytes({"sort": TEXT_BYTES}, 1)["sort"]
@@ -141,15 +136,15 @@ def test_the_window_of_a_decompressor_is_projected(
     """Few long lines, over and over; 150 MB of text fill the window, and less takes no more."""
     lines = [f"http://{i}.example/{random.Random(i).randbytes(500).hex()}\n" for i in range(2_000)]
     (tmp_path / name).write_bytes(pack("".join(lines).encode() * n_copies))
-    run = score(tmp_path / name, tmp_path / "run.zarr")
-    assert run.manifest.totals
-    assert run.manifest.totals.lines == 2_000 * n_copies
-    ingest = run.manifest.stages["ingest"]
+    manifest = read_and_sort(tmp_path / name, tmp_path / "run.zarr", 1)
+    assert manifest.totals
+    assert manifest.totals.lines == 2_000 * n_copies
+    ingest = manifest.stages["ingest"]
     assert ingest["peak_bytes"] <= ingest["projected_bytes"]
     assert n_copies < 75 or ingest["projected_bytes"] <= 2 * ingest["peak_bytes"]
     plain = worker_bytes({"ingest": TEXT_BYTES}, 1)["ingest"]
     assert ingest["projected_bytes"] == plain + DICTIONARY_BYTES + BUFFER_BYTES
-    assert run.manifest.memory["ingest"] == novelty_dask.plan(tmp_path / name).stage_bytes["ingest"]
+    assert manifest.memory["ingest"] == novelty_dask.plan(tmp_path / name).stage_bytes["ingest"]
 
 
 @pytest.mark.parametrize("n", [4_000, pytest.param(20_000, marks=pytest.mark.long)])

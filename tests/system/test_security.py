@@ -508,7 +508,7 @@ def names(tmp_path: Path) -> Path:
     )
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1, pytest.param(2, marks=pytest.mark.long)])
 def test_nobody_is_called_but_the_scheduler(tmp_path: Path, names: Path, workers: int) -> None:
     (tmp_path / "sitecustomize.py").write_text(SPY)
     (tmp_path / "log").touch()
@@ -536,17 +536,17 @@ os.execv(sys.executable, [sys.executable, "-m", "novelty_dask", *sys.argv[1:]])
 """
 
 
-def test_a_machine_without_network_is_enough(tmp_path: Path, names: str) -> None:
+@pytest.mark.parametrize("workers", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2))])
+def test_a_machine_without_network_is_enough(names: Path, workers: int) -> None:
     alone = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c"]
     if (
         not shutil.which("unshare")
         or subprocess.run([*alone, "0"], capture_output=True, check=False).returncode
     ):
         pytest.skip("this machine does not let its users make networks of their own")
-    for workers in ("0", "2"):
-        arguments = ["score", str(names), "--quiet", "--normal-form", "web", "--workers", workers]
-        done = subprocess.run([*alone, ALONE, *arguments], capture_output=True, text=True, check=True)
-        assert len(done.stdout.splitlines()) == 201
+    arguments = ["score", str(names), "--quiet", "--normal-form", "web", "--workers", str(workers)]
+    done = subprocess.run([*alone, ALONE, *arguments], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 201
 
 
 # Time.

@@ -32,8 +32,8 @@ TEMPORARY = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1)"
 COMMAND = "from novelty_dask.cli import main; main(prog_name='novelty')"
 WITH_TEMPORARY = ("-c", f"{TEMPORARY}; {COMMAND}")
 """The command, whose first argument is the folder for temporary files."""
-Compiling = Callable[[str], list[str]]
-"""The words of a command that compiles, for the name of its run."""
+Compiling = Callable[[Path], list[str]]
+"""Returns the words of a command that compiles, and whose run is there."""
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,11 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     with stranger(tmp_path_factory.mktemp("stranger")) as user:
         source = write_lines(user.own / "urls.txt", make_urls(100)[0])
         novelty_dask.score(source, user.own / "run.zarr", workers=0)
+        stopped, listener = user.own / "stopped.zarr", at_start("merge", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            stopped, listener = user.own / "stopped.zarr", at_start("merge", interrupt)
             novelty_dask.score(source, stopped, workers=0, block_rows=20, listener=listener)
-        if user.is_other:
-            for path in user.own.rglob("*"):
-                os.chown(path, NOBODY, NOBODY)
+        for path in user.own.iterdir():
+            _give(path, user)
         yield user
 
 
@@ -55,14 +54,14 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
 def compiling(user: Stranger, request: pytest.FixtureRequest) -> Compiling:
     """Return how to compile the kernels of the last stage, or all kernels."""
 
-    def score(out: str) -> list[str]:
-        return ["score", str(user.own / "urls.txt"), "-o", out]
+    def score(out: Path) -> list[str]:
+        return ["score", str(user.own / "urls.txt"), "-o", str(out)]
 
-    def resume(out: str) -> list[str]:
-        # Ownership of the files stays, whoever copies them.
-        copied = ["cp", "-r", "--preserve=ownership", user.own / "stopped.zarr", user.own / out]
-        subprocess.run(copied, check=True)
-        return ["resume", str(user.own / out)]
+    def resume(out: Path) -> list[str]:
+        shutil.copytree(user.own / "stopped.zarr", out)
+        if out.parent.stat().st_uid == NOBODY:
+            _give(out, user)
+        return ["resume", str(out)]
 
     return score if request.param == "all" else resume
 

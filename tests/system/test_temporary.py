@@ -139,7 +139,14 @@ SENT: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("what", SENT)
+@pytest.mark.parametrize(
+    "what",
+    [
+        "run.to_dataframe()",
+        "run.neighbors",
+        *(pytest.param(what, marks=pytest.mark.long) for what in ("run", "run.novelty")),
+    ],
+)
 def test_who_receives_an_object_keeps_it_alive(source: Path, kept: Run, scratch: Path, what: str) -> None:
     """Before and after the end of the process that made the run."""
     command = [sys.executable, "-c", SENDER.format(what), str(source)]
