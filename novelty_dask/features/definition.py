@@ -118,8 +118,8 @@ def placeholder(kind: int, length: int) -> str:
 
 def mask(text: Spanned) -> Spanned:
     """Return a text in which each random token is one character: UUIDs, then long segments, then runs."""
-    # In this order, as a UUID is also a long segment, and a segment is made of runs.  A placeholder is part of
-    # neither, so nothing is masked twice.
+    # In this order, as a UUID is also a long segment, and a segment is made of runs.
+    # A placeholder is part of neither, so nothing is masked twice.
     text = text.replace(_UUID, lambda token: placeholder(UUID, len(token)))
     return text.replace(_SEGMENT, _mask_segment).replace(_RUN, _mask_run)
 
