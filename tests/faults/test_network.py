@@ -17,6 +17,7 @@ from tests.support.record import FLAGS, SPIED, Record, commits, ended_by
 
 HERE, THERE = (f"198.18.{os.getpid() % 250}.{end}" for end in (1, 2))
 """Addresses that RFC 2544 keeps for tests."""
+pytestmark = pytest.mark.xdist_group("network")
 
 
 class Wire(NamedTuple):
@@ -34,7 +35,7 @@ class Wire(NamedTuple):
     connect: Callable[[bool], None]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def wire() -> Iterator[Wire]:
     space, ends = f"novelty-{os.getpid()}", (f"nv{os.getpid() % 10**6}a", f"nv{os.getpid() % 10**6}b")
     there = ("ip", "netns", "exec", space)
@@ -66,11 +67,12 @@ def wire() -> Iterator[Wire]:
         ip("netns", "del", space)
 
 
-@pytest.fixture
-def cluster(wire: Wire, record: Record, tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A scheduler and a worker on this host, at the end of the wire."""
     sooner = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
-    with Cluster(tmp_path / "cluster", record, HERE, **sooner) as cluster:
+    folder = tmp_path_factory.mktemp("network")
+    with Cluster(folder / "cluster", Record(folder / "record"), HERE, **sooner) as cluster:
         cluster.add_worker()
         yield cluster
 
@@ -78,14 +80,13 @@ def cluster(wire: Wire, record: Record, tmp_path: Path) -> Iterator[Cluster]:
 def test_a_client_that_is_cut_off_ends_and_goes_on(
     wire: Wire,
     cluster: Cluster,
-    record: Record,
     corpus: Path,
     undisturbed: Content,
     tmp_path: Path,
     measured: Measured,
 ) -> None:
     """Meanwhile its workers finish what they have."""
-    out = tmp_path / "run.zarr"
+    record, out = cluster.record, tmp_path / "run.zarr"
     record.ask(compare=["sleep", 0.1])
     command = [*wire.there, *SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
     code, stderr, seconds = ended_by(lambda _pid: wire.connect(False), command, record)
@@ -104,14 +105,15 @@ def test_a_client_that_is_cut_off_ends_and_goes_on(
 
 
 def test_the_work_of_a_worker_that_is_cut_off_is_done_by_others(
-    wire: Wire, cluster: Cluster, record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
+    wire: Wire, cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:
-    out = tmp_path / "run.zarr"
+    record, out = cluster.record, tmp_path / "run.zarr"
+    mark = record.mark()
     cluster.add_worker(prefix=wire.there, host=THERE)
     record.ask(compare=["sleep", 0.1])
     command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
     with started(*command, env=record.environment) as process:
-        wait_until(lambda: len({event.pid for event in record.events() if "compare" in event.task}) == 2)
+        wait_until(lambda: len({event.pid for event in record.events(mark) if "compare" in event.task}) == 2)
         wire.connect(False)
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr

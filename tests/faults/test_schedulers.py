@@ -29,7 +29,7 @@ ANSWER = "DASK_NOVELTY_DASK__PATIENCE__ANSWER"
 pytestmark = pytest.mark.usefixtures("many_tasks")
 
 
-@pytest.mark.parametrize("stage", ["vectorize", "compare"])
+@pytest.mark.parametrize("stage", [pytest.param("vectorize", marks=pytest.mark.long), "compare"])
 def test_a_killed_scheduler_ends_the_command(
     cluster: Cluster,
     record: Record,

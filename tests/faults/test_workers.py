@@ -162,26 +162,6 @@ def test_a_long_kernel_is_not_taken_for_dead(
     assert set(cluster.record.attempts("compare", start).values()) == {1}
 
 
-def test_workers_come_and_go(cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path) -> None:
-    cluster.scale(1)
-    out = tmp_path / "run.zarr"
-    start = cluster.record.mark()
-    # Enough work is left when the last worker comes, however long a busy machine takes to start it.
-    cluster.record.ask(compare=["sleep", 1])
-
-    def meanwhile(ended: Callable[[], bool]) -> None:
-        wait_until(lambda: tiles_done(out) >= 3)
-        cluster.scale(4)
-        assert not ended()
-        wait_until(lambda: len({event.pid for event in cluster.record.events(start)}) == 4)
-        cluster.scale(1)
-        assert not ended()
-        cluster.record.ask()
-
-    run = scored(cluster, corpus, out, meanwhile)
-    assert content_and_exports(run) == undisturbed
-
-
 def command(*arguments: object) -> Result:
     """Run the command in this process."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -227,6 +207,26 @@ def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     assert resumed.exit_code == 0, resumed.output
     assert content_and_exports(out) == undisturbed
     assert set(record.attempts(since=mark)) == {"compare 5-3", "compare 9-2", "merge 5", "merge 9"}
+
+
+def test_workers_come_and_go(cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path) -> None:
+    cluster.scale(1)
+    out = tmp_path / "run.zarr"
+    start = cluster.record.mark()
+    # Enough work is left when the last worker comes, however long a busy machine takes to start it.
+    cluster.record.ask(compare=["sleep", 1])
+
+    def meanwhile(ended: Callable[[], bool]) -> None:
+        wait_until(lambda: tiles_done(out) >= 3)
+        cluster.scale(4)
+        assert not ended()
+        wait_until(lambda: len({event.pid for event in cluster.record.events(start)}) == 4)
+        cluster.scale(1)
+        assert not ended()
+        cluster.record.ask()
+
+    run = scored(cluster, corpus, out, meanwhile)
+    assert content_and_exports(run) == undisturbed
 
 
 def test_kernels_let_the_interpreter_go_on() -> None:
