@@ -5,10 +5,12 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from xdist.scheduler import LoadScopeScheduling
 
 from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.clusters.resources import available_cores
@@ -26,6 +28,21 @@ UNIT = (
 """Where unit tests lie, but for those that start a process."""
 SLOW = ("tests/faults/", "tests/system/", "tests/project/", "tests/execution/", "tests/cli/")
 """Folders of tests that wait for processes, those first that wait longest."""
+TOGETHER = {
+    "tests/faults/test_schedulers.py": "cluster",
+    "tests/faults/test_workers.py": "cluster",
+    **{
+        name: name
+        for name in (
+            "tests/faults/test_network.py",
+            "tests/project/test_site.py",
+            "tests/system/test_encryption.py",
+            "tests/system/test_secrets.py",
+            "tests/system/test_strangers.py",
+        )
+    },
+}
+"""Files whose tests share what takes long to make, and so are run by one process, with what they share."""
 WORKER_BYTES = 1_500_000_000
 """Memory of a process that runs tests, and of those that it starts, about."""
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
@@ -57,25 +74,29 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return max(1, min(available_cores() * 3 // 2, memory // WORKER_BYTES))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark unit tests; keep tests that share a cluster together; begin with those that take longest.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests one at a time, but for those of files that belong together.
 
-    First of all hooks, as pytest-xdist looks for groups in the same one.
+    By their files, as pytest-xdist 3.8 finds no groups of pytest 9.2.
     """
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = lambda nodeid: TOGETHER.get(nodeid.partition("::")[0], nodeid)
+    return scheduling
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark unit tests; begin with those that take longest."""
     for item in items:
         slow = any(item.get_closest_marker(name) for name in ("process", "long"))
         if item.nodeid.startswith(UNIT) and not slow:
             item.add_marker("unit")
-        if "shared_cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
     items.sort(key=rank)
 
 
 def rank(item: pytest.Item) -> tuple[bool, int]:
     """Return the place of a test in the order: a long chain first, and short tests last, to fill the gaps."""
     folders = (place for place, folder in enumerate(SLOW) if item.nodeid.startswith(folder))
-    return item.get_closest_marker("xdist_group") is None, next(folders, len(SLOW))
+    return not item.nodeid.startswith(tuple(TOGETHER)), next(folders, len(SLOW))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,7 +17,6 @@ from tests.support.record import FLAGS, SPIED, Record, commits, ended_by
 
 HERE, THERE = (f"198.18.{os.getpid() % 250}.{end}" for end in (1, 2))
 """Addresses that RFC 2544 keeps for tests."""
-pytestmark = pytest.mark.xdist_group("network")
 
 
 class Wire(NamedTuple):

@@ -13,7 +13,6 @@ import pytest
 import novelty_dask
 from novelty_dask.cli import main
 
-pytestmark = pytest.mark.xdist_group("site")
 ROOT = Path(__file__).parents[2]
 REMOTE_PAGES = {"github.com"}
 """Hosts that pages may link to; what a page is made of comes from none."""

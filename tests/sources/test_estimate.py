@@ -42,6 +42,17 @@ def test_a_compressor_that_learns_is_estimated_from_what_it_does_later(
     assert n_bytes == pytest.approx(len(content), rel=0.04)
 
 
+def test_a_compressor_is_estimated_from_what_it_does_later_of_made_rows_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ESTIMATE_BYTES", "COMPRESSED_BYTES"):
+        monkeypatch.setattr(estimate, name, 2**17)
+    path = write_packed(tmp_path / "a.xz", "\n".join(make_urls(40_000, seed=5)[0]).encode())
+    assert path.stat().st_size > 3 * 2**17
+    # From the average of the first bytes it would be a tenth less.
+    assert estimate_lines(find_sources([str(path)]))[0] == pytest.approx(40_000, rel=0.07)
+
+
 def test_the_real_corpus_is_estimated(corpora: Path) -> None:
     n_lines, _, _ = estimate_lines(find_sources([str(corpora / "urls_1m.txt.xz")]))
     assert n_lines == pytest.approx(994_345, rel=0.03)

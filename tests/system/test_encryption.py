@@ -17,7 +17,6 @@ from novelty_dask.datasets import make_urls
 from tests.support.content import content_and_exports
 from tests.support.processes import COMMAND, started, wait_until
 
-pytestmark = pytest.mark.xdist_group("encryption")
 SECONDS = 120
 
 

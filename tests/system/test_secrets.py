@@ -32,7 +32,6 @@ from novelty_dask.sources.find import Source, find_sources
 from tests.support.arrays import listed
 from tests.support.cluster import STARTUP_SECONDS, address_of, dask_command
 
-pytestmark = pytest.mark.xdist_group("secrets")
 CANARY = "canary7f3ab41c"
 """In the URLs of the corpus: user names, hosts, paths, queries, and lines that are rejected."""
 KEY = "canary90d2e6f8"

@@ -19,13 +19,10 @@ from tests.support.files import write_lines
 from tests.support.listeners import at_start, interrupt
 from tests.support.strangers import NOBODY, PACKAGE, Stranger, stranger
 
-pytestmark = [
-    pytest.mark.xdist_group("strangers"),
-    pytest.mark.skipif(
-        os.geteuid() == 0 and shutil.which("setpriv") is None,
-        reason="setpriv, by which root plays another user, is missing",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    os.geteuid() == 0 and shutil.which("setpriv") is None,
+    reason="setpriv, by which root plays another user, is missing",
+)
 NOWHERE = {"NUMBA_CACHE_DIR": "/proc/numba", "XDG_CACHE_HOME": "/proc/cache"}
 """Folders that nobody can make."""
 TEMPORARY = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1)"
