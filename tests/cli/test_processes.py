@@ -223,10 +223,22 @@ def test_a_current_folder_that_is_gone_is_named(corpus: Path, tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("is_buffered", [True, False])
+FULL = [
+    ["top", "{}"],
+    ["status", "{}"],
+    ["export", "{}", "-o", "-", "--format", "csv"],
+    ["--help"],
+    ["doctor"],
+]
+
+
 @pytest.mark.parametrize(
-    "words",
-    [["top", "{}"], ["status", "{}"], ["export", "{}", "-o", "-", "--format", "csv"], ["--help"], ["doctor"]],
+    ("words", "is_buffered"),
+    [
+        *((words, True) for words in FULL),
+        (["--help"], False),
+        *(pytest.param(words, False, marks=pytest.mark.long) for words in FULL if words != ["--help"]),
+    ],
 )
 def test_a_standard_output_that_is_full(run: Path, words: list[str], is_buffered: bool) -> None:
     env = {**os.environ, "PYTHONUNBUFFERED": "" if is_buffered else "1"}

@@ -22,7 +22,7 @@ from tests.support.cluster import cluster_of
 def source(tmp_path: Path) -> Path:
     """Lines of some tens of blocks."""
     path = tmp_path / "urls.txt"
-    path.write_text("\n".join(make_urls(3_000)[0]), encoding="utf-8")
+    path.write_text("\n".join(make_urls(2_200)[0]), encoding="utf-8")
     return path
 
 

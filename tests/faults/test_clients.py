@@ -58,7 +58,7 @@ POINTS = [
     ("merge", 8),
 ]
 """Where a client is killed: as it begins so many tasks of a stage."""
-KILLS = 20 if EVERY else 3
+KILLS = 20 if EVERY else 2
 """How often all processes are killed."""
 
 

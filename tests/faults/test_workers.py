@@ -231,7 +231,7 @@ def test_workers_come_and_go(cluster: Cluster, corpus: Path, undisturbed: Conten
 
 def test_kernels_let_the_interpreter_go_on() -> None:
     """While a search takes its time in one call, another thread gets its turn."""
-    counts = count_ngrams(novelty_dask.datasets.make_urls(16_384, seed=8)[0], (3, 3), 2**20)
+    counts = count_ngrams(novelty_dask.datasets.make_urls(8_192, seed=8)[0], (3, 3), 2**20)
     frequency = document_frequency(counts)
     columns = order_columns(frequency)
     weights = weigh(counts, inverse_document_frequency(frequency, counts.shape[0]))
