@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 TEXT_BYTES = 160 * 10**6
 """A task that reads or sorts holds tables of fixed size, whatever the corpus."""
+SEARCH_BYTES = 40 * 10**6
+"""What the search leaves in a process: its code, if it was compiled there, and buffers of matrix products."""
 
 
 class TaskId(NamedTuple):
@@ -245,7 +247,7 @@ MERGE = Stage(
     items=_blocks,
     inputs=_strips_and_weights,
     # The strips of a block, at most eight, and what merges them.
-    task_bytes=lambda budget, load: 16 * _strip_bytes(budget, load),
+    task_bytes=lambda budget, load: 16 * _strip_bytes(budget, load) + SEARCH_BYTES,
     arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     replaces=(COMPARE,),
 )

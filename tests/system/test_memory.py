@@ -99,6 +99,29 @@ def test_long_lines_are_read_and_sorted_within_what_was_projected(
         assert stage["projected_bytes"] / 2 < stage["peak_bytes"] <= stage["projected_bytes"], name
 
 
+@pytest.mark.parametrize(
+    ("n_short", "n_long"),
+    [(2_000, 400), *(pytest.param(n, 6_000, marks=pytest.mark.long) for n in (0, 30_000))],
+)
+def test_near_twins_of_8_kb_among_short_lines_are_compared_within_what_was_projected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_short: int, n_long: int
+) -> None:
+    """Code that is compiled stays in memory as well."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    chooser, whole = random.Random(0), [*random.Random(0).randbytes(3_980).hex()]
+    twins = [[*whole] for _ in range(n_long)]
+    for twin in twins:
+        for place in chooser.sample(range(len(whole)), 5):
+            twin[place] = chooser.choice("ghijklmnop")
+    lines = [*make_urls(n_short)[0], *(f"https://www.long.example/?q={''.join(twin)}" for twin in twins)]
+    run = score(write_lines(tmp_path / "urls.txt", lines), tmp_path / "run.zarr")
+    assert set(run.manifest.stages) == STAGES
+    for name, stage in run.manifest.stages.items():
+        assert stage["peak_bytes"] <= stage["projected_bytes"], name
+    # Nearly all pairs of near twins go to a matrix product, and are not finished one by one.
+    assert run.manifest.stages["compare"]["finished"] < 0.2 * n_long**2 + 200 * n_short
+
+
 @pytest.mark.parametrize("n", [150_000, pytest.param(600_000, marks=pytest.mark.long)])
 def test_one_process_keeps_to_it_while_it_sorts(tmp_path: Path, n: int) -> None:
     """It keeps the rows that it moves in memory, up to a limit that this text does not reach."""
