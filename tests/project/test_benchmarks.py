@@ -143,6 +143,18 @@ def test_all_seconds_of_all_workers_are_accounted_for(tmp_path: Path) -> None:
     assert entry["largest_peak_bytes"] > 10**8
 
 
+def test_long_lines_are_measured_alone_and_among_short_ones(tmp_path: Path) -> None:
+    sizes = ["--long", "40", "--short", "300", "--workers", "1"]
+    found = {entry["name"]: entry for entry in run("long_lines", tmp_path / "long_lines.json", *sizes)}
+    assert {name: entry["lines"] for name, entry in found.items()} == {"short": 300, "long": 40, "both": 340}
+    nonzeros = {name: entry["stages"]["vectorize"]["nonzeros"] for name, entry in found.items()}
+    assert nonzeros["long"] > 250_000
+    assert nonzeros["both"] == nonzeros["short"] + nonzeros["long"]
+    for entry in found.values():
+        assert entry["core_seconds"] > 0
+        assert all(stage["peak_bytes"] <= stage["projected_bytes"] for stage in entry["stages"].values())
+
+
 def test_a_run_of_many_tiles_is_planned_half_done_and_done(tmp_path: Path) -> None:
     output = tmp_path / "planning.json"
     arguments = ["--tiles", "200", "--repeats", "1", "--output", str(output)]
