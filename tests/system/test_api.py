@@ -252,7 +252,7 @@ def fails_by_empty_file(folder: Path) -> dict[str, Any]:
 
 
 def fails_by_damage(folder: Path) -> dict[str, Any]:
-    packed = gzip.compress("\n".join(URLS * 50).encode())
+    packed = gzip.compress("\n".join(URLS * 300).encode())
     (folder / "a.gz").write_bytes(packed[:-2_000])
     return {"sources": [str(write_lines(folder / "a.txt", URLS)), folder / "a.gz"]}
 
