@@ -80,3 +80,17 @@ class Interruptible:
             signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
         else:
             self._hook(unraisable)
+
+
+def hush() -> None:
+    """Let nobody complain of what is half done when the program ends early."""
+    # Stopping leaves calls that were never awaited, and may leave half of an event loop; the complaints of
+    # asyncio and of finalizers would hide the last sentence.
+    import logging  # noqa: PLC0415 - until the command has begun, Ctrl-C ends in a traceback
+    import warnings  # noqa: PLC0415
+
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore", RuntimeWarning)
+    # A program around this one may have a hook of its own.
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = lambda _unraisable: None

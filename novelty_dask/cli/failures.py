@@ -1,6 +1,5 @@
 """Errors that end a command, each as one sentence and an exit code."""
 
-import logging
 import re
 import sys
 import textwrap
@@ -22,7 +21,7 @@ from novelty_dask.errors import (
     shell_quoted,
     without_secrets,
 )
-from novelty_dask.interrupts import INTERRUPTED, Interruptible, Terminated
+from novelty_dask.interrupts import INTERRUPTED, Interruptible, Terminated, hush
 
 
 class ExitCode(IntEnum):
@@ -118,8 +117,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - it ends the program
-            # Stopping leaves calls that were never awaited; asyncio's complaints would hide the sentence.
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            hush()
             if ctx.meta.get(DEBUG):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
