@@ -47,15 +47,15 @@ def read_corpus(rows: int, corpus: Path | None = None) -> list[str]:
     if found is None:
         click.echo(f"{FOLDER} is not set: a made corpus is used, on which figures differ", err=True)
         return make_urls(rows)[0]
-    with _opened(found) as lines:
+    with open_corpus(found) as lines:
         urls = [line.rstrip("\n") for line in islice(lines, rows)]
     if len(urls) < rows:
         raise SystemExit(f"{found.name} has {len(urls):,} lines; ask for no more --rows.")
     return urls
 
 
-def _opened(corpus: Path) -> TextIO:
-    """Open a corpus, plain or compressed."""
+def open_corpus(corpus: Path) -> TextIO:
+    """Return a corpus, plain or compressed, open for reading."""
     if corpus.suffix == ".xz":
         return lzma.open(corpus, "rt", encoding="utf-8")
     return corpus.open(encoding="utf-8")
