@@ -42,6 +42,7 @@ KEY = ("set", "rows", "queries", "features", "score", "k")
 FEATURES: dict[str, Features] = {"ngrams": NgramFeatures((3, 3), 2**20), "url": UrlFeatures(2**22)}
 """The features of a run, at their defaults."""
 NEIGHBORS = (1, 3, 10)
+OTHERS = [*OF_ROWS, *OF_VECTORS, *OF_LINES]
 LINES = "lines"
 """Name in place of features for baselines that look at the lines."""
 COLUMNS = {
@@ -54,6 +55,13 @@ COLUMNS = {
 }
 
 T = TypeVar("T")
+
+
+class Methods(NamedTuple):
+    """Features by which the views are measured, and names of other methods."""
+
+    features: Sequence[str]
+    others: Sequence[str]
 
 
 class Method(NamedTuple):
@@ -80,22 +88,29 @@ class Found(NamedTuple):
 )
 @click.option("--rows", default=20_000, help="Rows of a reference; of the dated URLs, all rows.")
 @click.option("--queries", default=2_000, help="Queries of each kind.")
+@click.option(
+    "--other",
+    "others",
+    multiple=True,
+    type=click.Choice(OTHERS),
+    default=OTHERS,
+    help="Other method to measure; repeat for several.",
+)
 @click.option("--alone", is_flag=True, help="Measure no other methods.")
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file to add results to.")
-def main(
-    *, sets: Sequence[str], features: Sequence[str], rows: int, queries: int, alone: bool, output: Path | None
-) -> None:
+def main(**options: Any) -> None:
     """Measure all methods on all sets."""
-    compile_all(features)
+    methods = Methods(options["features"], () if options["alone"] else options["others"])
+    sizes = Sizes(options["rows"], options["queries"])
+    compile_all(methods.features)
     entries: list[Entry] = []
-    for name in sets:
-        labelled = SETS[name](Sizes(rows, queries))
+    for name in options["sets"]:
+        labelled = SETS[name](sizes)
         if not all(0 < truth.sum() < truth.size for truth in labelled.truths.values()):
             click.echo(f"{name}: too few rows have anything novel and known; ask for more --rows", err=True)
             continue
-        about = {"rows": rows, "queries": queries}
-        found = [{**about, **entry} for entry in measure_set(labelled, features, alone=alone)]
-        add_entries(output, name_of_corpora(), found, KEY)
+        found = [{**sizes._asdict(), **entry} for entry in measure_set(labelled, methods)]
+        add_entries(options["output"], name_of_corpora(), found, KEY)
         entries += found
     show(entries)
 
@@ -114,20 +129,20 @@ def compile_all(features: Sequence[str]) -> None:
             pass
 
 
-def measure_set(labelled: LabelledSet, features: Sequence[str], *, alone: bool) -> Iterator[Entry]:
+def measure_set(labelled: LabelledSet, methods: Methods) -> Iterator[Entry]:
     """Yield the measures of each method by each truth of a set."""
     strata = style_strata(labelled.queries)
-    for method, (scores, seconds) in score_set(labelled, features, alone=alone).items():
+    for method, (scores, seconds) in score_set(labelled, methods).items():
         for truth, labels in labelled.truths.items():
             measures = measure(labels, scores, strata)
             yield {"set": truth, **method._asdict(), **measures, "core_seconds": seconds}
 
 
-def score_set(labelled: LabelledSet, features: Sequence[str], *, alone: bool) -> dict[Method, Found]:
+def score_set(labelled: LabelledSet, methods: Methods) -> dict[Method, Found]:
     """Return the scores of all queries by each method."""
     found: dict[Method, list[Found]] = defaultdict(list)
     for part in labelled.parts:
-        for method, scored in score_part(part, features, alone=alone):
+        for method, scored in score_part(part, methods):
             found[method].append(scored)
     return {
         method: Found(np.concatenate([each.scores for each in parts]), sum(each.seconds for each in parts))
@@ -135,14 +150,13 @@ def score_set(labelled: LabelledSet, features: Sequence[str], *, alone: bool) ->
     }
 
 
-def score_part(part: Part, features: Sequence[str], *, alone: bool) -> Iterator[tuple[Method, Found]]:
+def score_part(part: Part, methods: Methods) -> Iterator[tuple[Method, Found]]:
     """Yield the scores of the queries of a part by each method."""
-    for name in features:
+    for name in methods.features:
         yield from score_by_views(part, name)
-        if not alone:
-            yield from score_by_features(part, name)
-    for name, score in {} if alone else OF_LINES.items():
-        yield Method(LINES, name, 0), Found(*timed(score, part))
+        yield from score_by_features(part, name, methods.others)
+    for name in filter(OF_LINES.__contains__, methods.others):
+        yield Method(LINES, name, 0), Found(*timed(OF_LINES[name], part))
 
 
 def score_by_views(part: Part, features: str) -> Iterator[tuple[Method, Found]]:
@@ -158,15 +172,19 @@ def score_by_views(part: Part, features: str) -> Iterator[tuple[Method, Found]]:
                 yield Method(features, score, k), Found(scores, spent + searched + seconds)
 
 
-def score_by_features(part: Part, features: str) -> Iterator[tuple[Method, Found]]:
+def score_by_features(part: Part, features: str, others: Sequence[str]) -> Iterator[tuple[Method, Found]]:
     """Yield the scores of each other method that is given features."""
+    if not {*OF_ROWS, *OF_VECTORS} & {*others}:
+        return
     rows, spent = timed(make_rows, part, FEATURES[features])
-    for name, score in OF_ROWS.items():
-        scores, seconds = timed(score, rows)
+    for name in filter(OF_ROWS.__contains__, others):
+        scores, seconds = timed(OF_ROWS[name], rows)
         yield Method(features, name, 0), Found(scores, spent + seconds)
+    if not {*OF_VECTORS} & {*others}:
+        return
     (known, queries), embedded = timed(embed, rows)
-    for name, score_vectors in OF_VECTORS.items():
-        scores, seconds = timed(score_vectors, known, queries)
+    for name in filter(OF_VECTORS.__contains__, others):
+        scores, seconds = timed(OF_VECTORS[name], known, queries)
         yield Method(features, name, 0), Found(scores, spent + embedded + seconds)
 
 

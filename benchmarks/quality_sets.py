@@ -129,7 +129,7 @@ def make_dated(sizes: Sizes) -> LabelledSet:
         reference = sorted(pool.urls[:start], key=sort_key)
         parts.append(Part(reference, queries, pool.urls[start:stop], rows - start))
         drawn.append(rows)
-    truths = {"first of a domain": pool.domains, "first of a template": pool.patterns}
+    truths = {"first of domain": pool.domains, "first of template": pool.patterns}
     chosen = np.concatenate(drawn)
     return LabelledSet(parts, {name: is_first(values)[chosen] for name, values in truths.items()})
 

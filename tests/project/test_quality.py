@@ -162,7 +162,7 @@ def test_dated_urls_are_the_first_of_their_kind_or_not(
     monkeypatch.setenv("NOVELTY_CORPORA", str(tmp_path))
     sets, urls = load("quality_sets"), load("quality_urls")
     labelled = sets.make_dated(load("quality_pool").Sizes(rows=600, queries=100))
-    labels = iter(labelled.truths["first of a template"].tolist())
+    labels = iter(labelled.truths["first of template"].tolist())
     for part in labelled.parts:
         for query, limit in zip(part.queries, part.limits.tolist(), strict=True):
             assert part.recent[limit] == query
