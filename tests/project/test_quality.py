@@ -6,6 +6,9 @@ import importlib
 import io
 import json
 import lzma
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -171,16 +174,23 @@ def test_dated_urls_are_the_first_of_their_kind_or_not(
     assert next(labels, None) is None
 
 
-def test_sets_are_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_are_the_same_however_python_hashes_strings(tmp_path: Path) -> None:
     write_corpora(tmp_path)
-    monkeypatch.setenv("NOVELTY_CORPORA", str(tmp_path))
-    sets, pool = load("quality_sets"), load("quality_pool")
-    sizes = pool.Sizes(rows=300, queries=40)
-    for make in sets.SETS.values():
-        first = make(sizes)
-        pool._pools.clear()
-        again = make(sizes)
-        assert [part[:3] for part in first.parts] == [part[:3] for part in again.parts]
+    program = (
+        "from quality_sets import SETS, Sizes; from hashlib import sha256;"
+        "made = [make(Sizes(300, 40)) for make in SETS.values()];"
+        "print(sha256(repr([[part[:3] for part in each.parts] for each in made]).encode()).hexdigest())"
+    )
+    printed = set()
+    for seed in "12":
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "NOVELTY_CORPORA": str(tmp_path)}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, cwd=FOLDER, env=environment, capture_output=True, text=True, check=True
+        )
+        printed.add(done.stdout)
+    assert len(printed) == 1
+    assert len(printed.pop()) == 65
 
 
 @pytest.fixture
