@@ -5,7 +5,7 @@
 Queries, some of them novel, are compared with a reference that has nothing like the novel ones.  Measures:
 
 - AUC: probability that a novel query has a higher score than a known one;
-- within style: the same among queries of one octile of length, depth of path, and query or none, as style
+- in style: the same among queries of one octile of length, depth of path, and query or none, as style
   often tells the label;
 - AP: average precision, all orders of ties as likely;
 - P@100: precision of the first 100 where 5 % of the queries are novel, mean of 20 draws, and the best
@@ -47,7 +47,7 @@ LINES = "lines"
 """Name in place of features for baselines that look at the lines."""
 COLUMNS = {
     "auc": "AUC",
-    "auc_within_strata": "within style",
+    "auc_within_strata": "in style",
     "average_precision": "AP",
     "precision_at_100": "P@100",
     "precision_ceiling": "at best",

@@ -9,11 +9,13 @@ JSON files in benchmarks/results/.  A test holds that the pages say what they sa
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from kernel import OURS, PEERS, growth
+from quality import COLUMNS, name_of
 from results import Entry
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +53,16 @@ ACCESSES = {
     "multiply_gathered": "multiply a non-zero of a candidate",
 }
 SIZES_IN_FULL = (300_000, 994_345)
+FEATURE_NAMES, VIEW_NAMES = ("url", "ngrams", "lines"), ("nearest", "mean", "kth", "uncovered", "lof")
+TRUTHS = (
+    "phishing",
+    "domain",
+    "template, patterns",
+    "template, tree",
+    "random slot",
+    "first of domain",
+    "first of template",
+)
 
 Table = Callable[[Path], str]
 
@@ -315,6 +327,39 @@ def ratio_table(results: Path) -> str:
     return markdown([*header, "ratio", "undisturbed"], rows)
 
 
+def quality_table(results: Path, measure: str) -> str:
+    """Return one measure of all methods on all sets, in the largest size measured."""
+    found: dict[str, dict[str, str]] = {}
+    for entry in sorted(
+        entries_of(results, "quality"), key=lambda entry: (*place_of_method(entry), entry["rows"])
+    ):
+        found.setdefault(name_of(entry), {})[entry["set"]] = f"{entry[measure]:.3f}"
+    rows = [[name, *(of_set.get(truth, "") for truth in TRUTHS)] for name, of_set in found.items()]
+    return markdown([COLUMNS[measure], *TRUTHS], rows)
+
+
+def place_of_method(entry: Entry) -> tuple[int, int, int, int]:
+    """Return the place of a method in tables: views, then others; by features."""
+    view = VIEW_NAMES.index(entry["score"]) if entry["score"] in VIEW_NAMES else len(VIEW_NAMES)
+    return (entry["k"] == 0, FEATURE_NAMES.index(entry["features"]), view, entry["k"])
+
+
+def quality_sizes_table(results: Path) -> str:
+    """Return the sizes of the sets."""
+    entries = sorted(entries_of(results, "quality"), key=lambda entry: entry["rows"])
+    largest = {entry["set"]: entry for entry in entries}
+    names = ("rows", "known", "novel")
+    rows = [
+        [
+            truth,
+            *(f"{largest[truth][name]:,}" for name in names),
+            f"{largest[truth]['precision_ceiling']:.2f}",
+        ]
+        for truth in TRUTHS
+    ]
+    return markdown(["set", "rows at most", "known queries", "novel queries", "P@100 at best"], rows)
+
+
 def machine_table(results: Path) -> str:
     """Return the machine and the versions of the kernel's results."""
     content: dict[str, Any] = json.loads((results / "kernel.json").read_text(encoding="utf-8"))
@@ -349,6 +394,12 @@ TABLES: dict[str, Table] = {
     "rates": rates_table,
     "whole-run": whole_run_table,
     "ratio": ratio_table,
+    "quality-sizes": quality_sizes_table,
+    "quality-auc": partial(quality_table, measure="auc"),
+    "quality-style": partial(quality_table, measure="auc_within_strata"),
+    "quality-ap": partial(quality_table, measure="average_precision"),
+    "quality-precision": partial(quality_table, measure="precision_at_100"),
+    "quality-seconds": partial(quality_table, measure="core_seconds"),
 }
 
 
