@@ -9,18 +9,9 @@ from hypothesis import strategies as st
 from novelty_dask.features import definition
 from novelty_dask.features.definition import HOST, REST, TOKENS, Feature, features, split
 from novelty_dask.features.spanned import Spanned
+from tests.support.text import URL_EXAMPLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "what-is-compared.md"
-EXAMPLES = [
-    "https://www.example.org/news/2024/05/a-long-title-17.html?utm_source=feed&id=42#top",
-    "http://user@api.example.co.uk:8080/v2/items/3f2504e0-4f89-11d3-9a0c-0305e82c3301/edit?b=2&a=1&a=3",
-    "cdn7.d3b07384d113edec49eaa6238ad5ff00.example.net/aHR0cHM6Ly9leGFtcGxlLm9yZy8x/x.js",
-    "http://192.0.2.17/../../etc/passwd%00?cmd=%3Cscript%3E",
-    "ftp://[2001:db8::1]:2121/pub/",
-    "https://s.example.com/weibo?q=%E5%8C%97%E4%BA%AC&t=5QqWz8rT3kLm",
-    "GET /index.php?option=com_x HTTP/1.1",
-    "xn--bcher-kva.example",
-]
 
 
 def shown(text: str) -> str:
@@ -47,7 +38,7 @@ def tokens(found: list[Feature]) -> str:
     return " ".join(shown(key if isinstance(key, str) else f"q{{{','.join(key[1:])}}}") for key in keys)
 
 
-@pytest.mark.parametrize("line", EXAMPLES)
+@pytest.mark.parametrize("line", URL_EXAMPLES)
 def test_the_page_has_the_features_of_the_examples(line: str) -> None:
     found = features(line)
     parts = {"HOST  ": joined(found, HOST), "REST  ": joined(found, REST), "TOKENS": tokens(found)}

@@ -12,17 +12,8 @@ from hypothesis import strategies as st
 
 from novelty_dask.features.definition import count_columns
 from novelty_dask.kernels.text.url_features import count_url_features
+from tests.support.text import URL_EXAMPLES
 
-EXAMPLES = [
-    "https://www.example.org/news/2024/05/a-long-title-17.html?utm_source=feed&id=42#top",
-    "http://user@api.example.co.uk:8080/v2/items/3f2504e0-4f89-11d3-9a0c-0305e82c3301/edit?b=2&a=1&a=3",
-    "cdn7.d3b07384d113edec49eaa6238ad5ff00.example.net/aHR0cHM6Ly9leGFtcGxlLm9yZy8x/x.js",
-    "http://192.0.2.17/../../etc/passwd%00?cmd=%3Cscript%3E",
-    "ftp://[2001:db8::1]:2121/pub/",
-    "https://s.example.com/weibo?q=%E5%8C%97%E4%BA%AC&t=5QqWz8rT3kLm",
-    "GET /index.php?option=com_x HTTP/1.1",
-    "xn--bcher-kva.example",
-]
 HARD = [
     "",
     *"/?#@:.[]%-_a0",
@@ -112,7 +103,7 @@ def assert_same(lines: list[str], n_features: int = 2**30) -> None:
 
 @pytest.mark.parametrize("n_features", [8, 1_001, 2**20, 2**22, 2**31 - 1])
 def test_examples_and_hard_lines_have_the_features_of_the_definition(n_features: int) -> None:
-    assert_same([*EXAMPLES, *HARD], n_features)
+    assert_same([*URL_EXAMPLES, *HARD], n_features)
 
 
 plain = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -145,7 +136,7 @@ def test_real_urls_have_the_features_of_the_definition(corpora: Path, n_lines: i
 
 
 def test_no_line_is_without_features_and_none_has_room_for_more() -> None:
-    lines = [*EXAMPLES, *HARD]
+    lines = [*URL_EXAMPLES, *HARD]
     counts = np.diff(count_url_features(lines, 2**22).indptr)
     assert counts.min() > 0
     sizes = np.array([len(line.encode()) for line in lines])
@@ -153,8 +144,8 @@ def test_no_line_is_without_features_and_none_has_room_for_more() -> None:
 
 
 def test_rows_do_not_depend_on_the_rows_beside_them() -> None:
-    whole = count_url_features(EXAMPLES, 2**22)
-    for row, line in enumerate(EXAMPLES):
+    whole = count_url_features(URL_EXAMPLES, 2**22)
+    for row, line in enumerate(URL_EXAMPLES):
         alone = count_url_features([line], 2**22)
         assert whole[row].indices.tolist() == alone.indices.tolist()
         assert whole[row].data.tolist() == alone.data.tolist()
