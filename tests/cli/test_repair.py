@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import zarr
 
-from tests.support.damage import flip_file
 from tests.support.files import snapshot
 from tests.support.fixtures import Novelty
 
@@ -18,6 +17,13 @@ COPY = Path("manifest") / "zarr.json"
 
 def overwrite_first(path: Path) -> None:
     path.write_bytes(b"X" + path.read_bytes()[1:])
+
+
+def flip_totals(path: Path) -> None:
+    """Flip a bit of the manifest itself: what of Zarr's metadata stands in the middle depends on versions."""
+    data = path.read_bytes()
+    where = data.index(b'"rows": 295') + len('"rows": ')
+    path.write_bytes(data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
 
 
 def cut(path: Path) -> None:
@@ -73,7 +79,7 @@ def test_a_damaged_group_is_found_and_written_again(
     assert members(copy) == listed
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES, flip_file, empty_group])
+@pytest.mark.parametrize("damage", [*DAMAGES, flip_totals, empty_group])
 def test_a_damaged_manifest_is_found_and_written_again_from_its_copy(
     copy: Path, novelty: Novelty, damage: Callable[[Path], None]
 ) -> None:
@@ -106,12 +112,12 @@ def test_a_damaged_manifest_is_found_and_written_again_from_its_copy(
 
 def test_the_same_command_mends_a_damaged_manifest_too(corpus: Path, copy: Path, novelty: Novelty) -> None:
     before = kept(copy)
-    flip_file(copy / "zarr.json")
+    flip_totals(copy / "zarr.json")
     assert novelty("score", corpus, "-o", copy).exit_code == 0
     assert kept(copy) == before
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES, flip_file, empty_group])
+@pytest.mark.parametrize("damage", [*DAMAGES, flip_totals, empty_group])
 def test_a_damaged_copy_is_found_and_written_again_and_disturbs_nobody(
     copy: Path, novelty: Novelty, damage: Callable[[Path], None]
 ) -> None:
@@ -148,6 +154,6 @@ def test_a_copy_of_older_days_counts_for_nothing_beside_a_sound_manifest(
     (copy / COPY).write_text(older)
     assert novelty("top", copy).exit_code == 0
     assert novelty("verify", copy).exit_code == 4
-    flip_file(copy / "zarr.json")
+    flip_totals(copy / "zarr.json")
     for command in ("top", "verify", "resume"):
         assert novelty(command, copy).exit_code == 2
