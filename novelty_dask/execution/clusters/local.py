@@ -10,7 +10,7 @@ from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 import dask
-from distributed import Client, LocalCluster, Nanny
+from distributed import Client, LocalCluster, Nanny, Status
 
 from novelty_dask.errors import ClusterError, reason
 from novelty_dask.execution.clusters.configuration import quieten_distributed, read_configuration
@@ -67,6 +67,10 @@ def _watching_nanny(exits: list[int]) -> type[Nanny]:
 
         def _on_worker_exit_sync(self, exitcode: int) -> Any:
             exits.append(exitcode)
+            # Before version 2026.7, Dask starts another process in the place of one that ended while it
+            # started, and may then wait for the first one forever.
+            if self.status in (Status.init, Status.starting):
+                return None
             return super()._on_worker_exit_sync(exitcode)  # type: ignore[no-untyped-call]
 
     return WatchingNanny
