@@ -83,8 +83,13 @@ class Run:
         Distinct URLs, sorted by reversed host and path.
     counts, positions : zarr.Array of int64, shape (n_rows,)
         How often each was read, and on which line first, from 0.
-    novelty : zarr.Array of float64, shape (n_rows,)
-        0 to 1; NaN where undefined.
+    novelty, novelty_nearest, novelty_kth : zarr.Array of float64, shape (n_rows,)
+        1 minus the mean similarity of the neighbors, minus that of the nearest, of the last; 0 to 1, NaN
+        where undefined.
+    uncovered : zarr.Array of float64, shape (n_rows,)
+        Share of the squared weight of each row that is in features that no neighbor has; 0 to 1.
+    lof : zarr.Array of float64, shape (n_rows,)
+        Local outlier factor: how much denser it is around the neighbors than around the row.
     neighbors : NeighborArrays
         Nearest neighbors of each row.
 
@@ -109,6 +114,10 @@ class Run:
         self.counts = arrays["rows/count"]
         self.positions = arrays["rows/position"]
         self.novelty = arrays["novelty"]
+        self.novelty_nearest = arrays["novelty_nearest"]
+        self.novelty_kth = arrays["novelty_kth"]
+        self.uncovered = arrays["uncovered"]
+        self.lof = arrays["lof"]
         self.neighbors = NeighborArrays(arrays["neighbors/ids"], arrays["neighbors/similarities"])
 
     def __fspath__(self) -> str:
@@ -119,15 +128,23 @@ class Run:
         """Return the number of rows."""
         return self._results.n_rows
 
-    def top(self, n: int = 20) -> pd.DataFrame:
+    def top(self, n: int = 20, *, by: str = "novelty") -> pd.DataFrame:
         """Return the most novel rows, ties by row.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        by : {"novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"}
+            Column that is highest in them.
 
         Returns
         -------
         pandas.DataFrame
-            Columns position, url, count, novelty, nearest_url, nearest_similarity.
+            Columns position, url, count, novelty, nearest_url, nearest_similarity, novelty_nearest,
+            novelty_kth, uncovered, lof.
         """
-        frame: pd.DataFrame = self._results.most_novel(n).to_pandas()
+        frame: pd.DataFrame = self._results.newest(n, by).to_pandas()
         return frame
 
     def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:
@@ -153,7 +170,7 @@ class Run:
     def __repr__(self) -> str:
         """Return one line."""
         settings = self.manifest.settings
-        return f"<Run {self.url!r}: {len(self):,} rows, {settings.n_neighbors} neighbors, {settings.score}>"
+        return f"<Run {self.url!r}: {len(self):,} rows, {settings.n_neighbors} neighbors>"
 
     def _repr_html_(self) -> str:
         """Return a summary and the most novel rows, for notebooks."""

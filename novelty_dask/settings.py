@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import FeatureSet, NormalForm, Score
+from novelty_dask.kernels.choices import FeatureSet, NormalForm
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -114,9 +114,6 @@ class ResultSettings(_Checked):
     ----------
     n_neighbors : int
         Nearest neighbors kept for each row, 1 to 1,000.
-    score : {"mean", "nearest", "kth"}
-        Novelty is 1 minus the mean similarity of the neighbors, or minus that of the
-        nearest, or of the k-th.
     features : {"ngrams", "url"}
         Compare lines by their character n-grams, or by the parts of their URL.
     ngram_range : (int, int) or None
@@ -128,7 +125,6 @@ class ResultSettings(_Checked):
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)
-    score: Score = "mean"
     features: FeatureSet = "ngrams"
     ngram_range: Annotated[tuple[int, int] | None, BeforeValidator(parse_range)] = Field(
         None, validate_default=True
@@ -236,11 +232,21 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     problem = error.errors()[0]
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
+        if name == "score":
+            return _name_column(problem["input"])
         if name in ResultSettings.model_fields:
             return f"Setting {name} belongs to the run and can't change; score again into another path."
         return f"Unknown setting {_shown(name)}; known are {', '.join(model.model_fields)}."
     message = problem["msg"].removeprefix("Value error, ")
     return f"Setting {name}={_shown(problem['input'])}: {message[0].lower()}{message[1:]}."
+
+
+def _name_column(score: object) -> str:
+    """Return a sentence on the column that holds what a score of earlier versions was."""
+    columns = {"mean": "novelty", "nearest": "novelty_nearest", "kth": "novelty_kth"}
+    column = columns.get(score) if isinstance(score, str) else None
+    use = f"column {column!r}" if column else f"one of the columns {', '.join(columns.values())}"
+    return f"There is no setting score, as a run stores the novelty by each; leave it out, and use {use}."
 
 
 def _shown(value: object) -> str:

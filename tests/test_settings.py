@@ -124,7 +124,6 @@ def test_impossible_ranges_are_refused(ngram_range: object) -> None:
     ("name", "good", "bad"),
     [
         ("n_neighbors", [1, 1_000, "10"], [0, 1_001, -1, 1.5, "ten", None, float("nan"), float("inf"), [1]]),
-        ("score", ["mean", "nearest", "kth"], ["median", "", None, 3, "Mean"]),
         ("n_features", [1, 3, 2**24], [0, 2**24 + 1, "2**20", None]),
         ("normal_form", ["raw", "web"], ["RAW", None]),
         ("block_rows", [None, 1, 2**20], [0, -1, 2**20 + 1, "all"]),
@@ -155,9 +154,26 @@ def test_an_integer_that_python_does_not_print_is_refused() -> None:
 
 def test_unknown_settings_are_named_with_those_that_are_known() -> None:
     message = refused(n_neighbours=3)
-    assert message.startswith("Unknown setting 'n_neighbours'; known are n_neighbors, score, ")
+    assert message.startswith("Unknown setting 'n_neighbours'; known are n_neighbors, ngram_range, ")
     assert refused(cls=1).startswith("Unknown setting 'cls'; ")
     assert refused(model_config=1).startswith("Unknown setting 'model_config'; ")
+
+
+@pytest.mark.parametrize(
+    ("score", "use"),
+    [
+        ("mean", "use column 'novelty'."),
+        ("nearest", "use column 'novelty_nearest'."),
+        ("kth", "use column 'novelty_kth'."),
+        ("median", "use one of the columns novelty, novelty_nearest, novelty_kth."),
+        (None, "use one of the columns novelty, novelty_nearest, novelty_kth."),
+        (["kth"], "use one of the columns novelty, novelty_nearest, novelty_kth."),
+    ],
+)
+def test_the_score_of_earlier_versions_names_the_column_that_holds_it(score: object, use: str) -> None:
+    message = refused(score=score)
+    assert message.startswith("There is no setting score, as a run stores ")
+    assert message.endswith(f"; leave it out, and {use}")
 
 
 def test_only_what_changes_numbers_belongs_to_the_result() -> None:
@@ -240,10 +256,10 @@ def file(tmp_path: Path, content: str | bytes) -> Path:
 
 
 def test_a_file_gives_settings_and_arguments_take_precedence(tmp_path: Path) -> None:
-    path = file(tmp_path, 'n_neighbors = 5\nscore = "kth"\nngram_range = [2, 4]\nmemory_limit = "2 GB"\n')
-    expected = Settings(n_neighbors=5, score="kth", ngram_range=(2, 4), memory_limit=2 * 10**9)
+    path = file(tmp_path, 'n_neighbors = 5\nngram_range = [2, 4]\nmemory_limit = "2 GB"\n')
+    expected = Settings(n_neighbors=5, ngram_range=(2, 4), memory_limit=2 * 10**9)
     assert Settings.read(path) == Settings.read(str(path)) == expected
-    assert Settings.read(path, score="mean").score == "mean"
+    assert Settings.read(path, n_neighbors=3).n_neighbors == 3
     assert Settings.read(file(tmp_path, "")) == Settings()
 
 
@@ -345,7 +361,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
         Settings.read(file(folder(tmp_path_factory), content))
     except SettingsError as error:
         message = str(error)
-    assert message.startswith(("Setting ", "Unknown setting ", "The settings file "))
+    assert message.startswith(("Setting ", "Unknown setting ", "The settings file ", "There is no setting "))
 
 
 def folder(factory: pytest.TempPathFactory) -> Path:

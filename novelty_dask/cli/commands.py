@@ -18,6 +18,7 @@ from novelty_dask.cli.output import count_line, failure_line, novelty_table, pla
 from novelty_dask.cli.streams import close_output, emit
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
+from novelty_dask.kernels.choices import VIEWS
 
 if TYPE_CHECKING:
     from novelty_dask.run import Run
@@ -83,14 +84,26 @@ def score(
 @click.option(
     "--defang", is_flag=True, help="Write URLs so that no program makes links of them: http[://]a[.]example."
 )
+@click.option(
+    "--by",
+    type=click.Choice(VIEWS),
+    default=VIEWS[0],
+    show_default=True,
+    help="Column to print, its highest values first.",
+)
 @options.debug
-def top(run: str, *, n_rows: int, defang: bool) -> None:
+def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
     """Print the most novel rows of a run.
 
+    Novelty is 1 minus the mean similarity of the neighbors. With --by other columns decide:
+    novelty_nearest and novelty_kth, 1 minus the similarity of the nearest and of the last;
+    uncovered, the share of the URL that no neighbor has; lof, the local outlier factor.
+
     A terminal shows a table that fits its width, with the nearest neighbor of each row. A pipe
-    receives lines of novelty, URL, similarity and nearest URL in full, separated by TAB.
+    receives lines of novelty, or of the column chosen, URL, similarity and nearest URL in full,
+    separated by TAB.
     """
-    show(novelty_dask.open(run), n_rows, defanged=defang)
+    show(novelty_dask.open(run), n_rows, by, defanged=defang)
 
 
 @main.command()
@@ -109,10 +122,10 @@ def top(run: str, *, n_rows: int, defang: bool) -> None:
 )
 @click.option(
     "--order",
-    type=click.Choice(["input", "novelty"]),
+    type=click.Choice(["input", *VIEWS]),
     default="input",
     show_default=True,
-    help="Order of the rows: as first read, or most novel first.",
+    help="Order of the rows: as first read, or by a column, its highest values first.",
 )
 @click.option(
     "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
@@ -124,7 +137,8 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
 
     Columns are position (line of the first occurrence, from 0), url, count, novelty, nearest_url
     and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
-    neighbor_similarities. An npz file holds arrays in the order of the run.
+    neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof. An npz file
+    holds arrays in the order of the run.
 
     In CSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
     it out.
@@ -182,10 +196,10 @@ def _score(
     return run
 
 
-def show(run: "Run", n_rows: int, *, defanged: bool = False) -> None:
-    """Print the most novel rows of a run; say why there are none."""
-    rows = run.top(n_rows)
-    emit(novelty_table(rows, defanged=defanged))
+def show(run: "Run", n_rows: int, by: str = VIEWS[0], *, defanged: bool = False) -> None:
+    """Print the most novel rows of a run by a column; say why there are none."""
+    rows = run.top(n_rows, by=by)
+    emit(novelty_table(rows, by, defanged=defanged))
     if rows.empty:
         say(undefined_line(run.manifest))
 

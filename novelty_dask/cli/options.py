@@ -13,7 +13,7 @@ import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.errors import SettingsError, StoreError, check_names_folder
-from novelty_dask.kernels.choices import FeatureSet, NormalForm, Score
+from novelty_dask.kernels.choices import FeatureSet, NormalForm
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,12 +29,8 @@ RESULT_OPTIONS = (
     click.option(
         "-k", "--n-neighbors", type=int, help=f"Neighbors to keep of each row. {_default('n_neighbors')}"
     ),
-    click.option(
-        "--score",
-        type=click.Choice(get_args(Score)),
-        help="Novelty is 1 minus the mean similarity of the neighbors, or minus that of the nearest "
-        f"or the k-th. {_default('score')}",
-    ),
+    # It is gone, and the settings name the column that holds the same.
+    click.option("--score", hidden=True),
     click.option(
         "--features",
         type=click.Choice(get_args(FeatureSet)),

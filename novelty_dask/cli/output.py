@@ -15,23 +15,22 @@ if TYPE_CHECKING:
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest, Totals
 
-TABLE_COLUMNS = (
-    Column("novelty"),
+EVIDENCE_COLUMNS = (
     Column("url", is_text=True),
     Column("similarity"),
     Column("nearest url", is_text=True),
 )
 
 
-def novelty_table(top: "pd.DataFrame", *, defanged: bool = False) -> Iterator[str]:
-    """Return a table of rows with their novelty and nearest neighbor."""
+def novelty_table(top: "pd.DataFrame", by: str, *, defanged: bool = False) -> Iterator[str]:
+    """Return a table of rows with a column of them and their nearest neighbor."""
     shown: Callable[[str], str] = defang if defanged else str
-    columns = (top.novelty, top.url, top.nearest_similarity, top.nearest_url.fillna(""))
+    columns = (top[by], top.url, top.nearest_similarity, top.nearest_url.fillna(""))
     rows = [
-        (number(novelty), shown(url), number(similarity), shown(nearest))
-        for novelty, url, similarity, nearest in zip(*columns, strict=True)
+        (number(value), shown(url), number(similarity), shown(nearest))
+        for value, url, similarity, nearest in zip(*columns, strict=True)
     ]
-    return table(TABLE_COLUMNS, rows)
+    return table((Column(by), *EVIDENCE_COLUMNS), rows)
 
 
 def count_line(totals: "Totals") -> str:

@@ -1,6 +1,6 @@
 """Named choices of the kernels, in a module that imports nothing, for settings and the command line."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 NormalForm = Literal["raw", "web"]
 """Form in which lines are compared: as they were written, or as a browser would request their URL."""
@@ -11,5 +11,6 @@ FeatureSet = Literal["ngrams", "url"]
 FEATURE_VERSIONS: dict[FeatureSet, int] = {"ngrams": 1, "url": 1}
 """Versions of the definitions of features; a run of another version can't be compared or gone on with."""
 
-Score = Literal["mean", "nearest", "kth"]
-"""Similarity that is subtracted from 1 to give the novelty of a row."""
+View = Literal["novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"]
+"""Number of a row that is computed from its neighbors, as the column that holds it; the higher, the newer."""
+VIEWS: tuple[View, ...] = get_args(View)

@@ -1,25 +1,39 @@
-"""Scores: one novelty for each row, from the similarities of its nearest neighbors.
+"""Scores: the novelty of each row, from the similarities of its nearest neighbors.
 
 A missing neighbor counts as similarity 0, but no row can have more neighbors than there are other rows.
 Where nothing can be compared, the novelty is undefined, not 1.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from novelty_dask.kernels.choices import Score
+
+class Novelty(NamedTuple):
+    """Novelty of rows, by three measures.
+
+    Parameters
+    ----------
+    mean, nearest, kth : ndarray of shape (rows,), float64
+        1 minus the mean similarity of the neighbors, minus that of the nearest, minus that of the last.
+    """
+
+    mean: NDArray[np.float64]
+    nearest: NDArray[np.float64]
+    kth: NDArray[np.float64]
 
 
 def novelty_scores(
-    similarities: NDArray[np.float32], n_rows: int, has_features: NDArray[np.bool_], score: Score = "mean"
-) -> NDArray[np.float64]:
+    similarities: NDArray[np.float32], n_rows: int, has_features: NDArray[np.bool_]
+) -> Novelty:
     """Return the novelty of each row: its distance from its nearest neighbors.
 
     With the similarities ``s[0] >= s[1] >= ...`` of a row and ``m = min(k, n_rows - 1)``, the novelty is
 
-    - "mean": ``1 - (s[0] + ... + s[m - 1]) / m``,
-    - "nearest": ``1 - s[0]``,
-    - "kth": ``1 - s[m - 1]``,
+    - by the mean: ``1 - (s[0] + ... + s[m - 1]) / m``,
+    - by the nearest: ``1 - s[0]``,
+    - by the k-th: ``1 - s[m - 1]``,
 
     clipped to [0, 1].  Sums run in float64 and in rank order, so that the novelty of a row is the same bytes
     however the rows are cut into blocks.
@@ -32,34 +46,31 @@ def novelty_scores(
         Number of rows of the corpus that the neighbors come from, the row itself included.
     has_features : ndarray of bool, shape (rows,)
         True for rows that have any feature.
-    score : {"mean", "nearest", "kth"}, default "mean"
-        Similarity that is subtracted from 1 to give the novelty.
 
     Returns
     -------
-    ndarray of float64, shape (rows,)
-        Novelty from 0 to 1; NaN for a row without features and for the only row of a corpus.
+    Novelty
+        From 0 to 1; NaN for a row without features and for the only row of a corpus.
 
     Examples
     --------
     >>> similarities = np.array([[0.75, 0.25], [0.5, 0.0]], np.float32)
-    >>> novelty_scores(similarities, 10, np.array([True, True]))
+    >>> novelty_scores(similarities, 10, np.array([True, True])).mean
     array([0.5 , 0.75])
-    >>> novelty_scores(similarities, 10, np.array([True, False]), "nearest")
+    >>> novelty_scores(similarities, 10, np.array([True, False])).nearest
     array([0.25,  nan])
     """
-    n_possible = min(similarities.shape[1], n_rows - 1)
-    if n_possible < 1:
-        return np.full(len(similarities), np.nan)
-    novelty = np.clip(1 - _similarity(similarities[:, :n_possible], score), 0, 1)
-    return np.where(has_features, novelty, np.nan)
+    possible = possible_neighbors(similarities, n_rows)
+    if not possible.shape[1]:
+        return Novelty(*(np.full(len(similarities), np.nan) for _ in Novelty._fields))
+    subtracted = _row_means(possible), possible[:, 0], possible[:, -1]
+    distances = (np.clip(1 - np.asarray(each, np.float64), 0, 1) for each in subtracted)
+    return Novelty(*(np.where(has_features, each, np.nan) for each in distances))
 
 
-def _similarity(similarities: NDArray[np.float32], score: Score) -> NDArray[np.float64]:
-    """Return the similarity of each row from which its score is computed."""
-    if score == "mean":
-        return _row_means(similarities)
-    return np.asarray(similarities[:, 0 if score == "nearest" else -1], np.float64)
+def possible_neighbors(neighbors: NDArray[Any], n_rows: int) -> NDArray[Any]:
+    """Return the columns of neighbors that a row of a corpus can have: no more than there are other rows."""
+    return neighbors[:, : min(neighbors.shape[1], n_rows - 1)]
 
 
 def _row_means(similarities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -52,9 +52,8 @@ def _planned(plan: TilePlan | None) -> TilePlan:
     return plan
 
 
-def _span_rows(plan: TilePlan, span: int) -> slice:
-    """Return the rows of a span."""
-    blocks = plan.span(span)
+def _rows_of(plan: TilePlan, blocks: range) -> slice:
+    """Return the rows of consecutive blocks."""
     return slice(plan.bounds(blocks[0])[0], plan.bounds(blocks[-1])[1])
 
 
@@ -67,7 +66,12 @@ def _strip_item(plan: TilePlan | None, chunk: Sequence[int]) -> str:
 def _strip_region(plan: TilePlan | None, item: str) -> Region:
     """Return the strip of a tile: its group, and the rows of its span."""
     tile = Tile.of_item(item)
-    return tile.group, _span_rows(_planned(plan), tile.span)
+    return tile.group, _rows_of(_planned(plan), _planned(plan).span(tile.span))
+
+
+def _stretch_item(plan: TilePlan | None, chunk: Sequence[int]) -> str:
+    """Return the item of the stretch that a block belongs to."""
+    return str(_planned(plan).stretch_of(chunk[0]))
 
 
 BY_ROWS = Division(
@@ -76,6 +80,12 @@ BY_ROWS = Division(
     region=lambda plan, item: (slice(*_planned(plan).bounds(int(item))),),
 )
 """The rows of a block belong to the task of the block."""
+BY_STRETCHES = Division(
+    "by stretches",
+    item=_stretch_item,
+    region=lambda plan, item: (_rows_of(_planned(plan), _planned(plan).stretch(int(item))),),
+)
+"""The rows of a few consecutive spans belong to one task."""
 BY_BLOCKS = Division(
     "by blocks",
     item=lambda _plan, chunk: str(chunk[0]),
@@ -221,11 +231,34 @@ def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
 
 
 def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
-    """Return the arrays of neighbors and of novelty."""
+    """Return the arrays of neighbors, and of novelty by the mean, the nearest and the k-th of them."""
     shape, chunks = (plan.n_rows, k), (plan.block_rows, k)
     return _named(
         ("row", "neighbor"),
         ArraySpec("neighbors/ids", shape, chunks, "int64", BY_ROWS, -1),
         ArraySpec("neighbors/similarities", shape, chunks, "float32", BY_ROWS, np.nan),
-        ArraySpec("novelty", shape[:1], chunks[:1], "float64", BY_ROWS, np.nan),
+        _view("novelty", plan, BY_ROWS),
+        _view("novelty_nearest", plan, BY_ROWS),
+        _view("novelty_kth", plan, BY_ROWS),
     )
+
+
+def uncovered_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the array of the shares of rows that none of their neighbors has."""
+    return [_view("uncovered", plan, BY_STRETCHES)]
+
+
+def density_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the array of local reachability densities, from which outlier factors are computed."""
+    return [_view("density", plan, BY_ROWS)]
+
+
+def lof_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the array of local outlier factors."""
+    return [_view("lof", plan, BY_ROWS)]
+
+
+def _view(name: str, plan: TilePlan, division: Division) -> ArraySpec:
+    """Return an array of a number for each row, which is undefined until it is computed."""
+    array = ArraySpec(name, (plan.n_rows,), (plan.block_rows,), "float64", division, np.nan)
+    return array._replace(dimensions=("row",))

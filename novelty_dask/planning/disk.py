@@ -21,8 +21,8 @@ TABLES = 2
 """Tables that hold all rows: as they were read, and as they were sorted."""
 TABLE_ROW_BYTES = 24
 """Count, position and two offsets of a row in a table; its key and its URL are each as long as its text."""
-RESULT_ROW_BYTES = 24
-"""Novelty, position and count of a row, the length of its text, and the start of its weights."""
+RESULT_ROW_BYTES = 64
+"""Five views and the density of a row, position and count, length of its text, start of its weights."""
 WEIGHT_BYTES = SIMILARITY_BYTES = 4
 """Numbers in single precision: weights are not compressed, and similarities hardly are."""
 FREQUENCY_BYTES, COLUMN_BYTES = 5, 36
@@ -118,7 +118,7 @@ def _width(n: int) -> int:
 
 def _small_bytes(tiles: TilePlan) -> int:
     """Return the bytes of commits and metadata, and those that files leave empty."""
-    n_tasks = 3 * tiles.n_blocks + tiles.n_spans * tiles.n_groups
-    # Of each block, seven files of rows, frequencies, starts and results, three of weights, and its strips.
-    n_files = n_tasks + (10 + 2 * tiles.n_groups) * tiles.n_blocks
+    n_tasks = 5 * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
+    # Of each block, twelve files of rows, frequencies, starts and results, three of weights, and its strips.
+    n_files = n_tasks + (15 + 2 * tiles.n_groups) * tiles.n_blocks
     return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_SLACK_BYTES * n_files

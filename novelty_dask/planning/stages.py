@@ -6,6 +6,9 @@
              │                         └──────────────┴──► weigh ──► compare ──► merge
              └──► rejected
 
+    merge ──┬──► cover
+            └──► density ──► lof
+
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
 """
@@ -21,13 +24,16 @@ from novelty_dask.planning.arrays import (
     WHOLE,
     ArraySpec,
     column_arrays,
+    density_arrays,
+    lof_arrays,
     rejected_arrays,
     result_arrays,
     row_arrays,
     strip_arrays,
+    uncovered_arrays,
     weight_arrays,
 )
-from novelty_dask.planning.tiles import Tile, TilePlan
+from novelty_dask.planning.tiles import STRETCH_SPANS, Tile, TilePlan
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Load
@@ -155,6 +161,23 @@ def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
     return [*tiles, WEIGH.task(item)]
 
 
+def _merged_stretch(shape: RunShape, item: str) -> list[TaskId]:
+    """Return what merges the neighbors of a stretch; all weights are there, as for a tile."""
+    assert shape.plan
+    return [MERGE.task(str(block)) for block in shape.plan.stretch(int(item))]
+
+
+def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, str], list[TaskId]]:
+    """Return the inputs of tasks of blocks that may need any task of an earlier stage."""
+
+    def inputs(shape: RunShape, item: str) -> list[TaskId]:
+        # The first task waits for all, and the others wait for the first: to name all for each would take
+        # the square of the number of blocks.
+        return earlier.tasks(shape) if item == "0" else [earlier.task(item), own().task("0")]
+
+    return inputs
+
+
 def _nonzeros(budget: Budget, load: Load) -> int:
     """Return the most non-zeros of a block."""
     return budget.entries(load.rows, load.text_bytes, budget.n_features)
@@ -172,6 +195,13 @@ def _compare_bytes(budget: Budget, load: Load) -> int:
     span = max(min(span_nonzeros, load.span_blocks * nonzeros), nonzeros)
     rows = (load.span_blocks + 1) * (300 * load.rows + 2 * _strip_bytes(budget, load))
     return 16 * (span + nonzeros) + rows + 12 * nonzeros + 16 * budget.n_features
+
+
+def _cover_bytes(budget: Budget, load: Load) -> int:
+    """Return the bytes of the columns and neighbors of a stretch, and of one block that passes by."""
+    nonzeros = _nonzeros(budget, load)
+    held = 5 * nonzeros + (8 * budget.n_neighbors + 32) * load.rows
+    return STRETCH_SPANS * load.span_blocks * held + 16 * nonzeros + 32 * load.rows
 
 
 INGEST = Stage(
@@ -251,9 +281,33 @@ MERGE = Stage(
     arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     replaces=(COMPARE,),
 )
+COVER = Stage(
+    "cover",
+    items=lambda shape: _numbered(shape.plan.n_stretches if shape.plan else None),
+    inputs=_merged_stretch,
+    task_bytes=_cover_bytes,
+    arrays=lambda shape: uncovered_arrays(shape.plan) if shape.plan else [],
+)
+DENSITY: Stage = Stage(
+    "density",
+    items=_blocks,
+    inputs=_after_all(MERGE, lambda: DENSITY),
+    # Neighbors of a block, a number for each of them, and what is decompressed.
+    task_bytes=lambda budget, load: 3 * _strip_bytes(budget, load) + 64 * load.rows,
+    arrays=lambda shape: density_arrays(shape.plan) if shape.plan else [],
+)
+LOF: Stage = Stage(
+    "lof",
+    items=_blocks,
+    inputs=_after_all(DENSITY, lambda: LOF),
+    task_bytes=lambda budget, load: 3 * _strip_bytes(budget, load) + 64 * load.rows,
+    arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
+)
 
-STAGES = (INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH, COMPARE, MERGE)
+STAGES = (INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH, COMPARE, MERGE, COVER, DENSITY, LOF)
 """All stages, each after those whose results it reads."""
+LAST_STAGE = STAGES[-1]
+"""The stage after which a run is complete, or partial."""
 LASTING_STAGES = tuple(stage for stage in STAGES if not any(stage in other.replaces for other in STAGES))
 """Stages whose results are kept."""
 

@@ -40,6 +40,9 @@ SMALLEST_TILE_PAIRS = 65_536 * 131_072
 """Row pairs of a tile below which it would take long, in comparison, to read and prepare its span."""
 LARGEST_TILE_PAIRS = 131_072 * 524_288
 """Row pairs of a tile that still takes seconds, not minutes."""
+STRETCH_SPANS = 2
+"""Spans whose blocks are held together while others pass by to show what they cover."""
+# They take less memory than one span that is compared; more would leave too few tasks for the workers.
 MAXIMUM_GROUPS = 8
 """Strips kept of a span, which are the space that the comparison takes on disk."""
 
@@ -130,6 +133,24 @@ class TilePlan:
     def span_of(self, block: int) -> int:
         """Return the span of a block."""
         return bisect_right(self._starts, block) - 1
+
+    @property
+    def n_stretches(self) -> int:
+        """Number of stretches, of a few consecutive spans each."""
+        return -(-self.n_spans // STRETCH_SPANS)
+
+    def stretch(self, stretch: int) -> range:
+        """Return the blocks of a stretch.
+
+        >>> TilePlan(n_rows=7, block_rows=1, span_blocks=2, group_blocks=3).stretch(1)
+        range(4, 7)
+        """
+        spans = range(stretch * STRETCH_SPANS, min((stretch + 1) * STRETCH_SPANS, self.n_spans))
+        return range(self.span(spans[0])[0], self.span(spans[-1])[-1] + 1)
+
+    def stretch_of(self, block: int) -> int:
+        """Return the stretch that a block belongs to."""
+        return block // self.span_blocks // STRETCH_SPANS
 
     def candidates(self, tile: Tile) -> tuple[int, ...]:
         """Return the blocks with which a tile compares its span, in order.

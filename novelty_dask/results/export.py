@@ -45,8 +45,8 @@ def export(
         The run.
     out : str or path
         The file, or a pipe or device, which is written to as it is; ``"-"`` is standard output.
-    order : {"input", "novelty"}
-        By position, or most novel first, ties by row and undefined last.
+    order : {"input", "novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"}
+        By position, or by a column of that name, highest first, ties by row and undefined last.
     format : {"csv", "parquet", "jsonl", "npz"}, optional
         By default the ending of the file's name; CSV for standard output.
     overwrite : bool
@@ -70,8 +70,9 @@ def export(
     -----
     Columns: position (line of the first occurrence in the input, from 0), url, count, novelty,
     nearest_url and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
-    neighbor_similarities, most similar first.  CSV is UTF-8 with lines that end in LF; text is
-    quoted as RFC 4180 has it, null is an empty field.
+    neighbor_similarities, most similar first; novelty_nearest, novelty_kth, uncovered and lof.
+    CSV is UTF-8 with lines that end in LF; text is quoted as RFC 4180 has it, null is an empty
+    field.
 
     An npz file always keeps the order of the run, so that its neighbor_ids are rows of its
     other arrays; -1 is none, undefined novelty NaN.  It loads without pickle: URL ``i`` is
@@ -125,7 +126,8 @@ def _check_format(name: str, format: str, order: str) -> None:  # noqa: A002
         message = f"Can't tell the format of {name!r}; end it in .{endings} or give --format."
         raise SettingsError(message)
     if order not in KEYS:
-        message = f"Order {order!r} is unknown; it is {' or '.join(KEYS)}."
+        *first, last = KEYS
+        message = f"Order {order!r} is unknown; it is {', '.join(first)} or {last}."
         raise SettingsError(message)
     if format == "npz" and order != "input":
         message = (

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from novelty_dask.kernels.choices import VIEWS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,12 +27,13 @@ FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
 # before them.
 BATCH_ROWS = 4_096
 EXPORT_GROUP_ROWS = 65_536
-STORED = {
+STORED: dict[str, str] = {
     "position": "rows/position",
     "count": "rows/count",
     "novelty": "novelty",
     "neighbor_ids": "neighbors/ids",
     "neighbor_similarities": "neighbors/similarities",
+    **{name: name for name in VIEWS[1:]},
 }
 """Arrays of the run by their names in an npz file."""
 

@@ -7,6 +7,7 @@ by key and then by number, so that a bucket stays small however many keys tie.
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results.results import Results
 
 PART_ROWS = 16_384
@@ -34,13 +36,13 @@ def position_key(results: Results, block: int) -> NDArray[np.int64]:
     return results.read("rows/position", block)
 
 
-def novelty_key(results: Results, block: int) -> NDArray[np.float64]:
-    """Return the negated novelty, as keys ascend; undefined novelty comes last."""
-    novelty = results.read("novelty", block)
-    return np.where(np.isnan(novelty), np.inf, -novelty)
+def view_key(name: str, results: Results, block: int) -> NDArray[np.float64]:
+    """Return a negated view of each row, as keys ascend; where it is undefined, it comes last."""
+    view = results.read(name, block)
+    return np.where(np.isnan(view), np.inf, -view)
 
 
-KEYS: dict[str, Key] = {"input": position_key, "novelty": novelty_key}
+KEYS: dict[str, Key] = {"input": position_key, **{name: partial(view_key, name) for name in VIEWS}}
 
 
 def tables_in_order(
@@ -54,8 +56,8 @@ def tables_in_order(
         A complete run.
     read : callable
         ``read(block, within)`` gives the table of some rows of a block.
-    order : {"input", "novelty"}
-        By position, or most novel first, ties by row and undefined novelty last.
+    order : str
+        "input" by position, or the name of a view, the highest first, ties by row and undefined ones last.
     urls_per_row : float
         URLs in a row of the table, on average; the number of buckets depends on it.
     folder : Path, optional

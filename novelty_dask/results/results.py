@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
+from novelty_dask.kernels.choices import VIEWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class Results:
         return self._cache[block]
 
     def table(self, block: int, within: NDArray[np.int64] | None = None, *, lists: bool = False) -> pa.Table:
-        """Return rows of a block, with their novelty and nearest neighbor.
+        """Return rows of a block, with their views and nearest neighbor.
 
         Parameters
         ----------
@@ -88,11 +89,10 @@ class Results:
         Returns
         -------
         pyarrow.Table
-            Columns position, url, count, novelty, nearest_url and nearest_similarity, and
-            with `lists` also neighbor_urls and neighbor_similarities.  Undefined values are null.
+            Columns position, url, count, novelty, nearest_url and nearest_similarity, with `lists` also
+            neighbor_urls and neighbor_similarities, and the other views.  Undefined values are null.
         """
         kept = slice(None) if within is None else within
-        novelty = self.read("novelty", block)[kept]
         ids, similarities = (
             self.read("neighbors/ids", block)[kept],
             self.read("neighbors/similarities", block)[kept],
@@ -101,7 +101,7 @@ class Results:
             "position": pa.array(self.read("rows/position", block)[kept]),
             "url": _text(self._block_urls(block)[kept]),
             "count": pa.array(self.read("rows/count", block)[kept]),
-            "novelty": pa.array(novelty, mask=np.isnan(novelty)),
+            "novelty": self._view("novelty", block, kept),
             "nearest_url": _text(self.urls(ids[:, 0]), missing=ids[:, 0] < 0),
             "nearest_similarity": pa.array(similarities[:, 0], mask=ids[:, 0] < 0),
         }
@@ -113,26 +113,36 @@ class Results:
             columns["neighbor_similarities"] = pa.ListArray.from_arrays(
                 offsets, pa.array(similarities[exists])
             )
+        # At the end, so that those who count columns find all others where they were.
+        columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
         return pa.table(columns)
 
-    def most_novel(self, n: int) -> pa.Table:
-        """Return the n rows of highest novelty, ties by row, with the columns of `table`.
+    def _view(self, name: str, block: int, kept: slice | NDArray[np.int64]) -> pa.Array:
+        """Return a view of some rows of a block; undefined values are null."""
+        view = self.read(name, block)[kept]
+        return pa.array(view, mask=np.isnan(view))
 
-        Rows of undefined novelty are left out.
+    def newest(self, n: int, by: str = "novelty") -> pa.Table:
+        """Return the n rows of which a view is highest, ties by row, with the columns of `table`.
+
+        Rows of which it is undefined are left out.
 
         Raises
         ------
         SettingsError
-            `n` is negative.
+            `n` is negative, or there is no such view.
         """
+        if by not in VIEWS:
+            message = f"Rows have no view {by!r}; order them by {', '.join(VIEWS[:-1])} or {VIEWS[-1]}."
+            raise SettingsError(message)
         if n < 0:
             message = f"Can't give {n} rows; ask for 0 or more."
             raise SettingsError(message)
         best: list[tuple[float, int]] = []
         for block in range(self.n_blocks):
-            novelty = self.read("novelty", block)
-            order = np.argsort(-novelty, kind="stable")[: min(n, int(np.isfinite(novelty).sum()))]
-            best += [(-float(novelty[row]), block * self.block_rows + int(row)) for row in order]
+            view = self.read(by, block)
+            order = np.argsort(-view, kind="stable")[: min(n, int(np.isfinite(view).sum()))]
+            best += [(-float(view[row]), block * self.block_rows + int(row)) for row in order]
             best = sorted(best)[:n]
         return self._rows(np.array([row for _, row in best], np.int64))
 

@@ -35,22 +35,21 @@ def compare_tile(workspace: Workspace, item: str) -> TaskResult:
 
 
 def merge_block(workspace: Workspace, item: str) -> TaskResult:
-    """Return the neighbors of a block, merged from its strips, and their novelty."""
+    """Return the neighbors of a block, merged from its strips, and the novelty that follows from them."""
     block = int(item)
     strips = [read_strip(workspace, group, block) for group in range(workspace.plan.n_groups)]
     return score_block(workspace, block, strips)
 
 
 def score_block(workspace: Workspace, block: int, strips: Sequence[Neighbors]) -> TaskResult:
-    """Return the neighbors of a block, merged from given strips, and their novelty."""
+    """Return the neighbors of a block, merged from given strips, and the novelty that follows from them."""
     start, stop = workspace.plan.bounds(block)
     neighbors = merge(strips)
     # A row without columns can't be compared with any: its novelty is undefined, not 1.
     nonzeros = np.diff(workspace.arrays.read("weights/indptr", block, slice(stop - start + 1)))
-    novelty = novelty_scores(
-        neighbors.similarities, workspace.plan.n_rows, nonzeros > 0, workspace.settings.score
-    )
-    return TaskResult({**_neighbor_arrays("neighbors", neighbors), "novelty": novelty})
+    novelty = novelty_scores(neighbors.similarities, workspace.plan.n_rows, nonzeros > 0)
+    views = {"novelty": novelty.mean, "novelty_nearest": novelty.nearest, "novelty_kth": novelty.kth}
+    return TaskResult({**_neighbor_arrays("neighbors", neighbors), **views})
 
 
 class _Comparison:

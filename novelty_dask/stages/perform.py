@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
-from novelty_dask.planning.stages import COLUMNS, COMPARE, MERGE, REJECTED, VECTORIZE, WEIGH, TaskId
+from novelty_dask.planning.stages import (
+    COLUMNS,
+    COMPARE,
+    COVER,
+    DENSITY,
+    LOF,
+    MERGE,
+    REJECTED,
+    VECTORIZE,
+    WEIGH,
+    TaskId,
+)
 from novelty_dask.stages.compare import compare_tile, merge_block
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
+from novelty_dask.stages.views import cover_stretch, density_block, lof_block
 
 if TYPE_CHECKING:
     from novelty_dask.objects.commits import Draft, Metrics
@@ -24,6 +36,9 @@ FUNCTIONS: dict[str, TaskFunction] = {
     WEIGH.name: weigh_block,
     COMPARE.name: compare_tile,
     MERGE.name: merge_block,
+    COVER.name: cover_stretch,
+    DENSITY.name: density_block,
+    LOF.name: lof_block,
 }
 """What computes the results of a task, by the name of its stage."""
 

@@ -16,11 +16,23 @@ from novelty_dask.errors import DamageError
 from novelty_dask.execution.advances import reported
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.planning.arrays import WHOLE
-from novelty_dask.planning.stages import COLUMNS, MERGE, VECTORIZE, WEIGH, Stage
+from novelty_dask.planning.stages import (
+    COLUMNS,
+    COVER,
+    DENSITY,
+    LOF,
+    MERGE,
+    VECTORIZE,
+    WEIGH,
+    Stage,
+    TaskId,
+    find_stage,
+)
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare_tile, score_block
-from novelty_dask.stages.tasks import TaskResult, Workspace, open_workspace
+from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
+from novelty_dask.stages.views import cover_stretch, density_block, lof_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,9 +88,10 @@ def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:
     """
     workspace, item = open_workspace(run, run.arrays()), str(block)
     yield from _differing(workspace, VECTORIZE, item, recount_block(workspace, item).arrays)
-    # Where weights differ, the neighbors that follow from them would only repeat it, at great cost.
+    # Where weights or neighbors differ, what follows from them would only repeat it, at great cost.
     altered = [*_differing(workspace, WEIGH, item, weigh_block(workspace, item).arrays)]
-    yield from altered or _differing_neighbors(workspace, block)
+    altered = altered or [*_differing_neighbors(workspace, block)]
+    yield from altered or _differing_views(workspace, block)
 
 
 def _differing_neighbors(workspace: Workspace, block: int) -> Iterator[DamageError]:
@@ -90,6 +103,30 @@ def _differing_neighbors(workspace: Workspace, block: int) -> Iterator[DamageErr
         yield DamageError(message, *MERGE.task(str(block)))
     else:
         yield from _differing(workspace, MERGE, str(block), computed)
+
+
+def _differing_views(workspace: Workspace, block: int) -> Iterator[DamageError]:
+    """Yield what differs of the other views of a block, or that weights of others are unusable."""
+    views = (
+        (COVER.task(str(workspace.plan.stretch_of(block))), cover_stretch),
+        (DENSITY.task(str(block)), density_block),
+        (LOF.task(str(block)), lof_block),
+    )
+    for task, compute in views:
+        # They need all neighbors of a stretch, or of the run, which a partial run has not.
+        if task not in workspace.run.manifest.failed_tasks:
+            yield from _differing_view(workspace, task, compute)
+
+
+def _differing_view(workspace: Workspace, task: TaskId, compute: TaskFunction) -> Iterator[DamageError]:
+    """Yield what differs of what a task wrote, or that weights it reads are unusable."""
+    try:
+        computed = compute(workspace, task.item).arrays
+    except UNUSABLE as error:
+        message = f"Views of {task.item} can't be computed again, as weights were altered: {error}"
+        yield DamageError(message, *task)
+    else:
+        yield from _differing(workspace, find_stage(task.stage), task.item, computed)
 
 
 def _rescore(workspace: Workspace, block: int) -> TaskResult:

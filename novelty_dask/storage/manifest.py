@@ -25,7 +25,7 @@ from pydantic import (
 
 from novelty_dask.errors import StoreError
 from novelty_dask.kernels.choices import FEATURE_VERSIONS
-from novelty_dask.planning.stages import MERGE, VECTORIZE, RunShape, Stage, TaskId
+from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import STDIN, Source
@@ -248,12 +248,12 @@ class Manifest(_Part):
     @property
     def is_complete(self) -> bool:
         """True if every row has its novelty."""
-        return self.has(MERGE) and not self.failures
+        return self.has(LAST_STAGE) and not self.failures
 
     @property
     def is_partial(self) -> bool:
         """True if every row has its novelty but those of tasks that were given up."""
-        return self.has(MERGE) and bool(self.failures)
+        return self.has(LAST_STAGE) and bool(self.failures)
 
     @property
     def failed_tasks(self) -> list[TaskId]:

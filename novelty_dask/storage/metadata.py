@@ -16,7 +16,7 @@ from zarr.buffer.cpu import Buffer
 
 from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.protocol import METADATA
-from novelty_dask.planning.stages import LASTING_STAGES, MERGE
+from novelty_dask.planning.stages import LAST_STAGE, LASTING_STAGES
 from novelty_dask.storage.layout import create_array, layout_of, signature
 from novelty_dask.storage.manifest import (
     GROUP,
@@ -171,7 +171,7 @@ def _has_members(root: dict[str, Any]) -> bool:
 
 def _has_list(manifest: Manifest) -> bool:
     """Return whether the arrays of a run are listed: when all of them are there."""
-    return manifest.has(MERGE)
+    return manifest.has(LAST_STAGE)
 
 
 @lru_cache(maxsize=8)

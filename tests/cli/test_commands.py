@@ -85,8 +85,6 @@ def test_score_takes_globs_folders_and_several_sources(tmp_path: Path, novelty: 
     [
         (["--n-neighbors", "3"], "n_neighbors", 3),
         (["-k", "4"], "n_neighbors", 4),
-        (["--score", "nearest"], "score", "nearest"),
-        (["--score", "kth"], "score", "kth"),
         (["--ngram", "2,4"], "ngram_range", (2, 4)),
         (["--n-features", "4096"], "n_features", 4096),
         (["--normal-form", "web"], "normal_form", "web"),
@@ -100,11 +98,11 @@ def test_flags_become_settings_of_the_run(
 
 
 def test_flags_override_the_settings_file(corpus: Path, tmp_path: Path, novelty: Novelty) -> None:
-    (tmp_path / "run.toml").write_text('n_neighbors = 4\nscore = "kth"')
+    (tmp_path / "run.toml").write_text("n_neighbors = 4\nngram_range = [2, 3]")
     flags = ["--config", tmp_path / "run.toml", "-k", "5", "--workers", "0", "--block-rows", "128"]
     assert novelty("score", corpus, "-o", tmp_path / "run.zarr", "-q", *flags).exit_code == 0
     manifest = novelty_dask.open(tmp_path / "run.zarr").manifest
-    assert (manifest.settings.n_neighbors, manifest.settings.score) == (5, "kth")
+    assert (manifest.settings.n_neighbors, manifest.settings.ngram_range) == (5, (2, 3))
     assert manifest.plan
     assert manifest.plan.block_rows == 128
 

@@ -30,6 +30,9 @@ WHOLE = {
     "columns": (1, 1),
     "weigh": (5, 5),
 }
+MERGED = {"compare": (0, 25), "merge": (5, 5)}
+VIEWS = {"cover": (3, 3), "density": (5, 5), "lof": (5, 5)}
+NO_VIEWS = {"cover": (0, 3), "density": (0, 5), "lof": (0, 5)}
 
 
 def stopped(made: Path, out: Path, stage: str, count: int) -> Path:
@@ -41,7 +44,7 @@ def stopped(made: Path, out: Path, stage: str, count: int) -> Path:
 def test_a_complete_run_has_all_of_its_tasks(out: Path) -> None:
     status = novelty_dask.status(out)
     assert (status.state, status.owner, status.failures) == ("complete", None, [])
-    assert status.stages == {**WHOLE, "compare": (25, 25), "merge": (5, 5)}
+    assert status.stages == {**WHOLE, "compare": (25, 25), "merge": (5, 5), **VIEWS}
     assert status.totals
     assert status.totals.rejected == {"blank": 1, "nul": 1}
 
@@ -50,8 +53,11 @@ def test_a_complete_run_has_all_of_its_tasks(out: Path) -> None:
     ("stage", "count", "stages"),
     [
         ("ingest", 1, {"ingest": (1, None), "sort": (0, None)}),
-        ("weigh", 3, {**WHOLE, "weigh": (3, 5), "compare": (0, 25), "merge": (0, 5)}),
-        ("compare", 7, {**WHOLE, "compare": (7, 25), "merge": (0, 5)}),
+        ("weigh", 3, {**WHOLE, "weigh": (3, 5), "compare": (0, 25), "merge": (0, 5), **NO_VIEWS}),
+        ("compare", 7, {**WHOLE, "compare": (7, 25), "merge": (0, 5), **NO_VIEWS}),
+        ("cover", 2, {**WHOLE, **MERGED, **NO_VIEWS, "cover": (2, 3)}),
+        ("density", 1, {**WHOLE, **MERGED, **NO_VIEWS, "cover": (3, 3), "density": (1, 5)}),
+        ("lof", 4, {**WHOLE, **MERGED, **VIEWS, "lof": (4, 5)}),
     ],
 )
 def test_a_stopped_run_says_how_far_it_is(
@@ -98,7 +104,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, function: Callable[[Path], ob
 def test_every_task_of_a_whole_run_is_read_and_nothing_is_written(out: Path) -> None:
     before = snapshot(out)
     found = novelty_dask.verify(out)
-    assert (found.tasks, found.damages, found.recomputed) == (1 + 5 + 1 + 5 + 5, [], 0)
+    assert (found.tasks, found.damages, found.recomputed) == (1 + 5 + 1 + 5 + 5 + 3 + 5 + 5, [], 0)
     assert snapshot(out) == before
 
 
@@ -219,6 +225,13 @@ FORGERIES: list[tuple[TaskId, str, Callable[[Any], None]]] = [
     (TaskId("merge", OF_BLOCK), "neighbors/ids", take_another),
     (TaskId("merge", OF_BLOCK), "neighbors/ids", leave_out_the_last),
     (TaskId("merge", OF_BLOCK), "neighbors/similarities", raise_a_little),
+    (TaskId("merge", OF_BLOCK), "novelty_nearest", raise_a_little),
+    (TaskId("merge", OF_BLOCK), "novelty_kth", raise_a_little),
+    (TaskId("cover", "1"), "uncovered", raise_a_little),
+    (TaskId("cover", "1"), "uncovered", undefine),
+    (TaskId("density", OF_BLOCK), "density", raise_a_little),
+    (TaskId("lof", OF_BLOCK), "lof", raise_a_little),
+    (TaskId("lof", OF_BLOCK), "lof", undefine),
     (TaskId("weigh", OF_BLOCK), "weights/data", raise_a_little),
     (TaskId("weigh", OF_BLOCK), "weights/data", make_no_number),
     (TaskId("weigh", OF_BLOCK), "weights/indices", lambda values: values.__setitem__(2, values[2] + 1)),

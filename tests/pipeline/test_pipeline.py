@@ -14,6 +14,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import ClusterError, DamageError, InputError
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.objects.commits import Commit, Draft, _encode, commit_key
 from novelty_dask.pipeline.graph import make_schedule
 from novelty_dask.pipeline.measurements import measure_stage
@@ -69,6 +70,11 @@ REPAIRS: dict[str, dict[str, tuple[int | None, int]]] = {
     "neighbors/ids": {"compare": (25, 20), "merge": (5, 4)},
     "neighbors/similarities": {"compare": (25, 20), "merge": (5, 4)},
     "novelty": {"compare": (25, 20), "merge": (5, 4)},
+    "novelty_nearest": {"compare": (25, 20), "merge": (5, 4)},
+    "novelty_kth": {"compare": (25, 20), "merge": (5, 4)},
+    "uncovered": {"cover": (3, 2)},
+    "density": {"density": (5, 4)},
+    "lof": {"lof": (5, 4)},
 }
 
 
@@ -102,7 +108,7 @@ def test_a_damaged_chunk_is_made_again_by_no_more_than_leads_to_it(
     assert novelty_dask.status(out).state == "complete"
 
 
-@pytest.mark.parametrize("stage", ["rejected", "vectorize", "columns", "weigh", "merge"])
+@pytest.mark.parametrize("stage", [stage.name for stage in LASTING_STAGES])
 @pytest.mark.parametrize("damage", [Path.unlink, flip_file])
 def test_a_lost_commit_is_found_and_its_task_done_again(
     out: Path, expected: Content, stage: str, damage: Callable[[Path], None]
@@ -262,6 +268,19 @@ def test_a_client_that_was_succeeded_leaves_the_manifest_alone(made: Path, tmp_p
 
 # Tasks that fail.
 
+MERGE_FAILED = "it needs task 1 of merge, which was given up"
+FIRST_FAILED = "it needs task 0, which was given up"
+VIEWS_GIVEN_UP = [
+    {"stage": "cover", "item": "0", "reason": MERGE_FAILED},
+    {"stage": "density", "item": "0", "reason": MERGE_FAILED},
+    {"stage": "density", "item": "1", "reason": MERGE_FAILED},
+    *({"stage": "density", "item": item, "reason": FIRST_FAILED} for item in "234"),
+    *(
+        {"stage": "lof", "item": item, "reason": f"it needs task {item} of density, which was given up"}
+        for item in "01234"
+    ),
+]
+
 
 @pytest.mark.parametrize(("candidate", "given_up"), [(4, ["1-4"]), (1, ["1-0", "1-1", "1-2", "1-3", "1-4"])])
 def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
@@ -279,29 +298,40 @@ def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
         run = novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS, listener=listener)
     assert len(tries) == 3
     first, *others = given_up
-    after = f"it needs task {first}, which was given up"
     failures = [failure.model_dump() for failure in run.manifest.failures]
     assert failures == [
         {"stage": "compare", "item": first, "reason": "it raised ZeroDivisionError"},
-        *({"stage": "compare", "item": item, "reason": after} for item in others),
+        *(
+            {"stage": "compare", "item": item, "reason": f"it needs task {first}, which was given up"}
+            for item in others
+        ),
         {"stage": "merge", "item": "1", "reason": f"it needs task {first} of compare, which was given up"},
+        *VIEWS_GIVEN_UP,
     ]
     assert "secret" not in json.dumps(failures) + str(listener.notes)
-    assert sum(note.startswith("Given up: task ") for note in listener.notes) == len(given_up) + 1
-    # Of the other rows nothing is missing.
+    assert sum(note.startswith("Given up: task ") for note in listener.notes) == len(failures)
+    # Of the other rows nothing is missing but what needs the neighbors of all, and of those beside them.
     lacking = np.arange(len(run)) // BLOCK_ROWS == 1
     assert np.isnan(np.asarray(run.novelty[:])[lacking]).all()
     assert (run.neighbors.ids[:][lacking] == -1).all()
-    for found, right in ((run.novelty, whole.novelty), *zip(run.neighbors, whole.neighbors, strict=True)):
+    for found, right in (
+        *((getattr(run, name), getattr(whole, name)) for name in VIEWS[:3]),
+        *zip(run.neighbors, whole.neighbors, strict=True),
+    ):
         np.testing.assert_array_equal(found[:][~lacking], right[:][~lacking])
+    stretch = slice(2 * BLOCK_ROWS)
+    assert np.isnan(np.asarray(run.uncovered[stretch])).all()
+    np.testing.assert_array_equal(run.uncovered[stretch.stop :], whole.uncovered[stretch.stop :])
+    assert np.isnan(np.asarray(run.lof[:])).all()
     assert set(run.top(10_000).url) == set(np.asarray(run.urls[:])[~lacking])
     assert novelty_dask.status(out).state == "partial"
-    assert novelty_dask.verify(out).damages == []
+    assert novelty_dask.verify(out, recompute_blocks=5).damages == []
     assert list(run.to_dataframe().compute(scheduler="synchronous").novelty.isna()) == lacking.tolist()
     # Again, with what is needed for those rows alone.
     listener = Recorder()
     assert content(novelty_dask.resume(out, listener=listener)) == expected
-    assert listener.totals == {"compare": (25, 25 - len(given_up)), "merge": (5, 4)}
+    again = {"cover": (3, 2), "density": (5, 0), "lof": (5, 0)}
+    assert listener.totals == {"compare": (25, 25 - len(given_up)), "merge": (5, 4), **again}
     assert novelty_dask.status(out).state == "complete"
     assert not (out / "strips").exists()
 
@@ -315,7 +345,8 @@ def test_a_partial_run_that_fails_again_stays_partial(
         novelty_dask.score(made / "urls.txt", out, block_rows=BLOCK_ROWS)
         failures = novelty_dask.resume(out).manifest.failures
         assert novelty_dask.score(made / "urls.txt", out).manifest.failures == failures
-    assert [failure.item for failure in failures] == ["1-4", "1"]
+    assert [failure.item for failure in failures][:2] == ["1-4", "1"]
+    assert [failure.model_dump() for failure in failures][2:] == VIEWS_GIVEN_UP
     assert content(novelty_dask.score(made / "urls.txt", out)) == expected
 
 
@@ -377,7 +408,7 @@ def test_commits_of_another_run_do_not_count(made: Path, tmp_path: Path, expecte
     assert stored.commits.find(TaskId("merge", "0")) is None
     listener = Recorder()
     assert content(novelty_dask.resume(other, listener=listener)) == expected
-    assert listener.stages[-4:] == ["columns", "weigh", "compare", "merge"]
+    assert listener.stages[-7:] == ["columns", "weigh", "compare", "merge", "cover", "density", "lof"]
     assert snapshot(made / "run.zarr") == before
 
 
@@ -403,7 +434,7 @@ def test_the_rest_of_many_tiles_is_planned_in_no_time(tmp_path: Path) -> None:
             (tmp_path / "run.zarr" / commit_key(stage.task(item))).write_bytes(record)
     began = time.process_time()
     done = {stage.name: list_done(run, stage) for stage in STAGES}
-    needed = pending_tasks(STAGES, shape, {"merge"}, done)
+    needed = pending_tasks(STAGES, shape, {stage.name for stage in LASTING_STAGES}, done)
     ready, unlocked, hopeless = make_schedule(COMPARE, shape, set(needed["compare"]), set())
     assert check_commits(run, COMPARE).done == done["compare"]
     assert measure_stage(run, COMPARE, done["compare"])["kernel_seconds"] == 9_900 * 1.5

@@ -24,6 +24,9 @@ def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
         "weigh": plan.tiles.n_blocks,
         "compare": len(tiles),
         "merge": plan.tiles.n_blocks,
+        "cover": plan.tiles.n_stretches,
+        "density": plan.tiles.n_blocks,
+        "lof": plan.tiles.n_blocks,
     }
     assert plan.stage_bytes == plan_bytes(BUDGET, [MILLION], plan.tiles)
     assert plan.worker_bytes == max(worker_bytes(plan.stage_bytes, 2).values()) <= plan.memory_limit

@@ -5,6 +5,7 @@ import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import DamageError, NoveltyError, SettingsError, StoreError
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results import ordering
 from novelty_dask.results.export import export, most_novel_first, open_results
 from novelty_dask.run import Run
@@ -36,6 +38,7 @@ HOSTILE = [
 ]
 COLUMNS = ["position", "url", "count", "novelty", "nearest_url", "nearest_similarity"]
 LISTS = ["neighbor_urls", "neighbor_similarities"]
+OTHER_VIEWS = ["novelty_nearest", "novelty_kth", "uncovered", "lof"]
 
 
 @pytest.fixture(scope="module")
@@ -62,32 +65,36 @@ def expected(run: Run, order: str, *, lists: bool = False) -> pd.DataFrame:
     tables = [results.table(block, lists=lists) for block in range(results.n_blocks)]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     ascending = order == "input"
-    key = "position" if ascending else "novelty"
+    key = "position" if ascending else order
     sorted_frame = frame.sort_values(key, ascending=ascending, kind="stable", na_position="last")
     return sorted_frame.reset_index(drop=True)
 
 
 @pytest.mark.usefixtures("buckets")
-@pytest.mark.parametrize("order", ["input", "novelty"])
+@pytest.mark.parametrize("order", ["input", *VIEWS])
 def test_csv(run: Run, tmp_path: Path, order: str) -> None:
     export(run, tmp_path / "rows.csv", order=order, raw=True)
     # Before version 3, pandas' parser misses the last bit of some numbers; Python's float never does.
-    numbers = dict.fromkeys(["novelty", "nearest_similarity"], lambda text: float(text or "nan"))
+    numbers = dict.fromkeys(["nearest_similarity", *VIEWS], lambda text: float(text or "nan"))
     frame = pd.read_csv(tmp_path / "rows.csv", keep_default_na=False, converters=numbers)
     truth = expected(run, order)
-    assert list(frame) == COLUMNS
+    assert list(frame) == COLUMNS + OTHER_VIEWS
     assert list(frame.url) == list(truth.url)
     assert list(frame.nearest_url) == list(truth.nearest_url.fillna(""))
     assert (frame["count"].to_numpy() == truth["count"].to_numpy()).all()
-    np.testing.assert_array_equal(frame.novelty, truth.novelty)
+    for name in VIEWS:
+        np.testing.assert_array_equal(frame[name], truth[name])
     np.testing.assert_array_equal(frame.nearest_similarity.astype(np.float32), truth.nearest_similarity)
 
 
 def test_csv_is_utf8_with_lf_and_rfc_4180_quotes(run: Run, tmp_path: Path) -> None:
     export(run, tmp_path / "rows.csv", raw=True)
     raw = (tmp_path / "rows.csv").read_bytes()
-    assert raw.startswith(b'"position","url","count","novelty","nearest_url","nearest_similarity"\n0,"')
-    assert b'\n500,"ab",2,,,\n' in raw
+    assert raw.startswith(
+        b'"position","url","count","novelty","nearest_url","nearest_similarity",'
+        b'"novelty_nearest","novelty_kth","uncovered","lof"\n0,"'
+    )
+    assert b'\n500,"ab",2,,,,,,,\n' in raw
     assert b'"+http://a.example/""quoted"",comma"' in raw
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         assert [row["url"] for row in csv.DictReader(file)] == list(expected(run, "input").url)
@@ -103,23 +110,25 @@ def test_csv_keeps_spreadsheets_from_running_text(run: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("buckets")
-@pytest.mark.parametrize("order", ["input", "novelty"])
+@pytest.mark.parametrize("order", ["input", *VIEWS])
 def test_parquet(run: Run, tmp_path: Path, order: str) -> None:
     export(run, tmp_path / "rows.parquet", order=order)
     table = pq.read_table(tmp_path / "rows.parquet")
-    assert table.column_names == COLUMNS + LISTS
+    assert table.column_names == COLUMNS + LISTS + OTHER_VIEWS
     pd.testing.assert_frame_equal(table.to_pandas(), expected(run, order, lists=True))
-    assert table["novelty"].null_count == 2
+    assert [table[name].null_count for name in VIEWS] == [2] * 5
 
 
 @pytest.mark.usefixtures("buckets")
-@pytest.mark.parametrize("order", ["input", "novelty"])
+@pytest.mark.parametrize("order", ["input", *VIEWS])
 def test_jsonl(run: Run, tmp_path: Path, order: str) -> None:
     export(run, tmp_path / "rows.jsonl", order=order)
     lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
     rows = [json.loads(line) for line in lines]
     truth = expected(run, order, lists=True)
-    assert list(rows[0]) == COLUMNS + LISTS
+    assert list(rows[0]) == COLUMNS + LISTS + OTHER_VIEWS
+    for name in VIEWS:
+        np.testing.assert_array_equal([row[name] for row in rows], truth[name].replace(np.nan, None))
     assert [row["url"] for row in rows] == list(truth.url)
     assert [row["neighbor_urls"] for row in rows] == [list(urls) for urls in truth.neighbor_urls]
     for row, similarities in zip(rows, truth.neighbor_similarities, strict=True):
@@ -145,15 +154,24 @@ def test_npz(run: Run, tmp_path: Path) -> None:
         urls, offsets = arrays["url_bytes"].tobytes(), arrays["url_offsets"]
         decoded = [urls[start:stop].decode() for start, stop in pairwise(offsets)]
         assert decoded == listed(run.urls[:])
-        for name, stored in {
+        names: dict[str, Any] = {
             "position": run.positions,
             "count": run.counts,
             "novelty": run.novelty,
             "neighbor_ids": run.neighbors.ids,
             "neighbor_similarities": run.neighbors.similarities,
-        }.items():
+            **{name: getattr(run, name) for name in VIEWS},
+        }
+        for name, stored in names.items():
             np.testing.assert_array_equal(arrays[name], stored[:])
             assert arrays[name].dtype == stored.dtype
+
+
+def test_npz_has_its_arrays_in_their_order(run: Run, tmp_path: Path) -> None:
+    export(run, tmp_path / "rows.npz")
+    first = ["position", "count", "novelty", "neighbor_ids", "neighbor_similarities"]
+    with np.load(tmp_path / "rows.npz", allow_pickle=False) as arrays:
+        assert arrays.files == [*first, *OTHER_VIEWS, "url_offsets", "url_bytes"]
 
 
 @pytest.mark.usefixtures("buckets")
@@ -213,7 +231,7 @@ def test_a_failed_export_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
 def test_an_incomplete_run_is_refused(run: Run, tmp_path: Path) -> None:
     unfinished = tmp_path / "run.zarr"
     shutil.copytree(run.url, unfinished)
-    alter(unfinished, lambda said: said["stages"].pop("merge"))
+    alter(unfinished, lambda said: said["stages"].pop("lof"))
     with pytest.raises(StoreError, match="not complete"):
         export(unfinished, tmp_path / "rows.csv")
     assert not (tmp_path / "rows.csv").exists()

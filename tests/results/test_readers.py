@@ -9,6 +9,7 @@ import pytest
 import zarr
 
 import novelty_dask
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.run import Run
 from tests.support.arrays import listed
 
@@ -29,11 +30,16 @@ def test_zarr_lists_a_complete_run_without_a_warning(run: Run) -> None:
     group = zarr.open_group(run.url, mode="r")
     assert {name for name, _ in group.members()} == {
         "columns",
+        "density",
+        "lof",
         "neighbors",
         "novelty",
+        "novelty_kth",
+        "novelty_nearest",
         "partial_frequency",
         "rejected",
         "rows",
+        "uncovered",
         "weights",
     }
     arrays = {
@@ -65,7 +71,8 @@ def test_xarray_opens_a_run(run: Run) -> None:
         assert set(tree.children) == {"columns", "neighbors", "rejected", "rows", "weights"}
         assert tree["rows"].ds.sizes == {"row": len(run)}
         assert tree["neighbors"].ds.sizes == {"row": len(run), "neighbor": 10}
-        np.testing.assert_array_equal(tree["novelty"].values, run.novelty[:])
+        for name in VIEWS:
+            np.testing.assert_array_equal(tree[name].values, getattr(run, name)[:])
         assert tree["rows/url"].values.tolist() == listed(run.urls[:])
     with xr.open_zarr(run.url) as dataset:
         assert dataset.sizes["row"] == len(run)

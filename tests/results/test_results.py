@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novelty_dask.errors import SettingsError
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.results import results
 from novelty_dask.results.results import Results
@@ -27,7 +29,8 @@ def stored(novelty: list[float], block_rows: int = 2, k: int = 3) -> Results:
         "rows/position": np.arange(n_rows)[::-1],
         "neighbors/ids": ids,
         "neighbors/similarities": similarities,
-        "novelty": np.array(novelty),
+        # Each view has an order of its own.
+        **{name: np.roll(novelty, shift) for shift, name in enumerate(VIEWS)},
     }
     store(run, values)
     return Results(run.arrays())
@@ -72,6 +75,10 @@ def test_a_table_says_of_each_row_its_novelty_and_nearest() -> None:
             "novelty": 0.5,
             "nearest_url": url(1),
             "nearest_similarity": 0.5,
+            "novelty_nearest": 0.25,
+            "novelty_kth": None,
+            "uncovered": 0.5,
+            "lof": 0.25,
         },
         {
             "position": 1,
@@ -80,6 +87,10 @@ def test_a_table_says_of_each_row_its_novelty_and_nearest() -> None:
             "novelty": None,
             "nearest_url": url(2),
             "nearest_similarity": 0.5,
+            "novelty_nearest": 0.5,
+            "novelty_kth": 0.25,
+            "uncovered": None,
+            "lof": 0.5,
         },
     ]
     [last] = run.table(1).to_pylist()
@@ -108,7 +119,7 @@ def test_lists_hold_all_neighbors_there_are(within: list[int] | None) -> None:
 
 
 def most_novel(run: Results, n: int) -> list[tuple[str, float]]:
-    table = run.most_novel(n)
+    table = run.newest(n)
     return list(zip(table["url"].to_pylist(), table["novelty"].to_pylist(), strict=True))
 
 
@@ -120,10 +131,25 @@ def test_the_most_novel_come_first_and_ties_by_row(n: int, block_rows: int) -> N
     assert most_novel(run, n) == expected[:n]
 
 
+@pytest.mark.parametrize("by", VIEWS)
+def test_rows_come_first_by_any_view(by: str) -> None:
+    run = stored([0.5, NAN, 1.0, 0.25])
+    table = run.newest(10, by)
+    assert table[by].to_pylist() == [1.0, 0.5, 0.25]
+    values = run.arrays.read(by).tolist()
+    assert table["url"].to_pylist() == [url(values.index(value)) for value in (1.0, 0.5, 0.25)]
+
+
+@pytest.mark.parametrize("by", ["count", "density", "", "Novelty"])
+def test_rows_are_not_ordered_by_what_is_no_view(by: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^Rows have no view '{by}'; order them by .* or lof\.$"):
+        stored([0.5]).newest(1, by)
+
+
 def test_where_nothing_is_defined_nothing_is_most_novel() -> None:
     run = stored([NAN, NAN, NAN])
     assert most_novel(run, 10) == []
-    assert run.most_novel(10).schema == run.table(0).schema
+    assert run.newest(10).schema == run.table(0).schema
 
 
 @settings(deadline=None, max_examples=30)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import novelty_dask
+from novelty_dask.kernels.choices import VIEWS
 from tests.support.arrays import listed
 
 FORMATS = ("csv", "jsonl", "parquet", "npz")
@@ -19,11 +20,11 @@ def content(run: novelty_dask.Run | Path, formats: Iterable[str] = ()) -> Conten
     """Return hashes of all arrays of rows, read from storage, and of exports in some formats."""
     url = str(run) if isinstance(run, Path) else run.url
     opened = novelty_dask.open(url)
-    arrays = {
+    arrays: dict[str, Any] = {
         "urls": np.array(listed(opened.urls[:])),
         "counts": opened.counts[:],
         "positions": opened.positions[:],
-        "novelty": opened.novelty[:],
+        **{name: getattr(opened, name)[:] for name in VIEWS},
         "ids": opened.neighbors.ids[:],
         "similarities": opened.neighbors.similarities[:],
     }

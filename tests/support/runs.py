@@ -46,15 +46,15 @@ def make_arrays(run: StoredRun) -> StoredRun:
 
 
 def store(run: StoredRun, values: Mapping[str, Any]) -> None:
-    """Store arrays of rows, each block by its task."""
-    assert run.manifest.plan
+    """Store arrays of rows, each part by its task."""
+    shape = run.manifest.shape
     for stage in STAGES:
-        names = [spec.name for spec in run.layout.of(stage) if spec.name in values]
-        if names:
+        specs = [spec for spec in run.layout.of(stage) if spec.name in values]
+        if specs:
             run.create_arrays(stage)
-            for block in range(run.manifest.plan.n_blocks):
-                rows = slice(*run.manifest.plan.bounds(block))
-                write_task(run, stage.task(str(block)), {name: values[name][rows] for name in names})
+            for task in stage.tasks(shape):
+                [rows] = specs[0].division.region(shape.plan, task.item)
+                write_task(run, task, {spec.name: values[spec.name][rows] for spec in specs})
 
 
 def write_task(run: StoredRun, task: TaskId, values: Mapping[str, Any]) -> None:

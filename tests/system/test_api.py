@@ -180,7 +180,6 @@ def test_what_exists_and_is_no_run_stays_as_it_is(source: str, tmp_path: Path) -
     ("settings", "names"),
     [
         ({"n_neighbors": 5}, "n_neighbors is 10 there and 5 here"),
-        ({"score": "kth"}, "score is 'mean' there and 'kth' here"),
         ({"ngram_range": "2,3"}, r"ngram_range is \(3, 3\) there and \(2, 3\) here"),
         ({"n_features": 1_000}, "n_features is 1048576 there and 1000 here"),
         ({"normal_form": "web"}, "normal_form is 'raw' there and 'web' here"),
@@ -480,17 +479,17 @@ def test_settings_of_a_stopped_run_are_its_own(source: str, tmp_path: Path) -> N
     out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
         novelty_dask.score(
-            source, out, listener=stop_at("weigh", 1), n_neighbors=3, score="kth", block_rows=128
+            source, out, listener=stop_at("weigh", 1), n_neighbors=3, n_features=999, block_rows=128
         )
     with pytest.raises(StoreError, match="n_neighbors is 3 there and 10 here"):
-        novelty_dask.score(source, out, score="kth")
+        novelty_dask.score(source, out, n_features=999)
     with pytest.raises(SettingsError, match=r"^Setting n_neighbors belongs to the run and can't change; "):
         novelty_dask.resume(out, n_neighbors=5)
     run = novelty_dask.resume(out, block_rows=7)
-    assert (run.manifest.settings.n_neighbors, run.manifest.settings.score) == (3, "kth")
+    assert (run.manifest.settings.n_neighbors, run.manifest.settings.n_features) == (3, 999)
     assert run.manifest.plan
     assert run.manifest.plan.block_rows == 128
-    assert content(run) == content(novelty_dask.score(source, n_neighbors=3, score="kth"))
+    assert content(run) == content(novelty_dask.score(source, n_neighbors=3, n_features=999))
 
 
 def test_a_run_that_is_no_run_is_not_resumed(tmp_path: Path) -> None:

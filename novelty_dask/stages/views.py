@@ -1,0 +1,117 @@
+"""Neighbors to views of rows: the share that no neighbor has, and the local outlier factor.
+
+Neighbors lie in any block, though mostly in near ones.  So each task passes over the blocks that hold
+neighbors of its rows, and holds one of them at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from novelty_dask.kernels.coverage import Columns, Coverage, cover, uncovered_shares
+from novelty_dask.kernels.density import gather, outlier_factors, reachability_densities
+from novelty_dask.kernels.scores import possible_neighbors
+from novelty_dask.progress import advance
+from novelty_dask.stages.tasks import TaskResult, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def cover_stretch(workspace: Workspace, item: str) -> TaskResult:
+    """Return the share of each row of a stretch that none of its neighbors has."""
+    return cover_blocks(workspace, workspace.plan.stretch(int(item)))
+
+
+def cover_blocks(workspace: Workspace, blocks: Sequence[int]) -> TaskResult:
+    """Return the share of each row of some blocks that none of its neighbors has."""
+    held = {block: _start_coverage(workspace, block) for block in blocks}
+    # Their own blocks first, as a row that is covered by near neighbors needs no others.
+    others = np.concatenate([_holders(workspace, coverage.neighbors) for coverage in held.values()])
+    passing = dict.fromkeys([*blocks, *np.unique(others).tolist()])
+    for number, candidate in enumerate(passing, start=1):
+        columns = held[candidate].columns if candidate in held else _read_columns(workspace, candidate)
+        for coverage in held.values():
+            cover(coverage, columns, workspace.plan.bounds(candidate)[0])
+        advance(number, len(passing))
+    shares = [_sum_shares(workspace, block, coverage) for block, coverage in held.items()]
+    return TaskResult({"uncovered": np.concatenate(shares)})
+
+
+def density_block(workspace: Workspace, item: str) -> TaskResult:
+    """Return the local reachability density of each row of a block."""
+    block = int(item)
+    ids = _read_possible(workspace, "neighbors/ids", block)
+    densities = np.full(len(ids), np.nan)
+    if ids.shape[1]:
+        similarities = _read_possible(workspace, "neighbors/similarities", block)
+        distances = _read_of_neighbors(workspace, "novelty_kth", ids)
+        reachability_densities(ids, similarities, distances, densities)
+    return TaskResult({"density": _where_defined(workspace, block, densities)})
+
+
+def lof_block(workspace: Workspace, item: str) -> TaskResult:
+    """Return the local outlier factor of each row of a block."""
+    block = int(item)
+    ids = _read_possible(workspace, "neighbors/ids", block)
+    factors = np.full(len(ids), np.nan)
+    if ids.shape[1]:
+        densities = workspace.read_rows("density", block)
+        outlier_factors(ids, _read_of_neighbors(workspace, "density", ids), densities, factors)
+    return TaskResult({"lof": _where_defined(workspace, block, factors)})
+
+
+def _start_coverage(workspace: Workspace, block: int) -> Coverage:
+    """Return the columns and neighbors of a block, of which nothing is covered yet."""
+    return Coverage.start(_read_columns(workspace, block), workspace.read_rows("neighbors/ids", block))
+
+
+def _read_columns(workspace: Workspace, block: int) -> Columns:
+    """Return the columns of a block."""
+    start, stop = workspace.plan.bounds(block)
+    indptr = workspace.arrays.read("weights/indptr", block, slice(stop - start + 1))
+    nnz = max(int(indptr[-1]), 0)
+    return Columns.checked(indptr, workspace.arrays.read("weights/indices", block, slice(nnz)))
+
+
+def _sum_shares(workspace: Workspace, block: int, coverage: Coverage) -> NDArray[np.float64]:
+    """Return the share of each row of a block that is not covered."""
+    indptr = coverage.columns.indptr
+    data = workspace.arrays.read("weights/data", block, slice(int(indptr[-1])))
+    shares = np.full(indptr.size - 1, np.nan)
+    # The only row of a corpus can't be compared: its views are undefined, not 1.
+    if workspace.plan.n_rows > 1:
+        uncovered_shares(indptr, data, coverage.is_covered, shares)
+    return shares
+
+
+def _read_possible(workspace: Workspace, name: str, block: int) -> NDArray[Any]:
+    """Return an array of neighbors of a block, as many as a row can have."""
+    neighbors = workspace.read_rows(name, block)
+    # In one layout, for which the kernels are compiled.
+    return np.ascontiguousarray(possible_neighbors(neighbors, workspace.plan.n_rows))
+
+
+def _read_of_neighbors(workspace: Workspace, name: str, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return a number of each neighbor; NaN for those that are missing."""
+    values = np.full(ids.shape, np.nan)
+    holders = _holders(workspace, ids)
+    for number, block in enumerate(holders.tolist(), start=1):
+        gather(workspace.read_rows(name, block), workspace.plan.bounds(block)[0], ids, values)
+        advance(number, len(holders))
+    return values
+
+
+def _holders(workspace: Workspace, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the blocks that hold some neighbors, ascending."""
+    blocks = ids[(ids >= 0) & (ids < workspace.plan.n_rows)] // workspace.plan.block_rows
+    return np.flatnonzero(np.bincount(blocks, minlength=1))
+
+
+def _where_defined(workspace: Workspace, block: int, views: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return views with NaN where novelty is undefined."""
+    return np.where(np.isnan(workspace.read_rows("novelty_kth", block)), np.nan, views)
