@@ -128,7 +128,7 @@ class Run:
         """Return the number of rows."""
         return self._results.n_rows
 
-    def top(self, n: int = 20, *, by: str = "novelty") -> pd.DataFrame:
+    def top(self, n: int = 20, *, by: str = "novelty", lists: bool = False) -> pd.DataFrame:
         """Return the most novel rows, ties by row.
 
         Parameters
@@ -137,6 +137,8 @@ class Run:
             Number of rows.
         by : {"novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"}
             Column that is highest in them.
+        lists : bool
+            True to add the columns neighbor_urls and neighbor_similarities.
 
         Returns
         -------
@@ -144,7 +146,7 @@ class Run:
             Columns position, url, count, novelty, nearest_url, nearest_similarity, novelty_nearest,
             novelty_kth, uncovered, lof.
         """
-        frame: pd.DataFrame = self._results.newest(n, by).to_pandas()
+        frame: pd.DataFrame = self._results.newest(n, by, lists=lists).to_pandas()
         return frame
 
     def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:

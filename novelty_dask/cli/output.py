@@ -1,8 +1,10 @@
 """Lines of text for plans, summaries and tables."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
+from novelty_dask.cli.marked import mark
 from novelty_dask.cli.terminal import Column, counted, defang, escape, number, table
 from novelty_dask.errors import shell_quoted
 from novelty_dask.planning.budget import megabytes
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest, Totals
 
+Marks = Sequence[tuple[int, int]]
+"""Start and end of each part of a URL that is new."""
+
 EVIDENCE_COLUMNS = (
     Column("url", is_text=True),
     Column("similarity"),
@@ -22,13 +27,17 @@ EVIDENCE_COLUMNS = (
 )
 
 
-def novelty_table(top: "pd.DataFrame", by: str, *, defanged: bool = False) -> Iterator[str]:
-    """Return a table of rows with a column of them and their nearest neighbor."""
-    shown: Callable[[str], str] = defang if defanged else str
+def novelty_table(
+    top: "pd.DataFrame", by: str, marks: Iterable[Marks] = (), *, defanged: bool = False
+) -> Iterator[str]:
+    """Return a table of rows with a column of them, their marked URL and their nearest neighbor."""
+    shown: Callable[[str], Sequence[str]] = defang if defanged else str
     columns = (top[by], top.url, top.nearest_similarity, top.nearest_url.fillna(""))
     rows = [
-        (number(value), shown(url), number(similarity), shown(nearest))
-        for value, url, similarity, nearest in zip(*columns, strict=True)
+        (number(value), mark(url, parts, shown(url)), number(similarity), mark(nearest, (), shown(nearest)))
+        for (value, url, similarity, nearest), parts in zip(
+            zip(*columns, strict=True), chain(marks, repeat(())), strict=False
+        )
     ]
     return table((Column(by), *EVIDENCE_COLUMNS), rows)
 

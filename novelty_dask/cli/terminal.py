@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import click
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
+from novelty_dask.cli.marked import MarkedText, fit, mark
 from novelty_dask.cli.streams import is_terminal
 from novelty_dask.errors import escape as escape
 
@@ -26,26 +27,20 @@ class Column(NamedTuple):
     is_text: bool = False
 
 
-def defang(url: str) -> str:
-    """Return a URL that no terminal, mail program or chat makes a link of; only the brackets are added.
+def defang(url: str) -> list[str]:
+    """Return what stands for each character of a URL of which no program makes a link.
 
-    >>> defang("https://a.example/login?next=http://b.example")
+    Only brackets are added.
+
+    >>> "".join(defang("https://a.example/login?next=http://b.example"))
     'https[://]a[.]example/login?next=http[://]b[.]example'
     """
-    return url.replace(".", "[.]").replace("://", "[://]")
-
-
-def shorten(text: str, width: int) -> str:
-    """Return a text without its middle, if it is wider than a number of columns.
-
-    >>> shorten("https://www.example.com/a/long/path", 21)
-    'https://ww…/long/path'
-    """
-    if cell_len(text) <= width:
-        return text
-    head = set_cell_size(text, width // 2)
-    tail = set_cell_size(text[::-1], width - 1 - width // 2)[::-1]
-    return f"{head}…{tail}"
+    shown = ["[.]" if char == "." else char for char in url]
+    start = url.find("://")
+    while start >= 0:
+        shown[start], shown[start + 2] = "[:", "/]"
+        start = url.find("://", start + 1)
+    return shown
 
 
 def number(value: float | None) -> str:
@@ -78,21 +73,21 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str | MarkedText]]) -> Iterator[str]:
     """Yield the lines of a table: aligned and fitted to a terminal; separated by TAB, in full, for a pipe."""
-    rows = [[escape(cell) for cell in row] for row in rows]
+    cells = [[cell if isinstance(cell, MarkedText) else mark(cell, ()) for cell in row] for row in rows]
     if not is_terminal():
-        yield from map("\t".join, rows)
+        yield from ("\t".join(cell.text for cell in row) for row in cells)
         return
-    header = [column.name for column in columns]
-    widths = _widths(columns, [header, *rows], shutil.get_terminal_size().columns)
+    header = [mark(column.name, ()) for column in columns]
+    widths = _widths(columns, [header, *cells], shutil.get_terminal_size().columns)
     yield click.style(_line(columns, header, widths), bold=True)
-    yield from (_line(columns, row, widths) for row in rows)
+    yield from (_line(columns, row, widths) for row in cells)
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: int) -> list[int]:
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[MarkedText]], terminal: int) -> list[int]:
     """Return the widths of the columns: texts share the width that numbers leave, up to their need."""
-    widths = [max(map(cell_len, cells)) for cells in zip(*rows, strict=True)]
+    widths = [max(cell_len(cell.text) for cell in cells) for cells in zip(*rows, strict=True)]
     texts = [index for index, column in enumerate(columns) if column.is_text]
     texts.sort(key=widths.__getitem__)
     left = terminal - len(GAP) * (len(columns) - 1) - sum(widths) + sum(widths[index] for index in texts)
@@ -102,10 +97,10 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: 
     return widths
 
 
-def _line(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]) -> str:
+def _line(columns: Sequence[Column], cells: Sequence[MarkedText], widths: Sequence[int]) -> str:
     """Return one line of a table: texts to the left, numbers to the right."""
     padded = (
-        set_cell_size(shorten(cell, width), width) if column.is_text else cell.rjust(width)
+        fit(cell, width) if column.is_text else cell.text.rjust(width)
         for column, cell, width in zip(columns, cells, widths, strict=True)
     )
     return GAP.join(padded).rstrip()

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import scipy.sparse as sp
     from numpy.typing import NDArray
-
-
-class Place(NamedTuple):
-    """A column of a line, and the characters of the line that it comes from.
-
-    Parameters
-    ----------
-    column : int
-    characters : frozenset of int
-        Their indices; empty for what only marks the start or the end of a part.
-    is_gram : bool
-        True for an n-gram, which has its characters in common with those beside it.
-    """
-
-    column: int
-    characters: frozenset[int]
-    is_gram: bool
 
 
 class Features(Protocol):
@@ -64,10 +47,6 @@ class Features(Protocol):
         csr_matrix of float32, shape (len(lines), n_features)
             Columns ascending in each row.
         """
-        ...
-
-    def find_places(self, line: str) -> Iterator[Place]:
-        """Yield the columns of a line, each as often as it counts, and the characters that it comes from."""
         ...
 
     def inverse_document_frequency(self, frequency: NDArray[np.int64], n_rows: int) -> NDArray[np.float32]:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from novelty_dask.features.features import Features
+    from novelty_dask.features.places import FindPlaces
 
 
-def find_marks(features: Features, line: str, neighbors: Iterable[str]) -> list[tuple[int, int]]:
+def find_marks(find_places: FindPlaces, line: str, neighbors: Iterable[str]) -> list[tuple[int, int]]:
     """Return the parts of a line that come from features that no neighbor has.
 
     Parameters
     ----------
-    features : Features
-        Those by which the lines were compared.
+    find_places : callable
+        Finds the features by which the lines were compared.
     line : str
     neighbors : iterable of str
         The lines of its nearest neighbors.
@@ -29,13 +29,15 @@ def find_marks(features: Features, line: str, neighbors: Iterable[str]) -> list[
 
     Examples
     --------
-    >>> from novelty_dask.features.url import UrlFeatures
-    >>> [(start, stop)] = find_marks(UrlFeatures(2**22), "a.example/x/new", ["a.example/x/old"])
+    >>> from functools import partial
+    >>> from novelty_dask.features.places import find_url_places
+    >>> find_places = partial(find_url_places, n_features=2**22)
+    >>> [(start, stop)] = find_marks(find_places, "a.example/x/new", ["a.example/x/old"])
     >>> "a.example/x/new"[start:stop]
     'new'
     """
-    columns = {place.column for neighbor in neighbors for place in features.find_places(neighbor)}
-    places = [*features.find_places(line)]
+    columns = {place.column for neighbor in neighbors for place in find_places(neighbor)}
+    places = [*find_places(line)]
     new = [place for place in places if place.column not in columns]
     # What makes an n-gram new are those of its characters that no known one has, unless it is how they meet.
     known = set().union(*(place.characters for place in places if place.is_gram and place.column in columns))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novelty_dask.features.features import Place
-from novelty_dask.kernels.text.ngrams import WHITE_SPACES, count_ngrams
+from novelty_dask.kernels.text.ngrams import count_ngrams
 from novelty_dask.kernels.text.tfidf import inverse_document_frequency, weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import scipy.sparse as sp
@@ -56,16 +55,6 @@ class NgramFeatures:
         """Return the counts of `count_ngrams`."""
         return count_ngrams(lines, self.ngram_range, self.n_features)
 
-    def find_places(self, line: str) -> Iterator[Place]:
-        """Yield each n-gram, and the characters that were lower-cased or joined to those of the n-gram."""
-        text, origins = _fold(line)
-        for n in range(self.ngram_range[0], self.ngram_range[1] + 1):
-            starts = range(len(text) - n + 1)
-            # An n-gram as a text of its own has one column.
-            columns = count_ngrams([text[i : i + n] for i in starts], (n, n), self.n_features).indices
-            for start, column in zip(starts, columns.tolist(), strict=True):
-                yield Place(column, frozenset().union(*origins[start : start + n]), is_gram=True)
-
     def inverse_document_frequency(self, frequency: NDArray[np.int64], n_rows: int) -> NDArray[np.float32]:
         """Return the weights of columns, as scikit-learn computes them."""
         return inverse_document_frequency(frequency, n_rows)
@@ -73,20 +62,3 @@ class NgramFeatures:
     def weigh(self, counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_matrix:
         """Return the weights of `novelty_dask.kernels.text.tfidf.weigh`."""
         return weigh(counts, idf)
-
-
-def _fold(line: str) -> tuple[str, list[frozenset[int]]]:
-    """Return a line as its n-grams are taken of it, and the characters that each of its own comes from.
-
-    >>> _fold("A  b")
-    ('a b', [frozenset({0}), frozenset({1, 2}), frozenset({3})])
-    """
-    lowered = line.lower()
-    # Some letters are two in lower case.
-    sources = [index for index, char in enumerate(line) for _ in char.lower()]
-    ends = [match.span() for match in WHITE_SPACES.finditer(lowered)]
-    inside = {index: start for start, stop in ends for index in range(start + 1, stop)}
-    origins: dict[int, set[int]] = {}
-    for index, source in enumerate(sources):
-        origins.setdefault(inside.get(index, index), set()).add(source)
-    return WHITE_SPACES.sub(" ", lowered), [frozenset(origin) for origin in origins.values()]

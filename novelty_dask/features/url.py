@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from novelty_dask.features import definition
-from novelty_dask.features.features import Place
 from novelty_dask.kernels.text.url_features import OTHER_FEATURES, count_url_features
 from novelty_dask.kernels.text.url_weights import balanced_idf, weigh_balanced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import scipy.sparse as sp
@@ -42,14 +39,6 @@ class UrlFeatures:
     def count(self, lines: Sequence[str]) -> sp.csr_matrix:
         """Return the counts of `count_url_features`."""
         return count_url_features(lines, self.n_features)
-
-    def find_places(self, line: str) -> Iterator[Place]:
-        """Yield the features of the readable definition, and the characters of their bytes."""
-        characters = [index for index, char in enumerate(line) for _ in char.encode()]
-        for feature in definition.features(line):
-            column = definition.column(feature, self.n_features)
-            found = chain.from_iterable(characters[start:stop] for start, stop in feature.spans)
-            yield Place(column, frozenset(found), is_gram=feature.block != definition.TOKENS)
 
     def inverse_document_frequency(self, frequency: NDArray[np.int64], n_rows: int) -> NDArray[np.float32]:
         """Return the weights of `balanced_idf`."""

@@ -122,7 +122,7 @@ class Results:
         view = self.read(name, block)[kept]
         return pa.array(view, mask=np.isnan(view))
 
-    def newest(self, n: int, by: str = "novelty") -> pa.Table:
+    def newest(self, n: int, by: str = "novelty", *, lists: bool = False) -> pa.Table:
         """Return the n rows of which a view is highest, ties by row, with the columns of `table`.
 
         Rows of which it is undefined are left out.
@@ -144,14 +144,14 @@ class Results:
             order = np.argsort(-view, kind="stable")[: min(n, int(np.isfinite(view).sum()))]
             best += [(-float(view[row]), block * self.block_rows + int(row)) for row in order]
             best = sorted(best)[:n]
-        return self._rows(np.array([row for _, row in best], np.int64))
+        return self._rows(np.array([row for _, row in best], np.int64), lists=lists)
 
-    def _rows(self, rows: NDArray[np.int64]) -> pa.Table:
+    def _rows(self, rows: NDArray[np.int64], *, lists: bool) -> pa.Table:
         """Return some rows in their order, reading each block once."""
         blocks, within = np.divmod(rows, self.block_rows)
         # Rows come together block by block; the rank of each in that order puts it back in its place.
-        tables = [self.table(int(block), within[blocks == block]) for block in np.unique(blocks)]
-        table = pa.concat_tables(tables or [self.table(0, rows)])
+        tables = [self.table(int(block), within[blocks == block], lists=lists) for block in np.unique(blocks)]
+        table = pa.concat_tables(tables or [self.table(0, rows, lists=lists)])
         return table.take(np.argsort(np.argsort(blocks, kind="stable")))
 
 

@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.utils import murmurhash3_32
 
-from novelty_dask.features.features import Features
+from novelty_dask.features.choose import make_features
 from novelty_dask.features.marks import find_marks
-from novelty_dask.features.ngrams import NgramFeatures
-from novelty_dask.features.url import UrlFeatures
+from novelty_dask.features.places import choose_places, murmurhash3
+from novelty_dask.settings import ResultSettings
 
-URL, NGRAMS = UrlFeatures(2**22), NgramFeatures((3, 3), 2**20)
-BOTH = pytest.mark.parametrize("features", [URL, NGRAMS, NgramFeatures((2, 4), 64), UrlFeatures(8)])
+ALL = [
+    ResultSettings(features="url"),
+    ResultSettings(features="ngrams"),
+    ResultSettings(features="ngrams", ngram_range=(2, 4), n_features=64),
+    ResultSettings(features="url", n_features=8),
+]
+URL, NGRAMS = map(choose_places, ALL[:2])
+BOTH = pytest.mark.parametrize("chosen", ALL, ids=["url", "ngrams", "few ngrams", "few columns"])
 
 close = st.text("aB1-_./?#&=%:@ éİΣ北", min_size=1, max_size=30)
 plain = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
@@ -23,24 +30,26 @@ lines = close | plain | close.map("http://a.example/{}".format)
 @BOTH
 @settings(deadline=None, max_examples=60)
 @given(lines)
-def test_places_have_the_columns_that_are_counted(features: Features, line: str) -> None:
-    counts = features.count([line])
-    columns = [place.column for place in features.find_places(line)]
+def test_places_have_the_columns_that_are_counted(chosen: ResultSettings, line: str) -> None:
+    counts = make_features(chosen).count([line])
+    places = [*choose_places(chosen)(line)]
+    columns = [place.column for place in places]
     found, numbers = np.unique(np.array(columns, np.int64), return_counts=True)
     assert found.tolist() == counts.indices.tolist()
     assert numbers.tolist() == counts.data.tolist()
-    assert all(0 <= index < len(line) for place in features.find_places(line) for index in place.characters)
+    assert all(0 <= index < len(line) for place in places for index in place.characters)
 
 
 @BOTH
 @settings(deadline=None, max_examples=60)
 @given(lines, st.lists(lines, max_size=3))
 def test_nothing_is_marked_exactly_if_all_is_covered(
-    features: Features, line: str, neighbors: list[str]
+    chosen: ResultSettings, line: str, neighbors: list[str]
 ) -> None:
+    features = make_features(chosen)
     known = set(features.count(neighbors).indices.tolist())
     is_covered = set(features.count([line]).indices.tolist()) <= known
-    marks = find_marks(features, line, neighbors)
+    marks = find_marks(choose_places(chosen), line, neighbors)
     assert (not marks) == is_covered
     assert marks == sorted(marks)
     assert all(0 <= start < stop <= len(line) for start, stop in marks)
@@ -49,8 +58,8 @@ def test_nothing_is_marked_exactly_if_all_is_covered(
 
 @BOTH
 @given(lines)
-def test_nothing_is_new_beside_a_twin(features: Features, line: str) -> None:
-    assert find_marks(features, line, ["x", line]) == []
+def test_nothing_is_new_beside_a_twin(chosen: ResultSettings, line: str) -> None:
+    assert find_marks(choose_places(chosen), line, ["x", line]) == []
 
 
 @pytest.mark.parametrize(
@@ -76,3 +85,8 @@ def test_what_is_new_in_urls(line: str, neighbors: list[str], marked: str) -> No
 def test_everything_is_new_without_neighbors() -> None:
     assert find_marks(URL, "a.example/b", []) == [(0, 11)]
     assert find_marks(NGRAMS, "İ  x北", []) == [(0, 5)]
+
+
+@given(st.binary(max_size=20))
+def test_hashes_are_those_of_scikit_learn(data: bytes) -> None:
+    assert murmurhash3(data) == murmurhash3_32(data, positive=True)

@@ -23,7 +23,8 @@ from click.testing import CliRunner
 
 import novelty_dask
 from novelty_dask.cli import main
-from novelty_dask.cli.terminal import escape, shorten
+from novelty_dask.cli.marked import shorten
+from novelty_dask.cli.terminal import escape
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import StoreError
 from novelty_dask.events import Event, StageStarted

@@ -26,7 +26,7 @@ from novelty_dask.kernels.text.counting import (
 )
 from novelty_dask.kernels.text.murmurhash import murmurhash3
 
-WHITE_SPACES = re.compile(r"\s\s+")
+_WHITE_SPACES = re.compile(r"\s\s+")
 
 
 class _Scratch(NamedTuple):
@@ -66,7 +66,7 @@ def count_ngrams(texts: Sequence[str], ngram_range: Sequence[int], n_features: i
     >>> count_ngrams(["abcABC", "ab"], (3, 3), 2**20).data
     array([1., 2., 1.], dtype=float32)
     """
-    encoded = encode_texts([WHITE_SPACES.sub(" ", text.lower()) for text in texts])
+    encoded = encode_texts([_WHITE_SPACES.sub(" ", text.lower()) for text in texts])
     shortest, longest = ngram_range
     lengths = longest - shortest + 1
     # Of each length, at most one n-gram begins at each byte.
