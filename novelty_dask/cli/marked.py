@@ -1,4 +1,4 @@
-"""Text of which some characters are marked, made harmless and fitted to a width as other text is."""
+"""Text with marked characters, made harmless and fitted to a width as other text is."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ class MarkedText(NamedTuple):
 
 
 def mark(text: str, parts: Iterable[tuple[int, int]], shown: Sequence[str] = ()) -> MarkedText:
-    r"""Return a text, escaped, of which some parts are marked.
+    r"""Return a text, escaped, with marked parts.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 def defang(url: str) -> list[str]:
-    """Return what stands for each character of a URL of which no program makes a link.
+    """Return what stands for each character of a URL, so that no program makes a link of it.
 
     Only brackets are added.
 

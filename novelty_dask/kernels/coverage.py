@@ -63,7 +63,7 @@ class Coverage(NamedTuple):
 
     @classmethod
     def start(cls, columns: Columns, neighbors: NDArray[np.int64]) -> Self:
-        """Return rows of which nothing is covered yet."""
+        """Return rows whose features are all uncovered yet."""
         return cls(columns, neighbors, np.zeros(columns.indices.size, np.bool_), np.diff(columns.indptr))
 
 

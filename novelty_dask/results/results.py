@@ -123,9 +123,9 @@ class Results:
         return pa.array(view, mask=np.isnan(view))
 
     def newest(self, n: int, by: str = "novelty", *, lists: bool = False) -> pa.Table:
-        """Return the n rows of which a view is highest, ties by row, with the columns of `table`.
+        """Return the n rows whose view is highest, ties by row, with the columns of `table`.
 
-        Rows of which it is undefined are left out.
+        Rows where it is undefined are left out.
 
         Raises
         ------

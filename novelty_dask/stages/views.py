@@ -66,7 +66,7 @@ def lof_block(workspace: Workspace, item: str) -> TaskResult:
 
 
 def _start_coverage(workspace: Workspace, block: int) -> Coverage:
-    """Return the columns and neighbors of a block, of which nothing is covered yet."""
+    """Return the columns and neighbors of a block; nothing is covered yet."""
     return Coverage.start(_read_columns(workspace, block), workspace.read_rows("neighbors/ids", block))
 
 
