@@ -20,7 +20,6 @@ from novelty_dask.cli.terminal import escape, number
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
 from novelty_dask.features.marks import find_marks
 from novelty_dask.features.places import choose_places
-from novelty_dask.kernels.choices import VIEWS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,13 +87,7 @@ def score(
 @click.option(
     "--defang", is_flag=True, help="Write URLs so that no program makes links of them: http[://]a[.]example."
 )
-@click.option(
-    "--by",
-    type=click.Choice(VIEWS),
-    default=VIEWS[0],
-    show_default=True,
-    help="Column to print, its highest values first.",
-)
+@options.by
 @options.debug
 def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
     """Print the most novel rows of a run.
@@ -125,13 +118,7 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
     type=click.Choice(["csv", "parquet", "jsonl", "npz"]),
     help="Format; by default what FILE ends with, and CSV for -.",
 )
-@click.option(
-    "--order",
-    type=click.Choice(["input", *VIEWS]),
-    default="input",
-    show_default=True,
-    help="Order of the rows: as first read, or by a column, its highest values first.",
-)
+@options.order
 @click.option(
     "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
 )
@@ -201,7 +188,7 @@ def _score(
     return run
 
 
-def show(run: "Run", n_rows: int, by: str = VIEWS[0], *, defanged: bool = False) -> None:
+def show(run: "Run", n_rows: int, by: str = "novelty", *, defanged: bool = False) -> None:
     """Print the most novel rows of a run by a column; say why there are none."""
     rows = run.top(n_rows, by=by, lists=is_terminal())
     emit(novelty_table(rows, by, _find_marks(run, rows), defanged=defanged))

@@ -13,7 +13,7 @@ import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.errors import SettingsError, StoreError, check_names_folder
-from novelty_dask.kernels.choices import FeatureSet, NormalForm
+from novelty_dask.kernels.choices import VIEWS, FeatureSet, NormalForm
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -147,6 +147,20 @@ def _check_new(_ctx: click.Context, _parameter: click.Parameter, name: str | Non
 
 
 run = click.argument("run", callback=_name_run)
+by = click.option(
+    "--by",
+    type=click.Choice(VIEWS),
+    default=VIEWS[0],
+    show_default=True,
+    help="Column to print, its highest values first.",
+)
+order = click.option(
+    "--order",
+    type=click.Choice(["input", *VIEWS]),
+    default="input",
+    show_default=True,
+    help="Order of the rows: as first read, or by a column, its highest values first.",
+)
 sources = click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 new_run = partial(click.option, "-o", "--out", metavar="RUN.zarr", callback=_check_new)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")

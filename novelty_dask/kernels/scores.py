@@ -4,7 +4,7 @@ A missing neighbor counts as similarity 0, but no row can have more neighbors th
 Where nothing can be compared, the novelty is undefined, not 1.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,17 +60,12 @@ def novelty_scores(
     >>> novelty_scores(similarities, 10, np.array([True, False])).nearest
     array([0.25,  nan])
     """
-    possible = possible_neighbors(similarities, n_rows)
+    possible = similarities[:, : n_rows - 1]
     if not possible.shape[1]:
         return Novelty(*(np.full(len(similarities), np.nan) for _ in Novelty._fields))
     subtracted = _row_means(possible), possible[:, 0], possible[:, -1]
     distances = (np.clip(1 - np.asarray(each, np.float64), 0, 1) for each in subtracted)
     return Novelty(*(np.where(has_features, each, np.nan) for each in distances))
-
-
-def possible_neighbors(neighbors: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    """Return the columns of neighbors that a row of a corpus can have: no more than there are other rows."""
-    return neighbors[:, : min(neighbors.shape[1], n_rows - 1)]
 
 
 def _row_means(similarities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -14,8 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from novelty_dask.kernels.choices import VIEWS
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,15 +25,14 @@ FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
 # before them.
 BATCH_ROWS = 4_096
 EXPORT_GROUP_ROWS = 65_536
-STORED: dict[str, str] = {
+STORED = {
     "position": "rows/position",
     "count": "rows/count",
     "novelty": "novelty",
     "neighbor_ids": "neighbors/ids",
     "neighbor_similarities": "neighbors/similarities",
-    **{name: name for name in VIEWS[1:]},
 }
-"""Arrays of the run by their names in an npz file."""
+"""Arrays of the run by their names in an npz file, in which the other views follow."""
 
 
 def write_csv(tables: Iterable[pa.Table], file: IO[bytes], *, raw: bool) -> None:
@@ -102,7 +99,8 @@ def write_npz(results: Results, file: IO[bytes]) -> None:
     # An array of strings could only be loaded with pickle, which runs whatever a file contains.  Not written
     # by `numpy.savez`, which would hold all rows in memory.
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, source in STORED.items():
+        others = {name: name for name in results.views if name not in STORED}
+        for name, source in {**STORED, **others}.items():
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))
             _write_member(archive, name, shape, blocks)

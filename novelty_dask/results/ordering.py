@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results.results import Results
 
 PART_ROWS = 16_384
@@ -42,7 +41,7 @@ def view_key(name: str, results: Results, block: int) -> NDArray[np.float64]:
     return np.where(np.isnan(view), np.inf, -view)
 
 
-KEYS: dict[str, Key] = {"input": position_key, **{name: partial(view_key, name) for name in VIEWS}}
+KEYS: dict[str, Key] = {"input": position_key, **{name: partial(view_key, name) for name in Results.views}}
 
 
 def tables_in_order(

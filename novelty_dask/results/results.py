@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,14 @@ class Results:
     ----------
     arrays : RunArrays
         The arrays of a complete run.
+
+    Attributes
+    ----------
+    views : tuple of str
+        Columns by which rows can be ordered.
     """
+
+    views: ClassVar[tuple[str, ...]] = VIEWS
 
     def __init__(self, arrays: RunArrays) -> None:
         self.arrays = arrays

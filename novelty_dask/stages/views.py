@@ -12,7 +12,6 @@ import numpy as np
 
 from novelty_dask.kernels.coverage import Columns, Coverage, cover, uncovered_shares
 from novelty_dask.kernels.density import gather, outlier_factors, reachability_densities
-from novelty_dask.kernels.scores import possible_neighbors
 from novelty_dask.progress import advance
 from novelty_dask.stages.tasks import TaskResult, Workspace
 
@@ -90,10 +89,10 @@ def _sum_shares(workspace: Workspace, block: int, coverage: Coverage) -> NDArray
 
 
 def _read_possible(workspace: Workspace, name: str, block: int) -> NDArray[Any]:
-    """Return an array of neighbors of a block, as many as a row can have."""
-    neighbors = workspace.read_rows(name, block)
+    """Return an array of neighbors of a block, no more of each row than there are other rows."""
+    neighbors = workspace.read_rows(name, block)[:, : workspace.plan.n_rows - 1]
     # In one layout, for which the kernels are compiled.
-    return np.ascontiguousarray(possible_neighbors(neighbors, workspace.plan.n_rows))
+    return np.ascontiguousarray(neighbors)
 
 
 def _read_of_neighbors(workspace: Workspace, name: str, ids: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -43,14 +43,15 @@ def check_commits(run: StoredRun, stage: Stage) -> CommitCheck:
 
 
 def check_complete(run: StoredRun, stage: Stage, shape: RunShape) -> None:
-    """Check that a stage left all that it should, by the lengths of objects.
+    """Check that a stage left all that it should but what was given up, by the lengths of objects.
 
     Raises
     ------
     DamageError
         The results of a task are gone.
     """
-    missing = {*(stage.items(shape) or ())} - check_commits(run, stage).done
+    given_up = {task.item for task in run.manifest.failed_tasks if task.stage == stage.name}
+    missing = {*(stage.items(shape) or ())} - given_up - check_commits(run, stage).done
     if missing:
         task = stage.task(min(missing))
         raise DamageError.of(task, commit_key(task), "is gone, or an object that it lists")
