@@ -200,8 +200,13 @@ def _compare_bytes(budget: Budget, load: Load) -> int:
 def _cover_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the columns and neighbors of a stretch, and of one block that passes by."""
     nonzeros = _nonzeros(budget, load)
-    held = 5 * nonzeros + (8 * budget.n_neighbors + 32) * load.rows
-    return STRETCH_SPANS * load.span_blocks * held + 16 * nonzeros + 32 * load.rows
+    held = 5 * nonzeros + (8 * budget.n_neighbors + 40) * load.rows
+    return STRETCH_SPANS * load.span_blocks * held + 16 * nonzeros + 32 * load.rows + 4 * budget.n_features
+
+
+def _gather_bytes(budget: Budget, load: Load) -> int:
+    """Return the bytes of the neighbors of a block and a number for each, and of numbers that pass by."""
+    return 3 * _strip_bytes(budget, load) + 64 * load.rows + 32 * 2**20
 
 
 INGEST = Stage(
@@ -292,15 +297,14 @@ DENSITY: Stage = Stage(
     "density",
     items=_blocks,
     inputs=_after_all(MERGE, lambda: DENSITY),
-    # Neighbors of a block, a number for each of them, and what is decompressed.
-    task_bytes=lambda budget, load: 3 * _strip_bytes(budget, load) + 64 * load.rows,
+    task_bytes=_gather_bytes,
     arrays=lambda shape: density_arrays(shape.plan) if shape.plan else [],
 )
 LOF: Stage = Stage(
     "lof",
     items=_blocks,
     inputs=_after_all(DENSITY, lambda: LOF),
-    task_bytes=lambda budget, load: 3 * _strip_bytes(budget, load) + 64 * load.rows,
+    task_bytes=_gather_bytes,
     arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
 )
 

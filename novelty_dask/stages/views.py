@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+GATHERED_ROWS = 2**20
+"""Rows whose values are read at once, 8 bytes each: a read of one block takes longer than what it reads."""
+
+
 def cover_stretch(workspace: Workspace, item: str) -> TaskResult:
     """Return the share of each row of a stretch that none of its neighbors has."""
     return cover_blocks(workspace, workspace.plan.stretch(int(item)))
@@ -32,10 +36,11 @@ def cover_blocks(workspace: Workspace, blocks: Sequence[int]) -> TaskResult:
     # Their own blocks first, as a row that is covered by near neighbors needs no others.
     others = np.concatenate([_holders(workspace, coverage.neighbors) for coverage in held.values()])
     passing = dict.fromkeys([*blocks, *np.unique(others).tolist()])
+    places = np.zeros(workspace.settings.n_features, np.int32)
     for number, candidate in enumerate(passing, start=1):
         columns = held[candidate].columns if candidate in held else _read_columns(workspace, candidate)
         for coverage in held.values():
-            cover(coverage, columns, workspace.plan.bounds(candidate)[0])
+            cover(coverage, columns, workspace.plan.bounds(candidate)[0], places)
         advance(number, len(passing))
     shares = [_sum_shares(workspace, block, coverage) for block, coverage in held.items()]
     return TaskResult({"uncovered": np.concatenate(shares)})
@@ -74,7 +79,8 @@ def _read_columns(workspace: Workspace, block: int) -> Columns:
     start, stop = workspace.plan.bounds(block)
     indptr = workspace.arrays.read("weights/indptr", block, slice(stop - start + 1))
     nnz = max(int(indptr[-1]), 0)
-    return Columns.checked(indptr, workspace.arrays.read("weights/indices", block, slice(nnz)))
+    indices = workspace.arrays.read("weights/indices", block, slice(nnz))
+    return Columns.checked(indptr, indices, workspace.settings.n_features)
 
 
 def _sum_shares(workspace: Workspace, block: int, coverage: Coverage) -> NDArray[np.float64]:
@@ -98,10 +104,12 @@ def _read_possible(workspace: Workspace, name: str, block: int) -> NDArray[Any]:
 def _read_of_neighbors(workspace: Workspace, name: str, ids: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return a number of each neighbor; NaN for those that are missing."""
     values = np.full(ids.shape, np.nan)
-    holders = _holders(workspace, ids)
-    for number, block in enumerate(holders.tolist(), start=1):
-        gather(workspace.read_rows(name, block), workspace.plan.bounds(block)[0], ids, values)
-        advance(number, len(holders))
+    n_blocks = max(GATHERED_ROWS // workspace.plan.block_rows, 1)
+    parts = np.unique(_holders(workspace, ids) // n_blocks)
+    for number, part in enumerate(parts.tolist(), start=1):
+        start, stop = (edge * n_blocks * workspace.plan.block_rows for edge in (part, part + 1))
+        gather(workspace.arrays.read(name, slice(start, stop)), start, ids, values)
+        advance(number, len(parts))
     return values
 
 

@@ -11,14 +11,15 @@ from tests.support.arrays import random_rows
 
 
 def columns_of(X: sp.csr_matrix) -> Columns:
-    return Columns.checked(X.indptr.astype(np.int64), X.indices.astype(np.int32))
+    return Columns.checked(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.shape[1])
 
 
 def shares_of(X: sp.csr_matrix, ids: np.ndarray, cuts: list[int]) -> np.ndarray:
     """The shares of all rows, whose candidates come in blocks that end at some rows."""
-    coverage = Coverage.start(columns_of(X), ids)
+    coverage, places = Coverage.start(columns_of(X), ids), np.zeros(X.shape[1], np.int32)
     for start, stop in zip([0, *cuts], [*cuts, X.shape[0]], strict=True):
-        cover(coverage, columns_of(X[start:stop]), start)
+        cover(coverage, columns_of(X[start:stop]), start, places)
+        assert not places.any()
     shares = np.empty(X.shape[0])
     uncovered_shares(coverage.columns.indptr, X.data, coverage.is_covered, shares)
     return shares
@@ -86,4 +87,10 @@ def test_ids_of_no_row_cover_nothing() -> None:
 @pytest.mark.parametrize("indptr", [[1, 2], [0, 1], [0, 3], [0, 3, 2], [0, -1, 2], [0, 2**40, 2]])
 def test_rows_outside_their_arrays_are_refused(indptr: list[int]) -> None:
     with pytest.raises(ValueError, match="do not lie one after the other"):
-        Columns.checked(np.array(indptr), np.zeros(2, np.int32))
+        Columns.checked(np.array(indptr), np.zeros(2, np.int32), 1)
+
+
+@pytest.mark.parametrize("column", [-1, 7, 2**31 - 1, -(2**31)])
+def test_columns_that_there_are_not_are_refused(column: int) -> None:
+    with pytest.raises(ValueError, match="has a column that is not one of 7"):
+        Columns.checked(np.array([0, 2]), np.array([0, column], np.int32), 7)
