@@ -29,8 +29,7 @@ RESULT_OPTIONS = (
     click.option(
         "-k", "--n-neighbors", type=int, help=f"Neighbors to keep of each row. {_default('n_neighbors')}"
     ),
-    # It is gone, and the settings name the column that holds the same.
-    click.option("--score", hidden=True),
+    click.option("--score", hidden=True, help="It is gone; the message names the column to use."),
     click.option(
         "--features",
         type=click.Choice(get_args(FeatureSet)),

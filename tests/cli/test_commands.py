@@ -13,6 +13,7 @@ from distributed import LocalCluster
 
 import novelty_dask
 from novelty_dask.cli import main
+from novelty_dask.kernels.choices import VIEWS
 from tests.support.fixtures import Novelty
 from tests.support.text import refanged
 
@@ -294,7 +295,23 @@ def test_every_option_is_explained(command: str) -> None:
     assert all(option.help for option in options)
 
 
-@pytest.mark.parametrize("name", ["n_neighbors", "score", "features", "normal_form", "threads"])
+@pytest.mark.parametrize("command", ["score", "plan"])
+def test_the_score_of_earlier_versions_names_the_column(corpus: Path, novelty: Novelty, command: str) -> None:
+    refused = novelty(command, corpus, "--score", "kth")
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("leave it out, and use column 'novelty_kth'.\n")
+    assert "--score" not in novelty(command, "--help").stdout
+
+
+@pytest.mark.parametrize("by", VIEWS)
+def test_top_prints_the_column_that_it_is_ordered_by(run: Path, novelty: Novelty, by: str) -> None:
+    best = novelty_dask.open(run).top(4, by=by)
+    printed = [line.split("\t") for line in novelty("top", run, "-n", "4", "--by", by).stdout.splitlines()]
+    assert [cells[0] for cells in printed] == [f"{value:.6f}" for value in best[by]]
+    assert [cells[1] for cells in printed] == best.url.tolist()
+
+
+@pytest.mark.parametrize("name", ["n_neighbors", "features", "normal_form", "threads"])
 def test_help_shows_the_real_defaults(novelty: Novelty, name: str) -> None:
     text = " ".join(novelty("score", "--help").stdout.split())
     assert f"[default: {novelty_dask.Settings.model_fields[name].default}]" in text

@@ -56,6 +56,9 @@ POINTS = [
     ("compare", 10),
     ("compare", 80),
     ("merge", 8),
+    ("cover", 2),
+    ("density", 5),
+    ("lof", 9),
 ]
 """Where a client is killed: as it begins so many tasks of a stage."""
 KILLS = 20 if EVERY else 2

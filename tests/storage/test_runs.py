@@ -14,7 +14,7 @@ from novelty_dask.objects.commits import Commit, Draft
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import claim
 from novelty_dask.objects.protocol import partial_name
-from novelty_dask.planning.stages import COMPARE, INGEST, MERGE, SORT, TaskId
+from novelty_dask.planning.stages import COMPARE, INGEST, LAST_STAGE, MERGE, SORT, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
@@ -84,7 +84,7 @@ def test_a_run_may_be_on_any_file_system() -> None:
 def test_a_manifest_is_replaced_as_a_whole(tmp_path: Path) -> None:
     run = create_run(str(tmp_path / "run.zarr"), manifest())
     run.manifest.plan = PLAN
-    run.manifest.stages["merge"] = {"tasks": 1, "seconds": 0.5}
+    run.manifest.stages[LAST_STAGE.name] = {"tasks": 1, "seconds": 0.5}
     run.manifest.totals = Totals(lines=3, rows=2, duplicates=0, rejected={"blank": 1})
     run.save()
     again = open_stored(run.url).manifest
@@ -239,7 +239,7 @@ def test_a_complete_run_and_a_partial_one_can_be_read_others_not(tmp_path: Path)
     refusal = r"^The run '.*' is not complete; `novelty resume .*/run\.zarr` goes on\.$"
     with pytest.raises(StoreError, match=refusal):
         open_complete(run.url)
-    run.manifest.stages["merge"] = {}
+    run.manifest.stages[LAST_STAGE.name] = {}
     run.save()
     assert open_complete(run.url).manifest.is_complete
     run.manifest.failures.append(Failure(stage="merge", item="1", reason="why"))
@@ -257,7 +257,7 @@ def test_where_a_task_was_given_up_there_are_fill_values_and_only_there(tmp_path
     run = make_arrays(make_run(tmp_path, PLAN))
     run.once(TaskId("merge", "1"), NOBODY, write_novelty(run, 0.5))
     run.manifest.failures = [Failure(stage="merge", item="2", reason="why")]
-    run.manifest.stages["merge"] = {}
+    run.manifest.stages[LAST_STAGE.name] = {}
     novelty = run.arrays()["novelty"]
     assert listed(novelty[8:10]) == pytest.approx([float("nan")] * 2, nan_ok=True)
     assert listed(novelty[4:8]) == [0.5] * 4
