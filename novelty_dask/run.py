@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from novelty_dask.kernels.choices import ROW_NAMES
 from novelty_dask.objects.leases import Lease
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
@@ -83,6 +84,8 @@ class Run:
         Distinct URLs, sorted by reversed host and path.
     counts, positions : zarr.Array of int64, shape (n_rows,)
         How often each was read, and on which line first, from 0.
+    spellings : zarr.Array of int64, shape (n_rows,)
+        How many URLs of its normal form were read; 1 for "raw".
     novelty, novelty_nearest, novelty_kth : zarr.Array of float64, shape (n_rows,)
         1 minus the mean similarity of the neighbors, minus that of the nearest, of the last; 0 to 1, NaN
         where undefined.
@@ -113,6 +116,7 @@ class Run:
         self.urls = arrays["rows/url"]
         self.counts = arrays["rows/count"]
         self.positions = arrays["rows/position"]
+        self.spellings = arrays["rows/spellings"]
         self.novelty = arrays["novelty"]
         self.novelty_nearest = arrays["novelty_nearest"]
         self.novelty_kth = arrays["novelty_kth"]
@@ -143,8 +147,8 @@ class Run:
         Returns
         -------
         pandas.DataFrame
-            Columns position, url, count, novelty, nearest_url, nearest_similarity, novelty_nearest,
-            novelty_kth, uncovered, lof.
+            Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
+            novelty_nearest, novelty_kth, uncovered, lof.
         """
         frame: pd.DataFrame = self._results.newest(n, by, lists=lists).to_pandas()
         return frame
@@ -178,8 +182,9 @@ class Run:
         """Return a summary and the most novel rows, for notebooks."""
         totals = self.manifest.totals
         assert totals
+        rows = f"{totals.rows:,} {ROW_NAMES[self.manifest.settings.normal_form]}s"
         summary = (
-            f"{totals.lines:,} lines: {totals.rows:,} rows, {totals.duplicates:,} duplicates, "
+            f"{totals.lines:,} lines: {rows}, {totals.duplicates:,} duplicates, "
             f"{totals.n_rejected:,} rejected"
         )
         columns = ["novelty", "url", "nearest_similarity", "nearest_url"]

@@ -120,8 +120,9 @@ class ResultSettings(_Checked):
         Shortest and longest character n-grams, by default 3 and 3; None for other features.
     n_features : int
         Columns of the hashed matrix, 1 to 2**24, by default 2**20 for n-grams and 2**22 for URLs.
-    normal_form : {"raw", "web"}
-        Compare lines as they stand, or in the WHATWG normal form of their URL.
+    normal_form : {"raw", "web", "page", "template"}
+        Compare lines as they stand, their URLs as browsers request them, the page that spellings
+        have in common, or the template that pages have in common.
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)

@@ -114,7 +114,7 @@ def test_the_text_form_is_one_line(run: Run) -> None:
 
 def test_the_top_rows_are_the_most_novel_with_their_nearest(run: Run) -> None:
     top, novelty, urls = run.top(5), np.asarray(run.novelty[:]), np.asarray(run.urls[:])
-    columns = ["position", "url", "count", "novelty", "nearest_url", "nearest_similarity"]
+    columns = ["position", "url", "count", "spellings", "novelty", "nearest_url", "nearest_similarity"]
     assert list(top.columns) == columns
     order = np.lexsort((np.arange(len(run)), -novelty))[:5]
     assert top.url.tolist() == urls[order].tolist()

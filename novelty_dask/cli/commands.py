@@ -127,10 +127,10 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
 def export(run: str, *, out: str, **keywords: Any) -> None:
     """Write all rows of a run to a file, or with -o - to standard output.
 
-    Columns are position (line of the first occurrence, from 0), url, count, novelty, nearest_url
-    and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
-    neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof. An npz file
-    holds arrays in the order of the run.
+    Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
+    one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON lines also
+    neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof.
+    An npz file holds arrays in the order of the run.
 
     In CSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
     it out.
@@ -220,7 +220,7 @@ def finish(run: "Run", *, quiet: bool) -> None:
 def _say_totals(run: "Run", *, quiet: bool) -> None:
     """Print a summary of the lines of a run."""
     if not quiet and run.manifest.totals:
-        say(count_line(run.manifest.totals))
+        say(count_line(run.manifest.totals, run.manifest.settings.normal_form))
 
 
 def _write_corpus(path: Path, lines: bytes) -> None:

@@ -50,7 +50,8 @@ RESULT_OPTIONS = (
     click.option(
         "--normal-form",
         type=click.Choice(get_args(NormalForm)),
-        help="Compare lines as they stand, or as browsers rewrite their URLs. " + _default("normal_form"),
+        help="Lines that are one row: those that are equal, or equal as browsers rewrite them, or "
+        "spellings of one page, or pages of one template. " + _default("normal_form"),
     ),
 )
 WORK_OPTIONS = (

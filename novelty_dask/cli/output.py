@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from novelty_dask.cli.marked import mark
 from novelty_dask.cli.terminal import Column, counted, defang, escape, number, table
 from novelty_dask.errors import shell_quoted
+from novelty_dask.kernels.choices import ROW_NAMES, NormalForm
 from novelty_dask.planning.budget import megabytes
 
 if TYPE_CHECKING:
@@ -42,19 +43,21 @@ def novelty_table(
     return table((Column(by), *EVIDENCE_COLUMNS), rows)
 
 
-def count_line(totals: "Totals") -> str:
+def count_line(totals: "Totals", form: NormalForm = "raw") -> str:
     """Return a summary of the lines that were read.
 
     >>> from novelty_dask.storage.manifest import Totals
-    >>> count_line(Totals(lines=1200, rows=1100, duplicates=98, rejected={"blank": 2}))
+    >>> totals = Totals(lines=1200, rows=1100, duplicates=98, rejected={"blank": 2})
+    >>> count_line(totals)
     '1,200 lines: 1,100 rows, 98 duplicates, 2 rejected (2 blank)'
+    >>> count_line(totals, "page")
+    '1,200 lines, 1,100 pages: 98 duplicates, 2 rejected (2 blank)'
     """
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in totals.rejected.items())
-    return (
-        f"{counted(totals.lines, 'line')}: {counted(totals.rows, 'row')}, "
-        f"{counted(totals.duplicates, 'duplicate')}, "
-        f"{totals.n_rejected:,} rejected" + (f" ({reasons})" if reasons else "")
-    )
+    lines, rows = counted(totals.lines, "line"), counted(totals.rows, ROW_NAMES[form])
+    shown = f"{lines}: {rows}, " if ROW_NAMES[form] == "row" else f"{lines}, {rows}: "
+    rejected = f"{totals.n_rejected:,} rejected" + (f" ({reasons})" if reasons else "")
+    return f"{shown}{counted(totals.duplicates, 'duplicate')}, {rejected}"
 
 
 def failure_line(failures: "Sequence[Failure]", run: str) -> str:
@@ -83,7 +86,7 @@ def _status_lines(status: "RunStatus") -> Iterator[str]:
     """Yield the same lines, not escaped."""
     yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
     if status.totals:
-        yield f"input    {count_line(status.totals)}"
+        yield f"input    {count_line(status.totals, status.normal_form)}"
     for stage, (done, total) in status.stages.items():
         left = "" if total is None else f" of {total:,}, {total - done:,} left"
         yield f"{stage:<10} {done:,} done{left}"

@@ -2,8 +2,14 @@
 
 from typing import Literal, get_args
 
-NormalForm = Literal["raw", "web"]
-"""Form in which lines are compared: as they were written, or as a browser would request their URL."""
+NormalForm = Literal["raw", "web", "page", "template"]
+"""Form in which lines are compared, and equal ones are one row.
+
+As they were written, as a browser would request their URL, the page of which they are spellings, or the
+template of their page.
+"""
+ROW_NAMES: dict[NormalForm, str] = {"raw": "row", "web": "row", "page": "page", "template": "template"}
+"""Name of a row in summaries."""
 
 FeatureSet = Literal["ngrams", "url"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""

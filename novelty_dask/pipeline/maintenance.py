@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from novelty_dask.errors import DamageError
+    from novelty_dask.kernels.choices import NormalForm
     from novelty_dask.storage.manifest import Failure, Totals
 
 
@@ -43,6 +44,8 @@ class RunStatus:
         The client that works on it now.
     totals : Totals or None
         Lines read, rows, duplicates, and rejected lines by reason; None until they are counted.
+    normal_form : {"raw", "web", "page", "template"}
+        Form by which lines are rows.
     """
 
     state: str
@@ -50,6 +53,7 @@ class RunStatus:
     failures: list[Failure]
     owner: str | None
     totals: Totals | None
+    normal_form: NormalForm
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def status(run: str | PathLike[str]) -> RunStatus:
         failures=stored.manifest.failures,
         owner=owner,
         totals=stored.manifest.totals,
+        normal_form=stored.manifest.settings.normal_form,
     )
 
 

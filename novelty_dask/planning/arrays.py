@@ -166,7 +166,7 @@ def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
 
 
 def row_arrays(plan: TilePlan, n_features: int) -> list[ArraySpec]:
-    """Return the arrays of distinct URLs, their counts and first positions, and of partial frequencies."""
+    """Return the arrays of rows: URL, count, first position, spellings; and of partial frequencies."""
     rows, chunk = (plan.n_rows,), (plan.block_rows,)
     # The number of rows of a block in which each column occurs.
     partial = ArraySpec(
@@ -178,6 +178,7 @@ def row_arrays(plan: TilePlan, n_features: int) -> list[ArraySpec]:
             ArraySpec("rows/url", rows, chunk, "str", BY_ROWS, "", "text", MAX_BYTES),
             ArraySpec("rows/count", rows, chunk, "int64", BY_ROWS),
             ArraySpec("rows/position", rows, chunk, "int64", BY_ROWS, -1),
+            ArraySpec("rows/spellings", rows, chunk, "int64", BY_ROWS),
         ),
         *_named(("block", "column"), partial),
     ]

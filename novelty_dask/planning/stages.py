@@ -38,6 +38,8 @@ from novelty_dask.planning.tiles import STRETCH_SPANS, Tile, TilePlan
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Load
 
+TEXT_FORMS = 6
+"""Copies of the text of a block: in a table with its keys, as a list, in a normal form twice, and encoded."""
 TEXT_BYTES = 160 * 10**6
 """A task that reads or sorts holds tables of fixed size, whatever the corpus."""
 SEARCH_BYTES = 40 * 10**6
@@ -242,9 +244,9 @@ VECTORIZE = Stage(
     "vectorize",
     items=_blocks,
     inputs=lambda _shape, _item: [SORT.task()],
-    # The text in its forms, the counts of n-grams, and the frequencies of columns.
+    # The text as it is stored, normalized and encoded, the counts of n-grams, and the frequencies of columns.
     task_bytes=lambda budget, load: (
-        4 * load.text_bytes + 300 * load.rows + 24 * _nonzeros(budget, load) + 12 * budget.n_features
+        TEXT_FORMS * load.text_bytes + 300 * load.rows + 24 * _nonzeros(budget, load) + 12 * budget.n_features
     ),
     arrays=lambda shape: row_arrays(shape.plan, shape.n_features) if shape.plan else [],
     replaces=(INGEST, SORT),

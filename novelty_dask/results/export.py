@@ -68,11 +68,11 @@ def export(
 
     Notes
     -----
-    Columns: position (line of the first occurrence in the input, from 0), url, count, novelty,
-    nearest_url and nearest_similarity; in Parquet and JSON lines also neighbor_urls and
-    neighbor_similarities, most similar first; novelty_nearest, novelty_kth, uncovered and lof.
-    CSV is UTF-8 with lines that end in LF; text is quoted as RFC 4180 has it, null is an empty
-    field.
+    Columns: position (line of the first occurrence in the input, from 0), url, count, spellings
+    (URLs of one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON
+    lines also neighbor_urls and neighbor_similarities, most similar first; novelty_nearest,
+    novelty_kth, uncovered and lof.  CSV is UTF-8 with lines that end in LF; text is quoted as
+    RFC 4180 has it, null is an empty field.
 
     An npz file always keeps the order of the run, so that its neighbor_ids are rows of its
     other arrays; -1 is none, undefined novelty NaN.  It loads without pickle: URL ``i`` is

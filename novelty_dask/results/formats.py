@@ -28,6 +28,7 @@ EXPORT_GROUP_ROWS = 65_536
 STORED = {
     "position": "rows/position",
     "count": "rows/count",
+    "spellings": "rows/spellings",
     "novelty": "novelty",
     "neighbor_ids": "neighbors/ids",
     "neighbor_similarities": "neighbors/similarities",

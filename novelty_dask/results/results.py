@@ -96,8 +96,9 @@ class Results:
         Returns
         -------
         pyarrow.Table
-            Columns position, url, count, novelty, nearest_url and nearest_similarity, with `lists` also
-            neighbor_urls and neighbor_similarities, and the other views.  Undefined values are null.
+            Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
+            `lists` also neighbor_urls and neighbor_similarities, and the other views.  Undefined values
+            are null.
         """
         kept = slice(None) if within is None else within
         ids, similarities = (
@@ -108,6 +109,7 @@ class Results:
             "position": pa.array(self.read("rows/position", block)[kept]),
             "url": _text(self._block_urls(block)[kept]),
             "count": pa.array(self.read("rows/count", block)[kept]),
+            "spellings": pa.array(self.read("rows/spellings", block)[kept]),
             "novelty": self._view("novelty", block, kept),
             "nearest_url": _text(self.urls(ids[:, 0]), missing=ids[:, 0] < 0),
             "nearest_similarity": pa.array(similarities[:, 0], mask=ids[:, 0] < 0),

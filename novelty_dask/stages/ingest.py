@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.kernels.text.lines import LineBatch, read_lines
-from novelty_dask.kernels.text.urls import normalize_batch, sort_key
+from novelty_dask.kernels.text.normal_forms import normalize_array, reject_nameless
+from novelty_dask.kernels.text.urls import sort_key
 from novelty_dask.planning.stages import INGEST
 from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.stages.tasks import open_on_worker
@@ -46,7 +47,7 @@ TABLE_BYTES = 16 * 2**20
 LINE_OVERHEAD_BYTES = 60
 """Bytes that a gathered line takes besides its text."""
 TEXT_COPIES = 3
-"""Copies of the text of a gathered line: as it was read, in a table, and as its sort key."""
+"""Copies of the text of a gathered line: as it was read, in a table, and as its key.  A form is one more."""
 BYTES_PER_KEY = 16 * 2**10
 """Text of a sorted table for each sort key that it reports; the keys cut the ranges of the shuffle."""
 
@@ -113,8 +114,8 @@ def ingest(
         URL of the run.
     epoch : int
         Of its owner.
-    form : {"raw", "web"}
-        Normal form of the URLs.
+    form : {"raw", "web", "page", "template"}
+        Normal form, by which URLs are sorted; what has no web form is rejected.
 
     Returns
     -------
@@ -137,39 +138,39 @@ def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[Lin
     """Yield the lines of a piece as they are read."""
     # A byte order mark counts only where the file begins.
     batches = read_lines(read_chunks(source, piece), first_chunk_is_start=piece.start == 0)
-    return batches if form == "raw" else (normalize_batch(batch, form) for batch in batches)
+    return map(reject_nameless, batches) if form == "web" else batches
 
 
 def _ingest_piece(piece: Piece, source: Source, form: NormalForm, draft: Draft) -> Metrics:
     """Write the lines of one piece."""
     read = PieceRead(int(draft.task.item), piece.source, 0, [], [], {}, [])
     gathered: list[LineBatch] = []
-    n_bytes = 0
+    copies, n_bytes = TEXT_COPIES + (form != "raw"), 0
     for batch in read_batches(piece, source, form):
         read = read._replace(n_lines=read.n_lines + batch.n_lines)
         gathered.append(batch)
-        n_bytes += TEXT_COPIES * sum(map(len, batch.texts)) + LINE_OVERHEAD_BYTES * batch.n_lines
+        n_bytes += copies * sum(map(len, batch.texts)) + LINE_OVERHEAD_BYTES * batch.n_lines
         # Distinct lines are fewest when many lines are gathered, but memory must not depend on the piece.
         if n_bytes >= TABLE_BYTES:
-            _flush(gathered, read, draft)
+            _flush(gathered, form, read, draft)
             gathered, n_bytes = [], 0
     if gathered:
-        _flush(gathered, read, draft)
+        _flush(gathered, form, read, draft)
     return read._asdict()
 
 
-def _flush(batches: list[LineBatch], read: PieceRead, draft: Draft) -> None:
+def _flush(batches: list[LineBatch], form: NormalForm, read: PieceRead, draft: Draft) -> None:
     """Write what was gathered of a piece."""
-    lines = distinct(_line_table(batches))
+    lines = distinct(_line_table(batches), form)
     if lines.num_rows:
         key = f"{WORK_FOLDER}lines/{read.number:06d}-{len(read.tables):06d}.parquet"
-        read.tables.append(write_table(draft, key, lines))
+        read.tables.append(write_table(draft, key, lines, text=text_columns(form)))
         read.keys.extend(_sample_keys(lines))
     rejected = [reject for batch in batches for reject in batch.rejected]
     if rejected:
         key = f"{WORK_FOLDER}rejected/{read.number:06d}-{len(read.rejected):06d}.parquet"
         table = pa.table(list(map(list, zip(*rejected, strict=True))), schema=REJECTED_SCHEMA)
-        read.rejected.append(write_table(draft, key, table, text="sample"))
+        read.rejected.append(write_table(draft, key, table, text=["sample"]))
         for reject in rejected:
             read.reasons[reject.reason] = read.reasons.get(reject.reason, 0) + 1
 
@@ -181,20 +182,66 @@ def _line_table(batches: list[LineBatch]) -> pa.Table:
     return pa.table({"url": urls, "position": positions, "count": np.ones(len(positions), np.int64)})
 
 
-def distinct(lines: pa.Table) -> pa.Table:
-    """Return distinct URLs with count and first position, sorted by key, then URL.
+def text_columns(form: NormalForm) -> list[str]:
+    """Return the columns of a table whose longest tells how much text its rows are."""
+    # A key is about as long as the form, which may be longer than the URL: percent-encoded, or in punycode.
+    return ["url"] if form == "raw" else ["url", "key"]
+
+
+def distinct(lines: pa.Table, form: NormalForm = "raw") -> pa.Table:
+    """Return distinct URLs with count and first position, sorted by the key of their form, then URL.
 
     >>> lines = {"url": ["b.example", "a.example", "b.example"], "position": [0, 1, 2], "count": [1, 1, 1]}
     >>> distinct(pa.table(lines)).select(["url", "position", "count"]).to_pylist()[1]
     {'url': 'b.example', 'position': 0, 'count': 2}
     """
+    urls = _distinct_urls(lines)
+    keys = _keys(normalize_array(_array(urls["url"]), form))
+    columns = [keys, *urls.select(["url", "position", "count"]).columns]
+    return pa.table(columns, schema=LINE_SCHEMA).sort_by([("key", "ascending"), ("url", "ascending")])
+
+
+def merge_spellings(lines: pa.Table, form: NormalForm) -> pa.Table:
+    """Return rows of lines, one for each form, sorted by key, then form.
+
+    A row has the URL that was read first, the sum of the counts, and the number of URLs.
+
+    >>> lines = {"url": ["a.example/", "A.example"], "position": [1, 0], "count": [2, 1]}
+    >>> merge_spellings(pa.table(lines), "page").to_pylist()
+    [{'key': 'example.a ', 'url': 'A.example', 'position': 0, 'count': 3, 'spellings': 2}]
+    """
+    if form == "raw":
+        return distinct(lines)
+    urls = _distinct_urls(lines)
+    grouped = (
+        urls.append_column("form", normalize_array(_array(urls["url"]), form))
+        .sort_by("position")
+        .group_by("form", use_threads=False)
+        .aggregate([("url", "first"), ("position", "first"), ("count", "sum"), ("url", "count")])
+    )
+    rows = grouped.append_column("key", _keys(_array(grouped["form"])))
+    rows = rows.sort_by([("key", "ascending"), ("form", "ascending")])
+    names = {"key": "key", "url": "url_first", "position": "position_first", "count": "count_sum"}
+    return pa.table({name: rows[column] for name, column in {**names, "spellings": "url_count"}.items()})
+
+
+def _distinct_urls(lines: pa.Table) -> pa.Table:
+    """Return distinct URLs with count and first position."""
     # One thread: parallelism is the scheduler's, and an aggregation in several threads would return the
     # groups in any order.
     grouped = lines.group_by("url", use_threads=False).aggregate([("position", "min"), ("count", "sum")])
-    urls = grouped["url"].combine_chunks() if grouped.num_rows else pa.array([], pa.string())
-    keys = pa.array(map(sort_key, urls.to_pylist()), pa.string())
-    columns = [keys, urls, grouped["position_min"], grouped["count_sum"]]
-    return pa.table(columns, schema=LINE_SCHEMA).sort_by([("key", "ascending"), ("url", "ascending")])
+    columns = {"url": "url", "position": "position_min", "count": "count_sum"}
+    return pa.table({name: grouped[column] for name, column in columns.items()})
+
+
+def _array(column: pa.ChunkedArray) -> pa.StringArray:
+    """Return a column of text in one piece."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string())
+
+
+def _keys(forms: pa.StringArray) -> pa.StringArray:
+    """Return the sort keys of normal forms."""
+    return pa.array(map(sort_key, forms.to_pylist()), pa.string())
 
 
 def _sample_keys(lines: pa.Table) -> list[str]:

@@ -11,7 +11,13 @@ from novelty_dask.execution.advances import note
 from novelty_dask.objects.commits import Commits, Draft, Metrics
 from novelty_dask.planning.stages import INGEST, SORT
 from novelty_dask.planning.tiles import slice_tables
-from novelty_dask.stages.ingest import BYTES_PER_KEY, PieceRead, distinct, line_offsets
+from novelty_dask.stages.ingest import (
+    BYTES_PER_KEY,
+    PieceRead,
+    line_offsets,
+    merge_spellings,
+    text_columns,
+)
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import SortedTable, Table, read_slice, read_table, write_table
@@ -65,10 +71,13 @@ def load_lines(url: str, lines: LineTable) -> pa.Table:
 
 def write_range(url: str, lines: pa.Table, number: int) -> SortedTable:
     """Write the rows of one range of the sort key, distinct and in order."""
-    # Distinct once more: the tables of two pieces may hold the same URL, which lies in one range.
+    # Distinct once more: the tables of two pieces may hold the same URL, which lies in one range, and so do
+    # all spellings of a form, as they have one key.
     note(url, SORT.name)
-    draft = Draft(SORT.task(), open_on_worker(url).objects)
-    table = write_table(draft, f"{WORK_FOLDER}rows/{number:06d}.parquet", distinct(lines))
+    run = open_on_worker(url)
+    draft, form = Draft(SORT.task(), run.objects), run.manifest.settings.normal_form
+    rows = merge_spellings(lines, form)
+    table = write_table(draft, f"{WORK_FOLDER}rows/{number:06d}.parquet", rows, text=text_columns(form))
     return SortedTable(*table, *draft.digests[table.key])
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novelty_dask.kernels.search.columns import order_columns
+from novelty_dask.kernels.text.normal_forms import normalize_texts
 from novelty_dask.kernels.text.tfidf import document_frequency, renumber_columns
 from novelty_dask.progress import advance
 from novelty_dask.stages.sort import read_sorted_rows
@@ -18,20 +19,32 @@ from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
     import scipy.sparse as sp
+    from numpy.typing import NDArray
 
 
 def vectorize_block(workspace: Workspace, item: str) -> TaskResult:
     """Return the rows of a block, and the number of them in which each column occurs."""
     table = read_sorted_rows(workspace.run.commits, *workspace.plan.bounds(int(item)))
     urls = table["url"].to_pylist()
-    counts = workspace.features.count(urls)
+    counts = _count(workspace, urls)
     rows: Arrays = {
         "rows/url": np.array(urls, np.dtypes.StringDType()),
         "rows/count": table["count"].to_numpy(),
         "rows/position": table["position"].to_numpy(),
+        "rows/spellings": _spellings(table),
     }
     return TaskResult({**rows, **_partial_frequency(counts)}, {"nonzeros": counts.nnz})
+
+
+def _spellings(table: pa.Table) -> NDArray[np.int64]:
+    """Return how many spellings each row has; lines that are compared as they are have one."""
+    if "spellings" in table.column_names:
+        return np.asarray(table["spellings"].to_numpy())
+    return np.ones(table.num_rows, np.int64)
 
 
 def recount_block(workspace: Workspace, item: str) -> TaskResult:
@@ -67,8 +80,13 @@ def weigh_block(workspace: Workspace, item: str) -> TaskResult:
 
 
 def _count_stored(workspace: Workspace, item: str) -> sp.csr_matrix:
-    """Return the counts of the features of the stored URLs of a block."""
-    return workspace.features.count(workspace.read_rows("rows/url", int(item)).tolist())
+    """Return the features of the stored URLs of a block."""
+    return _count(workspace, workspace.read_rows("rows/url", int(item)).tolist())
+
+
+def _count(workspace: Workspace, urls: Sequence[str]) -> sp.csr_matrix:
+    """Return the features of the normal forms of URLs."""
+    return workspace.features.count(normalize_texts(urls, workspace.settings.normal_form))
 
 
 def _partial_frequency(counts: sp.csr_matrix) -> Arrays:

@@ -12,6 +12,8 @@ from novelty_dask.objects.commits import Commits, Digest, Draft
 from novelty_dask.planning.budget import Extent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from novelty_dask.planning.stages import Stage
 
 ROW_GROUP_ROWS = 16_384
@@ -52,12 +54,13 @@ class SortedTable(NamedTuple):
         return Digest(self.length, self.checksum)
 
 
-def write_table(draft: Draft, key: str, table: pa.Table, text: str = "url") -> Table:
-    """Write a table in small row groups, so that a part can be read."""
+def write_table(draft: Draft, key: str, table: pa.Table, text: Sequence[str] = ("url",)) -> Table:
+    """Write a table in small row groups, so that a part can be read; the longest column is its text."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=ROW_GROUP_ROWS, compression="lz4")
     draft.write(key, memoryview(sink.getvalue()))
-    return Table(draft.task.item, key, table.num_rows, pc.sum(pc.binary_length(table[text])).as_py() or 0)
+    n_bytes = max(pc.sum(pc.binary_length(table[name])).as_py() or 0 for name in text)
+    return Table(draft.task.item, key, table.num_rows, n_bytes)
 
 
 def read_table(commits: Commits, stage: Stage, table: Table) -> pa.Table:

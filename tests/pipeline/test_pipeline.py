@@ -59,6 +59,7 @@ REPAIRS: dict[str, dict[str, tuple[int | None, int]]] = {
     "rows/url": {**READING, "vectorize": (5, 4)},
     "rows/count": {**READING, "vectorize": (5, 4)},
     "rows/position": {**READING, "vectorize": (5, 4)},
+    "rows/spellings": {**READING, "vectorize": (5, 4)},
     "partial_frequency": {**READING, "vectorize": (5, 4)},
     "columns/document_frequency": {"columns": (1, 0)},
     "columns/idf": {"columns": (1, 0)},

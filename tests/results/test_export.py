@@ -36,7 +36,7 @@ HOSTILE = [
     "zzzzzz",
     "https://日本.example/ü",
 ]
-COLUMNS = ["position", "url", "count", "novelty", "nearest_url", "nearest_similarity"]
+COLUMNS = ["position", "url", "count", "spellings", "novelty", "nearest_url", "nearest_similarity"]
 LISTS = ["neighbor_urls", "neighbor_similarities"]
 OTHER_VIEWS = ["novelty_nearest", "novelty_kth", "uncovered", "lof"]
 
@@ -90,11 +90,9 @@ def test_csv(run: Run, tmp_path: Path, order: str) -> None:
 def test_csv_is_utf8_with_lf_and_rfc_4180_quotes(run: Run, tmp_path: Path) -> None:
     export(run, tmp_path / "rows.csv", raw=True)
     raw = (tmp_path / "rows.csv").read_bytes()
-    assert raw.startswith(
-        b'"position","url","count","novelty","nearest_url","nearest_similarity",'
-        b'"novelty_nearest","novelty_kth","uncovered","lof"\n0,"'
-    )
-    assert b'\n500,"ab",2,,,,,,,\n' in raw
+    names = ",".join(f'"{name}"' for name in COLUMNS + OTHER_VIEWS)
+    assert raw.startswith(f'{names}\n0,"'.encode())
+    assert b'\n500,"ab",2,1,,,,,,,\n' in raw
     assert b'"+http://a.example/""quoted"",comma"' in raw
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         assert [row["url"] for row in csv.DictReader(file)] == list(expected(run, "input").url)
@@ -157,6 +155,7 @@ def test_npz(run: Run, tmp_path: Path) -> None:
         names: dict[str, Any] = {
             "position": run.positions,
             "count": run.counts,
+            "spellings": run.spellings,
             "novelty": run.novelty,
             "neighbor_ids": run.neighbors.ids,
             "neighbor_similarities": run.neighbors.similarities,

@@ -27,6 +27,7 @@ def stored(novelty: list[float], block_rows: int = 2, k: int = 3) -> Results:
         "rows/url": np.array([url(row) for row in range(n_rows)], np.dtypes.StringDType()),
         "rows/count": np.arange(n_rows) + 1,
         "rows/position": np.arange(n_rows)[::-1],
+        "rows/spellings": np.ones(n_rows, np.int64),
         "neighbors/ids": ids,
         "neighbors/similarities": similarities,
         # Each view has an order of its own.
@@ -72,6 +73,7 @@ def test_a_table_says_of_each_row_its_novelty_and_nearest() -> None:
             "position": 2,
             "url": url(0),
             "count": 1,
+            "spellings": 1,
             "novelty": 0.5,
             "nearest_url": url(1),
             "nearest_similarity": 0.5,
@@ -84,6 +86,7 @@ def test_a_table_says_of_each_row_its_novelty_and_nearest() -> None:
             "position": 1,
             "url": url(1),
             "count": 2,
+            "spellings": 1,
             "novelty": None,
             "nearest_url": url(2),
             "nearest_similarity": 0.5,

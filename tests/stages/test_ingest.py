@@ -22,7 +22,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import Source, find_sources
 from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.stages import ingest
-from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets
+from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets, merge_spellings
 from novelty_dask.stages.perform import perform
 from novelty_dask.stages.rejected import count_rejected
 from novelty_dask.storage.manifest import Totals
@@ -58,7 +58,7 @@ def read(sources: list[Source], folder: Path, piece_bytes: int, form: NormalForm
     columns = [listed(arrays[f"rejected/{name}"][:]) for name in ("source", "line", "reason", "sample")]
     rejected = list(zip(*columns, strict=True))
     assert reasons == dict(sorted(Counter(reason for _, _, reason, _ in rejected).items()))
-    return Books(n_lines, gather(run, reads), rejected)
+    return Books(n_lines, gather(run, reads, form), rejected)
 
 
 def read_all(run: StoredRun, sources: list[Source], pieces: list[Piece], form: NormalForm) -> list[PieceRead]:
@@ -70,7 +70,7 @@ def read_all(run: StoredRun, sources: list[Source], pieces: list[Piece], form: N
     return sorted(map(PieceRead.of, committed))
 
 
-def gather(run: StoredRun, reads: list[PieceRead]) -> dict[str, tuple[int, int]]:
+def gather(run: StoredRun, reads: list[PieceRead], form: NormalForm = "raw") -> dict[str, tuple[int, int]]:
     """Rows of the tables that pieces left."""
     rows: dict[str, tuple[int, int]] = {}
     for piece, offset in zip(reads, line_offsets(reads).tolist(), strict=True):
@@ -78,7 +78,7 @@ def gather(run: StoredRun, reads: list[PieceRead]) -> dict[str, tuple[int, int]]
             table = read_table(run.commits, INGEST, stored)
             assert stored.n_rows == table.num_rows == len(set(table["url"].to_pylist()))
             for row in table.to_pylist():
-                assert row["key"] == sort_key(row["url"])
+                assert row["key"] == sort_key(normalize(row["url"], form) or "")
                 count, position = rows.get(row["url"], (0, sys.maxsize))
                 rows[row["url"]] = (count + row["count"], min(position, row["position"] + offset))
     return rows
@@ -94,8 +94,8 @@ def expect(contents: list[bytes], form: NormalForm = "raw") -> Books:
         n_raws = content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
         for line, raw in enumerate(each.removesuffix(b"\r") for each in raws[:n_raws]):
             text = decode_line(raw)
-            if not isinstance(text, Reason):
-                text = normalize(text, form) or Reason.NOT_A_URL
+            if not isinstance(text, Reason) and normalize(text, form) is None:
+                text = Reason.NOT_A_URL
             if isinstance(text, Reason):
                 shown = raw.decode().strip().encode() if text is Reason.NOT_A_URL else raw
                 rejected.append((source, line, str(text), sample_of(shown)))
@@ -132,7 +132,7 @@ CONTENTS = {
 }
 
 
-@pytest.mark.parametrize("form", ["raw", "web"])
+@pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 @pytest.mark.parametrize("piece_bytes", [1, 7, 2**24])
 @pytest.mark.parametrize("contents", CONTENTS.values(), ids=CONTENTS.keys())
 def test_every_line_is_accounted_for(
@@ -148,11 +148,21 @@ def test_duplicates_are_counted_and_the_first_position_is_kept(tmp_path: Path) -
     assert books == Books(5, {"b.example": (2, 0), "a.example": (3, 1)}, [])
 
 
-def test_urls_of_one_web_form_are_one_row(tmp_path: Path) -> None:
+def test_urls_of_one_web_form_have_one_key_and_are_read_as_they_were_written(tmp_path: Path) -> None:
     spellings = [b"HTTP://Example.org:80/a/../b", b"example.org/b", b"http://example.org/b", b"http://[bad/"]
     books = read(write_sources(tmp_path, [b"\n".join(spellings)]), tmp_path, 2**24, "web")
-    assert books.rows == {"http://example.org/b": (3, 0)}
+    assert books.rows == {url.decode(): (1, position) for position, url in enumerate(spellings[:3])}
     assert books.rejected == [(0, 3, "not-a-url", "http://[bad/")]
+    lines = distinct(pa.table({"url": [*books.rows], "position": [0, 1, 2], "count": [1, 1, 1]}), "web")
+    assert lines["key"].to_pylist() == 3 * ["org.example /b"]
+    [row] = merge_spellings(lines.drop_columns("key"), "web").to_pylist()
+    assert row == {
+        "key": "org.example /b",
+        "url": "HTTP://Example.org:80/a/../b",
+        "position": 0,
+        "count": 3,
+        "spellings": 3,
+    }
 
 
 @settings(deadline=None, max_examples=25)
@@ -186,7 +196,7 @@ def bad_input(corpora: Path) -> bytes:
 
 
 @pytest.mark.corpus
-@pytest.mark.parametrize("form", ["raw", "web"])
+@pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 @pytest.mark.parametrize(("piece_bytes", "table_bytes"), [(2**24, 2**24), (65_537, 50_000), (3_001, 2**24)])
 def test_bad_input_is_accounted_for_to_the_line(
     tmp_path: Path,

@@ -29,6 +29,7 @@ ARRAYS = [
     "rows/url",
     "rows/count",
     "rows/position",
+    "rows/spellings",
     "partial_frequency",
     "columns/document_frequency",
     "columns/idf",

@@ -50,6 +50,7 @@ def test_results_have_checksums_of_zarr_too(tmp_path: Path) -> None:
         "rows/url",
         "rows/count",
         "rows/position",
+        "rows/spellings",
         "neighbors/ids",
         "neighbors/similarities",
         "novelty",

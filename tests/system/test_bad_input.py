@@ -145,7 +145,8 @@ def account(stream: bytes, form: NormalForm) -> Account:
     if raws[-1] == b"":
         raws.pop()
     raws[:1] = [raw.removeprefix(BOM) for raw in raws[:1]]
-    rows: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
+    spellings: dict[str, str] = {}
     rejected = []
     for number, line in enumerate(raws):
         raw = line.removesuffix(b"\r")
@@ -160,8 +161,10 @@ def account(stream: bytes, form: NormalForm) -> Account:
         if fault or normal is None:
             rejected.append((number, fault or "not-a-url"))
         else:
-            count, first = rows.get(normal, (0, number))
-            rows[normal] = (count + 1, first)
+            count, first = counts.get(normal, (0, number))
+            counts[normal] = (count + 1, first)
+            spellings.setdefault(normal, text)
+    rows = {spellings[normal]: counted for normal, counted in counts.items()}
     return Account(len(raws), rows, rejected)
 
 
@@ -231,7 +234,7 @@ def test_each_kind_is_rejected_by_its_reason_or_accepted(kind: str, raw: str | N
 
 
 @variants
-@pytest.mark.parametrize("form", ["raw", "web"])
+@pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 def test_all_kinds_in_one_run_are_accounted_for(
     tmp_path: Path,
     form: NormalForm,
@@ -260,7 +263,7 @@ def bad_input(corpora: Path) -> bytes:
 
 @pytest.mark.corpus
 @variants
-@pytest.mark.parametrize("form", ["raw", "web"])
+@pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 def test_the_corpus_of_bad_input_is_accounted_for(
     tmp_path: Path,
     bad_input: bytes,

@@ -2,23 +2,26 @@
 
 Sorting by reversed host and path puts the pages of a site side by side, and the sites of a domain too, so
 that most nearest neighbors of a row are adjacent to it.  The normal form is a choice: ``"raw"`` compares
-lines as they were written, ``"web"`` compares what a browser would request.
+lines as they were written, ``"web"`` what a browser would request, ``"page"`` and ``"template"`` what
+spellings of a page, and pages of a template, have in common.
 """
 
 import re
 
 import ada_url
-import numpy as np
 
 from novelty_dask.kernels.choices import NormalForm
-from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Rejected, sample_of
+from novelty_dask.kernels.text.pages import page, template
 
 # The authority of RFC 3986, appendix B, read also where a line has no scheme: "example.org/x".
 _AUTHORITY = re.compile(r"(?:(?:[^:/?#]*:)?//)?([^/?#]*)")
 # A scheme by RFC 3986, section 3.1, but "localhost:3000/x" is a host and its port.
 _SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))")
-# What stands where a scheme would: "ht!tp://" is none, and no host either.
-_NO_HOST = re.compile(r"\A[^/?#\\]*://")
+# What stands where a scheme would: "ht!tp://" is none, and no host either; nor is what has quotation marks,
+# brackets or commas.
+_NO_HOST = re.compile(r"\A[^/?#\\]*(?:://|[\"'(),;<>])")
+# "Note: text" has no scheme.
+_NO_SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*: ")
 # Characters that the URL standard removes before parsing: controls and spaces around, tabs and newlines
 # anywhere.
 _AROUND = "".join(map(chr, range(0x21)))
@@ -60,16 +63,17 @@ def normalize(url: str, form: NormalForm = "raw") -> str | None:
     ----------
     url : str
         Any text.
-    form : {"raw", "web"}, default "raw"
+    form : {"raw", "web", "page", "template"}, default "raw"
         "raw" is the text as it is.  "web" is the serialization of the WHATWG URL standard [1]_: host in
         lower case and punycode, dot segments resolved, default port dropped; query and fragment stay.  A line
-        without a scheme is read as if ``http://`` stood before it.
+        without a scheme is read as if ``http://`` stood before it.  "page" and "template" are defined in
+        `pages`.
 
     Returns
     -------
     str or None
         None only for form "web", if the standard refuses the URL, or a line starts with a path or with what
-        can't be a scheme.
+        can't be a scheme or a host.
 
     References
     ----------
@@ -82,7 +86,11 @@ def normalize(url: str, form: NormalForm = "raw") -> str | None:
     >>> normalize("http://[bad/", "web") is None, normalize("ht!tp://a.example/", "web") is None
     (True, True)
     """
-    return url if form == "raw" else _web_form(url.strip(_AROUND).translate(_ANYWHERE))
+    if form == "web":
+        return _web_form(url.strip(_AROUND).translate(_ANYWHERE))
+    if form == "raw":
+        return url
+    return page(url) if form == "page" else template(url)
 
 
 def _key_of_authority(match: re.Match[str]) -> str:
@@ -100,41 +108,14 @@ def _key_of_authority(match: re.Match[str]) -> str:
 
 def _web_form(url: str) -> str | None:
     """Return the WHATWG serialization of a URL whose scheme may be missing, or None."""
+    if _NO_SCHEME.match(url):
+        return None
     if not _SCHEME.match(url):
         host_first = url.removeprefix("//")
-        if host_first.startswith(("/", "\\")) or _NO_HOST.match(url):
+        if host_first.startswith(("/", "\\")) or _NO_HOST.match(host_first):
             return None
         url = "http://" + host_first
     try:
         return str(ada_url.normalize_url(url))
     except ValueError:
         return None
-
-
-def normalize_batch(batch: LineBatch, form: NormalForm) -> LineBatch:
-    """Return a batch with its lines in a normal form; lines that have none are rejected.
-
-    Parameters
-    ----------
-    batch : LineBatch
-    form : {"raw", "web"}
-
-    Examples
-    --------
-    >>> batch = LineBatch(np.array([4, 5]), ["HTTP://A.example", "http://["], [])
-    >>> normalize_batch(batch, "web").texts
-    ['http://a.example/']
-    >>> [reject.number for reject in normalize_batch(batch, "web").rejected]
-    [5]
-    """
-    kept, refused, keep = [], [], np.zeros(len(batch.texts), bool)
-    for slot, (number, text) in enumerate(zip(batch.numbers, batch.texts, strict=True)):
-        normal = normalize(text, form)
-        if normal is not None and len(normal) <= MAX_BYTES:
-            kept.append(normal)
-            keep[slot] = True
-        else:
-            # A URL can be longer than its line, as characters are escaped.
-            reason = Reason.NOT_A_URL if normal is None else Reason.TOO_LONG
-            refused.append(Rejected(int(number), reason, sample_of(text.encode())))
-    return LineBatch(batch.numbers[keep], kept, sorted([*batch.rejected, *refused]))
