@@ -215,6 +215,7 @@ def merge_spellings(lines: pa.Table, form: NormalForm) -> pa.Table:
     urls = _distinct_urls(lines)
     grouped = (
         urls.append_column("form", normalize_array(_array(urls["url"]), form))
+        # So that the first of a group is the one that was read first.
         .sort_by("position")
         .group_by("form", use_threads=False)
         .aggregate([("url", "first"), ("position", "first"), ("count", "sum"), ("url", "count")])

@@ -42,6 +42,7 @@ def normalize_array(texts: pa.StringArray, form: NormalForm) -> pa.StringArray:
         np.zeros(len(texts) + 1, np.int32),
         np.zeros(len(texts), np.bool_),
     )
+    # The text is read where Arrow has it, and written where Arrow will have it.
     source = Texts(np.frombuffer(characters or b"", np.uint8), offsets)
     if form == "web":
         _fill_web(source, forms)
@@ -90,6 +91,7 @@ def _fill_pages(texts: Texts, forms: Forms, scratch: Scratch) -> None:
     for row in range(forms.is_hard.size):
         text = texts.characters[texts.ends[row] : texts.ends[row + 1]]
         stop = append_page(text, forms.characters, end, scratch)
+        # A hard text is empty here, and gets its form from the definition afterwards.
         forms.is_hard[row] = stop < 0
         end = max(stop, end)
         forms.ends[row + 1] = end

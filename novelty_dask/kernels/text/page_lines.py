@@ -79,11 +79,13 @@ def _split(line: Bytes) -> _Parts:
         if line[rest] == AT:
             host, user_stop = rest + 1, rest
         rest += 1
+    # The last "@" ends a user, and what follows the last colon is a port only if it is digits.
     host_stop = _find_port(line, host, rest)
     port = min(host_stop + 1, rest)
     kind = _kind_of(line[host:host_stop])
     if kind != NO_HOST and user == 0 and not _is_bare(line[:user_stop], line[host:host_stop]):
         kind = NO_HOST
+    # Whether a line has a host is decided before these are taken away, as the definition does.
     while host_stop > host and line[host_stop - 1] == DOT:
         host_stop -= 1
     while starts_with(line[host:host_stop], _WWW) and _has_dot(line[host + _WWW.size : host_stop]):
@@ -100,6 +102,7 @@ def _find_scheme(line: Bytes) -> tuple[int, int]:
     if line.size > 0 and 65 <= (line[0] & 0xDF) <= 90:
         while stop < line.size and _IN_SCHEME[line[stop]]:
             stop += 1
+    # Behind a scheme stands a colon; a line may also begin with the two slashes.
     after = stop + (stop > 0)
     has_colon = stop == 0 or (stop < line.size and line[stop] == COLON)
     if has_colon and after + 1 < line.size and line[after] == SLASH and line[after + 1] == SLASH:
@@ -124,6 +127,7 @@ def _kind_of(host: Bytes) -> int:
             if not _IN_ADDRESS[byte]:
                 return NO_HOST
         return EASY
+    # All of a host is looked at: a character that no host has outweighs one that makes it hard.
     kind = EASY if host.size else NO_HOST
     for i in range(host.size):
         if _NOT_IN_HOST[host[i]]:
@@ -158,6 +162,7 @@ def _append_line(line: Bytes, parts: _Parts, out: Bytes, end: int, scratch: Scra
             if scratch.is_masked
             else stop
         )
+    # Nothing that is appended is longer than what it stands for in the line, so there is room for it.
     start = _append_user(line, parts, out, end)
     end = _append_lower(line[parts.host : parts.host_stop], out, start)
     if scratch.is_masked and not _is_ipv4(out[start:end]):

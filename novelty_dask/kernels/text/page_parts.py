@@ -148,6 +148,7 @@ def append_path(path: Bytes, out: Bytes, end: int) -> int:
         segment_end = _move_segment(out, i, after, end)
         size = segment_end - end - 1
         is_dots = 1 <= size <= 2 and out[end + 1] == DOT and out[segment_end - 1] == DOT
+        # A segment of dots is overwritten by the next one, two dots with what stands before them.
         if not is_dots:
             end = segment_end
         elif size == 2:
@@ -205,6 +206,7 @@ def append_query(query: Bytes, out: Bytes, end: int, scratch: Scratch) -> int:
         while i < query.size and query[i] != AMPERSAND:
             i += 1
         stop = append_decoded(query[start:i], out, part)
+        # A part that is left out is overwritten by the next one.
         if _is_kept(out[part:stop]):
             if scratch.is_masked:
                 stop = mask_in_place(out, part, stop, scratch.units, MASK_DIGITS)
@@ -244,6 +246,7 @@ def _sort_parts(out: Bytes, first: int, n_parts: int, scratch: Scratch) -> None:
                 j -= gap
             starts[j], stops[j] = start, stop
             moved |= j < i
+    # Most queries have one part, or are in order already.
     if not moved:
         return
     size = 0

@@ -159,6 +159,7 @@ def _to_ascii(host: str) -> str:
     except ValueError:
         return ""
     stripped = _strip(name.decode())
+    # A name that holds what ends a host, once it is decoded, would be cut elsewhere the next time.
     is_name = is_stable and _HOST.fullmatch(stripped) and "%" not in stripped
     return stripped if is_name and len(stripped) <= LONGEST_HOST else ""
 
@@ -177,6 +178,7 @@ def _normal_rest(rest: str, *, masked: bool) -> str:
     rest, _, fragment = rest.partition("#")
     path, _, query = rest.partition("?")
     kept = [hide(part) for part in decode(query).split("&") if _is_kept(part)]
+    # A part is masked before the query is sorted, so that the order does not depend on what is masked.
     route = f"#{hide(decode(fragment))}" if fragment.startswith(("/", "!")) else ""
     return hide(_normal_path(decode(path))) + "?" * bool(kept) + "&".join(sorted(kept)) + route
 

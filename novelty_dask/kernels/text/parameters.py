@@ -55,6 +55,7 @@ def _is_among(name: NDArray[np.uint8], table: NDArray[np.uint8], starts: NDArray
     """Return whether a name is one of a table, in any case."""
     if name.size == 0 or name.size > table.shape[1]:
         return False
+    # Names of one length are few: no hash is worth computing.
     for row in range(starts[name.size], starts[name.size + 1]):
         if starts_with(name, table[row, : name.size]):
             return True

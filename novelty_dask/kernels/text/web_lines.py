@@ -35,6 +35,7 @@ def append_web(line: NDArray[np.uint8], out: NDArray[np.uint8], end: int) -> int
     stop = start
     while stop < line.size and not _ENDS_HOST[line[stop]]:
         stop += 1
+    # What was appended so far is overwritten by the form of the next line.
     if not _is_name(line[start:stop]) or not _is_unchanged(line[stop:]):
         return -1
     for byte in line[start:stop]:
@@ -65,6 +66,7 @@ def _is_unchanged(rest: NDArray[np.uint8]) -> bool:
         byte = rest[i]
         if not _UNCHANGED[byte]:
             return False
+        # Dot segments would be resolved, and an escaped dot may make one.
         if (byte == SLASH and starts_with(rest[i:], _DOT_SEGMENT)) or (
             byte == PERCENT and starts_with(rest[i:], _ESCAPED_DOT)
         ):
