@@ -5,8 +5,8 @@ from typing import Literal, get_args
 NormalForm = Literal["raw", "web", "page", "template"]
 """Form in which lines are compared, and equal ones are one row.
 
-As they were written, as a browser would request their URL, the page of which they are spellings, or the
-template of their page.
+As they were written, as a browser would request them, as the page that their spellings have in common, or
+as the template that pages have in common.
 """
 ROW_NAMES: dict[NormalForm, str] = {"raw": "row", "web": "row", "page": "page", "template": "template"}
 """Name of a row in summaries."""

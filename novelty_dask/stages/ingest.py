@@ -196,6 +196,7 @@ def distinct(lines: pa.Table, form: NormalForm = "raw") -> pa.Table:
     {'url': 'b.example', 'position': 0, 'count': 2}
     """
     urls = _distinct_urls(lines)
+    # By the key of the form, so that all spellings of a form come into one range.
     keys = _keys(normalize_array(_array(urls["url"]), form))
     columns = [keys, *urls.select(["url", "position", "count"]).columns]
     return pa.table(columns, schema=LINE_SCHEMA).sort_by([("key", "ascending"), ("url", "ascending")])

@@ -63,6 +63,7 @@ def append_page(line: Bytes, out: Bytes, end: int, scratch: Scratch) -> int:
 @compiled_loop
 def _has_symbols(line: Bytes) -> bool:
     """Return whether a line may have symbols of templates, and be masked in part already."""
+    # The first byte of a symbol is enough: a line that has it for another reason is hard, but not wrong.
     n_symbols = 0
     for byte in line:
         n_symbols += (byte == DIGITS_BYTE) | (byte == _SYMBOLS_BYTE)

@@ -130,6 +130,7 @@ def _unreserved_size(text: Bytes, i: int) -> int:
 @compiled_loop
 def _is_unreserved(code: int) -> bool:
     """Return whether a character beyond ASCII is unreserved in RFC 3987."""
+    # Left out are surrogates, private use, and code points that are no characters.
     if code < 0x10000:
         return 0xA0 <= code < 0xD800 or 0xF900 <= code < 0xFDD0 or 0xFDF0 <= code < 0xFFF0
     return (code < 0xE0000 or 0xE1000 <= code < 0xF0000) and code & 0xFFFF < 0xFFFE
@@ -206,7 +207,7 @@ def append_query(query: Bytes, out: Bytes, end: int, scratch: Scratch) -> int:
         while i < query.size and query[i] != AMPERSAND:
             i += 1
         stop = append_decoded(query[start:i], out, part)
-        # A part that is left out is overwritten by the next one.
+        # The next part overwrites one that is not kept.
         if _is_kept(out[part:stop]):
             if scratch.is_masked:
                 stop = mask_in_place(out, part, stop, scratch.units, MASK_DIGITS)

@@ -67,6 +67,7 @@ def starts_with(name: NDArray[np.uint8], prefix: NDArray[np.uint8]) -> bool:
     """Return whether a name begins with a prefix, in any case."""
     if name.size < prefix.size:
         return False
+    # The prefix is in lower case already.
     i = 0
     while i < prefix.size and LOWER[name[i]] == prefix[i]:
         i += 1
