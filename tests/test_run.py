@@ -10,6 +10,7 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import StoreError
+from novelty_dask.planning.stages import LAST_STAGE
 from novelty_dask.run import Run
 from novelty_dask.storage.runs import open_stored
 from tests.support.arrays import listed
@@ -109,13 +110,13 @@ def test_no_function_takes_anything_else(tmp_path: Path, function: str, other: A
 
 
 def test_the_text_form_is_one_line(run: Run) -> None:
-    assert repr(run) == f"<Run {run.url!r}: {len(run)} rows, 4 neighbors, mean>"
+    assert repr(run) == f"<Run {run.url!r}: {len(run)} rows, 4 neighbors>"
 
 
 def test_the_top_rows_are_the_most_novel_with_their_nearest(run: Run) -> None:
     top, novelty, urls = run.top(5), np.asarray(run.novelty[:]), np.asarray(run.urls[:])
     columns = ["position", "url", "count", "spellings", "novelty", "nearest_url", "nearest_similarity"]
-    assert list(top.columns) == columns
+    assert list(top.columns) == [*columns, "novelty_nearest", "novelty_kth", "uncovered", "lof"]
     order = np.lexsort((np.arange(len(run)), -novelty))[:5]
     assert top.url.tolist() == urls[order].tolist()
     assert top.novelty.tolist() == novelty[order].tolist()
@@ -194,7 +195,7 @@ def test_no_url_gets_out_of_its_cell_of_html(tmp_path: Path, url: str) -> None:
 def test_an_incomplete_run_is_refused(tmp_path: Path) -> None:
     copy = novelty_dask.score(write_lines(tmp_path / "urls.txt", URLS), tmp_path / "run.zarr")
     stored = open_stored(copy.url)
-    del stored.manifest.stages["merge"]
+    del stored.manifest.stages[LAST_STAGE.name]
     stored.save()
     with pytest.raises(StoreError, match=r"is not complete; `novelty resume .*/run\.zarr` goes on\.$"):
         novelty_dask.open(copy.url)

@@ -43,16 +43,19 @@ def test_status_of_a_complete_run(run: Path, novelty: Novelty) -> None:
         "weigh      1 done of 1, 0 left",
         "compare    1 done of 1, 0 left",
         "merge      1 done of 1, 0 left",
+        "cover      1 done of 1, 0 left",
+        "density    1 done of 1, 0 left",
+        "lof        1 done of 1, 0 left",
     ]
 
 
 def test_verify_says_that_a_run_is_whole(run: Path, novelty: Novelty) -> None:
     result = novelty("verify", run)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "4 tasks read, 0 damages found.\n"
+    assert result.stdout == "7 tasks read, 0 damages found.\n"
     result = novelty("verify", run, "--recompute", 3)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "4 tasks read, 1 block computed again, 0 damages found.\n"
+    assert result.stdout == "7 tasks read, 1 block computed again, 0 damages found.\n"
 
 
 def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, novelty: Novelty) -> None:
@@ -60,7 +63,7 @@ def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, no
     (copy / "novelty" / "c" / "0").write_bytes(b"")
     result = novelty("verify", copy)
     assert result.exit_code == 4
-    assert result.stdout == "4 tasks read, 1 damage found.\n"
+    assert result.stdout == "7 tasks read, 1 damage found.\n"
     assert re.fullmatch(
         r"Damage: 'novelty/c/0' has 0 bytes instead of [\d,]+; `novelty resume "
         rf"{re.escape(str(copy))}` computes it again\.\n",
@@ -86,8 +89,8 @@ def test_resume_of_a_complete_run_does_nothing(copy: Path, novelty: Novelty) -> 
     result = novelty("resume", copy)
     assert (result.exit_code, result.stdout) == (0, "")
     assert re.sub(r"\d+\.\d s$", "_ s", result.stderr, flags=re.MULTILINE) == (
-        "verify: started, 4 tasks\n"
-        "verify: done, 4 tasks in _ s\n"
+        "verify: started, 7 tasks\n"
+        "verify: done, 7 tasks in _ s\n"
         "300 lines: 295 rows, 5 duplicates, 0 rejected\n"
         f"{copy} is complete already, and every byte as it was written; nothing to do.\n"
     )
@@ -111,7 +114,7 @@ def test_a_partial_run_has_an_exit_code_of_its_own(
 
     out = tmp_path / "run.zarr"
     sentence = (
-        f"Partial: task 0-0 of compare and 1 more given up (it raised ZeroDivisionError); the scores of "
+        f"Partial: task 0-0 of compare and 4 more given up (it raised ZeroDivisionError); the scores of "
         f"their rows are missing. `novelty resume {out}` tries again."
     )
     with monkeypatch.context() as patch:
@@ -125,9 +128,12 @@ def test_a_partial_run_has_an_exit_code_of_its_own(
     status = novelty("status", out).stdout.splitlines()
     assert status[0] == "state    partial"
     assert "compare    0 done of 1, 1 left" in status
-    assert status[-2:] == [
+    assert status[-5:] == [
         "given up compare 0-0: it raised ZeroDivisionError",
         "given up merge 0: it needs task 0-0 of compare, which was given up",
+        "given up cover 0: it needs task 0 of merge, which was given up",
+        "given up density 0: it needs task 0 of merge, which was given up",
+        "given up lof 0: it needs task 0 of density, which was given up",
     ]
     assert novelty("verify", out).exit_code == 0
     assert novelty("resume", out).exit_code == 0

@@ -114,9 +114,9 @@ def test_verify_shows_how_far_it_is(run: Path) -> None:
     *_, verify, recompute, end = STYLE.sub("", terminal_output("verify", run, "--recompute", 1)).split("\n")[
         :-1
     ]
-    assert re.search(r"verify +━+ 4/4 ", verify)
+    assert re.search(r"verify +━+ 7/7 ", verify)
     assert re.search(r"recompute +━+ 1/1 ", recompute)
-    assert end.endswith("4 tasks read, 1 block computed again, 0 damages found.\r")
+    assert end.endswith("7 tasks read, 1 block computed again, 0 damages found.\r")
 
 
 def test_a_demo_for_which_there_is_no_space_leaves_no_part_of_its_corpus(

@@ -71,7 +71,7 @@ def test_a_damaged_group_is_found_and_written_again(
     before, listed = kept(copy), members(copy)
     damage(copy / group / "zarr.json")
     found = novelty("verify", copy)
-    assert (found.exit_code, found.stdout) == (4, "4 tasks read, 1 damage found.\n")
+    assert (found.exit_code, found.stdout) == (4, "7 tasks read, 1 damage found.\n")
     assert found.stderr == f"Damage: '{group}/zarr.json' was altered; {resume(copy)} writes it again.\n"
     assert novelty("resume", copy).exit_code == 0
     assert novelty("verify", copy).exit_code == 0

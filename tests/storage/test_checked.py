@@ -41,6 +41,11 @@ ARRAYS = [
     "neighbors/ids",
     "neighbors/similarities",
     "novelty",
+    "novelty_nearest",
+    "novelty_kth",
+    "uncovered",
+    "density",
+    "lof",
 ]
 
 ALTERED = r"(has [\d,]+ bytes instead of|does not match its checksum)"
@@ -48,14 +53,16 @@ ALTERED = r"(has [\d,]+ bytes instead of|does not match its checksum)"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run of several blocks."""
+    """A complete run of several blocks, of which no two chunks are the same."""
     folder = tmp_path_factory.mktemp("made")
-    (folder / "urls.txt").write_text(
-        "\n".join([*novelty_dask.datasets.make_urls(200, seed=8)[0], "", "a\0b"])
-    )
+    urls = novelty_dask.datasets.make_urls(200, seed=8)[0]
+    spelled = [f"{url}#top" for url in urls[::3]]
+    (folder / "urls.txt").write_text("\n".join([*urls, *spelled, "", "a\0b"]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "LARGEST_TILE_PAIRS", 1)
-        novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=64, n_features=2**12)
+        novelty_dask.score(
+            folder / "urls.txt", folder / "run.zarr", block_rows=64, n_features=2**12, normal_form="page"
+        )
     return folder / "run.zarr"
 
 

@@ -159,7 +159,17 @@ def test_tasks_write_what_the_layout_says_and_nothing_else_is_there(
             checked.append(event.stage)
 
     run = novelty_dask.score(source, out, block_rows=block_rows, listener=listen)
-    assert checked == ["rejected", "vectorize", "columns", "weigh", "compare", "merge"]
+    assert checked == [
+        "rejected",
+        "vectorize",
+        "columns",
+        "weigh",
+        "compare",
+        "merge",
+        "cover",
+        "density",
+        "lof",
+    ]
     assert plan_tiles(len(run), block_rows) == run.manifest.plan
     stored = open_stored(str(out))
     every = {key for task in stored.commits.tasks() for key in stored.commits.get(task).objects}

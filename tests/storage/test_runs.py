@@ -230,6 +230,11 @@ def test_a_stage_is_removed_with_all_that_it_left(tmp_path: Path) -> None:
         "weights",
         "neighbors",
         "novelty",
+        "novelty_nearest",
+        "novelty_kth",
+        "uncovered",
+        "density",
+        "lof",
         "rejected",
     }
 
@@ -496,7 +501,7 @@ def test_what_differs_is_named_and_shows_in_the_fingerprint(wanted: RunIdentity,
 
 def test_a_complete_run_of_another_version_can_be_opened() -> None:
     older = RunIdentity(settings=SETTINGS, sources=(SOURCE,), novelty_dask_version="0.0.1")
-    check_same(stored(Manifest(identity=older, stages={"merge": {}})), identity(SOURCE))
+    check_same(stored(Manifest(identity=older, stages={LAST_STAGE.name: {}})), identity(SOURCE))
 
 
 def test_all_that_identifies_a_run_shows_in_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from tests.support.files import snapshot, write_lines
 from tests.support.listeners import Recorder, stop_at
 from tests.support.processes import wait_until
 
-STAGES = ["ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"]
+STAGES = ["ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge", "cover", "density", "lof"]
 URLS, _ = novelty_dask.datasets.make_urls(600, seed=9)
 
 
@@ -352,6 +352,7 @@ def figures(path: Path) -> dict[Path, tuple[int, int]]:
 
 
 LAST = {"ingest": 1, "sort": 1, "vectorize": 5, "columns": 1, "weigh": 5, "compare": 25, "merge": 5}
+LAST |= {"cover": 3, "density": 5, "lof": 5}
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_stopped_run_goes_on_though_answers_are_lost(
         novelty_dask.score(source, out, workers=0, listener=at_start("compare", interrupt))
     listener = Recorder()
     assert len(novelty_dask.resume(out, workers=0, listener=listener)) > 250
-    assert listener.stages == ["compare", "merge"]
+    assert listener.stages == ["compare", "merge", "cover", "density", "lof"]
 
 
 def test_what_was_not_carried_out_is_no_success(

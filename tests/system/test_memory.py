@@ -24,7 +24,7 @@ from tests.support.files import read_real_lines, write_lines, zstd
 from tests.support.listeners import at_start, interrupt
 from tests.support.processes import COMMAND
 
-STAGES = {"ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge"}
+STAGES = {"ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge", "cover", "density", "lof"}
 
 
 def score(source: Path, out: Path, *options: str) -> novelty_dask.Run:
