@@ -15,6 +15,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.features.spanned import Spanned
+from novelty_dask.kernels.text.tokens import HEX, MIXED, UUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 HOST, REST, TOKENS = "host", "rest", "tokens"
 """Blocks: 3-grams of the host; 3-grams of path, query and fragment; whole tokens of the structure."""
 START, END = "\x02", "\x03"
-HEX, UUID, MIXED = range(3)
 DIRECTORIES = 6
 MASK_64 = 2**64 - 1
 

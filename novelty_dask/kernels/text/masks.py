@@ -10,14 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
+from novelty_dask.kernels.text.tokens import (
+    HEX,
+    MIXED,
+    SHORTEST_HEX,
+    SHORTEST_MIXED,
+    SHORTEST_SEGMENT,
+    UUID,
+    UUID_LENGTH,
+)
 
 OTHER, DIGIT, SMALL, CAPITAL, SEPARATOR = range(5)
 """Classes of bytes; those of segments are not `OTHER`."""
-HEX, UUID, MIXED = range(3)
-"""Kinds of random tokens."""
 FIRST_PLACEHOLDER, LENGTHS = 256, 32
 PERCENT, DASH = ord("%"), ord("-")
-SHORTEST_HEX, SHORTEST_MIXED, SHORTEST_SEGMENT, UUID_LENGTH = 8, 10, 12, 36
 
 
 def _make_classes() -> NDArray[np.uint8]:

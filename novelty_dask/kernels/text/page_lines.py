@@ -22,7 +22,8 @@ from novelty_dask.kernels.text.page_parts import (
     flags,
 )
 from novelty_dask.kernels.text.parameters import bytes_of, starts_with
-from novelty_dask.kernels.text.templates import DIGITS_BYTE, KEEP_DIGITS, MASK_DIGITS, SYMBOLS, mask_in_place
+from novelty_dask.kernels.text.symbols import DIGITS_BYTE, KEEP_DIGITS, MASK_DIGITS, mask_in_place
+from novelty_dask.kernels.text.templates import SYMBOLS
 
 HASH, AT, COLON, PERCENT, BANG, OPEN, CLOSE = b"#@:%![]"
 NO_HOST, EASY, HARD = 0, 1, 2

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.text.masks import HEX_VALUES, PERCENT
 from novelty_dask.kernels.text.parameters import is_session, is_tracking
-from novelty_dask.kernels.text.templates import DIGITS_BYTE, MASK_DIGITS, is_escape, mask_in_place
+from novelty_dask.kernels.text.symbols import DIGITS_BYTE, MASK_DIGITS, is_escape, mask_in_place
 
 Bytes = NDArray[np.uint8]
 SLASH, DOT, SEMICOLON, QUESTION, AMPERSAND, EQUALS = b"/.;?&="

@@ -1,37 +1,25 @@
-r"""Masks of random tokens and digits in pages, as one symbol each: readably, and in a compiled loop.
+r"""Masks of random tokens and digits in pages, as one symbol each: the readable definition.
 
-Random tokens are those of `masks`.  A percent-encoded byte is neither digits nor part of a token.  In a
-segment of letters, digits, dashes and underscores that has a symbol already, digits alone are masked: so to
-mask twice is to mask once.
+Random tokens are those of the features of URLs.  A percent-encoded byte is neither digits nor part of a
+token.  In a segment of letters, digits, dashes and underscores that has a symbol already, digits alone are
+masked: so to mask twice is to mask once.
 """
 
 import re
 
-import numpy as np
-from numpy.typing import NDArray
-
-from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.text.masks import (
-    FIRST_PLACEHOLDER,
+from novelty_dask.kernels.text.tokens import (
     HEX,
-    HEX_VALUES,
-    LENGTHS,
     MIXED,
-    PERCENT,
     SHORTEST_HEX,
     SHORTEST_MIXED,
     SHORTEST_SEGMENT,
     UUID,
-)
-from novelty_dask.kernels.text.masks import (
-    mask as mask_units,
 )
 
 DIGITS = "\x1a"
 """Symbol of a run of digits: a control character that means a substitute, as short as a digit."""
 SYMBOLS = {HEX: "\ufdd0", UUID: "\ufdd1", MIXED: "\ufdd2"}
 """Symbols of random tokens: code points that Unicode keeps for use within a program."""
-KEEP_DIGITS, MASK_DIGITS = 0, 1
 _WITH_SYMBOLS = re.compile(f"[{DIGITS}{''.join(SYMBOLS.values())}]")
 # One unit wherever it stands: an escape, whose digits stay, or a UUID.
 _OPAQUE = re.compile(r"(%[0-9A-Fa-f]{2}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
@@ -43,9 +31,6 @@ _HEX = re.compile(r"(?=.*[0-9])(?=.*[A-Fa-f])(?:[0-9a-f]{8,}|[0-9A-F]{8,})")
 _TURN = re.compile(
     r"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
 )
-_SYMBOL_BYTES = np.frombuffer("".join(SYMBOLS.values()).encode(), np.uint8).reshape(-1, 3)
-DIGITS_BYTE = ord(DIGITS)
-_UNCHANGED = np.arange(256, dtype=np.uint8)
 
 
 def mask(text: str, *, digits: bool = True) -> str:
@@ -93,60 +78,3 @@ def _is_mixed(run: str) -> bool:
     """Return whether a run turns between digits, small and capital letters often."""
     turns = len(_TURN.findall(run))
     return turns >= 3 and 5 * turns >= len(run)
-
-
-@compiled_loop
-def mask_in_place(
-    text: NDArray[np.uint8], start: int, stop: int, units: NDArray[np.uint16], digits: int
-) -> int:
-    """Mask a part of a text that has no symbols yet; return its new end.
-
-    Parameters
-    ----------
-    text : ndarray of uint8
-    start, stop : int
-    units : ndarray of uint16
-        Has room for the part; overwritten.
-    digits : {MASK_DIGITS, KEEP_DIGITS}
-        With `KEEP_DIGITS`, random tokens alone are masked.
-    """
-    end = i = first = start
-    while i < stop:
-        if is_escape(text, i, stop):
-            end = _mask_piece(text, first, i, units, digits, end)
-            for byte in text[i : i + 3]:
-                text[end] = byte
-                end += 1
-            i += 3
-            first = i
-        else:
-            i += 1
-    return _mask_piece(text, first, stop, units, digits, end)
-
-
-@compiled_loop
-def is_escape(text: NDArray[np.uint8], i: int, stop: int) -> bool:
-    """Return whether a percent-encoded byte begins at a place."""
-    if i + 2 >= stop or text[i] != PERCENT:
-        return False
-    return bool(HEX_VALUES[text[i + 1]] >= 0 and HEX_VALUES[text[i + 2]] >= 0)
-
-
-@compiled_loop
-def _mask_piece(
-    text: NDArray[np.uint8], start: int, stop: int, units: NDArray[np.uint16], digits: int, end: int
-) -> int:
-    """Write a piece without escapes, masked, where it ends before or at its start; return the new end."""
-    # A symbol is never longer than what it stands for: all that is written has been read.
-    was_digit = False
-    for unit in units[: mask_units(text, start, stop, _UNCHANGED, units, 0)]:
-        is_digit = digits == MASK_DIGITS and 48 <= unit < 58
-        if unit >= FIRST_PLACEHOLDER:
-            for byte in _SYMBOL_BYTES[(unit - FIRST_PLACEHOLDER) // LENGTHS]:
-                text[end] = byte
-                end += 1
-        elif not (is_digit and was_digit):
-            text[end] = DIGITS_BYTE if is_digit else unit
-            end += 1
-        was_digit = is_digit
-    return end

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from novelty_dask.datasets import make_urls
 from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason
-from novelty_dask.kernels.text.masks import HEX, MIXED, UUID
 from novelty_dask.kernels.text.normal_forms import normalize_array, normalize_texts, reject_nameless
 from novelty_dask.kernels.text.templates import DIGITS, SYMBOLS
+from novelty_dask.kernels.text.tokens import HEX, MIXED, UUID
 from novelty_dask.kernels.text.tracking import SESSIONS, TRACKING
 from novelty_dask.kernels.text.urls import normalize, sort_key
 
