@@ -12,8 +12,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.features import definition
+from novelty_dask.features.origins import find_origins
 
 if TYPE_CHECKING:
+    from novelty_dask.kernels.choices import NormalForm
     from novelty_dask.settings import ResultSettings
 
 WHITE_SPACES = re.compile(r"\s\s+")
@@ -42,10 +44,26 @@ FindPlaces = Callable[[str], Iterator[Place]]
 
 
 def choose_places(settings: ResultSettings) -> FindPlaces:
-    """Return what finds the places of the features of a run."""
+    """Return what finds the places of the features of a run, in its URLs as they were written."""
+    find_places: FindPlaces
     if settings.ngram_range is None:
-        return partial(find_url_places, n_features=settings.n_features)
-    return partial(find_ngram_places, ngram_range=settings.ngram_range, n_features=settings.n_features)
+        find_places = partial(find_url_places, n_features=settings.n_features)
+    else:
+        find_places = partial(
+            find_ngram_places, ngram_range=settings.ngram_range, n_features=settings.n_features
+        )
+    return partial(find_original_places, form=settings.normal_form, find_places=find_places)
+
+
+def find_original_places(line: str, form: NormalForm, find_places: FindPlaces) -> Iterator[Place]:
+    """Yield the features of the normal form of a line, and the characters of the line itself."""
+    if form == "raw":
+        yield from find_places(line)
+        return
+    normal, origins = find_origins(line, form)
+    for place in find_places(normal):
+        found = chain.from_iterable(origins[index] for index in place.characters)
+        yield place._replace(characters=frozenset(found))
 
 
 def find_url_places(line: str, n_features: int) -> Iterator[Place]:
