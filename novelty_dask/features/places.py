@@ -6,7 +6,7 @@ What is read of a few lines, to show it, must not wait for Numba to be imported.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,7 +39,7 @@ class Place(NamedTuple):
     is_gram: bool
 
 
-FindPlaces = Callable[[str], Iterator[Place]]
+FindPlaces = Callable[[str], Iterable[Place]]
 """Yields the columns of a line, each as often as it counts."""
 
 

@@ -4,7 +4,7 @@ Rows are streamed in bounded memory, and a file gets its name only when it is
 complete.  Undefined values are null, which CSV shows as an empty field.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
+from novelty_dask.results.marked import Mark, Marker, make_marker
 from novelty_dask.results.ordering import KEYS, tables_in_order
 from novelty_dask.results.outputs import STDOUT_NAMES, Output, VisibleStream, open_output, writing_errors
 from novelty_dask.results.results import Results
@@ -28,7 +29,7 @@ STREAM_FORMAT = "csv"
 """Format of standard output, if none is named."""
 
 
-def export(
+def export(  # noqa: PLR0913 - one for each option
     run: str | PathLike[str],
     out: str | PathLike[str],
     *,
@@ -36,6 +37,7 @@ def export(
     format: str | None = None,  # noqa: A002 - named as the option
     overwrite: bool = False,
     raw: bool = False,
+    mark: Mark | None = None,
 ) -> None:
     """Write all rows of a complete run to a file.
 
@@ -54,11 +56,14 @@ def export(
     raw : bool
         True to write text to CSV as it is.  By default an apostrophe precedes text that a
         spreadsheet would take for a formula.
+    mark : tuple of (str, str), optional
+        Text to put before and behind each part of a URL that none of its neighbors has, in one more
+        column, marked_url; takes about a millisecond for each row.
 
     Raises
     ------
     SettingsError
-        The format or the order is unknown.
+        The format or the order is unknown, the mark is no pair of texts, or the format can't have it.
     StoreError
         There is no complete run, the file exists, is one of a run or its source, or can't be written.
     DiskFullError
@@ -71,8 +76,8 @@ def export(
     Columns: position (line of the first occurrence in the input, from 0), url, count, spellings
     (URLs of one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON
     lines also neighbor_urls and neighbor_similarities, most similar first; novelty_nearest,
-    novelty_kth, uncovered and lof.  CSV is UTF-8 with lines that end in LF; text is quoted as
-    RFC 4180 has it, null is an empty field.
+    novelty_kth, uncovered and lof; with `mark` also marked_url.  CSV is UTF-8 with lines that
+    end in LF; text is quoted as RFC 4180 has it, null is an empty field.
 
     An npz file always keeps the order of the run, so that its neighbor_ids are rows of its
     other arrays; -1 is none, undefined novelty NaN.  It loads without pickle: URL ``i`` is
@@ -80,10 +85,16 @@ def export(
     """
     name = fspath(out).removeprefix("file://")
     chosen = _choose_format(name, format, order)
+    if mark and chosen == "npz":
+        message = "An npz file has no text to mark; choose another format, or leave out the mark."
+        raise SettingsError(message)
     stored = open_complete(fspath(run))
+    marker = make_marker(stored.manifest.settings, mark) if mark else None
     sources = (source.path for source in stored.manifest.sources)
     with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
-        _write(Results(stored.arrays()), _harmless(output, chosen), chosen, order, raw=raw)
+        read = partial(_read_rows, results := Results(stored.arrays()), chosen in WITH_LISTS, marker)
+        tables = partial(tables_in_order, results, read, order, folder=output.folder)
+        _write(results, tables, _harmless(output, chosen), chosen, raw=raw)
 
 
 def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
@@ -152,17 +163,32 @@ def _harmless(output: Output, format: str) -> Output:  # noqa: A002
     return Output(cast("IO[bytes]", VisibleStream(output.file)))
 
 
-def _write(results: Results, output: Output, format: str, order: str, *, raw: bool) -> None:  # noqa: A002
+def _read_rows(
+    results: Results,
+    lists: bool,  # noqa: FBT001 - bound before
+    marker: Marker | None,
+    block: int,
+    within: NDArray[np.int64],
+) -> pa.Table:
+    """Return some rows of a block, with their marks if they are wanted."""
+    if not marker:
+        return results.table(block, within, lists=lists)
+    table = marker(results.table(block, within, lists=True))
+    return table if lists else table.drop_columns(["neighbor_urls", "neighbor_similarities"])
+
+
+def _write(
+    results: Results,
+    order_tables: Callable[..., Iterator[pa.Table]],
+    output: Output,
+    format: str,  # noqa: A002
+    *,
+    raw: bool,
+) -> None:
     """Write all rows in a format."""
-    lists = format in WITH_LISTS
     n_neighbors = results.arrays["neighbors/ids"].shape[1]
-    tables = tables_in_order(
-        results,
-        partial(results.table, lists=lists),
-        order,
-        urls_per_row=2 + n_neighbors * lists,
-        folder=output.folder,
-    )
+    # The URL, its marked copy if there is one, and its nearest neighbor.
+    tables = order_tables(urls_per_row=3 + n_neighbors * (format in WITH_LISTS))
     writers = {
         "csv": partial(write_csv, tables, raw=raw),
         "jsonl": partial(write_jsonl, tables),

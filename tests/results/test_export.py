@@ -16,9 +16,12 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import DamageError, NoveltyError, SettingsError, StoreError
+from novelty_dask.features.marks import find_marks
+from novelty_dask.features.places import choose_places
 from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results import ordering
 from novelty_dask.results.export import export, most_novel_first, open_results
+from novelty_dask.results.marked import put_marks
 from novelty_dask.run import Run
 from tests.support.arrays import listed
 from tests.support.damage import alter
@@ -168,7 +171,7 @@ def test_npz(run: Run, tmp_path: Path) -> None:
 
 def test_npz_has_its_arrays_in_their_order(run: Run, tmp_path: Path) -> None:
     export(run, tmp_path / "rows.npz")
-    first = ["position", "count", "novelty", "neighbor_ids", "neighbor_similarities"]
+    first = ["position", "count", "spellings", "novelty", "neighbor_ids", "neighbor_similarities"]
     with np.load(tmp_path / "rows.npz", allow_pickle=False) as arrays:
         assert arrays.files == [*first, *OTHER_VIEWS, "url_offsets", "url_bytes"]
 
@@ -234,3 +237,43 @@ def test_an_incomplete_run_is_refused(run: Run, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not complete"):
         export(unfinished, tmp_path / "rows.csv")
     assert not (tmp_path / "rows.csv").exists()
+
+
+# Marks.
+
+
+def test_marks_are_around_what_no_neighbor_has(run: Run, tmp_path: Path) -> None:
+    export(run, tmp_path / "rows.jsonl", mark=("\x01", "\x02"))
+    with (tmp_path / "rows.jsonl").open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    find_places = choose_places(run.manifest.settings)
+    assert list(rows[0]) == [*COLUMNS, *LISTS, *OTHER_VIEWS, "marked_url"]
+    for row in rows:
+        assert row["marked_url"].translate({1: None, 2: None}) == row["url"]
+        assert ("\x01" in row["marked_url"]) == bool(row["uncovered"])
+        parts = find_marks(find_places, row["url"], row["neighbor_urls"])
+        assert row["marked_url"] == put_marks(row["url"], parts, ("\x01", "\x02"))
+    assert any("\x01" in row["marked_url"] for row in rows)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_marks_are_one_more_column(run: Run, tmp_path: Path, form: str) -> None:
+    for name, mark in (("without", None), ("marked", ("[", "]"))):
+        export(run, tmp_path / f"{name}.{form}", mark=mark, order="uncovered", raw=True)
+    read = pd.read_csv if form == "csv" else pd.read_parquet
+    without, marked = (read(tmp_path / f"{name}.{form}") for name in ("without", "marked"))
+    assert list(marked) == [*without, "marked_url"]
+    pd.testing.assert_frame_equal(marked[list(without)], without)
+    assert marked.marked_url.str.contains("[", regex=False).any()
+
+
+@pytest.mark.parametrize("mark", ["ab", ("a",), ("a", 1), ["a", "b", "c"]])
+def test_what_is_no_mark_is_refused(run: Run, tmp_path: Path, mark: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^A mark is what stands before and behind, as in "):
+        export(run, tmp_path / "rows.csv", mark=mark)
+    assert not (tmp_path / "rows.csv").exists()
+
+
+def test_arrays_have_no_marks(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^An npz file has no text to mark; "):
+        export(run, tmp_path / "rows.npz", mark=("a", "b"))
