@@ -62,7 +62,7 @@ def sort(
     partition_info: dict[str, int] | None = None,
 ) -> pd.DataFrame:
     """Write the rows of one range."""
-    rows = pa.Table.from_pandas(lines.reset_index(drop=True), preserve_index=False)
+    rows = pa.Table.from_pandas(lines.reset_index(), preserve_index=False)
     return describe([write(rows, partition_info["number"] if partition_info else 0)])
 
 

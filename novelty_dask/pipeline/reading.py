@@ -120,6 +120,7 @@ class Sorting:
             tables.append(table)
             # Metrics are added up: only the first table reports the temporary files of all.
             yield {} if len(tables) > 1 else {"temporary_bytes": self.moved_bytes}
+        tables = sort.join_ranges(run, tables, self.ranges)
         # One commit for all tables: a shuffle moves all lines again, whichever of its tables are missing.
         digests = {table.key: table.digest for table in tables}
         run.commit(digests, SORT.task(), epoch, sort.sort_metrics(tables))

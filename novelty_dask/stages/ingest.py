@@ -25,7 +25,7 @@ from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.kernels.text.lines import LineBatch, read_lines
 from novelty_dask.kernels.text.normal_forms import normalize_array, reject_nameless
-from novelty_dask.kernels.text.urls import sort_key
+from novelty_dask.kernels.text.urls import sort_key, spelling_key
 from novelty_dask.planning.stages import INGEST
 from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.stages.tasks import open_on_worker
@@ -189,51 +189,18 @@ def text_columns(form: NormalForm) -> list[str]:
 
 
 def distinct(lines: pa.Table, form: NormalForm = "raw") -> pa.Table:
-    """Return distinct URLs with count and first position, sorted by the key of their form, then URL.
+    """Return distinct URLs with count and first position, sorted by key, then URL.
 
     >>> lines = {"url": ["b.example", "a.example", "b.example"], "position": [0, 1, 2], "count": [1, 1, 1]}
     >>> distinct(pa.table(lines)).select(["url", "position", "count"]).to_pylist()[1]
     {'url': 'b.example', 'position': 0, 'count': 2}
     """
-    urls = _distinct_urls(lines)
-    # By the key of the form, so that all spellings of a form come into one range.
-    keys = _keys(normalize_array(_array(urls["url"]), form))
-    columns = [keys, *urls.select(["url", "position", "count"]).columns]
-    return pa.table(columns, schema=LINE_SCHEMA).sort_by([("key", "ascending"), ("url", "ascending")])
-
-
-def merge_spellings(lines: pa.Table, form: NormalForm) -> pa.Table:
-    """Return rows of lines, one for each form, sorted by key, then form.
-
-    A row has the URL that was read first, the sum of the counts, and the number of URLs.
-
-    >>> lines = {"url": ["a.example/", "A.example"], "position": [1, 0], "count": [2, 1]}
-    >>> merge_spellings(pa.table(lines), "page").to_pylist()
-    [{'key': 'example.a ', 'url': 'A.example', 'position': 0, 'count': 3, 'spellings': 2}]
-    """
-    if form == "raw":
-        return distinct(lines)
-    urls = _distinct_urls(lines)
-    grouped = (
-        urls.append_column("form", normalize_array(_array(urls["url"]), form))
-        # So that the first of a group is the one that was read first.
-        .sort_by("position")
-        .group_by("form", use_threads=False)
-        .aggregate([("url", "first"), ("position", "first"), ("count", "sum"), ("url", "count")])
-    )
-    rows = grouped.append_column("key", _keys(_array(grouped["form"])))
-    rows = rows.sort_by([("key", "ascending"), ("form", "ascending")])
-    names = {"key": "key", "url": "url_first", "position": "position_first", "count": "count_sum"}
-    return pa.table({name: rows[column] for name, column in {**names, "spellings": "url_count"}.items()})
-
-
-def _distinct_urls(lines: pa.Table) -> pa.Table:
-    """Return distinct URLs with count and first position."""
     # One thread: parallelism is the scheduler's, and an aggregation in several threads would return the
     # groups in any order.
     grouped = lines.group_by("url", use_threads=False).aggregate([("position", "min"), ("count", "sum")])
-    columns = {"url": "url", "position": "position_min", "count": "count_sum"}
-    return pa.table({name: grouped[column] for name, column in columns.items()})
+    urls = grouped["url"]
+    columns = [_keys(_array(urls), form), urls, grouped["position_min"], grouped["count_sum"]]
+    return pa.table(columns, schema=LINE_SCHEMA).sort_by([("key", "ascending"), ("url", "ascending")])
 
 
 def _array(column: pa.ChunkedArray) -> pa.StringArray:
@@ -241,9 +208,12 @@ def _array(column: pa.ChunkedArray) -> pa.StringArray:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string())
 
 
-def _keys(forms: pa.StringArray) -> pa.StringArray:
-    """Return the sort keys of normal forms."""
-    return pa.array(map(sort_key, forms.to_pylist()), pa.string())
+def _keys(urls: pa.StringArray, form: NormalForm) -> pa.StringArray:
+    """Return the keys by which lines are sorted: by URL, or by the form and then the spelling."""
+    if form == "raw":
+        return pa.array(map(sort_key, urls.to_pylist()), pa.string())
+    forms = normalize_array(urls, form)
+    return pa.array(map(spelling_key, forms.to_pylist(), urls.to_pylist()), pa.string())
 
 
 def _sample_keys(lines: pa.Table) -> list[str]:

@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from novelty_dask.objects.commits import Commits, Digest, Draft
+from novelty_dask.objects.commits import Commits, Digest, Draft, read_verified
 from novelty_dask.planning.budget import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from novelty_dask.objects.protocol import Objects
     from novelty_dask.planning.stages import Stage
 
 ROW_GROUP_ROWS = 16_384
@@ -73,6 +74,18 @@ def read_table(commits: Commits, stage: Stage, table: Table) -> pa.Table:
     """
     # In one thread, here and below: a worker has as many tasks as threads already.
     return _open(commits, stage, table).read(use_threads=False)
+
+
+def read_uncommitted(objects: Objects, stage: Stage, table: SortedTable) -> pa.Table:
+    """Read a whole table of a stage that is not committed yet.
+
+    Raises
+    ------
+    DamageError
+        It is not what was written.
+    """
+    data = read_verified(objects, stage.task(table.item), table.key, table.digest)
+    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
 
 
 def read_slice(commits: Commits, stage: Stage, table: Table, start: int, stop: int) -> pa.Table:

@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 from novelty_dask.execution.executors import SerialExecutor
 from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import Reason, decode_line, sample_of
-from novelty_dask.kernels.text.urls import normalize, sort_key
+from novelty_dask.kernels.text.urls import SEPARATOR, form_key, normalize, sort_key
 from novelty_dask.planning.stages import INGEST, REJECTED
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import Source, find_sources
 from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.stages import ingest
-from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets, merge_spellings
+from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets
 from novelty_dask.stages.perform import perform
 from novelty_dask.stages.rejected import count_rejected
+from novelty_dask.stages.sort import merge_spellings
 from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import read_table
@@ -78,7 +79,9 @@ def gather(run: StoredRun, reads: list[PieceRead], form: NormalForm = "raw") -> 
             table = read_table(run.commits, INGEST, stored)
             assert stored.n_rows == table.num_rows == len(set(table["url"].to_pylist()))
             for row in table.to_pylist():
-                assert row["key"] == sort_key(normalize(row["url"], form) or "")
+                key, *rest = row["key"].split(SEPARATOR)
+                assert key == sort_key(normalize(row["url"], form) or "")
+                assert len(rest) == (0 if form == "raw" else 2)
                 count, position = rows.get(row["url"], (0, sys.maxsize))
                 rows[row["url"]] = (count + row["count"], min(position, row["position"] + offset))
     return rows
@@ -153,9 +156,10 @@ def test_urls_of_one_web_form_have_one_key_and_are_read_as_they_were_written(tmp
     books = read(write_sources(tmp_path, [b"\n".join(spellings)]), tmp_path, 2**24, "web")
     assert books.rows == {url.decode(): (1, position) for position, url in enumerate(spellings[:3])}
     assert books.rejected == [(0, 3, "not-a-url", "http://[bad/")]
-    lines = distinct(pa.table({"url": [*books.rows], "position": [0, 1, 2], "count": [1, 1, 1]}), "web")
-    assert lines["key"].to_pylist() == 3 * ["org.example /b"]
-    [row] = merge_spellings(lines.drop_columns("key"), "web").to_pylist()
+    urls = [url.decode() for url in spellings[:3]]
+    lines = distinct(pa.table({"url": urls, "position": [0, 1, 2], "count": [1, 1, 1]}), "web")
+    assert {*map(form_key, lines["key"].to_pylist())} == {f"org.example /b{SEPARATOR}http://example.org"}
+    [row] = merge_spellings(lines).to_pylist()
     assert row == {
         "key": "org.example /b",
         "url": "HTTP://Example.org:80/a/../b",

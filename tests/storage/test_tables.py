@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.commits import Commit, Commits, Draft
 from novelty_dask.planning.stages import INGEST
 from novelty_dask.storage import tables
-from novelty_dask.storage.tables import Table, read_slice, read_table, write_table
+from novelty_dask.storage.tables import (
+    SortedTable,
+    Table,
+    read_slice,
+    read_table,
+    read_uncommitted,
+    write_table,
+)
 
 URLS = [f"https://例え.example/{i}" for i in range(100)]
 TASK = INGEST.task("7")
@@ -24,7 +32,7 @@ def table(n_rows: int) -> pa.Table:
     )
 
 
-def store(url: str, content: pa.Table, text: str = "url") -> tuple[Commits, Table]:
+def store(url: str, content: pa.Table, text: Sequence[str] = ("url",)) -> tuple[Commits, Table]:
     """Write a table as a task of its own, and commit it."""
     commits = Commits(open_objects(url), "fingerprint")
     draft = Draft(TASK, commits.objects)
@@ -42,8 +50,18 @@ def test_a_table_comes_back(tmp_path: Path, form: str, n_rows: int) -> None:
     assert read_table(commits, INGEST, made).equals(table(n_rows))
 
 
+def test_a_table_can_be_read_before_it_is_committed(tmp_path: Path) -> None:
+    objects = open_objects(str(tmp_path))
+    draft = Draft(TASK, objects)
+    written = SortedTable(*write_table(draft, KEY, table(100)), *draft.digests[KEY])
+    assert read_uncommitted(objects, INGEST, written).equals(table(100))
+    objects.write(KEY, b"x")
+    with pytest.raises(DamageError, match=r"^'work/lines/a\.parquet' has 1 bytes instead of "):
+        read_uncommitted(objects, INGEST, written)
+
+
 def test_the_text_that_is_counted_may_be_another(tmp_path: Path) -> None:
-    _, made = store(str(tmp_path), pa.table({"sample": ["ab", "", "c"]}), text="sample")
+    _, made = store(str(tmp_path), pa.table({"sample": ["ab", "", "c"]}), text=["sample"])
     assert made == Table("7", KEY, 3, 3)
 
 

@@ -35,11 +35,13 @@ def read_pieces(
     )
 
 
-def read_lines(executor: Executor, folder: Path, lines: list[str], piece_bytes: int) -> Reading:
+def read_lines(
+    executor: Executor, folder: Path, lines: list[str], piece_bytes: int, form: NormalForm = "raw"
+) -> Reading:
     """Read lines from two files into a run."""
     (folder / "1.txt").write_text("\n".join(lines[: len(lines) // 3]), encoding="utf-8")
     (folder / "2.txt").write_text("\n".join(lines[len(lines) // 3 :]), encoding="utf-8")
     sources = find_sources([f"{folder}/*.txt"])
-    run = create_run(str(folder / "run.zarr"), make_manifest())
-    bag = read_pieces(sources, list(enumerate(split(sources, piece_bytes))), run.url, NOBODY, "raw")
+    run = create_run(str(folder / "run.zarr"), make_manifest(normal_form=form))
+    bag = read_pieces(sources, list(enumerate(split(sources, piece_bytes))), run.url, NOBODY, form)
     return Reading(run, sorted(PieceRead.of(each) for part in executor.compute(bag) for each in part))

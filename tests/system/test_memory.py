@@ -14,9 +14,12 @@ import pytest
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import BudgetError
+from novelty_dask.kernels.choices import NormalForm
+from novelty_dask.kernels.text.normal_forms import normalize_texts
 from novelty_dask.planning.memory import worker_bytes
 from novelty_dask.planning.stages import TEXT_BYTES
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
+from novelty_dask.stages.sort import read_sorted_rows, read_sorted_tables
 from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import open_stored
 from tests.support.damage import alter
@@ -75,13 +78,14 @@ def stop(event):
         sys.exit()
 
 if __name__ == "__main__":
-    novelty_dask.score(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), listener=stop)
+    source, out, workers, form = sys.argv[1:]
+    novelty_dask.score(source, out, workers=int(workers), normal_form=form, listener=stop)
 """
 
 
-def read_and_sort(source: Path, out: Path, workers: int) -> Manifest:
+def read_and_sort(source: Path, out: Path, workers: int, form: NormalForm = "raw") -> Manifest:
     """Begin a run by a process of its own, and stop it before its rows are looked at."""
-    subprocess.run([sys.executable, "-c", STOPPED, source, out, str(workers)], check=True)
+    subprocess.run([sys.executable, "-c", STOPPED, source, out, str(workers), form], check=True)
     manifest = open_stored(str(out)).manifest
     assert set(manifest.stages) == {"ingest", "sort"}
     return manifest
@@ -120,6 +124,52 @@ def test_near_twins_of_8_kb_among_short_lines_are_compared_within_what_was_proje
         assert stage["peak_bytes"] <= stage["projected_bytes"], name
     # Nearly all pairs of near twins go to a matrix product, and are not finished one by one.
     assert run.manifest.stages["compare"]["finished"] < 0.2 * n_long**2 + 200 * n_short
+
+
+def write_spellings(folder: Path, n: int, form: NormalForm) -> Path:
+    """Write different URLs of one page or template, and one of another at each end of the order."""
+    # In this process, so that no other has to compile: that would take memory, too.
+    assert len({*normalize_texts([spelling(0, form), spelling(1, form)], form)}) == 1
+    lines = (spelling(number, form) for number in range(n))
+    return write_lines(folder / "urls.txt", ["http://a.example", *lines, "http://z.example"])
+
+
+def spelling(number: int, form: NormalForm) -> str:
+    """One of many URLs of one form."""
+    token = random.Random(number).randbytes(60).hex()
+    tracked = f"https://m.example/orders?utm_id={token}"
+    return tracked if form == "page" else f"https://m.example/orders/{token}/view"
+
+
+@pytest.mark.parametrize(
+    ("n", "workers", "form"),
+    [
+        (300_000, 1, "template"),
+        *(
+            pytest.param(n, workers, form, marks=pytest.mark.long)
+            for n, workers, form in [
+                (300_000, 0, "page"),
+                (2_000_000, 0, "page"),
+                (2_000_000, 1, "page"),
+                (2_000_000, 0, "template"),
+                (2_000_000, 1, "template"),
+            ]
+        ),
+    ],
+)
+def test_spellings_of_one_form_are_sorted_within_what_was_projected(
+    tmp_path: Path, n: int, workers: int, form: NormalForm
+) -> None:
+    """However many they are, no task holds them all, and all are counted."""
+    manifest = read_and_sort(write_spellings(tmp_path, n, form), tmp_path / "run.zarr", workers, form)
+    for name, stage in manifest.stages.items():
+        assert stage["projected_bytes"] / 2 < stage["peak_bytes"] <= stage["projected_bytes"], name
+    run = open_stored(str(tmp_path / "run.zarr"))
+    middle = read_sorted_rows(run.commits, 1, 2).to_pylist()
+    assert [(row["url"], row["position"], row["count"], row["spellings"]) for row in middle] == [
+        (spelling(0, form), 1, n, n)
+    ]
+    assert [table.n_rows for table in read_sorted_tables(run.commits)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("n", [150_000, pytest.param(600_000, marks=pytest.mark.long)])

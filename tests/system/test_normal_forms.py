@@ -10,7 +10,7 @@ import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
 from novelty_dask.kernels.choices import NormalForm
-from novelty_dask.kernels.text.urls import normalize, sort_key
+from novelty_dask.kernels.text.urls import normalize, sort_key, spelling_key
 from novelty_dask.pipeline.maintenance import verify
 from tests.support.arrays import listed
 
@@ -62,7 +62,9 @@ def expect(lines: list[str], form: NormalForm) -> list[tuple[str, int, int, int]
         if normal is not None:
             found.setdefault(normal, []).append(position)
     rows = []
-    for normal in sorted(found, key=lambda normal: (sort_key(normal), normal)):
+    for normal in sorted(
+        found, key=lambda normal: spelling_key(normal, "") if form != "raw" else sort_key(normal)
+    ):
         places = found[normal]
         rows.append((lines[places[0]], len(places), places[0], len({lines[place] for place in places})))
     return rows

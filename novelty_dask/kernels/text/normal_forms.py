@@ -34,6 +34,8 @@ def normalize_array(texts: pa.StringArray, form: NormalForm) -> pa.StringArray:
     """
     if form == "raw":
         return texts
+    # Arrow's large strings, which pandas makes, have offsets of 8 bytes.
+    texts = texts.cast(pa.string())
     _, ends, characters = texts.buffers()
     offsets = np.frombuffer(ends, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     size, longest = int(offsets[-1] - offsets[0]), int(np.diff(offsets).max(initial=0))

@@ -7,11 +7,17 @@ spellings of a page, and pages of a template, have in common.
 """
 
 import re
+from hashlib import blake2b
 
 import ada_url
 
 from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.pages import page, template
+
+SEPARATOR = "\0"
+"""Between the parts of the key of a spelling; no line has it, and it is before all other characters."""
+DIGEST_BYTES = 4
+"""Bytes of the digest of a URL, by which spellings of one form are spread."""
 
 # The authority of RFC 3986, appendix B, read also where a line has no scheme: "example.org/x".
 _AUTHORITY = re.compile(r"(?:(?:[^:/?#]*:)?//)?([^/?#]*)")
@@ -54,6 +60,31 @@ def sort_key(url: str) -> str:
     '192.0.2.7 /x'
     """
     return _AUTHORITY.sub(_key_of_authority, url, count=1)
+
+
+def spelling_key(form: str, url: str) -> str:
+    """Return a key by which normal forms are sorted, and all spellings of a form are side by side.
+
+    It is the sort key of the form; its authority, unless that is the host alone, which the sort key has; and
+    a digest of the URL.  The first two are the *form key*: different forms have different ones.
+
+    >>> spelling_key("a.example/x", "http://a.example/x/").split(SEPARATOR)
+    ['example.a /x', '', 'dea90aa8']
+    >>> form_key(spelling_key("ftp://a.example/x", "ftp://A.example/x")).split(SEPARATOR)
+    ['example.a /x', 'ftp://a.example']
+    """
+    match = _AUTHORITY.match(form)
+    assert match
+    host, authority = _key_of_authority(match), match[0]
+    is_host = authority == ".".join(reversed(host[:-1].split(".")))
+    # Of URLs with one CRC-32 as many as one likes can be made, and they would be side by side.
+    digest = blake2b(url.encode(), digest_size=DIGEST_BYTES).hexdigest()
+    return SEPARATOR.join((host + form[match.end() :], "" if is_host else authority, digest))
+
+
+def form_key(key: str) -> str:
+    """Return the form key, which the keys of all spellings of a form have in common."""
+    return key[: -2 * DIGEST_BYTES - 1]
 
 
 def normalize(url: str, form: NormalForm = "raw") -> str | None:

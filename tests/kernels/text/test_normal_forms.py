@@ -61,6 +61,13 @@ def test_compiled_forms_are_those_of_the_definition_and_idempotent(
 
 
 @forms
+def test_large_strings_as_pandas_makes_them_have_the_same_forms(form: NormalForm) -> None:
+    lines = ["http://A.example/7", "b.example", "http://A.example/8"]
+    forms = normalize_array(pa.array(lines, pa.large_string()), form)
+    assert forms.to_pylist() == [normalize(line, form) for line in lines]
+
+
+@forms
 @settings(deadline=None, max_examples=60)
 @given(lines=st.lists(st.binary(max_size=60).map(lambda line: line.decode("utf-8", "ignore")), max_size=20))
 def test_any_bytes_that_are_utf8_have_the_form_of_the_definition(form: NormalForm, lines: list[str]) -> None:

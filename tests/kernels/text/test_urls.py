@@ -1,13 +1,14 @@
 import json
 import lzma
 import time
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from novelty_dask.kernels.text.urls import normalize, sort_key
+from novelty_dask.kernels.text.urls import form_key, normalize, sort_key, spelling_key
 
 # Text that is likely to be cut in the wrong place.
 URL_PIECES = st.lists(
@@ -73,6 +74,30 @@ ANY_TEXT = st.one_of(URL_PIECES, st.text(), st.text(st.characters(categories=Non
 )
 def test_sort_key(url: str, key: str) -> None:
     assert sort_key(url) == key
+
+
+LINE = ANY_TEXT.map(lambda text: text.replace("\0", "").encode("utf-8", "ignore").decode())
+"""What may be a line: neither NUL nor half a character."""
+
+
+@settings(deadline=None, max_examples=500)
+@given(forms=st.lists(LINE, min_size=2, max_size=6), urls=st.lists(LINE, min_size=2, max_size=6))
+@example(forms=["0.a/7", "a.0/7"], urls=["0.a/7", "a.0/7"])
+@example(forms=["a", "a\1", "a.", "A", "a:", "a:80", "//a", "x://a", "u@a"], urls=["a", "b"])
+def test_forms_with_one_form_key_are_equal_and_their_spellings_side_by_side(
+    forms: list[str], urls: list[str]
+) -> None:
+    keys = {form: {form_key(spelling_key(form, url)) for url in urls} for form in forms}
+    assert {len(found) for found in keys.values()} == {1}
+    assert len(set.union(*keys.values())) == len(keys)
+    # By sort key first, then by form: no spelling of another form is between two of one.
+    ordered = sorted((spelling_key(form, url), form) for form in keys for url in urls)
+    assert [sort_key(form) for _, form in ordered] == sorted(sort_key(form) for _, form in ordered)
+    assert len([*groupby(form for _, form in ordered)]) == len(keys)
+
+
+def test_different_urls_have_different_keys() -> None:
+    assert len({spelling_key("a", f"http://a/?utm_id={number}") for number in range(1_000)}) == 1_000
 
 
 @settings(deadline=None, max_examples=500)
