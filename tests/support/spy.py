@@ -40,8 +40,8 @@ def install() -> None:
     def once(run: StoredRun, task: TaskId, epoch: int, work: Callable[[Draft], Any]) -> Any:
         return original(run, task, epoch, lambda draft: _watched(task, lambda: work(draft)))
 
-    def write_watched(draft: Draft, key: str, table: Any) -> Any:
-        return _watched(TaskId("sort", Path(key).stem), lambda: write_table(draft, key, table))
+    def write_watched(draft: Draft, key: str, table: Any, text: Sequence[str]) -> Any:
+        return _watched(TaskId("sort", Path(key).stem), lambda: write_table(draft, key, table, text))
 
     replace_name(StoredRun, "once", once)
     replace_name(sort, "write_table", write_watched)
