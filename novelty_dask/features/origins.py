@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
 
 LONGEST_ALIGNED = 500
-"""Characters of the longest text of which all are aligned: the time grows with the square of them."""
+"""Characters of the longest text that is aligned as a whole: the time grows with the square of them."""
 
 
 def find_origins(url: str, form: NormalForm) -> tuple[str, list[range]]:
@@ -44,7 +44,7 @@ def find_origins(url: str, form: NormalForm) -> tuple[str, list[range]]:
     >>> normal
     'a.example?b=1&c=d'
     >>> "".join(url[places.start : places.stop] for places in origins)
-    'a.example?b=1&c=%64'
+    'a.example?b=1?c=%64'
     """
     normal = normalize(url, form)
     assert normal is not None
@@ -80,8 +80,7 @@ def _align_pairs(pairs: str, of_pairs: str, start: int, form: NormalForm) -> Ite
         # Of equal ones each has a place of its own; what was not found may come from anywhere in the query.
         place, part = (found.pop(0) if len(found) > 1 else found[0]) if found else (start, of_pairs)
         if number:
-            before = max(place - 1, start)
-            yield range(before, before + 1)
+            yield range(place - 1, place)
         yield from _align(pair, part, place)
 
 

@@ -166,7 +166,7 @@ def join_ranges(run: StoredRun, tables: Iterable[SortedTable], ranges: Sequence[
 
 
 def _join(run: StoredRun, parts: Sequence[SortedTable]) -> SortedTable:
-    """Write the row of a form of which each part has one, or none."""
+    """Write the one row of the parts of a form, or none if they have none."""
     row = read_uncommitted(run.objects, SORT, parts[0])
     for part in parts[1:]:
         # One after the other: as many rows as there are ranges could be more than a task may hold.

@@ -32,7 +32,7 @@ def test_a_line_is_its_own_origin(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "form", "parts"),
     [
-        ("http://x.example/b?y=1&x=2&y=1", "page", "x . e x a m p l e / b ? x = 2 y y = 1 & y = 1"),
+        ("http://x.example/b?y=1&x=2&y=1", "page", "x . e x a m p l e / b ? x = 2 ? y = 1 & y = 1"),
         ("/orders/77/a1b2", "template", "/ o r d e r s / 77 / a 1 b 2"),
         ("A.example/b/../%7e", "page", "A . e x a m p l e / b/../%7e"),
     ],
@@ -43,19 +43,8 @@ def test_origins(line: str, form: NormalForm, parts: str) -> None:
 
 def test_a_parameter_that_is_there_twice_has_two_places() -> None:
     _, origins = find_origins("a.example?y=1&x=2&y=1", "page")
-    assert [places.start for places in origins if places.start >= 10] == [
-        14,
-        15,
-        16,
-        10,
-        10,
-        11,
-        12,
-        17,
-        18,
-        19,
-        20,
-    ]
+    starts = [places.start for places in origins[len("a.example?") :]]
+    assert starts == [14, 15, 16, 9, 10, 11, 12, 17, 18, 19, 20]
 
 
 def test_long_lines_take_little_time() -> None:

@@ -51,10 +51,10 @@ def test_no_damage_of_a_stopped_run_is_left_in_a_complete_one(
 def test_many_damages_are_mended_at_once(made: Path, tmp_path: Path) -> None:
     out = stopped(made, tmp_path / "run.zarr", "merge", 4)
     chunks = sorted(path for path in (out / "rows").rglob("*") if path.parent.name == "c")
-    assert len(chunks) == 15
+    assert len(chunks) == 20
     for chunk in chunks:
         flip_file(chunk)
-    assert len(novelty_dask.verify(out).damages) == 15
+    assert len(novelty_dask.verify(out).damages) == 20
     novelty_dask.resume(out)
     assert novelty_dask.verify(out).damages == []
 

@@ -16,6 +16,7 @@ from distributed import Client, LocalCluster
 
 import novelty_dask
 from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsError, StoreError
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.planning import tiles
 from novelty_dask.sources import estimate
 from novelty_dask.storage.manifest import Totals
@@ -151,7 +152,7 @@ def test_stages_are_followed_and_measured(source: str, tmp_path: Path, many_tile
     assert tasks["vectorize"] == tasks["weigh"] == tasks["merge"] == plan.n_blocks == 10
     assert listener.totals == {stage: (None if stage == "sort" else tasks[stage], 0) for stage in STAGES}
     assert all(measured["peak_bytes"] > 10**7 for measured in run.manifest.stages.values())
-    arrays = {"neighbors", "novelty", "rows", "partial_frequency", "columns", "weights", "rejected"}
+    arrays = {"neighbors", *VIEWS, "density", "rows", "partial_frequency", "columns", "weights", "rejected"}
     assert {path.name for path in (tmp_path / "run.zarr").iterdir()} == {
         *arrays,
         "zarr.json",
@@ -160,7 +161,7 @@ def test_stages_are_followed_and_measured(source: str, tmp_path: Path, many_tile
         "owners",
     }
     # Nothing was rejected, so there is no task of that stage.
-    kept = {"vectorize", "columns", "weigh", "merge"}
+    kept = {"vectorize", "columns", "weigh", "merge", "cover", "density", "lof"}
     assert {path.name for path in (tmp_path / "run.zarr" / "commits").iterdir()} == kept
 
 

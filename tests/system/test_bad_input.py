@@ -183,7 +183,8 @@ def assert_accounted(run: novelty_dask.Run, expected: Account) -> None:
     lines, words = listed(group["rejected/line"][:]), listed(group["rejected/reason"][:])
     assert list(zip(lines, words, strict=True)) == expected.rejected
     novelty = np.asarray(run.novelty[:])
-    has_features = np.array([len(url) >= 3 for url in listed(run.urls[:])])
+    forms = (normalize(url, run.manifest.settings.normal_form) or "" for url in listed(run.urls[:]))
+    has_features = np.array([len(form) >= 3 for form in forms])
     assert (np.isfinite(novelty) == has_features).all()
     assert ((novelty >= 0) & (novelty <= 1))[has_features].all()
 

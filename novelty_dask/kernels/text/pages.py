@@ -14,7 +14,7 @@ from novelty_dask.kernels.text.templates import DIGITS, mask
 from novelty_dask.kernels.text.tracking import LOWER, is_session, is_tracking
 
 # A line has a host here where it has one in the features of URLs.
-_AUTHORITY = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?//([^/?#]*)")
+_AUTHORITY = re.compile(r"\A(?:([A-Za-z][A-Za-z0-9+.-]*):)?//([^/?#]*)")
 _BARE_AUTHORITY = re.compile(r"[^/?#]*")
 # Brackets with an IPv6 address, or characters other than controls, spaces and those that enclose or separate.
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\x00-\x20\x7f\"#'(),/:;<>?@\[\\\]^`{|}]+")

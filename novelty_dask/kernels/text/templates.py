@@ -26,7 +26,7 @@ _OPAQUE = re.compile(r"(%[0-9A-Fa-f]{2}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-
 _SEGMENT = re.compile(f"[A-Za-z0-9_\\-{DIGITS}{''.join(SYMBOLS.values())}]+")
 _RUN = re.compile(r"[A-Za-z0-9]+")
 # Of one case, with digits and letters: other runs are numbers or words.
-_HEX = re.compile(r"(?=.*[0-9])(?=.*[A-Fa-f])(?:[0-9a-f]{8,}|[0-9A-F]{8,})")
+_HEX = re.compile(r"\A(?=.*[0-9])(?=.*[A-Fa-f])(?:[0-9a-f]{8,}|[0-9A-F]{8,})")
 # A word in capitals ends before the capital that a small letter follows: "URLPath" turns before the P.
 _TURN = re.compile(
     r"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
