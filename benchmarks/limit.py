@@ -30,7 +30,7 @@ from results import Entry, add_entries
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.search.finish import Comparison, Scratch
 from novelty_dask.kernels.search.inverted import InvertedTile
-from novelty_dask.kernels.search.scan import _open_lists, allocate_scratch
+from novelty_dask.kernels.search.scan import _open_lists, allocate_scratch, fit_scratch
 from novelty_dask.kernels.search.simd import LANES
 from novelty_dask.kernels.search.topk import Neighbors, SearchCounts
 
@@ -165,7 +165,9 @@ def count_lists(corpus: Corpus, chunk: range, neighbors: Neighbors) -> Lists:
     for number, block in enumerate(corpus.blocks):
         start = number * corpus.block_rows
         comparison = Comparison(rows.rows, block.rows, neighbors, chunk.start, start, 0)
-        visited += [_visit(comparison, tile, allocate_scratch(rows.rows, tile)) for tile in block.tiles]
+        n_groups = max(tile.group_norms.shape[1] for tile in block.tiles)
+        scratch = allocate_scratch(rows.rows, rows.n_columns, n_groups)
+        visited += [_visit(comparison, tile, fit_scratch(scratch, tile)) for tile in block.tiles]
     return Lists(*map(sum, zip(*visited, strict=True)))
 
 

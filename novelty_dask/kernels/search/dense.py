@@ -78,7 +78,7 @@ def scan_long_rows(
     comparison: Comparison, rows: NDArray[np.int32], tile: InvertedTile, scratch: Scratch
 ) -> tuple[int, int, int]:
     """Update the neighbors of some rows with one tile; takes and returns what `scan_tile` does."""
-    frequencies = _count_rows(comparison.candidates, tile.distinct, tile.scales.size)
+    frequencies = _count_rows(comparison.candidates, tile.distinct, scratch.x.size)
     numbers, dense_steps = _choose_shared(frequencies, tile.distinct.size)
     length = frequencies.sum() / tile.distinct.size
     is_long = np.diff(comparison.rows.indptr)[rows] >= LONG

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled
 from novelty_dask.kernels.search.bounds import Rows
+from novelty_dask.kernels.search.directory import list_columns, number_column
 from novelty_dask.kernels.search.equal_rows import find_equal_rows
 from novelty_dask.kernels.search.simd import LANES
 
@@ -56,16 +57,19 @@ class InvertedTile(NamedTuple):
     next_equal : ndarray of shape (rows,), int32
         Number of the next row that equals each of the consecutive rows, -1 if there is none; only the first
         of equal rows has lanes.
-    indptr : ndarray of shape (n_columns + 1,), int32
-        Number of the first entry of each column's list.
+    occurring : ndarray of shape (n_columns // 64 + 1,), uint64
+    before : ndarray of shape (n_columns // 64 + 2,), int32
+        The columns that occur, by which they are numbered: see `directory`.
+    indptr : ndarray of shape (occurring columns + 2,), int32
+        Number of the first entry of each list; the last two are the number of all entries.
     groups : ndarray of shape (entries,), uint16
         Group of each entry.
     maxima : ndarray of shape (entries,), uint8
         Largest of the steps of each entry.
     lanes : ndarray of shape (entries * LANES,), uint8
         Steps of the weights of the rows of the group, 0 where a row lacks the column.
-    scales : ndarray of shape (n_columns,), float32
-        Weight of a step of each column.
+    scales : ndarray of shape (occurring columns + 1,), float32
+        Weight of a step of each list; 0 at the end.
     norms : ndarray of shape (levels, groups * LANES), uint8
         Steps of the suffix norms of each row, a step being a 255th of `highest`.
     group_norms : ndarray of shape (levels, groups), uint8
@@ -83,6 +87,8 @@ class InvertedTile(NamedTuple):
     first: int
     distinct: NDArray[np.int32]
     next_equal: NDArray[np.int32]
+    occurring: NDArray[np.uint64]
+    before: NDArray[np.int32]
     indptr: NDArray[np.int32]
     groups: NDArray[np.uint16]
     maxima: NDArray[np.uint8]
@@ -149,45 +155,52 @@ def _invert(
     rows: Rows, first: int, distinct: NDArray[np.int32], next_equal: NDArray[np.int32], n_columns: int
 ) -> InvertedTile:
     """Return a tile of distinct rows."""
-    largest, indptr = _count_entries(rows, distinct, n_columns)
-    # Not 0 for a column that occurs, however small its weights, as `_fill_lists` divides by it.  But 0 for
-    # one that doesn't: a weight times the smallest float would be subnormal, which costs about 150 cycles,
-    # and most columns don't occur in a tile.
+    columns = list_columns(rows, distinct, n_columns)
+    largest, indptr = _count_entries(rows, distinct, *columns)
+    # Not 0 for a column that occurs, however small its weights, as `_fill_lists` divides by it.
     scales = np.maximum(largest / np.float32(STEPS), np.finfo(np.float32).tiny)
-    scales[np.diff(indptr) == 0] = 0
-    groups, maxima, lanes = _fill_lists(rows, distinct, indptr, scales)
+    # But 0 at the end, where columns behind the last one are looked up: a weight times the smallest float is
+    # subnormal, which costs about 150 cycles.
+    scales[-1] = 0
+    groups, maxima, lanes = _fill_lists(rows, distinct, *columns, indptr, scales)
     norms, group_norms, highest = _round_norms(rows.norms[distinct])
     shift = (max(group_norms.shape[1] // DENSE, 1) - 1).bit_length()
     dense = _spread_dense(indptr, groups, maxima, shift, group_norms.shape[1])
-    lists = (indptr, groups, maxima, lanes, scales)
+    lists = (*columns, indptr, groups, maxima, lanes, scales)
     return InvertedTile(first, distinct, next_equal, *lists, norms, group_norms, highest, shift, *dense)
 
 
 @compiled
 def _count_entries(
-    rows: Rows, distinct: NDArray[np.int32], n_columns: int
+    rows: Rows, distinct: NDArray[np.int32], occurring: NDArray[np.uint64], before: NDArray[np.int32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return the largest weight of each column, and the first entry of its list."""
-    # Groups come in ascending order, so that the latest group of a column tells whether an entry is new.
-    largest = np.zeros(n_columns, np.float32)
-    latest = np.full(n_columns, -1, np.int32)
-    indptr = np.zeros(n_columns + 1, np.int32)
+    """Return the largest weight of each list, and its first entry, with an empty list at the end."""
+    # Groups come in ascending order, so that the latest group of a list tells whether an entry is new.
+    lists = before[-1]
+    largest = np.zeros(lists + 1, np.float32)
+    latest = np.full(lists, -1, np.int32)
+    indptr = np.zeros(lists + 2, np.int32)
     for slot, i in enumerate(distinct):
         group = slot // LANES
         for p in range(rows.indptr[i], rows.indptr[i + 1]):
-            column = rows.indices[p]
-            largest[column] = max(largest[column], rows.data[p])
-            if latest[column] != group:
-                latest[column] = group
-                indptr[column + 1] += 1
-    for column in range(n_columns):
-        indptr[column + 1] += indptr[column]
+            number, _ = number_column(occurring, before, np.uint64(rows.indices[p]))
+            largest[number] = max(largest[number], rows.data[p])
+            if latest[number] != group:
+                latest[number] = group
+                indptr[number + np.uint64(1)] += 1
+    for each in range(lists + 1):
+        indptr[each + 1] += indptr[each]
     return largest, indptr
 
 
 @compiled
 def _fill_lists(
-    rows: Rows, distinct: NDArray[np.int32], indptr: NDArray[np.int32], scales: NDArray[np.float32]
+    rows: Rows,
+    distinct: NDArray[np.int32],
+    occurring: NDArray[np.uint64],
+    before: NDArray[np.int32],
+    indptr: NDArray[np.int32],
+    scales: NDArray[np.float32],
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the groups, maxima and lanes of all lists."""
     latest = np.full(scales.size, -1, np.int32)
@@ -198,16 +211,16 @@ def _fill_lists(
     for slot, i in enumerate(distinct):
         group, lane = slot // LANES, slot % LANES
         for p in range(rows.indptr[i], rows.indptr[i + 1]):
-            column = rows.indices[p]
-            if latest[column] != group:
-                latest[column] = group
-                groups[end[column]] = group
-                end[column] += 1
+            number, _ = number_column(occurring, before, np.uint64(rows.indices[p]))
+            if latest[number] != group:
+                latest[number] = group
+                groups[end[number]] = group
+                end[number] += 1
             # Times 16, the number of an entry may need more than 32 bits.
-            entry = np.int64(end[column] - 1)
+            entry = np.int64(end[number] - 1)
             # Rounded up, also where the division is exact: one step too many costs a little, one too few
             # would lose a neighbor.  The largest weight is `STEPS` steps, but for the rounding of floats.
-            step = np.uint8(min(STEPS, int(rows.data[p] / scales[column]) + 1))
+            step = np.uint8(min(STEPS, int(rows.data[p] / scales[number]) + 1))
             lanes[entry * LANES + lane] = step
             maxima[entry] = max(maxima[entry], step)
     return groups, maxima, lanes
@@ -223,7 +236,7 @@ def _spread_dense(
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Return the numbers of the dense lists, and their maxima spread over all groups."""
     # A dense list has at least ``1 << shift`` entries, so that no two start in the same stretch of as many:
-    # ``start >> shift`` names it, and needs no array as long as there are columns.
+    # ``start >> shift`` names it.
     numbers, lists = np.zeros((indptr[-1] >> shift) + 1, np.int32), 0
     for column in range(indptr.size - 1):
         lists += (indptr[column + 1] - indptr[column]) >> shift > 0

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.search.bounds import Rows, minimum_estimate
+from novelty_dask.kernels.search.directory import number_column
 from novelty_dask.kernels.search.finish import (
     Comparison,
     Query,
@@ -43,11 +44,11 @@ AHEAD = 16
 """Entries of a list whose lanes are asked for two lists ahead; further on the processor does so itself."""
 
 
-def allocate_scratch(rows: Rows, tile: InvertedTile) -> Scratch:
-    """Return the memory in which rows are compared with a tile, all zero."""
-    n_groups, longest = tile.group_norms.shape[1], int(np.diff(rows.indptr).max(initial=0))
+def allocate_scratch(rows: Rows, n_columns: int, n_groups: int) -> Scratch:
+    """Return the memory in which rows are compared with tiles, all zero."""
+    longest = int(np.diff(rows.indptr).max(initial=0))
     return Scratch(
-        x=np.zeros(tile.scales.size, np.float32),
+        x=np.zeros(n_columns, np.float32),
         first=np.zeros(longest + 1, np.int32),
         last=np.zeros(longest + 1, np.int32),
         weights=np.zeros(longest + 1, np.uint16),
@@ -55,6 +56,17 @@ def allocate_scratch(rows: Rows, tile: InvertedTile) -> Scratch:
         dense_sums=np.zeros(n_groups, np.uint16),
         sums=np.zeros(n_groups * LANES, np.uint16),
         survivors=np.zeros(n_groups, np.int32),
+    )
+
+
+def fit_scratch(scratch: Scratch, tile: InvertedTile) -> Scratch:
+    """Return the part of the memory that a tile needs."""
+    n_groups = tile.group_norms.shape[1]
+    return scratch._replace(
+        group_sums=scratch.group_sums[:n_groups],
+        dense_sums=scratch.dense_sums[:n_groups],
+        sums=scratch.sums[: n_groups * LANES],
+        survivors=scratch.survivors[:n_groups],
     )
 
 
@@ -141,17 +153,17 @@ def _gather_lists(
     lists = 0
     start = np.uint64(rows.indptr[i])
     for p in range(start, start + np.uint64(prefix)):
-        column = np.uint64(rows.indices[p])
-        first, last = tile.indptr[column], tile.indptr[column + np.uint64(1)]
+        number, occurs = number_column(tile.occurring, tile.before, np.uint64(rows.indices[p]))
+        first = tile.indptr[number]
         # Entries are read only after all lists are known; until then they are on their way to the cache.
         prefetch(tile.groups, np.uint64(first))
         prefetch(tile.maxima, np.uint64(first))
-        scratch.first[lists], scratch.last[lists] = first, last
+        scratch.first[lists], scratch.last[lists] = first, tile.indptr[number + np.uint64(1)]
         # Rounded up: a step times this weight is at least the product of the two weights in units, times 256.
-        weight = np.uint16(rows.data[p] * tile.scales[column] * UNITS) + np.uint16(1)
+        weight = np.uint16(rows.data[p] * tile.scales[number] * UNITS) + np.uint16(1)
         scratch.weights[lists] = max(np.uint16(weight), lightest)
-        # No branch: what was written of an empty list is written over.  Most columns are missing in a tile.
-        lists += last > first
+        # No branch: what was written of a column that is missing is written over.  Most are, in a tile.
+        lists += int(occurs)
     return lists
 
 

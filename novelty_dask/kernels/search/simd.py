@@ -141,6 +141,15 @@ def _lowest_bit(_typing: Any, bits: Any) -> Any:
     return bits(bits), generate
 
 
+def _count_bits(_typing: Any, bits: Any) -> Any:
+    """Generate the code of `count_bits`."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return bits(bits), generate
+
+
 add_lanes = cast("Callable[..., None]", intrinsic(_add_lanes))
 """Add uint8 ``lanes[start : start + 16] * weight >> 8`` to uint16 ``sums[at : at + 16]``, saturating."""
 
@@ -156,3 +165,6 @@ prefetch = cast("Callable[..., None]", intrinsic(_prefetch))
 
 lowest_bit = cast("Callable[[np.uint64], np.uint64]", intrinsic(_lowest_bit))
 """Return the number of the lowest bit that is set, of bits that are not all 0."""
+
+count_bits = cast("Callable[[np.uint64], np.uint64]", intrinsic(_count_bits))
+"""Return how many bits are set."""

@@ -38,7 +38,7 @@ from novelty_dask.kernels.search.block import Block, prepare
 from novelty_dask.kernels.search.dense import has_long_rows, scan_long_rows
 from novelty_dask.kernels.search.finish import Comparison, compare_adjacent
 from novelty_dask.kernels.search.inverted import InvertedTile
-from novelty_dask.kernels.search.scan import allocate_scratch, scan_tile
+from novelty_dask.kernels.search.scan import allocate_scratch, fit_scratch, scan_tile
 from novelty_dask.kernels.search.similarity import similarity
 from novelty_dask.progress import advance
 
@@ -118,14 +118,17 @@ def search(
     own = rows is candidates and row_start == candidate_start
     adjacent = neighbors.ids.shape[1] if own else 0
     comparison = Comparison(rows.rows, candidates.rows, neighbors, row_start, candidate_start, adjacent)
+    n_groups = max((tile.group_norms.shape[1] for tile in candidates.tiles), default=0)
+    # Once for all tiles: to fill new memory with zeros takes as long as many rows.
+    scratch = allocate_scratch(rows.rows, rows.n_columns, n_groups)
     if own:
-        counts += SearchCounts(adjacent=compare_adjacent(comparison, np.zeros(rows.n_columns, np.float32)))
+        counts += SearchCounts(adjacent=compare_adjacent(comparison, scratch.x))
     pairs = list(_pairs(rows, candidates, row_start - candidate_start))
     for number, (some, tile) in enumerate(pairs):
         # Not compiled, and between two calls that take far longer.
         advance(number, len(pairs))
         scan = scan_long_rows if has_long_rows(candidates.rows, tile) else scan_tile
-        counts += SearchCounts(*scan(comparison, some, tile, allocate_scratch(rows.rows, tile)))
+        counts += SearchCounts(*scan(comparison, some, tile, fit_scratch(scratch, tile)))
     return counts
 
 

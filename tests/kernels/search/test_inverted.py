@@ -20,14 +20,20 @@ def unit_rows(n_rows: int, seed: int = 0) -> sp.csr_matrix:
     return sp.csr_matrix(X)
 
 
+def list_numbers(tile: InvertedTile) -> np.ndarray:
+    """The number of the list of each entry."""
+    return np.repeat(np.arange(tile.scales.size), np.diff(tile.indptr))
+
+
 def unpacked(tile: InvertedTile, n_rows: int) -> np.ndarray:
     """Rounded weights of all rows, dense."""
-    columns = np.repeat(np.arange(tile.scales.size), np.diff(tile.indptr))
-    dense = np.zeros((-(-n_rows // LANES), LANES, tile.scales.size))
-    dense[tile.groups, :, columns] = tile.lanes.reshape(-1, LANES) * tile.scales[columns, None].astype(
+    columns = np.flatnonzero(np.unpackbits(tile.occurring.view(np.uint8), bitorder="little"))
+    lists = list_numbers(tile)
+    dense = np.zeros((-(-n_rows // LANES), LANES, 30))
+    dense[tile.groups, :, columns[lists]] = tile.lanes.reshape(-1, LANES) * tile.scales[lists, None].astype(
         np.float64
     )
-    return dense.reshape(-1, tile.scales.size)[:n_rows]
+    return dense.reshape(-1, 30)[:n_rows]
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 50), (0, 16), (7, 31), (49, 50)])
@@ -38,15 +44,15 @@ def test_weights_are_rounded_up_by_at_most_a_step(first: int, last: int) -> None
     rounded = unpacked(tile, last - first)
     assert np.array_equal(rounded > 0, exact > 0)
     assert np.all(rounded >= exact * (1 - 1e-6))
-    assert np.all(rounded <= exact + tile.scales * (1 + 1e-6))
+    assert np.all(rounded <= exact + tile.scales.max() * (1 + 1e-6))
+    largest = exact.max(axis=0)[exact.any(axis=0)]
+    assert tile.scales[:-1] == pytest.approx(largest / STEPS)
 
 
 def test_each_entry_has_the_largest_of_its_lanes() -> None:
     tile = invert(prepare(unit_rows(50), LEVELS).rows, 0, 50, 30)
     assert np.array_equal(tile.maxima, tile.lanes.reshape(-1, LANES).max(axis=1))
-    assert np.all(
-        np.diff(tile.groups.astype(int))[np.diff(np.repeat(np.arange(30), np.diff(tile.indptr))) == 0] > 0
-    )
+    assert np.all(np.diff(tile.groups.astype(int))[np.diff(list_numbers(tile)) == 0] > 0)
 
 
 def test_norms_are_rounded_up_by_at_most_a_step_and_filled_up_with_nothing() -> None:
@@ -94,9 +100,11 @@ def test_only_the_first_of_equal_rows_has_lanes() -> None:
     assert [tile.next_equal[row] for row in (0, 3, 30, 31, 5, 36)] == [33, 30, 31, 36, 32, -1]
 
 
-def test_a_column_without_entries_has_no_scale() -> None:
-    X = sp.csr_matrix(np.array([[1, 0, 0], [0, 0, 1]], np.float32))
-    assert invert(prepare(X, np.array([3], np.int32)).rows, 0, 2, 3).scales[1] == 0
+def test_only_columns_that_occur_have_lists_and_an_empty_one_follows_them() -> None:
+    X = sp.csr_matrix(np.array([[1, 0, 0, 0], [0, 0, 1, 0]], np.float32))
+    tile = invert(prepare(X, np.array([4], np.int32)).rows, 0, 2, 4)
+    assert tile.indptr.tolist() == [0, 1, 2, 2]
+    assert tile.scales.tolist() == [np.float32(1 / STEPS)] * 2 + [0]
 
 
 def test_a_column_of_stored_zeros_counts_as_a_step() -> None:

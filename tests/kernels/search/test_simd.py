@@ -5,6 +5,7 @@ from novelty_dask.kernels.accelerate import compiled
 from novelty_dask.kernels.search.simd import (
     LANES,
     add_lanes,
+    count_bits,
     find_reaching,
     find_reaching_both,
     lowest_bit,
@@ -32,6 +33,11 @@ def both_reached(
 @compiled
 def prefetched(array: np.ndarray, at: int) -> None:
     prefetch(array, np.uint64(at))
+
+
+@compiled
+def counted(bits: np.uint64) -> np.uint64:
+    return count_bits(bits)
 
 
 @compiled
@@ -94,3 +100,8 @@ def test_fetching_ahead_changes_nothing_inside_or_outside_of_an_array() -> None:
 @pytest.mark.parametrize("bit", [0, 1, 15, 63])
 def test_the_lowest_bit_is_counted_from_zero(bit: int) -> None:
     assert lowest((1 << bit) | (1 << 63)) == bit
+
+
+@pytest.mark.parametrize("bits", [0, 1, 0b1011, 1 << 63, 2**64 - 1])
+def test_bits_are_counted(bits: int) -> None:
+    assert counted(np.uint64(bits)) == bits.bit_count()
