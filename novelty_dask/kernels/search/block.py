@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.search.bounds import MOST_NONZEROS, Rows, suffix_norms
-from novelty_dask.kernels.search.inverted import InvertedTile, invert_by_length
+from novelty_dask.kernels.search.equal_rows import Distinct
+from novelty_dask.kernels.search.inverted import InvertedTile, find_distinct, invert_by_length
 
 TILE_ROWS = 16_384
 """Rows of an inverted tile: 32 KiB of 16-bit sums, the fastest size measured."""
@@ -60,15 +61,21 @@ class Block:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays that exist now: the tiles count once they have been made."""
-        tiles: list[InvertedTile] = self.__dict__.get("tiles", [])
-        arrays = (array for part in (self.rows, *tiles) for array in part if isinstance(array, np.ndarray))
+        made = (part for name in ("distinct", "tiles") for part in self.__dict__.get(name, []))
+        arrays = (array for part in (self.rows, *made) for array in part if isinstance(array, np.ndarray))
         return sum(array.nbytes for array in arrays)
+
+    @cached_property
+    def distinct(self) -> list[Distinct]:
+        """The distinct rows of each stretch of `tile_rows`, in the order of their rows."""
+        starts = range(0, self.n_rows, self.tile_rows)
+        return [find_distinct(self.rows, a, min(a + self.tile_rows, self.n_rows)) for a in starts]
 
     @cached_property
     def tiles(self) -> list[InvertedTile]:
         """Inverted tiles in the order of their rows."""
-        ranges = ((a, min(a + self.tile_rows, self.n_rows)) for a in range(0, self.n_rows, self.tile_rows))
-        return [tile for a, b in ranges for tile in invert_by_length(self.rows, a, b, self.n_columns)]
+        tiles = (invert_by_length(self.rows, distinct, self.n_columns) for distinct in self.distinct)
+        return [tile for some in tiles for tile in some]
 
 
 def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int = TILE_ROWS) -> Block:

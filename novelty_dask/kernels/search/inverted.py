@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from novelty_dask.kernels.accelerate import compiled
 from novelty_dask.kernels.search.bounds import Rows
 from novelty_dask.kernels.search.directory import list_columns, number_column
-from novelty_dask.kernels.search.equal_rows import find_equal_rows
+from novelty_dask.kernels.search.equal_rows import Distinct, find_equal_rows
 from novelty_dask.kernels.search.simd import LANES
 
 ONE = 1 << 15
@@ -102,19 +102,18 @@ class InvertedTile(NamedTuple):
     dense: NDArray[np.uint8]
 
 
-def invert_by_length(rows: Rows, first: int, last: int, n_columns: int) -> list[InvertedTile]:
+def invert_by_length(rows: Rows, found: Distinct, n_columns: int) -> list[InvertedTile]:
     """Return a tile of consecutive rows, or one of the short rows and one of the long ones among them.
 
     They are two where most non-zeros are in long rows: these are compared in another way than short ones.
-    Takes and raises what `invert` does.
     """
-    distinct, next_equal = _find_distinct(rows, first, last)
+    distinct = found.rows
     # Equal rows are of equal length, and thus in the same tile.
-    lengths = np.diff(rows.indptr)[distinct]
+    lengths = rows.indptr[distinct + 1] - rows.indptr[distinct]
     is_long = lengths >= LONG
     is_cut = not is_long.all() and 2 * lengths[is_long].sum() >= lengths.sum() > 0
     parts = [distinct[~is_long], distinct[is_long]] if is_cut else [distinct]
-    return [_invert(rows, first, part, next_equal, n_columns) for part in parts]
+    return [_invert(rows, found._replace(rows=part), n_columns) for part in parts]
 
 
 def invert(rows: Rows, first: int, last: int, n_columns: int) -> InvertedTile:
@@ -138,11 +137,11 @@ def invert(rows: Rows, first: int, last: int, n_columns: int) -> InvertedTile:
     ValueError
         If the rows have more non-zeros than 32 bits can number.
     """
-    return _invert(rows, first, *_find_distinct(rows, first, last), n_columns)
+    return _invert(rows, find_distinct(rows, first, last), n_columns)
 
 
-def _find_distinct(rows: Rows, first: int, last: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the distinct ones of the rows of a tile, and links to equal ones; refuse too many non-zeros."""
+def find_distinct(rows: Rows, first: int, last: int) -> Distinct:
+    """Return the distinct ones of the rows of a tile; refuse more non-zeros than 32 bits can number."""
     nonzeros = rows.indptr[last] - rows.indptr[first]
     if nonzeros > np.iinfo(np.int32).max:
         raise ValueError(
@@ -151,10 +150,9 @@ def _find_distinct(rows: Rows, first: int, last: int) -> tuple[NDArray[np.int32]
     return find_equal_rows(rows, first, last)
 
 
-def _invert(
-    rows: Rows, first: int, distinct: NDArray[np.int32], next_equal: NDArray[np.int32], n_columns: int
-) -> InvertedTile:
+def _invert(rows: Rows, found: Distinct, n_columns: int) -> InvertedTile:
     """Return a tile of distinct rows."""
+    first, distinct, next_equal = found
     columns = list_columns(rows, distinct, n_columns)
     largest, indptr = _count_entries(rows, distinct, *columns)
     # Not 0 for a column that occurs, however small its weights, as `_fill_lists` divides by it.

@@ -23,11 +23,12 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
 5. The last filter is the same sum with the suffix multiplied out in float32, or that of all columns, against
    t less its rounding error (`minimum_estimate`).  Comparisons are ``>=``: a candidate that ties with the
    k-th best is shown.
-6. Of equal rows in a tile only the first is compared (`equal_rows`).  The others have its similarity and
-   higher ids: they are shown after it, in order, until one is not kept, as then none that follows would be.
+6. Of equal candidates in a tile only the first is compared.  The others have its similarity and higher ids:
+   they are shown after it, in order, until one is not kept, as then none that follows would be.
+7. Of equal rows with equal neighbors only the first is compared with other tiles than their own.  What it
+   keeps of these is what the others keep, for a reason that `equal_rows` gives.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -36,11 +37,12 @@ from numpy.typing import NDArray
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.search.block import Block, prepare
 from novelty_dask.kernels.search.dense import has_long_rows, scan_long_rows
-from novelty_dask.kernels.search.finish import Comparison, compare_adjacent
+from novelty_dask.kernels.search.equal_rows import Distinct, follow, share
+from novelty_dask.kernels.search.finish import Comparison, Scratch, compare_adjacent
 from novelty_dask.kernels.search.inverted import InvertedTile
 from novelty_dask.kernels.search.scan import allocate_scratch, fit_scratch, scan_tile
 from novelty_dask.kernels.search.similarity import similarity
-from novelty_dask.progress import advance
+from novelty_dask.progress import advance, part
 
 __all__ = ["Block", "Neighbors", "SearchCounts", "merge", "prepare", "search", "similarity", "sort_neighbors"]
 
@@ -123,12 +125,9 @@ def search(
     scratch = allocate_scratch(rows.rows, rows.n_columns, n_groups)
     if own:
         counts += SearchCounts(adjacent=compare_adjacent(comparison, scratch.x))
-    pairs = list(_pairs(rows, candidates, row_start - candidate_start))
-    for number, (some, tile) in enumerate(pairs):
-        # Not compiled, and between two calls that take far longer.
-        advance(number, len(pairs))
-        scan = scan_long_rows if has_long_rows(candidates.rows, tile) else scan_tile
-        counts += SearchCounts(*scan(comparison, some, tile, fit_scratch(scratch, tile)))
+    for number, stretch in enumerate(rows.distinct):
+        with part(number, len(rows.distinct)):
+            counts += _search_stretch(comparison, stretch, candidates.tiles, scratch)
     return counts
 
 
@@ -141,12 +140,45 @@ def _check_blocks(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
         raise ValueError(f"neighbors are of shape {neighbors.ids.shape}, but there are {rows.n_rows} rows.")
 
 
-def _pairs(rows: Block, candidates: Block, distance: int) -> Iterator[tuple[NDArray[np.int32], InvertedTile]]:
-    """Yield some rows with each tile, nearest in sort order first; row 0 lies at `distance` in them."""
+def _search_stretch(
+    comparison: Comparison, stretch: Distinct, tiles: list[InvertedTile], scratch: Scratch
+) -> SearchCounts:
+    """Update the neighbors of some consecutive rows with all tiles."""
+    rows = np.arange(stretch.first, stretch.first + stretch.next_equal.size, dtype=np.int32)
+    near, far = _sort_tiles(comparison, stretch, tiles)
+    counts = SearchCounts()
+    for number, tile in enumerate(near):
+        advance(number, len(tiles))
+        counts += _scan(comparison, rows, tile, scratch)
+    leaders = np.empty_like(rows)
+    follow(comparison.neighbors, stretch, comparison.row_start, leaders)
+    leading = rows[leaders == rows]
+    for number, tile in enumerate(far, start=len(near)):
+        advance(number, len(tiles))
+        counts += _scan(comparison, leading, tile, scratch)
+    share(comparison.neighbors, leaders, stretch.first, comparison.row_start)
+    return counts
+
+
+def _sort_tiles(
+    comparison: Comparison, stretch: Distinct, tiles: list[InvertedTile]
+) -> tuple[list[InvertedTile], list[InvertedTile]]:
+    """Return the tiles that have rows of a stretch, and those that have none, nearest in sort order first."""
     # Nearest first, as most neighbors of a row are near it: its threshold is nearly final when it meets the
     # other tiles.  The order changes no result.
-    for first in range(0, rows.n_rows, candidates.tile_rows):
-        distances = [abs(tile.first - distance - first) for tile in candidates.tiles]
-        for nearest in np.argsort(distances, kind="stable"):
-            last = min(first + candidates.tile_rows, rows.n_rows)
-            yield np.arange(first, last, dtype=np.int32), candidates.tiles[nearest]
+    first = comparison.row_start - comparison.candidate_start + stretch.first
+    last = first + stretch.next_equal.size
+    ordered = sorted(tiles, key=lambda tile: abs(tile.first - first))
+    parts: tuple[list[InvertedTile], list[InvertedTile]] = ([], [])
+    for tile in ordered:
+        overlaps = tile.first < last and first < tile.first + tile.next_equal.size
+        parts[not overlaps].append(tile)
+    return parts
+
+
+def _scan(
+    comparison: Comparison, rows: NDArray[np.int32], tile: InvertedTile, scratch: Scratch
+) -> SearchCounts:
+    """Update the neighbors of some rows with one tile."""
+    scan = scan_long_rows if has_long_rows(comparison.candidates, tile) else scan_tile
+    return SearchCounts(*scan(comparison, rows, tile, fit_scratch(scratch, tile)))

@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from novelty_dask.kernels.search import inverted
 from novelty_dask.kernels.search.block import prepare
 from novelty_dask.kernels.search.bounds import Rows
-from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, invert, invert_by_length
+from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, find_distinct, invert, invert_by_length
 from novelty_dask.kernels.search.simd import LANES
 from tests.support.arrays import random_rows
 
@@ -151,7 +151,8 @@ def test_short_and_long_rows_have_tiles_of_their_own_if_most_weights_are_in_long
     columns = [np.sort(rng.choice(30, length, replace=False)) for length in lengths]
     data = np.concatenate([np.full(length, max(length, 1) ** -0.5, np.float32) for length in lengths])
     X = sp.csr_matrix((data, np.concatenate(columns), np.cumsum([0, *lengths])), shape=(len(lengths), 30))
-    tiles = invert_by_length(prepare(X, LEVELS).rows, 0, len(lengths), 30)
+    block = prepare(X, LEVELS).rows
+    tiles = invert_by_length(block, find_distinct(block, 0, len(lengths)), 30)
     assert [tile.distinct.tolist() for tile in tiles] == parts
     for tile, rows in zip(tiles, parts, strict=True):
         assert np.array_equal(unpacked(tile, len(rows)) > 0, X[rows].toarray() > 0)

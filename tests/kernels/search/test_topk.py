@@ -340,7 +340,8 @@ def test_a_row_block_never_pays_for_inverted_lists(sample: sp.csr_matrix) -> Non
     rows, candidates = cut_blocks(Y, breakpoints, 600, 128)
     before = rows.nbytes
     search(rows, candidates, Neighbors.empty(600, 3), row_start=0, candidate_start=600)
-    assert rows.nbytes == before
+    # A link and a number of each row, for the rows that it equals.
+    assert rows.nbytes <= before + 8 * 600
 
 
 def test_blocks_of_other_columns_are_refused() -> None:
