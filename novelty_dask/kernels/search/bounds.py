@@ -79,8 +79,8 @@ def suffix_norms(
         Number of non-zeros of row i before column ``breakpoints[l]``.
     """
     rows, levels = indptr.size - 1, breakpoints.size
-    norms = np.zeros((rows, levels), np.float32)
-    starts = np.zeros((rows, levels), np.uint32)
+    norms = np.empty((rows, levels), np.float32)
+    starts = np.empty((rows, levels), np.uint32)
     for i in range(rows):
         # From the last column to the first: each suffix adds its squares to those of the one behind it.
         p = indptr[i + 1]

@@ -70,8 +70,17 @@ class DensePart(NamedTuple):
 
 def has_long_rows(candidates: Rows, tile: InvertedTile) -> bool:
     """Return whether the rows of a tile are so long that `scan_long_rows` may be faster."""
-    nonzeros = np.diff(candidates.indptr)[tile.distinct].sum()
-    return bool(nonzeros >= LONG * tile.distinct.size)
+    return _count_nonzeros(candidates.indptr, tile.distinct) >= LONG * tile.distinct.size
+
+
+@compiled_loop
+def _count_nonzeros(indptr: NDArray[np.int64], distinct: NDArray[np.int32]) -> int:
+    """Return how many non-zeros some rows have."""
+    # Compiled, as it is asked for each stretch of rows and tile: NumPy would fill arrays first.
+    nonzeros = 0
+    for i in distinct:
+        nonzeros += indptr[i + 1] - indptr[i]
+    return nonzeros
 
 
 def scan_long_rows(

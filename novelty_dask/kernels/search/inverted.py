@@ -39,6 +39,9 @@ DENSE = 8
 LONG = 512
 """Mean non-zeros of rows from which it may be worth to multiply them as dense matrices (`dense`)."""
 
+SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+"""The least step: smaller floats have fewer digits, and nothing can be divided by 0."""
+
 UNITS = np.float32(256 * ONE)
 """Units in a product of two weights, times the 256 that integer products are divided by."""
 # A weight of 1 is thus a 256th of a unit for each step: to round a weight up adds less than a unit to a
@@ -156,12 +159,12 @@ def _invert(rows: Rows, found: Distinct, n_columns: int) -> InvertedTile:
     columns = list_columns(rows, distinct, n_columns)
     largest, indptr = _count_entries(rows, distinct, *columns)
     # Not 0 for a column that occurs, however small its weights, as `_fill_lists` divides by it.
-    scales = np.maximum(largest / np.float32(STEPS), np.finfo(np.float32).tiny)
+    scales = np.maximum(largest / np.float32(STEPS), np.float32(SMALLEST_NORMAL))
     # But 0 at the end, where columns behind the last one are looked up: a weight times the smallest float is
     # subnormal, which costs about 150 cycles.
     scales[-1] = 0
     groups, maxima, lanes = _fill_lists(rows, distinct, *columns, indptr, scales)
-    norms, group_norms, highest = _round_norms(rows.norms[distinct])
+    norms, group_norms, highest = _round_norms(rows.norms, distinct)
     shift = (max(group_norms.shape[1] // DENSE, 1) - 1).bit_length()
     dense = _spread_dense(indptr, groups, maxima, shift, group_norms.shape[1])
     lists = (*columns, indptr, groups, maxima, lanes, scales)
@@ -249,18 +252,25 @@ def _spread_dense(
     return numbers, dense
 
 
+@compiled
 def _round_norms(
-    norms: NDArray[np.float32],
+    norms: NDArray[np.float32], distinct: NDArray[np.int32]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
     """Return the suffix norms of rows and of groups in steps, rounded up, and the largest of each level."""
-    rows, levels = norms.shape
-    highest = norms.max(axis=0)
+    levels, n_groups = norms.shape[1], -(-distinct.size // LANES)
+    highest = np.zeros(levels, np.float32)
+    for i in distinct:
+        for level in range(levels):
+            highest[level] = max(highest[level], norms[i, level])
     # Each level has a step of its own: the further back the break-point, the smaller all norms.
-    steps = np.minimum(STEPS, np.floor(norms / np.maximum(highest / STEPS, np.finfo(np.float32).tiny)) + 1)
-    n_groups = -(-rows // LANES)
+    steps = np.maximum(highest / np.float32(STEPS), np.float32(SMALLEST_NORMAL))
     rounded = np.zeros((levels, n_groups * LANES), np.uint8)
-    # All norms but 0 are rounded up: a row without a suffix can have nothing more in common.
-    rounded[:, :rows] = np.where(norms > 0, steps, 0).T
     of_groups = np.zeros((levels, -(-n_groups // LANES) * LANES), np.uint8)
-    of_groups[:, :n_groups] = rounded.reshape(levels, n_groups, LANES).max(axis=2)
+    for slot, i in enumerate(distinct):
+        for level in range(levels):
+            # All norms but 0 are rounded up: a row without a suffix can have nothing more in common.
+            if norms[i, level] > 0:
+                step = np.uint8(min(STEPS, int(norms[i, level] / steps[level]) + 1))
+                rounded[level, slot] = step
+                of_groups[level, slot // LANES] = max(of_groups[level, slot // LANES], step)
     return rounded, of_groups, highest
