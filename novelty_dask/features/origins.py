@@ -48,6 +48,7 @@ def find_origins(url: str, form: NormalForm) -> tuple[str, list[range]]:
     """
     normal = normalize(url, form)
     assert normal is not None
+    # Queries part by part, as they are sorted in the form; all else is in the order in which it was written.
     head, query, pairs, rest = _cut_query(normal)
     of_head, of_query, of_pairs, of_rest = _cut_query(url)
     if form in ("raw", "web") or not (query and of_query):
@@ -80,6 +81,7 @@ def _align_pairs(pairs: str, of_pairs: str, start: int, form: NormalForm) -> Ite
         # Of equal ones each has a place of its own; what was not found may come from anywhere in the query.
         place, part = (found.pop(0) if len(found) > 1 else found[0]) if found else (start, of_pairs)
         if number:
+            # What stood before the pair where it was written: an ampersand, or the question mark.
             yield range(place - 1, place)
         yield from _align(pair, part, place)
 
@@ -88,6 +90,7 @@ def _align(text: str, source: str, start: int) -> Iterator[range]:
     """Yield the origins of the characters of a text in a source, which starts at a place of its own."""
     # Letters whose case was changed are the same; those of ASCII alone are, so that lengths stay.
     one, other = text.translate(LOWER), source.translate(LOWER)
+    # Most of a form stands in its URL as it is, so that little is left to be matched.
     n_end = _count_equal(one[::-1], other[::-1])
     n_head = _count_equal(one[: len(one) - n_end], other[: len(other) - n_end])
     stop, of_stop = len(one) - n_end, len(other) - n_end

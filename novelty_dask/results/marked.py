@@ -46,6 +46,7 @@ def make_marker(settings: ResultSettings, mark: Mark) -> Marker:
         message = 'A mark is what stands before and behind, as in mark=("<b>", "</b>").'
         raise SettingsError(message)
     find_places = choose_places(settings)
+    # Of this marker alone, so that what is remembered goes with the export.
     remembered = lru_cache(REMEMBERED)(lambda line: [*find_places(line)])
     return partial(_add_marked, lambda url, neighbors: find_marks(remembered, url, neighbors), mark)
 
