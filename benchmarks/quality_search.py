@@ -34,7 +34,7 @@ def make_rows(part: Part, features: Features) -> Rows:
     frequencies = [document_frequency(X) for X in counts]
     idf = features.inverse_document_frequency(frequencies[0], len(part.reference))
     # Columns that only queries have are weighed too: what is new has its share of a row.
-    columns = order_columns(np.sum(frequencies, axis=0))
+    columns = order_columns(sum(frequencies))
     n_columns = columns.document_frequency.size
     weighed = [renumber_columns(features.weigh(X, idf), columns.rank, n_columns) for X in counts]
     reference, queries, recent = weighed

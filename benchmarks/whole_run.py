@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from results import Entry, add_entries
 
 import novelty_dask
 
-KEY = ("rows", "workers")
+KEY = ("rows", "workers", "features", "normal_form")
 POLL_SECONDS = 0.1
 TARGET_RATIO = 1.35
 COLUMNS = {
@@ -46,6 +47,13 @@ COLUMNS = {
 
 @click.command(help=__doc__)
 @click.option("--rows", multiple=True, default=[20_000, 60_000], help="Lines to score; repeat for more.")
+@click.option(
+    "--features",
+    multiple=True,
+    default=["url"],
+    help="Features to compare by; repeat for more, side by side.",
+)
+@click.option("--normal-form", default="raw", help="What is one row; raw, so that features share their rows.")
 @click.option("--workers", default=2, help="Worker processes.")
 @click.option("--memory-limit", default="2 GB", help="What each may use.")
 @click.option("--block-rows", type=int, help="Rows of a block, for all sizes; chosen if not given.")
@@ -54,13 +62,15 @@ COLUMNS = {
 def main(**options: Any) -> None:
     """Run every size and compare them."""
     results = []
-    for rows in options["rows"]:
-        results.append(measure(rows, options))
+    for rows, features in product(options["rows"], options["features"]):
+        results.append(measure(rows, features, options))
         show(results[-1])
         add_entries(options["output"], name_of(options["corpus"]), results[-1:], KEY)
-    if len(results) > 1:
-        ratio = results[-1]["largest_peak_bytes"] / results[0]["largest_peak_bytes"]
-        click.echo(f"peak of the largest process, last size over first: {ratio:.2f}")
+    first, *others = results
+    for name in ("largest_peak_bytes", "core_seconds"):
+        for other in others:
+            ratio = other[name] / first[name]
+            click.echo(f"{name} of {other['rows']:,} by {other['features']} over the first: {ratio:.2f}")
 
 
 class Observed(NamedTuple):
@@ -85,16 +95,18 @@ class Observed(NamedTuple):
     peak_bytes: dict[str, int]
 
 
-def measure(rows: int, options: Entry) -> Entry:
+def measure(rows: int, features: str, options: Entry) -> Entry:
     """Score a number of lines in fresh processes."""
     workers, limit = options["workers"], options["memory_limit"]
-    flags = ["--workers", str(workers), "--memory-limit", limit, "--quiet"]
+    chosen = {"features": features, "normal_form": options["normal_form"]}
+    flags = ["--workers", str(workers), "--memory-limit", limit, "--quiet", "--features", features]
+    flags += ["--normal-form", options["normal_form"]]
     flags += ["--block-rows", str(options["block_rows"])] if options["block_rows"] else []
     with tempfile.TemporaryDirectory() as folder:
         source, run = Path(folder, "urls.txt"), Path(folder, "run.zarr")
         write_corpus(source, rows, options["corpus"])
         text = source.stat().st_size
-        plan = novelty_dask.plan(source, workers=workers, memory_limit=limit)
+        plan = novelty_dask.plan(source, workers=workers, memory_limit=limit, **chosen)
         observed = observe(
             [sys.executable, "-m", "novelty_dask", "score", str(source), "-o", str(run), *flags]
         )
@@ -102,6 +114,7 @@ def measure(rows: int, options: Entry) -> Entry:
         disk = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
     return {
         "rows": rows,
+        **chosen,
         "workers": workers,
         "memory_limit": limit,
         "text_bytes": text,
@@ -206,7 +219,8 @@ def waits_of_busiest(threads: dict[tuple[int, str], tuple[int, int]]) -> list[fl
 def show(result: Entry) -> None:
     """Print a table of one size."""
     click.echo(
-        f"\n{result['rows']:,} lines, {result['workers']} workers: {result['seconds']:.1f} s, "
+        f"\n{result['rows']:,} lines, {result['features']}, {result['workers']} workers: "
+        f"{result['seconds']:.1f} s, "
         f"{result['core_seconds']:.1f} core-s, a worker waited {result['waited_seconds']:.1f} s, "
         f"run {result['run_bytes'] / 1e6:.0f} MB on disk"
     )

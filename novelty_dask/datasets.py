@@ -1,9 +1,8 @@
 """Made corpora with a known answer: pages of invented sites, and planted URLs unlike all others.
 
 Sites have Zipf-distributed sizes: a few have hundreds of pages, many have only a few.  The pages of a site
-follow the path templates of its kind, and some are listed twice.  Planted URLs come from templates of their
-own, whose characters hardly recur.  No host exists: names end in a domain that RFC 2606 reserves, and
-addresses lie in the documentation blocks of RFC 5737 and RFC 3849.
+follow the path templates of its kind, and some are listed twice.  Planted URLs are of sites of their own, and
+made of words that no other has.  No host exists: names end in a domain that RFC 2606 reserves.
 """
 
 from bisect import bisect
@@ -46,7 +45,7 @@ WORDS = VOCABULARY.split()
 RESERVED = ("example", "test", "example.com", "example.org", "example.net")
 SUBDOMAINS = ("", "", "www.", "www.", "blog.", "shop.", "docs.", "m.")
 
-# Path templates of a site, by its kind.  A name that ends in 2 is a second draw of the same field.
+# Path templates of a site, by its kind.  A name that ends in a number is another draw of the same field.
 PAGES = (
     ("/{year}/{month}/{day}/{slug}", "/{section}/{year}-{month}-{day}-{slug}.html"),
     ("/{section}/{slug}-{id}", "/{section}/", "/{section}/page/{number}"),
@@ -60,16 +59,17 @@ PAGES = (
 
 # Only the scheme, a reserved name and a few punctuation marks of a planted URL recur.
 PLANTED = (
-    "http://192.0.2.{byte}:{port}/{noise}",
-    "gopher://[2001:db8:{hex}:{hex2}::{byte}]:{port}/{noise}",
-    "https://secure-login.{noise}.{name}.test/verify/{name2}",
-    "sftp://{name}:{name2}@{noise}.example.org:{port}",
-    "http://{name}.{name2}.example.net/{percent}",
-    "ldap://{name}.invalid:{port}/{script}",
-    "https://{name}.example/{script}/{percent}",
+    "https://{coined}.{coined2}.test/{coined3}/{coined4}.{coined5}",
+    "https://{coined}-{coined2}.example/{coined3}/{coined4}/{coined5}?{coined6}={coined7}",
+    "http://{coined}{coined2}.example.org/~{coined3}/{coined4}_{coined5}",
+    "https://{coined}.{script}.example.net/{coined2}/{coined3}",
+    "https://{coined}.example.com/{script}/{coined2}",
+    "http://{coined}.{coined2}.{coined3}.test/?{coined4}={coined5}&{coined6}={coined7}",
 )
 
-BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+CONSONANTS, VOWELS = "bcdfghjklmnpqrstvwxz", "aeiouy"
+CODAS = ("", "", "x", "k", "sh", "q", "ff", "zz")
+"""Ends of coined words."""
 # First and last letter of Cyrillic, Armenian, Devanagari, Thai, Georgian and Hangul.
 SCRIPTS = ("\u0430\u044f", "\u0561\u0586", "\u0905\u0939", "\u0e01\u0e2e", "\u10d0\u10f0", "\uac00\ud7a3")
 
@@ -90,6 +90,13 @@ def _joined(rng: Random, items: Sequence[str], count: int, separator: str = "") 
     return separator.join(_pick(rng, items) for _ in range(count))
 
 
+def _coined(rng: Random) -> str:
+    """Draw a word that is in no dictionary."""
+    # Of syllables, as a random string would be masked: a random token tells nothing new.
+    syllables = (_pick(rng, CONSONANTS) + _pick(rng, VOWELS) for _ in range(_number(rng, 3, 5)))
+    return "".join(syllables) + _pick(rng, CODAS)
+
+
 def _script(rng: Random) -> str:
     """Draw four words of one script that is not Latin."""
     first, last = map(ord, _pick(rng, SCRIPTS))
@@ -107,12 +114,7 @@ FIELDS: dict[str, Callable[[Random], str]] = {
     "number": lambda rng: str(_number(rng, 1, 400)),
     "version": lambda rng: f"{_number(rng, 0, 9)}.{_number(rng, 0, 20)}.{_number(rng, 0, 9)}",
     "system": lambda rng: _pick(rng, ("linux-x64", "linux-arm64", "macos-arm64", "windows-x64")),
-    "byte": lambda rng: str(_number(rng, 1, 254)),
-    "port": lambda rng: str(_number(rng, 1024, 65535)),
-    "hex": lambda rng: f"{_number(rng, 4096, 65535):x}",
-    "name": lambda rng: _joined(rng, BASE32, _number(rng, 12, 20)),
-    "noise": lambda rng: _joined(rng, BASE32, _number(rng, 36, 56)),
-    "percent": lambda rng: "".join(f"%{_number(rng, 128, 255):02X}" for _ in range(_number(rng, 16, 24))),
+    "coined": _coined,
     "script": _script,
 }
 
@@ -125,7 +127,7 @@ class _Fields(dict[str, str]):
         self._rng = rng
 
     def __missing__(self, name: str) -> str:
-        return self.setdefault(name, FIELDS[name.rstrip("2")](self._rng))
+        return self.setdefault(name, FIELDS[name.rstrip("234567")](self._rng))
 
 
 class _Site(NamedTuple):

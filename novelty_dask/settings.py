@@ -107,6 +107,11 @@ def _default_n_features(values: dict[str, Any]) -> int:
     return 2**22 if values.get("features") == "url" else 2**20
 
 
+def _default_normal_form(values: dict[str, Any]) -> NormalForm:
+    """Return what one row is: a page where URLs are compared, a line where its characters are."""
+    return "page" if values.get("features") == "url" else "raw"
+
+
 class ResultSettings(_Checked):
     """Settings that change numbers, and belong to a run.
 
@@ -114,31 +119,32 @@ class ResultSettings(_Checked):
     ----------
     n_neighbors : int
         Nearest neighbors kept for each row, 1 to 1,000.
-    features : {"ngrams", "url"}
-        Compare lines by their character n-grams, or by the parts of their URL.
+    features : {"url", "ngrams"}
+        Compare lines by the parts of their URL, or by their character n-grams, as for plain text.
     ngram_range : (int, int) or None
         Shortest and longest character n-grams, by default 3 and 3; None for other features.
     n_features : int
-        Columns of the hashed matrix, 1 to 2**24, by default 2**20 for n-grams and 2**22 for URLs.
+        Columns of the hashed matrix, 1 to 2**24, by default 2**22 for URLs and 2**20 for n-grams.
     normal_form : {"raw", "web", "page", "template"}
         Compare lines as they stand, their URLs as browsers request them, the page that spellings
-        have in common, or the template that pages have in common.
+        have in common, or the template that pages have in common; by default pages with the features of
+        URLs, and lines with n-grams.
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)
-    features: FeatureSet = "ngrams"
+    features: FeatureSet = "url"
     ngram_range: Annotated[tuple[int, int] | None, BeforeValidator(parse_range)] = Field(
         None, validate_default=True
     )
     n_features: int = Field(default_factory=_default_n_features, ge=1, le=2**24)
-    normal_form: NormalForm = "raw"
+    normal_form: NormalForm = Field(default_factory=_default_normal_form)
 
     @field_validator("ngram_range")
     @classmethod
     def _ascending(cls, ngram_range: tuple[int, int] | None, info: ValidationInfo) -> tuple[int, int] | None:
         if info.data.get("features") == "url":
             if ngram_range is not None:
-                message = "is for the features 'ngrams'; leave it out, or ask for them"
+                message = "is for features='ngrams'; choose them too, or leave it out"
                 raise ValueError(message)
             return None
         shortest, longest = ngram_range or (3, 3)

@@ -92,17 +92,20 @@ def test_no_size_means_another_number_than_to_dask(size: str) -> None:
 
 @pytest.mark.parametrize("ngram_range", [(2, 4), [2, 4], "2,4", " 2 , 4 ", ("2", "4")])
 def test_ranges(ngram_range: object) -> None:
-    assert Settings.make(ngram_range=ngram_range).ngram_range == (2, 4)
+    assert Settings.make(features="ngrams", ngram_range=ngram_range).ngram_range == (2, 4)
 
 
 def test_each_set_of_features_has_settings_of_its_own() -> None:
-    assert (Settings().ngram_range, Settings().n_features) == ((3, 3), 2**20)
-    url = Settings.make(features="url")
-    assert (url.ngram_range, url.n_features) == (None, 2**22)
-    assert Settings.make(features="url", n_features=64).n_features == 64
-    assert refused(features="url", ngram_range="3,3") == (
-        "Setting ngram_range='3,3': is for the features 'ngrams'; leave it out, or ask for them."
-    )
+    assert Settings() == Settings.make(features="url")
+    url, ngrams = Settings(), Settings.make(features="ngrams")
+    assert (url.ngram_range, url.n_features, url.normal_form) == (None, 2**22, "page")
+    assert (ngrams.ngram_range, ngrams.n_features, ngrams.normal_form) == ((3, 3), 2**20, "raw")
+    chosen = Settings.make(n_features=64, normal_form="web")
+    assert (chosen.n_features, chosen.normal_form) == (64, "web")
+    for chosen_too in ({"features": "url"}, {}):
+        assert refused(**chosen_too, ngram_range="3,3") == (
+            "Setting ngram_range='3,3': is for features='ngrams'; choose them too, or leave it out."
+        )
     assert refused(features="words").startswith("Setting features='words': ")
 
 
@@ -117,7 +120,9 @@ def test_settings_of_features_are_read_as_they_were_written(features: FeatureSet
     ["4,2", (0, 1), (-1, 3), (1, 17), "3", "3,", "a,b", "1,2,3", 3, "", {2, 4}, {2: 3, 4: 5}],
 )
 def test_impossible_ranges_are_refused(ngram_range: object) -> None:
-    assert refused(ngram_range=ngram_range).startswith("Setting ngram_range=")
+    said = refused(features="ngrams", ngram_range=ngram_range)
+    assert said.startswith("Setting ngram_range=")
+    assert "choose them" not in said
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_only_what_changes_numbers_belongs_to_the_result() -> None:
     assert work.keys() == WorkSettings.model_fields.keys()
     assert Settings.make(**work).result == Settings().result
     assert Settings.make(**work).work == WorkSettings.make(**work)
-    assert Settings.make(ngram_range="2,4").result.ngram_range == (2, 4)
+    assert Settings.make(features="ngrams", ngram_range="2,4").result.ngram_range == (2, 4)
     assert [*ResultSettings.model_fields, *WorkSettings.model_fields] == [*Settings.model_fields]
 
 
@@ -256,8 +261,10 @@ def file(tmp_path: Path, content: str | bytes) -> Path:
 
 
 def test_a_file_gives_settings_and_arguments_take_precedence(tmp_path: Path) -> None:
-    path = file(tmp_path, 'n_neighbors = 5\nngram_range = [2, 4]\nmemory_limit = "2 GB"\n')
-    expected = Settings(n_neighbors=5, ngram_range=(2, 4), memory_limit=2 * 10**9)
+    path = file(
+        tmp_path, 'n_neighbors = 5\nfeatures = "ngrams"\nngram_range = [2, 4]\nmemory_limit = "2 GB"\n'
+    )
+    expected = Settings(n_neighbors=5, features="ngrams", ngram_range=(2, 4), memory_limit=2 * 10**9)
     assert Settings.read(path) == Settings.read(str(path)) == expected
     assert Settings.read(path, n_neighbors=3).n_neighbors == 3
     assert Settings.read(file(tmp_path, "")) == Settings()

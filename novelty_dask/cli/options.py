@@ -33,7 +33,7 @@ RESULT_OPTIONS = (
     click.option(
         "--features",
         type=click.Choice(get_args(FeatureSet)),
-        help="Compare lines by their character n-grams, or by the parts of their URL. "
+        help="Compare lines by the parts of their URL, or by their character n-grams. "
         + _default("features"),
     ),
     click.option(
@@ -45,13 +45,13 @@ RESULT_OPTIONS = (
     click.option(
         "--n-features",
         type=int,
-        help="Columns of the hashed matrix. [default: 1048576 for ngrams, 4194304 for url]",
+        help="Columns of the hashed matrix. [default: 4194304 for url, 1048576 for ngrams]",
     ),
     click.option(
         "--normal-form",
         type=click.Choice(get_args(NormalForm)),
         help="Lines that are one row: those that are equal, or equal as browsers rewrite them, or "
-        "spellings of one page, or pages of one template. " + _default("normal_form"),
+        "spellings of one page, or pages of one template. [default: page for url, raw for ngrams]",
     ),
 )
 WORK_OPTIONS = (

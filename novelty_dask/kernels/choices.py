@@ -11,7 +11,7 @@ as the template that pages have in common.
 ROW_NAMES: dict[NormalForm, str] = {"raw": "row", "web": "row", "page": "page", "template": "template"}
 """Name of a row in summaries."""
 
-FeatureSet = Literal["ngrams", "url"]
+FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""
 
 FEATURE_VERSIONS: dict[FeatureSet, int] = {"ngrams": 1, "url": 1}
