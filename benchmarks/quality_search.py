@@ -34,7 +34,7 @@ def make_rows(part: Part, features: Features) -> Rows:
     frequencies = [document_frequency(X) for X in counts]
     idf = features.inverse_document_frequency(frequencies[0], len(part.reference))
     # Columns that only queries have are weighed too: what is new has its share of a row.
-    columns = order_columns(sum(frequencies))
+    columns = order_columns(frequencies[0] + frequencies[1] + frequencies[2])
     n_columns = columns.document_frequency.size
     weighed = [renumber_columns(features.weigh(X, idf), columns.rank, n_columns) for X in counts]
     reference, queries, recent = weighed

@@ -85,15 +85,46 @@ def test_a_new_site_does_not_hide_by_spellings(tmp_path: Path) -> None:
     assert not {*raw.top(300).url} & {*PHISHING}
 
 
+ORDERS = [
+    "/orders/34220a16-7aed-9c15-29f3-4d17cddcecfc/view",
+    "/orders/3c0b828c-3855-8ef5-ae1f-eb9e421643f4/view",
+    "/orders/77/view",
+    "/debug/export-all.php",
+]
+
+
 def test_identifiers_and_numbers_are_one_template(tmp_path: Path) -> None:
-    lines = [
-        "/orders/34220a16-7aed-9c15-29f3-4d17cddcecfc/view",
-        "/orders/3c0b828c-3855-8ef5-ae1f-eb9e421643f4/view",
-        "/orders/77/view",
-        "/debug/export-all.php",
-    ]
-    run = score(tmp_path, lines, "template")
-    assert sorted(rows_of(run)) == [(lines[3], 1, 3, 1), (lines[0], 2, 0, 2), (lines[2], 1, 2, 1)]
+    run = score(tmp_path, ORDERS, "template")
+    assert sorted(rows_of(run)) == [(ORDERS[3], 1, 3, 1), (ORDERS[0], 2, 0, 2), (ORDERS[2], 1, 2, 1)]
+
+
+@pytest.mark.parametrize("features", ["url", "ngrams"])
+@pytest.mark.parametrize(
+    ("lines", "form", "said", "counts"),
+    [
+        (SPELLINGS, "raw", "5 lines: 5 rows, 0 duplicates, 0 rejected", [1] * 5),
+        (SPELLINGS, "web", "5 lines: 5 rows, 0 duplicates, 0 rejected", [1] * 5),
+        (SPELLINGS, "page", "5 lines, 1 page: 4 duplicates, 0 rejected", [5]),
+        (SPELLINGS, "template", "5 lines, 1 template: 4 duplicates, 0 rejected", [5]),
+        (ORDERS, "raw", "4 lines: 4 rows, 0 duplicates, 0 rejected", [1] * 4),
+        (ORDERS, "page", "4 lines, 4 pages: 0 duplicates, 0 rejected", [1] * 4),
+        (ORDERS, "template", "4 lines, 3 templates: 1 duplicate, 0 rejected", [1, 1, 2]),
+        ([*pages(), *PHISHING], "page", "416 lines, 401 pages: 15 duplicates, 0 rejected", [1] * 400 + [16]),
+    ],
+)
+def test_the_command_makes_one_row_of_a_form(
+    tmp_path: Path, lines: list[str], form: NormalForm, features: str, said: str, counts: list[int]
+) -> None:
+    (tmp_path / "urls.txt").write_text("\n".join(lines), encoding="utf-8")
+    out = str(tmp_path / "run.zarr")
+    command = ["score", str(tmp_path / "urls.txt"), "-o", out, "--normal-form", form, "--features", features]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert said in done.stderr
+    run = novelty_dask.open(out)
+    assert sorted(listed(run.counts[:])) == counts
+    if len(lines) == 416:
+        assert run.top(1).url[0] == PHISHING[0]
 
 
 @pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
