@@ -32,7 +32,9 @@ URLS = [*novelty_dask.datasets.make_urls(300, seed=10)[0], "ab", "http://dup.exa
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("run")
     (folder / "urls.txt").write_bytes(("\n".join(URLS) + "\n\0\n").encode())
-    return novelty_dask.score(folder / "urls.txt", folder / "run.zarr", block_rows=100, n_neighbors=4)
+    return novelty_dask.score(
+        folder / "urls.txt", folder / "run.zarr", features="ngrams", block_rows=100, n_neighbors=4
+    )
 
 
 def test_a_run_is_its_rows(run: Run) -> None:
@@ -172,7 +174,7 @@ class Elements(HTMLParser):
 
 def html(path: Path, urls: list[str]) -> Elements:
     path.mkdir()
-    run = novelty_dask.score(write_lines(path / "urls.txt", urls), path / "<b>run.zarr")
+    run = novelty_dask.score(write_lines(path / "urls.txt", urls), path / "<b>run.zarr", features="ngrams")
     return Elements(run._repr_html_())
 
 

@@ -26,12 +26,12 @@ def test_score_prints_all_rows_most_novel_first(corpus: Path, run: Path, novelty
     assert scores == sorted(scores, reverse=True)
     assert {url for _, url in rows} == set(corpus.read_text(encoding="utf-8").split())
     assert [url for _, url in rows[:5]] == list(novelty_dask.open(run).top(5).url)
-    assert "300 lines: 295 rows, 5 duplicates, 0 rejected" in result.stderr
+    assert "300 lines, 295 pages: 5 duplicates, 0 rejected" in result.stderr
 
 
 def test_undefined_novelty_is_nan_and_last(tmp_path: Path, novelty: Novelty) -> None:
     (tmp_path / "urls.txt").write_text("ab\nhttp://a.example/\nhttp://b.example/\n")
-    result = novelty("score", tmp_path / "urls.txt", "--quiet")
+    result = novelty("score", tmp_path / "urls.txt", "--features", "ngrams", "--quiet")
     assert result.stdout.splitlines()[-1] == "nan\tab"
     assert result.stderr == ""
 
@@ -86,7 +86,7 @@ def test_score_takes_globs_folders_and_several_sources(tmp_path: Path, novelty: 
     [
         (["--n-neighbors", "3"], "n_neighbors", 3),
         (["-k", "4"], "n_neighbors", 4),
-        (["--ngram", "2,4"], "ngram_range", (2, 4)),
+        (["--features", "ngrams", "--ngram", "2,4"], "ngram_range", (2, 4)),
         (["--n-features", "4096"], "n_features", 4096),
         (["--normal-form", "web"], "normal_form", "web"),
     ],
@@ -99,7 +99,7 @@ def test_flags_become_settings_of_the_run(
 
 
 def test_flags_override_the_settings_file(corpus: Path, tmp_path: Path, novelty: Novelty) -> None:
-    (tmp_path / "run.toml").write_text("n_neighbors = 4\nngram_range = [2, 3]")
+    (tmp_path / "run.toml").write_text('n_neighbors = 4\nfeatures = "ngrams"\nngram_range = [2, 3]')
     flags = ["--config", tmp_path / "run.toml", "-k", "5", "--workers", "0", "--block-rows", "128"]
     assert novelty("score", corpus, "-o", tmp_path / "run.zarr", "-q", *flags).exit_code == 0
     manifest = novelty_dask.open(tmp_path / "run.zarr").manifest
@@ -261,7 +261,7 @@ def test_a_run_without_novelty_says_why(
         "No row has a novelty: that takes two rows or more, and lines of at least "
         f"{n_characters} characters.\n"
     )
-    flags = ["--ngram", f"{n_characters},{n_characters}"]
+    flags = ["--features", "ngrams", "--ngram", f"{n_characters},{n_characters}"]
     scored = novelty("score", tmp_path / "urls.txt", "-o", tmp_path / "run.zarr", *flags)
     assert (scored.exit_code, scored.stdout) == (0, "")
     assert sentence in scored.stderr
@@ -311,13 +311,14 @@ def test_top_prints_the_column_that_it_is_ordered_by(run: Path, novelty: Novelty
     assert [cells[1] for cells in printed] == best.url.tolist()
 
 
-@pytest.mark.parametrize("name", ["n_neighbors", "features", "normal_form", "threads"])
+@pytest.mark.parametrize("name", ["n_neighbors", "features", "threads"])
 def test_help_shows_the_real_defaults(novelty: Novelty, name: str) -> None:
     text = " ".join(novelty("score", "--help").stdout.split())
     assert f"[default: {novelty_dask.Settings.model_fields[name].default}]" in text
 
 
-def test_help_shows_the_real_numbers_of_columns(novelty: Novelty) -> None:
+def test_help_shows_the_real_defaults_of_each_set_of_features(novelty: Novelty) -> None:
     text = " ".join(novelty("score", "--help").stdout.split())
-    ngrams, url = (novelty_dask.Settings(features=features).n_features for features in ("ngrams", "url"))
-    assert f"[default: {ngrams} for ngrams, {url} for url]" in text
+    url, ngrams = novelty_dask.Settings(features="url"), novelty_dask.Settings(features="ngrams")
+    assert f"[default: {url.n_features} for url, {ngrams.n_features} for ngrams]" in text
+    assert f"[default: {url.normal_form} for url, {ngrams.normal_form} for ngrams]" in text

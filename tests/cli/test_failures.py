@@ -96,8 +96,8 @@ def test_no_source_is_wrong_usage(novelty: Novelty) -> None:
     [
         (["--n-neighbors", "0"], ["n_neighbors"]),
         (["--n-features", "0"], ["n_features"]),
-        (["--ngram", "5,3"], ["ngram_range"]),
-        (["--ngram", "few"], ["ngram_range"]),
+        (["--ngram", "5,3"], ["ngram_range", "features='ngrams'"]),
+        (["--features", "ngrams", "--ngram", "few"], ["ngram_range", "3,3"]),
         (["--block-rows", "-1"], ["block_rows"]),
         (["--memory-limit", "lots"], ["memory_limit", "2 GB"]),
         (["--memory-limit", "1 MB"], ["MB", "--memory-limit"]),
@@ -117,7 +117,7 @@ def test_impossible_settings(
     ("flags", "said"),
     [
         (["-k", "0"], "n_neighbors=0: input should be greater than or equal to 1 (-k, --n-neighbors).\n"),
-        (["--ngram", "5,3"], "such as 3,3 (--ngram).\n"),
+        (["--features", "ngrams", "--ngram", "5,3"], "such as 3,3 (--ngram).\n"),
         (["--memory-limit", "1e30"], "'1e30' is more than any machine has; write for example '2 GB' or "),
         (["--memory-limit", "1 XB"], "'1 XB' is not a size; write for example '2 GB' or "),
     ],

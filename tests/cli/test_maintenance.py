@@ -35,7 +35,7 @@ def test_status_of_a_complete_run(run: Path, novelty: Novelty) -> None:
     assert result.stderr == ""
     assert result.stdout.splitlines() == [
         "state    complete",
-        "input    300 lines: 295 rows, 5 duplicates, 0 rejected",
+        "input    300 lines, 295 pages: 5 duplicates, 0 rejected",
         "ingest     1 done of 1, 0 left",
         "sort       1 done of 1, 0 left",
         "vectorize  1 done of 1, 0 left",
@@ -78,7 +78,7 @@ def test_damage_has_an_exit_code_of_its_own_and_resume_repairs_it(copy: Path, no
     assert resumed.exit_code == 0
     assert "merge: done, 1 task" in resumed.stderr
     assert "vectorize" not in resumed.stderr
-    assert resumed.stderr.splitlines()[-1] == "300 lines: 295 rows, 5 duplicates, 0 rejected"
+    assert resumed.stderr.splitlines()[-1] == "300 lines, 295 pages: 5 duplicates, 0 rejected"
     assert novelty("verify", copy).exit_code == 0
     assert novelty("top", copy).stdout == top
 
@@ -91,7 +91,7 @@ def test_resume_of_a_complete_run_does_nothing(copy: Path, novelty: Novelty) -> 
     assert re.sub(r"\d+\.\d s$", "_ s", result.stderr, flags=re.MULTILINE) == (
         "verify: started, 7 tasks\n"
         "verify: done, 7 tasks in _ s\n"
-        "300 lines: 295 rows, 5 duplicates, 0 rejected\n"
+        "300 lines, 295 pages: 5 duplicates, 0 rejected\n"
         f"{copy} is complete already, and every byte as it was written; nothing to do.\n"
     )
 

@@ -53,7 +53,8 @@ def test_features_and_weights_are_those_of_the_expressions_on_the_page() -> None
 
 
 def test_similarities_within_a_ten_millionth_are_ties_and_go_by_number(tmp_path: Path) -> None:
-    run = novelty_dask.score(write_lines(tmp_path / "u.txt", make_urls(700)[0]), n_neighbors=400, workers=0)
+    source = write_lines(tmp_path / "u.txt", make_urls(700)[0])
+    run = novelty_dask.score(source, n_neighbors=400, features="ngrams", workers=0)
     ids, similarities = np.asarray(run.neighbors.ids[:]), np.asarray(run.neighbors.similarities[:])
     rows, ranks = np.nonzero((similarities[:, 1:] == similarities[:, :-1]) & (ids[:, 1:] >= 0))
     assert similarities.dtype == np.float32

@@ -50,7 +50,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("export")
     lines = [*make_urls(500)[0], *HOSTILE, *HOSTILE[:2]]
     (folder / "urls.txt").write_text("\n".join(lines), encoding="utf-8", newline="")
-    return novelty_dask.score(folder / "urls.txt", folder / "run.zarr", n_neighbors=4, block_rows=64)
+    return novelty_dask.score(
+        folder / "urls.txt", folder / "run.zarr", features="ngrams", n_neighbors=4, block_rows=64
+    )
 
 
 @pytest.fixture(params=["one bucket", "many buckets"])

@@ -49,7 +49,7 @@ def store_sorted(run: StoredRun, sizes: list[int], n_rows: int) -> None:
 @pytest.fixture
 def arrays(tmp_path: Path) -> RunArrays:
     """A run of 50 rows in blocks of 16, vectorized and weighed task by task."""
-    run = make_run(tmp_path, PLAN, n_features=N_FEATURES)
+    run = make_run(tmp_path, PLAN, features="ngrams", n_features=N_FEATURES)
     store_sorted(run, [20, 0, 7, 23], 50)
     n_nonzeros = 0
     run.create_arrays(VECTORIZE)

@@ -79,13 +79,15 @@ def test_views_are_those_of_brute_force(tmp_path: Path, block_rows: int) -> None
 
 def test_factors_are_those_of_scikit_learn(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "urls.txt", novelty_dask.datasets.make_urls(1_200, seed=7)[0])
-    compare_factors(novelty_dask.score(source, block_rows=256, n_neighbors=5), at_least=0.5)
+    compare_factors(
+        novelty_dask.score(source, features="ngrams", block_rows=256, n_neighbors=5), at_least=0.5
+    )
 
 
 @pytest.mark.corpus
 def test_factors_of_real_urls_are_those_of_scikit_learn(corpora: Path, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "urls.txt", read_real_lines(corpora, 3_000))
-    compare_factors(novelty_dask.score(source, block_rows=1_024), at_least=0.9)
+    compare_factors(novelty_dask.score(source, features="ngrams", block_rows=1_024), at_least=0.9)
 
 
 def compare_factors(run: Run, at_least: float) -> None:

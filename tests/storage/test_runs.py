@@ -470,8 +470,13 @@ def differ(how: str) -> list[str]:
 OTHERS: list[tuple[RunIdentity, list[str]]] = [
     (identity(SOURCE, n_neighbors=5), ["n_neighbors is 10 there and 5 here"]),
     (
-        identity(SOURCE, n_features=9, ngram_range=(2, 3)),
-        ["ngram_range is (3, 3) there and (2, 3) here", "n_features is 1048576 there and 9 here"],
+        identity(SOURCE, features="ngrams", n_features=9),
+        [
+            "features is 'url' there and 'ngrams' here",
+            "ngram_range is None there and (3, 3) here",
+            "n_features is 4194304 there and 9 here",
+            "normal_form is 'page' there and 'raw' here",
+        ],
     ),
     (identity(SOURCE._replace(url="file:///b.txt")), differ("'/b.txt' is new, and 1 other change")),
     (identity(SOURCE._replace(n_bytes=6)), differ("'/a.txt' had 5 bytes and has 6")),

@@ -181,9 +181,10 @@ def test_what_exists_and_is_no_run_stays_as_it_is(source: str, tmp_path: Path) -
     ("settings", "names"),
     [
         ({"n_neighbors": 5}, "n_neighbors is 10 there and 5 here"),
-        ({"ngram_range": "2,3"}, r"ngram_range is \(3, 3\) there and \(2, 3\) here"),
-        ({"n_features": 1_000}, "n_features is 1048576 there and 1000 here"),
-        ({"normal_form": "web"}, "normal_form is 'raw' there and 'web' here"),
+        ({"features": "ngrams"}, "features is 'url' there and 'ngrams' here"),
+        ({"features": "ngrams", "ngram_range": "2,3"}, r"ngram_range is None there and \(2, 3\) here"),
+        ({"n_features": 1_000}, "n_features is 4194304 there and 1000 here"),
+        ({"normal_form": "web"}, "normal_form is 'page' there and 'web' here"),
     ],
 )
 def test_a_run_of_other_settings_is_not_overwritten(

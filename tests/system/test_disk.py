@@ -21,8 +21,9 @@ from tests.support.files import read_real_lines, write_lines
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "small blocks": {"block_rows": 1_024},
-    "many n-grams": {"ngram_range": (3, 5), "block_rows": 4_096},
-    "single letters": {"ngram_range": (1, 1)},
+    "n-grams": {"features": "ngrams"},
+    "many n-grams": {"features": "ngrams", "ngram_range": (3, 5), "block_rows": 4_096},
+    "single letters": {"features": "ngrams", "ngram_range": (1, 1)},
     "few columns": {"n_features": 4_096},
     "many neighbors": {"n_neighbors": 100},
 }
@@ -85,7 +86,7 @@ def test_half_of_it_is_taken_of_many_lines(tmp_path: Path) -> None:
         *(pytest.param(20_000, settings, marks=pytest.mark.long) for settings in SETTINGS.values()),
         pytest.param(60_000, {}, marks=pytest.mark.long),
         pytest.param(60_000, {"block_rows": 4_096}, marks=pytest.mark.long),
-        pytest.param(60_000, {"ngram_range": (2, 4)}, marks=pytest.mark.long),
+        pytest.param(60_000, {"features": "ngrams", "ngram_range": (2, 4)}, marks=pytest.mark.long),
     ],
 )
 def test_a_run_of_real_rows_keeps_to_it(

@@ -30,7 +30,7 @@ from tests.support.runs import make_manifest
 
 def test_made_urls_are_scored_as_scikit_learn_would(tmp_path: Path) -> None:
     urls, _ = novelty_dask.datasets.make_urls(1_500, seed=1)
-    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), n_neighbors=5)
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), n_neighbors=5, features="ngrams")
     rows = listed(run.urls[:])
     assert sorted(rows) == sorted(set(urls))
     assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(rows))
@@ -46,7 +46,7 @@ def test_made_urls_are_scored_as_scikit_learn_would(tmp_path: Path) -> None:
 @pytest.mark.corpus
 def test_five_thousand_real_urls_are_exact(corpora: Path, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "urls.txt", read_real_lines(corpora, 5_000))
-    run = novelty_dask.score(source, block_rows=1_024)
+    run = novelty_dask.score(source, block_rows=1_024, features="ngrams")
     assert_exact(run.neighbors.ids[:], run.neighbors.similarities[:], tfidf(listed(run.urls[:])))
 
 
@@ -56,6 +56,7 @@ def test_weights_are_those_of_scikit_learn_bit_for_bit(tmp_path: Path, ngram_ran
     run = novelty_dask.score(
         write_lines(tmp_path / "urls.txt", urls),
         tmp_path / "run.zarr",
+        features="ngrams",
         ngram_range=ngram_range,
         block_rows=256,
     )
@@ -86,7 +87,7 @@ EDGES: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("urls", EDGES.values(), ids=EDGES.keys())
 def test_edges_are_exact_and_defined(tmp_path: Path, urls: list[str]) -> None:
-    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), n_neighbors=10, block_rows=2)
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), features="ngrams", block_rows=2)
     rows = listed(run.urls[:])
     assert sorted(rows) == sorted(set(urls))
     if len(rows) > 1:
@@ -98,7 +99,7 @@ def test_edges_are_exact_and_defined(tmp_path: Path, urls: list[str]) -> None:
 
 
 def test_missing_neighbors_count_as_similarity_zero(tmp_path: Path) -> None:
-    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", ["aaaa", "bbbb", "aaaab"]), n_neighbors=10)
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", ["aaaa", "bbbb", "aaaab"]), features="ngrams")
     novelty = dict(zip(listed(run.urls[:]), listed(run.novelty[:]), strict=True))
     [similarity] = {float(value) for value in run.neighbors.similarities[:].ravel() if value > 0}
     assert novelty["bbbb"] == 1
