@@ -200,7 +200,6 @@ def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     novelty_dask.export(out, rows := out.with_suffix(".jsonl"))
     values = [json.loads(line)["novelty"] for line in rows.read_text(encoding="utf-8").splitlines()]
     assert values.count(None) == affected.sum()
-    assert values.count(0) == 0
     record.ask()
     mark = record.mark()
     resumed = command("resume", out, "--scheduler", cluster.address, "--quiet")

@@ -262,7 +262,9 @@ def test_forged_results_are_found_by_computing_again(
         for damage in damages
     ) or (name == "partial_frequency" and {damage.stage for damage in damages} == {"columns"})
     if task.stage == "merge":
-        assert len(damages) == 1
+        # Other views rest on the neighbors, and may differ with them.
+        views = set() if name != "neighbors/ids" else {"cover", "density", "lof"}
+        assert [damage.stage for damage in damages if damage.stage not in views] == ["merge"]
 
 
 # Cleaning.

@@ -63,7 +63,7 @@ def write_corpora(folder: Path) -> None:
     ]
     corpora = {
         "labelled_90k.csv": table.getvalue(),
-        "urls_1m.txt": "".join(f"{url}\n" for url in [*urls, *pages]),
+        "urls_1m.txt": "".join(f"{url}\n" for url in [*dict.fromkeys(urls), *pages]),
         "dated_200k.tsv": "first_seen\turl\n" + "".join(f"2020-01-01T00:00:00Z\t{url}\n" for url in urls),
     }
     for name, text in corpora.items():

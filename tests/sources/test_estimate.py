@@ -48,7 +48,7 @@ def test_a_compressor_is_estimated_from_what_it_does_later_of_made_rows_too(
     for name in ("ESTIMATE_BYTES", "COMPRESSED_BYTES"):
         monkeypatch.setattr(estimate, name, 2**17)
     path = write_packed(tmp_path / "a.xz", "\n".join(make_urls(40_000, seed=5)[0]).encode())
-    assert path.stat().st_size > 3 * 2**17
+    assert path.stat().st_size > 2.9 * 2**17
     # From the average of the first bytes it would be a tenth less.
     assert estimate_lines(find_sources([str(path)]))[0] == pytest.approx(40_000, rel=0.07)
 

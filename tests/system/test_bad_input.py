@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import novelty_dask
 from novelty_dask.errors import InputError
+from novelty_dask.features.choose import make_features
 from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import MAX_BYTES, Reason, read_lines
 from novelty_dask.kernels.text.urls import normalize
@@ -183,8 +184,11 @@ def assert_accounted(run: novelty_dask.Run, expected: Account) -> None:
     lines, words = listed(group["rejected/line"][:]), listed(group["rejected/reason"][:])
     assert list(zip(lines, words, strict=True)) == expected.rejected
     novelty = np.asarray(run.novelty[:])
-    forms = (normalize(url, run.manifest.settings.normal_form) or "" for url in listed(run.urls[:]))
-    has_features = np.array([len(form) >= 3 for form in forms])
+    settings = run.manifest.settings
+    forms = [normalize(url, settings.normal_form) or "" for url in listed(run.urls[:])]
+    has_features = np.diff(make_features(settings).count(forms).indptr) > 0
+    if settings.features == "ngrams":
+        assert has_features.tolist() == [len(form) >= 3 for form in forms]
     assert (np.isfinite(novelty) == has_features).all()
     assert ((novelty >= 0) & (novelty <= 1))[has_features].all()
 
@@ -284,7 +288,7 @@ def test_worker_processes_account_for_it_too(tmp_path: Path, bad_input: bytes) -
     run = novelty_dask.score(
         packed(tmp_path, bad_input), tmp_path / "run.zarr", workers=2, block_rows=2_000, n_features=2**16
     )
-    assert_accounted(run, account(bad_input, "raw"))
+    assert_accounted(run, account(bad_input, "page"))
 
 
 LINES = st.lists(
@@ -380,7 +384,7 @@ def test_an_endless_line_is_one_rejected_line(tmp_path: Path, usual_peak: int) -
     out = ["-o", tmp_path / "run.zarr"]
     ended = novelty("score", one_line(tmp_path / "urls.txt"), "--workers", 0, *out)
     assert ended.code == 0
-    assert "3 lines: 2 rows, 0 duplicates, 1 rejected (1 too-long)" in ended.stderr
+    assert "3 lines, 2 pages: 0 duplicates, 1 rejected (1 too-long)" in ended.stderr
     assert reading_peak(tmp_path / "run.zarr") - usual_peak < 64 * 2**20
 
 
@@ -430,7 +434,7 @@ def test_a_pipe_is_read_as_standard_input(tmp_path: Path) -> None:
     finally:
         os.close(ours)
     assert ended.code == 0
-    assert "20 lines: 20 rows, 0 duplicates, 0 rejected" in ended.stderr
+    assert "20 lines, 20 pages: 0 duplicates, 0 rejected" in ended.stderr
 
 
 def test_a_pipe_that_is_named_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -456,9 +460,9 @@ def flood(n_rows: int) -> Iterator[bytes]:
 
 def test_rows_that_collide_in_every_column_stay_within_the_plan(tmp_path: Path) -> None:
     source = plain(tmp_path, b"".join(flood(1_500)))
-    settings: dict[str, Any] = {"n_features": 200, "memory_limit": "1 GB", "workers": 0}
+    settings: dict[str, Any] = {"features": "ngrams", "n_features": 200, "memory_limit": "1 GB", "workers": 0}
     limit = novelty_dask.plan(source, **settings).worker_bytes
-    flags = ["--n-features", 200, "--memory-limit", "1 GB", "--workers", 0]
+    flags = ["--features", "ngrams", "--n-features", 200, "--memory-limit", "1 GB", "--workers", 0]
     ended = novelty("score", source, "-o", tmp_path / "run.zarr", "-q", *flags)
     assert ended.code == 0, ended.stderr
     run = novelty_dask.open(tmp_path / "run.zarr")

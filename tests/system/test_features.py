@@ -13,6 +13,7 @@ from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.features.url import UrlFeatures
 from novelty_dask.kernels.choices import FEATURE_VERSIONS
 from novelty_dask.kernels.text.tfidf import document_frequency
+from novelty_dask.kernels.text.urls import normalize
 from novelty_dask.storage.manifest import checksum
 from tests.support.arrays import listed
 from tests.support.content import content
@@ -40,9 +41,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def weighed(urls: list[str]) -> sp.csr_matrix:
-    """Return the weights of a corpus in one piece."""
+    """Return the weights of the pages of a corpus in one piece."""
     features = UrlFeatures(2**22)
-    counts = features.count(urls)
+    counts = features.count([normalize(url, "page") or "" for url in urls])
     idf = features.inverse_document_frequency(document_frequency(counts), len(urls))
     weights = features.weigh(counts, idf)
     # Most columns are empty: brute force can do without them.
@@ -52,7 +53,7 @@ def weighed(urls: list[str]) -> sp.csr_matrix:
 
 @pytest.fixture(scope="module")
 def run(source: Path) -> novelty_dask.Run:
-    return novelty_dask.score(source, features="url", workers=0)
+    return novelty_dask.score(source, workers=0)
 
 
 def test_neighbors_are_exact(run: novelty_dask.Run) -> None:
@@ -61,19 +62,22 @@ def test_neighbors_are_exact(run: novelty_dask.Run) -> None:
 
 
 def test_neighbors_are_others_than_by_ngrams(run: novelty_dask.Run, source: Path) -> None:
-    assert content(novelty_dask.score(source, workers=0))["ids"] != content(run)["ids"]
+    assert (
+        content(novelty_dask.score(source, features="ngrams", normal_form="page", workers=0))["ids"]
+        != content(run)["ids"]
+    )
 
 
 @pytest.mark.parametrize("block_rows", [64, 333])
 def test_block_size_does_not_show(run: novelty_dask.Run, source: Path, block_rows: int) -> None:
-    again = novelty_dask.score(source, features="url", workers=0, block_rows=block_rows)
+    again = novelty_dask.score(source, workers=0, block_rows=block_rows)
     assert content(again) == content(run)
 
 
 def test_a_stopped_run_goes_on_to_the_same_bytes(run: novelty_dask.Run, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(source, out, features="url", workers=0, listener=at_start("compare", interrupt))
+        novelty_dask.score(source, out, workers=0, listener=at_start("compare", interrupt))
     resumed = novelty_dask.resume(out, workers=0)
     assert content(resumed) == content(run)
     assert not novelty_dask.verify(out, recompute_blocks=1).damages
@@ -86,7 +90,7 @@ def test_n_grams_are_refused_where_they_mean_nothing(source: Path) -> None:
 
 def test_a_run_of_another_version_of_the_features_is_refused_by_name(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    novelty_dask.score(source, out, features="url", workers=0)
+    novelty_dask.score(source, out, workers=0)
     for document in (out / "zarr.json", out / "manifest" / "zarr.json"):
         root = json.loads(document.read_text())
         content = root["attributes"]["novelty_dask"]
@@ -102,7 +106,7 @@ def test_a_run_of_another_version_of_the_features_is_refused_by_name(source: Pat
     "lines", [["a.example"], ["a.example", "b.example"], ODD, ["x" * 8_192, "x" * 8_191]]
 )
 def test_edges_are_exact_and_defined(tmp_path: Path, lines: list[str]) -> None:
-    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", lines), features="url", block_rows=2)
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", lines), block_rows=2)
     rows = listed(run.urls[:])
     assert sorted(rows) == sorted(set(lines))
     if len(rows) > 1:

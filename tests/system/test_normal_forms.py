@@ -1,6 +1,7 @@
 """Normal forms through whole runs: what is one row, what is shown of it, and what it is compared by."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,14 +38,12 @@ def pages() -> list[str]:
     return [f"https://shop.example/{part}/{word}.html" for part in "abcdefghij" for word in words]
 
 
-def score(
-    folder: Path, lines: list[str], form: NormalForm, block_rows: int | None = None
-) -> novelty_dask.Run:
+def score(folder: Path, lines: list[str], form: NormalForm, **settings: Any) -> novelty_dask.Run:
     """Score lines, each of two files holding half of them."""
     (folder / "1.txt").write_text("\n".join(lines[: len(lines) // 2]), encoding="utf-8")
     (folder / "2.txt").write_text("\n".join(lines[len(lines) // 2 :]), encoding="utf-8")
     return novelty_dask.score(
-        [folder / "1.txt", folder / "2.txt"], folder / "run.zarr", normal_form=form, block_rows=block_rows
+        [folder / "1.txt", folder / "2.txt"], folder / "run.zarr", normal_form=form, **settings
     )
 
 
@@ -81,7 +80,7 @@ def test_a_new_site_does_not_hide_by_spellings(tmp_path: Path) -> None:
     top = score(tmp_path, lines, "page").top(1).to_dict("records")
     assert [(row["url"], row["count"], row["spellings"]) for row in top] == [(PHISHING[0], 16, 16)]
     (tmp_path / "raw").mkdir()
-    raw = score(tmp_path / "raw", lines, "raw")
+    raw = score(tmp_path / "raw", lines, "raw", features="ngrams")
     assert not {*raw.top(300).url} & {*PHISHING}
 
 
