@@ -1,6 +1,7 @@
 """Progress as lines and as bars."""
 
 import io
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -115,7 +116,7 @@ def test_a_bar_is_full_at_the_end_alone() -> None:
 
 @pytest.mark.parametrize(
     ("width", "shown"),
-    [(20, "vectorize 0%"), (40, "vectorize      8/123456 "), (70, "━ "), (100, "8/123456      0.0 s ")],
+    [(20, "vectorize 0%"), (40, "vectorize      8/123456 "), (70, "━ "), (100, r"8/123456      \d\.\d s ")],
 )
 def test_bars_fit_the_line_of_any_terminal(width: int, shown: str) -> None:
     stream = io.StringIO()
@@ -131,7 +132,7 @@ def test_bars_fit_the_line_of_any_terminal(width: int, shown: str) -> None:
     assert max(len(ingest), len(vectorize)) <= width
     assert ingest.startswith("ingest ")
     assert vectorize.startswith("vectorize ")
-    assert shown in f"{ingest}\n{vectorize} "
+    assert re.search(shown, f"{ingest}\n{vectorize} ")
 
 
 def test_no_ten_seconds_are_silent() -> None:
