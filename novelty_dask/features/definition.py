@@ -1,4 +1,4 @@
-"""The readable definition of the features of URLs, version 1.
+"""The readable definition of the features of URLs, version 2.
 
 `novelty_dask.kernels.text.url_features` computes the same features quickly; a test holds the two against each
 other.  Here each feature also has the places in the line that it comes from.
@@ -18,7 +18,7 @@ from novelty_dask.features.spanned import Spanned
 from novelty_dask.kernels.text.tokens import HEX, MIXED, UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 HOST, REST, TOKENS = "host", "rest", "tokens"
 """Blocks: 3-grams of the host; 3-grams of path, query and fragment; whole tokens of the structure."""
@@ -112,6 +112,19 @@ def is_mixed(token: str, least: int) -> bool:
     return len(token) >= least and turns(token) >= 3 and 5 * turns(token) >= len(token)
 
 
+def is_serial(parts: Sequence[str]) -> bool:
+    """Return whether parts between dashes are a serial number: with digits, and a turn each on average.
+
+    >>> is_serial(["8lp1", "qmxr3t", "hxa9"]), is_serial(["dev", "win64", "ab12cd34"])
+    (True, False)
+    """
+    # Words joined by dashes turn nowhere.  Of parts of five random letters and digits, a fifth has no digit.
+    inner, length = sum(map(turns, parts)), sum(map(len, parts))
+    without_digits = sum(not re.search("[0-9]", part) for part in parts)
+    is_random = length >= 12 and inner >= 3 and 5 * inner >= length
+    return is_random and inner >= len(parts) > 1 and 5 * without_digits <= len(parts)
+
+
 def placeholder(kind: int, length: int) -> str:
     """Return the character that stands for a random token: its kind, and its length in half octaves."""
     return chr(256 + 32 * kind + min((length * length).bit_length() - 1, 31))
@@ -126,12 +139,11 @@ def mask(text: Spanned) -> Spanned:
 
 
 def _mask_segment(token: str) -> str:
-    """Return the placeholder of a long segment that is mixed, or the segment."""
-    # Words joined by dashes turn nowhere; what is random between dashes turns in each part.
-    core = token.replace("-", "").replace("_", "")
-    separators = len(token) - len(core)
-    is_long = len(core) >= 8 * (separators + 1)
-    return placeholder(MIXED, len(token)) if is_long and is_mixed(core, 12) and not is_hex(core) else token
+    """Return the placeholder of a segment that is random as a whole, or the segment."""
+    parts = token.replace("_", "-").split("-")
+    core = "".join(parts)
+    is_long = len(core) >= 8 * len(parts) and is_mixed(core, 12) and not is_hex(core)
+    return placeholder(MIXED, len(token)) if is_long or is_serial(parts) else token
 
 
 def _mask_run(token: str) -> str:

@@ -14,7 +14,7 @@ ROW_NAMES: dict[NormalForm, str] = {"raw": "row", "web": "row", "page": "page", 
 FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""
 
-FEATURE_VERSIONS: dict[FeatureSet, int] = {"ngrams": 1, "url": 1}
+FEATURE_VERSIONS: dict[FeatureSet, int] = {"ngrams": 1, "url": 2}
 """Versions of the definitions of features; a run of another version can't be compared or gone on with."""
 
 View = Literal["novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"]

@@ -98,7 +98,7 @@ def test_a_run_of_another_version_of_the_features_is_refused_by_name(source: Pat
         del content["checksum"]
         content["checksum"] = checksum(content)
         document.write_text(json.dumps(root))
-    with pytest.raises(StoreError, match=r"compares by version 2 of the features 'url', .* by version 1; "):
+    with pytest.raises(StoreError, match=r"compares by version 3 of the features 'url', .* by version 2; "):
         novelty_dask.open(out)
 
 

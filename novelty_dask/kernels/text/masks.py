@@ -68,38 +68,52 @@ class Token(NamedTuple):
     separators : int
     is_hex : bool
         True for hexadecimal digits of one case, letters and digits among them.
+    inner_turns : int
+        Turns that are not across a separator.
+    is_serial : bool
+        True for several parts between separators, with a digit in four of five.
     """
 
     length: int
     turns: int
     separators: int
     is_hex: bool
+    inner_turns: int
+    is_serial: bool
 
 
 @compiled_loop
 def measure(text: NDArray[np.uint8], start: int, stop: int) -> Token:
     """Return the measures of a segment of letters, digits and separators."""
-    length = turns = digits = separators = 0
+    length = turns = inner_turns = digits = separators = 0
     before = last = OTHER
     small = capital = True
+    # Of the part between separators: its length, and the digits before it.
+    n_inside = digits_before = without_digits = 0
     for i in range(start, stop):
         kind = CLASSES[text[i]]
         if kind == SEPARATOR:
-            separators += 1
+            without_digits += digits == digits_before
+            separators, digits_before, n_inside = separators + 1, digits, 0
             continue
         length += 1
+        n_inside += 1
         digits += kind == DIGIT
         # A letter behind a digit, or the other way round; a capital behind a small letter; a small letter
         # behind several capitals, as the last one is its own.
-        turns += (kind == DIGIT) != (last == DIGIT) and last != OTHER
-        turns += kind == CAPITAL and last == SMALL
-        turns += kind == SMALL and last == CAPITAL and before == CAPITAL
+        turn = ((kind == DIGIT) != (last == DIGIT) and last != OTHER) or (kind == CAPITAL and last == SMALL)
+        word = kind == SMALL and last == CAPITAL and before == CAPITAL
+        turns += turn or word
+        inner_turns += (turn and n_inside > 1) or (word and n_inside > 2)
         is_digit = HEX_VALUES[text[i]] >= 0
         small &= is_digit and kind != CAPITAL
         capital &= is_digit and kind != SMALL
         before, last = last, kind
     is_hex = length >= SHORTEST_HEX and (small or capital) and 0 < digits < length
-    return Token(length, turns, separators, is_hex and (length >= 16 or turns >= 2))
+    is_hex &= length >= 16 or turns >= 2
+    without_digits += digits == digits_before
+    is_serial = separators > 0 and 5 * without_digits <= separators + 1
+    return Token(length, turns, separators, is_hex, inner_turns, is_serial)
 
 
 @compiled_loop
@@ -191,8 +205,7 @@ def _mask_segment(
     """Append the units of a segment without UUID; return the new end."""
     if stop - start >= SHORTEST_SEGMENT:
         token = measure(text, start, stop)
-        is_long = token.length >= max(SHORTEST_SEGMENT, 8 * (token.separators + 1))
-        if is_long and _is_mixed(token) and not token.is_hex:
+        if token.length >= SHORTEST_SEGMENT and (_is_long_mixed(token) or _is_mixed_serial(token)):
             units[end] = placeholder(MIXED, stop - start)
             return end + 1
     i = start
@@ -221,7 +234,7 @@ def _mask_run(
     # A look at the length saves measuring most runs.
     if stop - start >= SHORTEST_HEX:
         token = measure(text, start, stop)
-        if token.is_hex or (token.length >= SHORTEST_MIXED and _is_mixed(token)):
+        if token.is_hex or (token.length >= SHORTEST_MIXED and _is_mixed(token.turns, token.length)):
             units[end] = placeholder(HEX if token.is_hex else MIXED, token.length)
             return end + 1
     for i in range(start, stop):
@@ -231,9 +244,23 @@ def _mask_run(
 
 
 @compiled_loop
-def _is_mixed(token: Token) -> bool:
+def _is_long_mixed(token: Token) -> bool:
+    """Return whether a segment is mixed, its parts together, and has few separators."""
+    is_long = token.length >= 8 * (token.separators + 1)
+    return is_long and _is_mixed(token.turns, token.length) and not token.is_hex
+
+
+@compiled_loop
+def _is_mixed_serial(token: Token) -> bool:
+    """Return whether most parts of a segment have a digit, and each turns, on average."""
+    turns = token.inner_turns
+    return token.is_serial and turns > token.separators and _is_mixed(turns, token.length)
+
+
+@compiled_loop
+def _is_mixed(turns: int, length: int) -> bool:
     """Return whether a token turns at least three times, and at least once in five characters."""
-    return token.turns >= 3 and 5 * token.turns >= token.length
+    return turns >= 3 and 5 * turns >= length
 
 
 @compiled_loop

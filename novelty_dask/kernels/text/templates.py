@@ -53,10 +53,10 @@ def _mask_segment(match: re.Match[str]) -> str:
     segment = match[0]
     if _WITH_SYMBOLS.search(segment):
         return segment
-    core = re.sub("[_-]", "", segment)
-    separators = len(segment) - len(core)
-    is_long = len(core) >= max(SHORTEST_SEGMENT, 8 * (separators + 1))
-    if is_long and _is_mixed(core) and not _is_hex(core):
+    parts = re.split("[_-]", segment)
+    core = "".join(parts)
+    is_long = len(core) >= 8 * len(parts) and _is_mixed(core) and not _is_hex(core)
+    if len(core) >= SHORTEST_SEGMENT and (is_long or _is_serial(parts)):
         return SYMBOLS[MIXED]
     return _RUN.sub(_mask_run, segment)
 
@@ -74,7 +74,13 @@ def _is_hex(run: str) -> bool:
     return _HEX.fullmatch(run) is not None and (len(run) >= 2 * SHORTEST_HEX or len(_TURN.findall(run)) >= 2)
 
 
-def _is_mixed(run: str) -> bool:
-    """Return whether a run turns between digits, small and capital letters often."""
-    turns = len(_TURN.findall(run))
-    return turns >= 3 and 5 * turns >= len(run)
+def _is_mixed(*parts: str) -> bool:
+    """Return whether parts turn between digits, small and capital letters often."""
+    turns = sum(len(_TURN.findall(part)) for part in parts)
+    return turns >= max(3, len(parts)) and 5 * turns >= sum(map(len, parts))
+
+
+def _is_serial(parts: list[str]) -> bool:
+    """Return whether most of several parts have a digit, and each turns, on average."""
+    without_digits = sum(not re.search("[0-9]", part) for part in parts)
+    return len(parts) > 1 and 5 * without_digits <= len(parts) and _is_mixed(*parts)

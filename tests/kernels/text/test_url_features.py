@@ -78,6 +78,10 @@ HARD = [
     "http://h/AWSCLI64PY3",
     "http://h/a1b2-c3d4-e5f6-a7b8",
     "http://h/a1B2c3D4e5F6_a1B2c3D4e5F6",
+    "http://8lp1-qmxr3t-hxa9.example/8LP1-QMXR3T_HXA9.x?4345a7b9-9a63-4910-a426",
+    "http://h/30-09-vjer09tg-ej5rg-9jker-gk0e-trgjk-r90jg-0rejg-9rr",
+    "http://h/dev-win64-ab12cd34-x86_64/a1--b2c3-d4e5f6g7/-a1b2-c3d4-e5f6",
+    "http://h/AbC1-2Bc-De3F-aBCd9/1URLPath-2URLPath/1a_2B_3cD-4e5-fgh",
     "http://h/deadbeef/decade1999/00d3adb33f/D3B07384d113",
     "http://h/x3f2504e0-4f89-11d3-9a0c-0305e82c33013f2504e0-4f89-11d3-9a0c-0305e82c3301-1",
     "http://h/3f2504e0%2D4f89-11d3-9a0c-0305e82c3301",
@@ -109,7 +113,8 @@ def test_examples_and_hard_lines_have_the_features_of_the_definition(n_features:
 plain = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 close = st.text("abcABC019-_./?#&=%:@[] é北", max_size=60)
 escapes = st.lists(st.binary(max_size=12).map(lambda data: "".join(f"%{byte:02x}" for byte in data)))
-tokens = st.text("0123456789abcdefABCDEFxyZ-_", min_size=6, max_size=48)
+serials = st.lists(st.text("0aB9xY", max_size=7), min_size=2, max_size=9).map("-".join)
+tokens = st.text("0123456789abcdefABCDEFxyZ-_", min_size=6, max_size=48) | serials
 urls = st.builds(
     "{}{}/{}/{}?{}={}#{}".format,
     st.sampled_from(["", "//", "http://", "HTTPS://", "ws://me@"]),
