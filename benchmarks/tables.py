@@ -360,6 +360,42 @@ def quality_sizes_table(results: Path) -> str:
     return markdown(["set", "rows at most", "known queries", "novel queries", "P@100 at best"], rows)
 
 
+def noise_table(results: Path) -> str:
+    """Return how many rows are noise at the top of a list, and around rank 1,000."""
+    found: dict[tuple[int, str, str], dict[str, str]] = {}
+    for entry in entries_of(results, "top_of_list"):
+        key = (entry["rows"], entry["features"], entry["by"])
+        found.setdefault(key, {})[entry["place"]] = f"{entry['noise']} of {entry['shown']}"
+    places = list(next(iter(found.values())))
+    rows = [
+        [f"{n_rows:,}", features, by.replace("_", " "), *(of_place[place] for place in places)]
+        for (n_rows, features, by), of_place in found.items()
+    ]
+    return markdown(["lines", "features", "column", *places], rows)
+
+
+def list_table(results: Path, features: str, place: str) -> str:
+    """Return rows at a place of the largest list by `novelty`, noise marked."""
+    wanted = (features, "novelty", place)
+    entries = [
+        entry
+        for entry in entries_of(results, "top_of_list")
+        if (entry["features"], entry["by"], entry["place"]) == wanted
+    ]
+    shown = max(entries, key=lambda entry: int(entry["rows"]))["urls"]
+    rows = [[f"{value:.3f}", "noise" if noise else "", code(url)] for value, noise, url in shown]
+    return markdown(["novelty", "", "URL, shortened"], rows)
+
+
+def code(text: str) -> str:
+    r"""Return a text as code in a cell of a table.
+
+    >>> print(code("a|b`c"))
+    `a\|b'c`
+    """
+    return "`{}`".format(text.translate({ord("`"): "'", ord("|"): "\\|"}))
+
+
 def machine_table(results: Path) -> str:
     """Return the machine and the versions of the kernel's results."""
     content: dict[str, Any] = json.loads((results / "kernel.json").read_text(encoding="utf-8"))
@@ -394,6 +430,11 @@ TABLES: dict[str, Table] = {
     "rates": rates_table,
     "whole-run": whole_run_table,
     "ratio": ratio_table,
+    "noise": noise_table,
+    "top-url": partial(list_table, features="url", place="first"),
+    "around-url": partial(list_table, features="url", place="around 1,000"),
+    "top-ngrams": partial(list_table, features="ngrams", place="first"),
+    "around-ngrams": partial(list_table, features="ngrams", place="around 1,000"),
     "quality-sizes": quality_sizes_table,
     "quality-auc": partial(quality_table, measure="auc"),
     "quality-style": partial(quality_table, measure="auc_within_strata"),

@@ -134,6 +134,8 @@ def reason(error: BaseException) -> str:
         if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
             return reason(error.__cause__)
         return os.strerror(errno.ENOENT)
+    if isinstance(error, TimeoutError) and not str(error):
+        return "No answer came in time"
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     # Libraries may list hundreds of places where they looked for something.
     return textwrap.shorten(str(said), LONGEST_REASON, placeholder=" …").rstrip(".")

@@ -280,6 +280,7 @@ def test_a_stop_says_whether_the_command_goes_on(error: BaseException, code: int
     [
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (OSError("The connection was reset."), "The connection was reset"),
+        (TimeoutError(), "No answer came in time"),
         (FileNotFoundError(errno.ENOENT, "No usable folder in ['/a']"), "No usable folder in ['/a']"),
         (OSError(errno.EIO, "Input/output error", "/a/b"), "Input/output error at '/a/b'"),
         (OSError(errno.EIO, "It failed", "b.partial", None, "b"), "It failed at 'b'"),

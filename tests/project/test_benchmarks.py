@@ -167,6 +167,17 @@ def test_a_run_of_many_tiles_is_planned_half_done_and_done(tmp_path: Path) -> No
     assert all(0 < entry["cpu_seconds"] < 60 for entry in found)
 
 
+def test_the_top_of_a_list_is_shown_and_its_noise_counted(tmp_path: Path) -> None:
+    found = run("top_of_list", tmp_path / "top.json", "--rows", "200", "--workers", "1", "--features", "url")
+    assert len(found) == 6
+    assert all(entry["shown"] == len(entry["urls"]) == 30 for entry in found)
+    for entry in found:
+        assert entry["noise"] == sum(noise for _, noise, _ in entry["urls"])
+        assert all(len(url) <= 72 and "//" not in url for _, _, url in entry["urls"])
+        values = [value for value, _, _ in entry["urls"]]
+        assert values == sorted(values, reverse=True)
+
+
 def test_results_of_another_machine_are_not_mixed(tmp_path: Path) -> None:
     results = load("results")
     output = tmp_path / "results.json"
@@ -184,7 +195,7 @@ def test_the_tables_of_the_document_are_those_of_the_results() -> None:
     assert set(re.findall(r"<!-- table ([\w-]+) -->", "".join(pages))) == set(tables.TABLES)
 
 
-@pytest.mark.parametrize("name", ["matrices", "structure", "tables"])
+@pytest.mark.parametrize("name", ["matrices", "structure", "tables", "top_of_list"])
 def test_examples_are_right(name: str) -> None:
     assert doctest.testmod(load(name)).failed == 0
 
