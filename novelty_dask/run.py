@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from novelty_dask.features.marks import choose_marks
 from novelty_dask.kernels.choices import ROW_NAMES
 from novelty_dask.objects.leases import Lease
 from novelty_dask.results.results import Results
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
     import pandas as pd
 
+    from novelty_dask.features.marks import Marks
     from novelty_dask.objects.protocol import Objects
 
 
@@ -152,6 +154,23 @@ class Run:
         """
         frame: pd.DataFrame = self._results.newest(n, by, lists=lists).to_pandas()
         return frame
+
+    def find_marks(self, rows: pd.DataFrame) -> Iterator[Marks]:
+        """Yield the parts of the URL of each row that none of its neighbors has.
+
+        Parameters
+        ----------
+        rows : pandas.DataFrame
+            Rows of the run with all their neighbors, as ``top(lists=True)`` returns them.
+
+        Yields
+        ------
+        list of (int, int)
+            Start and end of each part, in characters, in order.  None exactly where `uncovered` is 0.
+        """
+        find = choose_marks(self.manifest.settings)
+        for url, neighbors in zip(rows.url, rows.neighbor_urls, strict=True):
+            yield find(url, neighbors)
 
     def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:
         """Return all rows as a lazy Dask DataFrame, in sort order.

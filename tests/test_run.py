@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 import novelty_dask
 from novelty_dask.errors import StoreError
+from novelty_dask.features.marks import find_marks
+from novelty_dask.features.places import choose_places
 from novelty_dask.planning.stages import LAST_STAGE
 from novelty_dask.run import Run
 from novelty_dask.storage.runs import open_stored
@@ -127,6 +130,16 @@ def test_the_top_rows_are_the_most_novel_with_their_nearest(run: Run) -> None:
     assert [None if pd.isna(url) else url for url in top.nearest_url] == expected
     assert len(run.top()) == 20
     assert len(run.top(10_000)) == np.isfinite(novelty).sum() == len(run) - 1
+
+
+def test_marks_are_what_no_neighbor_has(run: Run) -> None:
+    rows = run.top(len(run), lists=True)
+    marks = list(run.find_marks(rows))
+    assert [bool(parts) for parts in marks] == (rows.uncovered > 0).tolist()
+    assert 0 < sum(map(bool, marks)) < len(marks)
+    find_places = choose_places(run.manifest.settings)
+    expected = map(partial(find_marks, find_places), rows.url, rows.neighbor_urls)
+    assert marks == list(expected)
 
 
 @pytest.mark.parametrize("lists", [False, True])

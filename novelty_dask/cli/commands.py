@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +14,12 @@ import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import Marks, count_line, failure_line, novelty_table, plan_lines, undefined_line
+from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import close_output, emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
-from novelty_dask.features.marks import find_marks
-from novelty_dask.features.places import choose_places
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from novelty_dask.run import Run
     from novelty_dask.settings import Settings
 
@@ -197,17 +193,12 @@ def _score(
 
 def show(run: "Run", n_rows: int, by: str = "novelty", *, defanged: bool = False) -> None:
     """Print the most novel rows of a run by a column; say why there are none."""
-    rows = run.top(n_rows, by=by, lists=is_terminal())
-    emit(novelty_table(rows, by, _find_marks(run, rows), defanged=defanged))
+    # For a terminal alone: a program gets URLs as they are.
+    has_marks = is_terminal()
+    rows = run.top(n_rows, by=by, lists=has_marks)
+    emit(novelty_table(rows, by, run.find_marks(rows) if has_marks else (), defanged=defanged))
     if rows.empty:
         say(undefined_line(run.manifest))
-
-
-def _find_marks(run: "Run", rows: "pd.DataFrame") -> Iterator[Marks]:
-    """Yield what is new in each row, for a terminal: a program gets URLs as they are."""
-    find_places = choose_places(run.manifest.settings)
-    for url, neighbors in zip(rows.url, rows.get("neighbor_urls", ()), strict=False):
-        yield find_marks(find_places, url, neighbors)
 
 
 def _free_name() -> str:

@@ -14,12 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from novelty_dask.doctor import Check
+    from novelty_dask.features.marks import Marks
     from novelty_dask.pipeline.maintenance import RunStatus, Verification
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest, Totals
-
-Marks = Sequence[tuple[int, int]]
-"""Start and end of each part of a URL that is new."""
 
 EVIDENCE_COLUMNS = (
     Column("url", is_text=True),
@@ -29,7 +27,7 @@ EVIDENCE_COLUMNS = (
 
 
 def novelty_table(
-    top: "pd.DataFrame", by: str, marks: Iterable[Marks] = (), *, defanged: bool = False
+    top: "pd.DataFrame", by: str, marks: "Iterable[Marks]" = (), *, defanged: bool = False
 ) -> Iterator[str]:
     """Return a table of rows with a column of them, their marked URL and their nearest neighbor."""
     shown: Callable[[str], Sequence[str]] = defang if defanged else str

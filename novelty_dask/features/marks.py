@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from novelty_dask.features.places import choose_places
 
+if TYPE_CHECKING:
     from novelty_dask.features.places import FindPlaces
+    from novelty_dask.settings import ResultSettings
+
+REMEMBERED = 4_096
+"""Lines whose features are kept: rows beside each other have many neighbors in common."""
+Marks = Sequence[tuple[int, int]]
+"""Start and end of each part of a line that is new, in characters."""
+FindMarks = Callable[[str, Iterable[str]], Marks]
+"""Returns the marks of a line beside its neighbors."""
+
+
+def choose_marks(settings: ResultSettings) -> FindMarks:
+    """Return what finds the marks of the URLs of a run, as they were written."""
+    find_places = choose_places(settings)
+    # Of this finder alone, so that what is remembered goes with it.
+    return partial(find_marks, lru_cache(REMEMBERED)(lambda line: [*find_places(line)]))
 
 
 def find_marks(find_places: FindPlaces, line: str, neighbors: Iterable[str]) -> list[tuple[int, int]]:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.features.marks import find_marks
-from novelty_dask.features.places import choose_places
+from novelty_dask.features.marks import choose_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from novelty_dask.features.marks import FindMarks, Marks
     from novelty_dask.settings import ResultSettings
 
-REMEMBERED = 4_096
-"""Lines whose features are kept: rows beside each other have many neighbors in common."""
 Mark = tuple[str, str]
 """Text before each part that is new, and behind it."""
 Marker = Callable[[pa.Table], pa.Table]
@@ -45,22 +41,17 @@ def make_marker(settings: ResultSettings, mark: Mark) -> Marker:
     ):
         message = 'A mark is what stands before and behind, as in mark=("<b>", "</b>").'
         raise SettingsError(message)
-    find_places = choose_places(settings)
-    # Of this marker alone, so that what is remembered goes with the export.
-    remembered = lru_cache(REMEMBERED)(lambda line: [*find_places(line)])
-    return partial(_add_marked, lambda url, neighbors: find_marks(remembered, url, neighbors), mark)
+    return partial(_add_marked, choose_marks(settings), mark)
 
 
-def _add_marked(
-    find: Callable[[str, Iterable[str]], list[tuple[int, int]]], mark: Mark, table: pa.Table
-) -> pa.Table:
+def _add_marked(find_marks: FindMarks, mark: Mark, table: pa.Table) -> pa.Table:
     """Return a table with its URLs once more, in which the new parts are marked."""
     rows = zip(table["url"].to_pylist(), table["neighbor_urls"].to_pylist(), strict=True)
-    marked = [put_marks(url, find(url, neighbors), mark) for url, neighbors in rows]
+    marked = [put_marks(url, find_marks(url, neighbors), mark) for url, neighbors in rows]
     return table.append_column("marked_url", pa.array(marked, pa.string()))
 
 
-def put_marks(url: str, parts: Iterable[tuple[int, int]], mark: Mark) -> str:
+def put_marks(url: str, parts: Marks, mark: Mark) -> str:
     """Return a URL with marks around some parts of it.
 
     >>> put_marks("a.example/new", [(10, 13)], ("[", "]"))

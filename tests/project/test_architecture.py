@@ -70,7 +70,7 @@ def test_commands_that_compute_nothing_import_neither_numba_nor_dask(line: str, 
         "from novelty_dask.cli import main\n"
         f"assert main({arguments}, standalone_mode=False, prog_name='novelty') in (None, 0)"
     )
-    of_rows = set() if line.startswith("top") else {"pandas", "pyarrow", "scipy"}
+    of_rows = set() if line.startswith("top") else {"ada_url", "pandas", "pyarrow", "scipy"}
     assert imported(statement) & ({"dask", "distributed", "llvmlite", "numba"} | of_rows) == set()
 
 
@@ -86,6 +86,7 @@ def test_functions_that_compute_nothing_import_neither_numba_nor_dask(run: Path)
 @pytest.mark.parametrize("module", ["novelty_dask", "novelty_dask.cli"])
 def test_the_command_line_answers_before_anything_heavy_is_imported(module: str) -> None:
     heavy = {
+        "ada_url",
         "dask",
         "distributed",
         "fsspec",
