@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
-from novelty_dask.kernels.choices import ROW_NAMES
 from novelty_dask.objects.leases import Lease
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
@@ -201,11 +201,8 @@ class Run:
         """Return a summary and the most novel rows, for notebooks."""
         totals = self.manifest.totals
         assert totals
-        rows = f"{totals.rows:,} {ROW_NAMES[self.manifest.settings.normal_form]}s"
-        summary = (
-            f"{totals.lines:,} lines: {rows}, {totals.duplicates:,} duplicates, "
-            f"{totals.n_rejected:,} rejected"
-        )
+        # A stored run may name any reason.
+        summary = html.escape(count_line(totals, self.manifest.settings.normal_form))
         columns = ["novelty", "url", "nearest_similarity", "nearest_url"]
         table = self.top(5)[columns].to_html(index=False, float_format="{:.3f}".format, na_rep="")
         return f"<div><b>{html.escape(self.url)}</b><br>{summary}<br>{table}</div>"

@@ -15,6 +15,7 @@ from novelty_dask.features.marks import find_marks
 from novelty_dask.features.places import choose_places
 from novelty_dask.planning.stages import LAST_STAGE
 from novelty_dask.run import Run
+from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import open_stored
 from tests.support.arrays import listed
 from tests.support.files import write_lines
@@ -194,8 +195,27 @@ def html(path: Path, urls: list[str]) -> Elements:
 def test_the_html_form_has_the_counts_and_the_top_rows(run: Run) -> None:
     page = Elements(run._repr_html_())
     duplicates = len(URLS) - len(set(URLS))
-    assert f"{len(URLS) + 1} lines: {len(run)} rows, {duplicates} duplicates, 1 rejected" in page.text
+    assert f"{len(URLS) + 1} lines: {len(run)} rows, {duplicates} duplicates, 1 rejected (1 " in page.text
     assert run.top(1).url[0] in page.text
+
+
+def test_the_html_form_counts_one_page_as_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = run.manifest.model_copy(deep=True)
+    manifest.totals = Totals(lines=2, rows=1, duplicates=1, rejected={})
+    of_pages = manifest.settings.model_copy(update={"normal_form": "page"})
+    manifest.identity = manifest.identity.model_copy(update={"settings": of_pages})
+    monkeypatch.setattr(run, "manifest", manifest)
+    assert "2 lines, 1 page: 1 duplicate, 0 rejected" in Elements(run._repr_html_()).text
+
+
+def test_no_reason_gets_out_of_the_summary_of_html(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    harmless = Elements(run._repr_html_())
+    manifest = run.manifest.model_copy(deep=True)
+    manifest.totals = Totals(lines=2, rows=1, duplicates=0, rejected={HOSTILE[0]: 1})
+    monkeypatch.setattr(run, "manifest", manifest)
+    hostile = Elements(run._repr_html_())
+    assert (hostile.tags, hostile.attributes) == (harmless.tags, harmless.attributes)
+    assert f"1 {HOSTILE[0]}" in hostile.text
 
 
 @pytest.mark.parametrize("url", HOSTILE)

@@ -14,9 +14,10 @@ import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import count_line, failure_line, novelty_table, plan_lines, undefined_line
+from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import close_output, emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
+from novelty_dask.counts import count_line
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from novelty_dask.cli.marked import mark
-from novelty_dask.cli.terminal import Column, counted, defang, escape, number, table
+from novelty_dask.cli.terminal import Column, defang, escape, number, table
+from novelty_dask.counts import count_line, counted
 from novelty_dask.errors import shell_quoted
-from novelty_dask.kernels.choices import ROW_NAMES, NormalForm
 from novelty_dask.planning.budget import megabytes
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from novelty_dask.features.marks import Marks
     from novelty_dask.pipeline.maintenance import RunStatus, Verification
     from novelty_dask.planning.summary import RunPlan
-    from novelty_dask.storage.manifest import Failure, Manifest, Totals
+    from novelty_dask.storage.manifest import Failure, Manifest
 
 EVIDENCE_COLUMNS = (
     Column("url", is_text=True),
@@ -39,23 +39,6 @@ def novelty_table(
         )
     ]
     return table((Column(by), *EVIDENCE_COLUMNS), rows)
-
-
-def count_line(totals: "Totals", form: NormalForm = "raw") -> str:
-    """Return a summary of the lines that were read.
-
-    >>> from novelty_dask.storage.manifest import Totals
-    >>> totals = Totals(lines=1200, rows=1100, duplicates=98, rejected={"blank": 2})
-    >>> count_line(totals)
-    '1,200 lines: 1,100 rows, 98 duplicates, 2 rejected (2 blank)'
-    >>> count_line(totals, "page")
-    '1,200 lines, 1,100 pages: 98 duplicates, 2 rejected (2 blank)'
-    """
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in totals.rejected.items())
-    lines, rows = counted(totals.lines, "line"), counted(totals.rows, ROW_NAMES[form])
-    shown = f"{lines}: {rows}, " if ROW_NAMES[form] == "row" else f"{lines}, {rows}: "
-    rejected = f"{totals.n_rejected:,} rejected" + (f" ({reasons})" if reasons else "")
-    return f"{shown}{counted(totals.duplicates, 'duplicate')}, {rejected}"
 
 
 def failure_line(failures: "Sequence[Failure]", run: str) -> str:

@@ -64,15 +64,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun, which takes an s.
-
-    >>> counted(1, "row"), counted(1_200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str | MarkedText]]) -> Iterator[str]:
     """Yield the lines of a table: aligned and fitted to a terminal; separated by TAB, in full, for a pipe."""
     cells = [[cell if isinstance(cell, MarkedText) else mark(cell, ()) for cell in row] for row in rows]

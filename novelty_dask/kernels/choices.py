@@ -8,8 +8,6 @@ NormalForm = Literal["raw", "web", "page", "template"]
 As they were written, as a browser would request them, as the page that their spellings have in common, or
 as the template that pages have in common.
 """
-ROW_NAMES: dict[NormalForm, str] = {"raw": "row", "web": "row", "page": "page", "template": "template"}
-"""Name of a row in summaries."""
 
 FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""
