@@ -36,7 +36,6 @@ from tests.support.record import (
     FLAGS,
     SETTINGS,
     SPIED,
-    STAGES,
     WORK,
     Record,
     begun,
@@ -44,6 +43,7 @@ from tests.support.record import (
     has_begun,
     novelty,
 )
+from tests.support.runs import STAGE_NAMES
 
 POINTS = [
     ("ingest", 1),
@@ -69,7 +69,7 @@ def test_a_killed_client_goes_on(record: Record, corpus: Path, undisturbed: Cont
     out = tmp_path / "run.zarr"
     record.ask(**{"*": ["sleep", 0.02]})
     done: set[str] = set()
-    assert {stage for stage, _ in POINTS} == set(STAGES)
+    assert {stage for stage, _ in POINTS} == set(STAGE_NAMES)
     for stage, number in POINTS:
         mark = record.mark()
         kill_at(record, corpus, out, stage, number)

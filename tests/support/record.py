@@ -21,19 +21,6 @@ FLAGS = ["--n-features", str(2**14), "-k", "5", "--block-rows", str(BLOCK_ROWS)]
 SPIED = [sys.executable, "-m", "tests.support.spy"]
 EVERY = bool(os.environ.get("NOVELTY_EVERY_OPERATION"))
 """Whether all is tried of which a usual run tries samples."""
-STAGES = (
-    "ingest",
-    "sort",
-    "rejected",
-    "vectorize",
-    "columns",
-    "weigh",
-    "compare",
-    "merge",
-    "cover",
-    "density",
-    "lof",
-)
 
 
 def commits(run: Path) -> set[str]:

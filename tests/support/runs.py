@@ -7,7 +7,7 @@ from typing import Any
 
 import novelty_dask
 from novelty_dask.objects.commits import Draft
-from novelty_dask.planning.stages import STAGES, Stage, TaskId
+from novelty_dask.planning.stages import REJECTED, STAGES, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
@@ -15,6 +15,10 @@ from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.manifest import Manifest, RunIdentity, Totals
 from novelty_dask.storage.runs import StoredRun, create_run
 
+STAGE_NAMES = [stage.name for stage in STAGES]
+"""Stages in their order; a test of `novelty_dask.storage.layout` says what they are."""
+USUAL_STAGES = [stage.name for stage in STAGES if stage is not REJECTED]
+"""Stages of a run that rejects no line."""
 NOBODY = 0
 """The epoch of a run that nobody has claimed."""
 BLOCK_ROWS = 128

@@ -27,8 +27,8 @@ from tests.support.content import Content, content
 from tests.support.files import snapshot, write_lines
 from tests.support.listeners import Recorder, stop_at
 from tests.support.processes import wait_until
+from tests.support.runs import USUAL_STAGES as STAGES
 
-STAGES = ["ingest", "sort", "vectorize", "columns", "weigh", "compare", "merge", "cover", "density", "lof"]
 URLS, _ = novelty_dask.datasets.make_urls(600, seed=9)
 
 
