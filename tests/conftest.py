@@ -36,7 +36,9 @@ TOGETHER = {
         for name in (
             "tests/faults/test_network.py",
             "tests/project/test_site.py",
+            "tests/system/test_damage.py",
             "tests/system/test_encryption.py",
+            "tests/system/test_exact.py",
             "tests/system/test_secrets.py",
             "tests/system/test_strangers.py",
         )
@@ -77,11 +79,20 @@ def pytest_xdist_auto_num_workers() -> int | None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Hand out tests one at a time, but for those of files that belong together.
 
-    By their files, as pytest-xdist 3.8 finds no groups of pytest 9.2.
+    By their files, as pytest-xdist 3.8 finds no groups of pytest 9.2.  Files of short tests stay whole too,
+    so that what a file shares is made once, and not by each process.
     """
+    # In the order of `rank`: otherwise those come first that have most tests.
+    config.option.loadscopereorder = False
     scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = lambda nodeid: TOGETHER.get(nodeid.partition("::")[0], nodeid)
+    scheduling._split_scope = name_group
     return scheduling
+
+
+def name_group(nodeid: str) -> str:
+    """Return the name of what is handed out at once with a test."""
+    file = nodeid.partition("::")[0]
+    return TOGETHER.get(file, nodeid if file.startswith(SLOW) else file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
