@@ -65,8 +65,15 @@ def test_in_process_standard_output_takes_rows_too(run: Path, csv: str, novelty:
     assert (done.exit_code, done.stdout, done.stderr) == (0, csv, "")
 
 
-@pytest.mark.parametrize("out", ["-", "/dev/stderr"])
-@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("format_", "out"),
+    [
+        ("csv", "-"),
+        ("jsonl", "/dev/stderr"),
+        pytest.param("csv", "/dev/stderr", marks=pytest.mark.long),
+        pytest.param("jsonl", "-", marks=pytest.mark.long),
+    ],
+)
 def test_no_url_commands_a_terminal_and_a_pipe_gets_it_as_it_is(
     tmp_path: Path, novelty: Novelty, format_: str, out: str
 ) -> None:

@@ -87,17 +87,28 @@ def test_a_terminal_gets_bars(corpus: Path, tmp_path: Path) -> None:
 TYPED = "Type or paste URLs, one a line; Ctrl-D ends them."
 
 
+TYPED_LINES = {
+    "lines": (b"http://a.example/\nhttp://b.example/\n\x04", 2, 0),
+    "no last newline": (b"http://a.example/\nhttp://b.example/\x04\x04", 2, 0),
+    "nothing": (b"\x04", 0, 2),
+}
+"""What is typed, how many rows are printed, and the exit code."""
+
+
 @pytest.mark.parametrize(
-    ("typed", "n_rows", "code"),
+    ("name", "flags"),
     [
-        (b"http://a.example/\nhttp://b.example/\n\x04", 2, 0),
-        (b"http://a.example/\nhttp://b.example/\x04\x04", 2, 0),
-        (b"\x04", 0, 2),
+        ("lines", []),
+        ("no last newline", ["-q"]),
+        ("nothing", []),
+        *(
+            pytest.param(name, flags, marks=pytest.mark.long)
+            for name, flags in (("lines", ["-q"]), ("no last newline", []), ("nothing", ["-q"]))
+        ),
     ],
-    ids=["lines", "no last newline", "nothing"],
 )
-@pytest.mark.parametrize("flags", [[], ["-q"]])
-def test_one_end_of_typed_lines_is_enough(typed: bytes, n_rows: int, code: int, flags: list[str]) -> None:
+def test_one_end_of_typed_lines_is_enough(name: str, flags: list[str]) -> None:
+    typed, n_rows, code = TYPED_LINES[name]
     ours, theirs = pty.openpty()
     try:
         os.write(ours, typed)
@@ -284,8 +295,17 @@ def test_a_standard_error_that_takes_nothing(corpus: Path, tmp_path: Path, end: 
         assert result.stdout.count("\n") == len(set(corpus.read_text().split()))
 
 
-@pytest.mark.parametrize(("source", "blocks"), [("corpus", 4), ("-", 4), ("-", 64)])
-@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize(
+    ("source", "blocks", "is_kept"),
+    [
+        ("corpus", 4, True),
+        ("-", 4, False),
+        ("-", 64, True),
+        ("-", 64, False),
+        pytest.param("corpus", 4, False, marks=pytest.mark.long),
+        pytest.param("-", 4, True, marks=pytest.mark.long),
+    ],
+)
 def test_files_that_may_not_grow(
     corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, source: str, blocks: int, is_kept: bool
 ) -> None:

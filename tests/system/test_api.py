@@ -361,7 +361,13 @@ LAST |= {"cover": 3, "density": 5, "lof": 5}
     ("stage", "count"),
     [
         *((stage, 1) for stage in STAGES),
-        *((stage, n) for stage, n in LAST.items() if n > 1),
+        ("compare", LAST["compare"]),
+        ("lof", LAST["lof"]),
+        *(
+            pytest.param(stage, n, marks=pytest.mark.long)
+            for stage, n in LAST.items()
+            if n > 1 and stage not in ("compare", "lof")
+        ),
         *(pytest.param(stage, 3, marks=pytest.mark.long) for stage, n in LAST.items() if n > 3),
     ],
 )

@@ -266,9 +266,18 @@ def bad_input(corpora: Path) -> bytes:
     return b"".join(text.encode("utf-8", "surrogatepass") + b"\n" for text in inputs)
 
 
+FORMS: list[NormalForm] = ["raw", "web", "page", "template"]
+
+
 @pytest.mark.corpus
-@variants
-@pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
+@pytest.mark.parametrize(
+    ("form", "change", "store"),
+    [
+        pytest.param(form, *variant, marks=[pytest.mark.long] * (place != number), id=f"{form}-{name}")
+        for place, form in enumerate(FORMS)
+        for number, (name, variant) in enumerate(VARIANTS.items())
+    ],
+)
 def test_the_corpus_of_bad_input_is_accounted_for(
     tmp_path: Path,
     bad_input: bytes,

@@ -84,23 +84,25 @@ def walk(check: Callable[[Path, Damage], str], runs: list[Path], n_examples: int
 
 
 @pytest.mark.parametrize(
-    "n_examples", [40, pytest.param(2_000, marks=[pytest.mark.long, pytest.mark.timeout(7_200)])]
+    ("n_examples", "least"),
+    [(20, 0.6), pytest.param(2_000, 0.8, marks=[pytest.mark.long, pytest.mark.timeout(7_200)])],
 )
 def test_any_damage_of_a_complete_run_is_found_and_mended(
-    folder: Path, check: Callable[[Path, Damage], str], n_examples: int
+    folder: Path, check: Callable[[Path, Damage], str], n_examples: int, least: float
 ) -> None:
     counts = walk(check, [folder / "complete"], n_examples)
-    assert counts["found"] > 0.8 * n_examples
+    assert counts["found"] > least * n_examples
 
 
 @pytest.mark.parametrize(
-    "n_examples", [20, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(7_200)])]
+    ("n_examples", "least"),
+    [(10, 0.3), pytest.param(500, 0.5, marks=[pytest.mark.long, pytest.mark.timeout(7_200)])],
 )
 def test_no_stopped_run_becomes_complete_with_a_damage(
-    folder: Path, check: Callable[[Path, Damage], str], n_examples: int
+    folder: Path, check: Callable[[Path, Damage], str], n_examples: int, least: float
 ) -> None:
     counts = walk(check, [folder / f"{stage}-{count}" for stage, count in STOPS], n_examples)
-    assert counts["found"] > 0.5 * n_examples
+    assert counts["found"] > least * n_examples
 
 
 def test_nothing_is_written_by_verify(folder: Path) -> None:

@@ -116,16 +116,23 @@ def chinese_text(n: int) -> list[str]:
     return ["".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(25)) for _ in range(n)]
 
 
+UNUSUAL: list[dict[str, Any]] = [
+    {},
+    {"block_rows": 256, "features": "ngrams"},
+    {"features": "ngrams", "ngram_range": (6, 6)},
+    {"n_features": 1},
+]
+
+
 @pytest.mark.parametrize(
-    "settings",
+    ("make", "settings"),
     [
-        {},
-        {"block_rows": 256, "features": "ngrams"},
-        {"features": "ngrams", "ngram_range": (6, 6)},
-        {"n_features": 1},
+        *((random_text, settings) for settings in UNUSUAL[2:]),
+        *((chinese_text, settings) for settings in UNUSUAL[:2]),
+        *(pytest.param(random_text, settings, marks=pytest.mark.long) for settings in UNUSUAL[:2]),
+        *(pytest.param(chinese_text, settings, marks=pytest.mark.long) for settings in UNUSUAL[2:]),
     ],
 )
-@pytest.mark.parametrize("make", [random_text, chinese_text])
 def test_no_text_takes_more(tmp_path: Path, make: Any, settings: dict[str, Any]) -> None:
     for n in (1, 100, 2_000):
         (tmp_path / str(n)).mkdir()

@@ -49,7 +49,7 @@ def assert_kept(run: novelty_dask.Run, *, but_text: bool = False) -> None:
 @pytest.mark.parametrize(
     ("n", "options"),
     [
-        (15_000, ["--block-rows", "4096"]),
+        pytest.param(15_000, ["--block-rows", "4096"], marks=pytest.mark.long),
         pytest.param(60_000, [], marks=pytest.mark.long),
         pytest.param(60_000, ["--block-rows", "4096"], marks=pytest.mark.long),
     ],
@@ -200,8 +200,15 @@ def xz_best(text: bytes) -> bytes:
     return lzma.compress(text, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**26}])
 
 
-@pytest.mark.parametrize("n_copies", [10, pytest.param(75, marks=pytest.mark.long)])
-@pytest.mark.parametrize(("name", "pack"), [("urls.zst", zstd_long), ("urls.xz", xz_best)])
+@pytest.mark.parametrize(
+    ("name", "pack", "n_copies"),
+    [
+        ("urls.zst", zstd_long, 10),
+        pytest.param("urls.xz", xz_best, 10, marks=pytest.mark.long),
+        pytest.param("urls.zst", zstd_long, 75, marks=pytest.mark.long),
+        pytest.param("urls.xz", xz_best, 75, marks=pytest.mark.long),
+    ],
+)
 def test_the_window_of_a_decompressor_is_projected(
     tmp_path: Path, name: str, pack: Callable[[bytes], bytes], n_copies: int
 ) -> None:

@@ -128,11 +128,11 @@ def test_the_command_makes_one_row_of_a_form(
 
 @pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 def test_rows_are_those_of_plain_python_and_can_be_recomputed(tmp_path: Path, form: NormalForm) -> None:
-    urls = make_urls(300)[0]
+    urls = make_urls(120)[0]
     sites = [url.replace("https://", "http://www.") for url in urls]
     changed = [f"{url}/?fbclid={number}" for number, url in enumerate(sites)]
     lines = [*urls, "http://ü.example/", *changed, *urls[:50], "no url", "http://xn--tda.example"]
-    run = score(tmp_path, lines, form, block_rows=32)
+    run = score(tmp_path, lines, form, block_rows=24)
     assert rows_of(run) == expect(lines, form)
     totals = run.manifest.totals
     assert totals

@@ -117,7 +117,7 @@ def test_a_run_writes_itself_and_compiled_code_and_nothing_else(
     for folder in (home, here):
         folder.mkdir()
     before = set(site.rglob("*"))
-    words = [*compiling(here / "run.zarr"), "--workers", "2"]
+    words = [*compiling(here / "run.zarr"), "--workers", "1"]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "HOME": str(home)}
     command = [sys.executable, "-P", "-m", "novelty_dask", *words]
     done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True, check=True)
@@ -130,7 +130,7 @@ def test_a_run_writes_itself_and_compiled_code_and_nothing_else(
     assert {path.name for path in written} <= {"__pycache__"}
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.long)])
 def test_without_any_folder_it_compiles_and_says_so_once(
     user: Stranger, tmp_path: Path, compiling: Compiling, workers: str
 ) -> None:
