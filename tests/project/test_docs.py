@@ -90,7 +90,9 @@ def stub_environment(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
-@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md"])
+@pytest.mark.parametrize(
+    "name", ["docs/getting-started.md", pytest.param("README.md", marks=pytest.mark.long)]
+)
 def test_commands_can_be_pasted_one_after_the_other(name: str, tmp_path: Path) -> None:
     """All lines of the page, and no other; only that which installs is done already."""
     stub_environment(tmp_path)
