@@ -184,12 +184,18 @@ class Onlooker:
                 self.seen[f"{stage} {page}"] = answer.read()
 
 
-def test_what_the_cluster_shows_holds_no_url(folder: Path, client: Client) -> None:
+@pytest.fixture(scope="module")
+def onlooker(folder: Path, client: Client) -> Onlooker:
+    """What was seen of a run that ended well."""
     onlooker = Onlooker(client, folder)
     source = str(folder / f"urls.txt?token={KEY}")
     novelty_dask.score(
-        source, folder / "watched.zarr", client=client, listener=onlooker, normal_form="web", block_rows=256
+        source, folder / "good.zarr", client=client, listener=onlooker, normal_form="web", block_rows=256
     )
+    return onlooker
+
+
+def test_what_the_cluster_shows_holds_no_url(onlooker: Onlooker) -> None:
     assert len(onlooker.seen) == len(WATCHED) * (1 + len(PAGES))
     for name, shown in onlooker.seen.items():
         assert len(shown) > 10, name
@@ -199,11 +205,10 @@ def test_what_the_cluster_shows_holds_no_url(folder: Path, client: Client) -> No
 
 
 @pytest.fixture(scope="module")
-def runs(folder: Path, client: Client) -> list[str]:
-    """One run that ends well, and some whose tasks fail; the keys of all tasks."""
+def runs(folder: Path, client: Client, onlooker: Onlooker) -> list[str]:
+    """Besides a run that ended well some whose tasks fail; the keys of all tasks."""
     source = str(folder / f"urls.txt?token={KEY}")
     settings: dict[str, Any] = {"client": client, "block_rows": 256}
-    novelty_dask.score(source, folder / "good.zarr", normal_form="web", **settings)
     for stage, pattern in (
         ("sort", "work/lines/*"),
         ("vectorize", "work/rows/*"),
