@@ -25,9 +25,9 @@ def measured(request: pytest.FixtureRequest) -> Measured:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of four files, about 1,000 URLs, and some lines to reject."""
+    """A folder of four files, about 500 URLs, which are eight blocks, and some lines to reject."""
     folder = tmp_path_factory.mktemp("corpus")
-    urls, _ = make_urls(1_000, seed=3)
+    urls, _ = make_urls(510, seed=3)
     for number in range(4):
         lines = [*urls[number::4], "", "https://\x00.example/"]
         (folder / f"{number}.txt").write_text("\n".join(lines), encoding="utf-8")

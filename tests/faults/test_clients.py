@@ -52,13 +52,13 @@ POINTS = [
     ("rejected", 1),
     ("vectorize", 7),
     ("columns", 1),
-    ("weigh", 9),
+    ("weigh", 5),
     ("compare", 10),
-    ("compare", 80),
-    ("merge", 8),
+    ("compare", 40),
+    ("merge", 5),
     ("cover", 2),
     ("density", 5),
-    ("lof", 9),
+    ("lof", 5),
 ]
 """Where a client is killed: as it begins so many tasks of a stage."""
 KILLS = 20 if EVERY else 2
@@ -304,11 +304,11 @@ def test_a_task_done_twice_at_once_is_done_once(
     meeting.mkdir()
     record.ask(compare=["rendezvous", str(meeting), 3])
     with claim(stored.objects, "run") as owner:
-        three = [fork(perform_tile, record.folder, out, owner.epoch, Tile(15, 7)) for _ in range(3)]
+        three = [fork(perform_tile, record.folder, out, owner.epoch, Tile(7, 7)) for _ in range(3)]
         assert [finish(process) for process in three] == [0, 0, 0]
-    assert record.attempts(since=mark) == {"compare 15-7": 3}
+    assert record.attempts(since=mark) == {"compare 7-7": 3}
     record.ask()
     mark = record.mark()
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
-    assert "compare 15-7" not in record.attempts(since=mark)
+    assert "compare 7-7" not in record.attempts(since=mark)
     assert content_and_exports(out) == undisturbed

@@ -141,8 +141,8 @@ def test_a_damaged_chunk_is_found_by_all_and_mended(
 
 ON_THE_WAY = [
     ("columns", 1, "partial_frequency", "flipped"),
-    ("compare", 40, "weights/data", "deleted"),
-    ("compare", 60, "strips/ids", "swapped"),
+    ("compare", 20, "weights/data", "deleted"),
+    ("compare", 25, "strips/ids", "swapped"),
     ("merge", 1, "strips/similarities", "zeroed"),
 ]
 """Stages in which a client is killed, after so many tasks, and what is damaged then."""
