@@ -144,7 +144,9 @@ def test_a_demo_for_which_there_is_no_space_leaves_no_part_of_its_corpus(
     assert novelty("demo", "--n-rows", "1000", "-o", out).exit_code == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_a_stopped_run_goes_on(
     long: Path, tmp_path: Path, novelty: Novelty, number: signal.Signals, code: int
 ) -> None:

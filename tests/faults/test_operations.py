@@ -16,7 +16,7 @@ from tests.support.fixtures import Measured
 from tests.support.forks import finish, fork
 from tests.support.record import EVERY
 
-STEP = 2 if EVERY else 157
+STEP = 2 if EVERY else 311
 FIRST = 7
 """Changes that make the run, each of which is tried."""
 
