@@ -82,6 +82,8 @@ class Scratch(NamedTuple):
         Of single rows.
     survivors : ndarray of shape (groups,), int32
         Groups that may hold a neighbor.
+    marked : ndarray of shape (words,), uint64
+        A bit for each of these.
     """
 
     x: NDArray[np.float32]
@@ -92,6 +94,7 @@ class Scratch(NamedTuple):
     dense_sums: NDArray[np.uint16]
     sums: NDArray[np.uint16]
     survivors: NDArray[np.int32]
+    marked: NDArray[np.uint64]
 
 
 @compiled_loop

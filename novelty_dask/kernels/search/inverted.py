@@ -85,6 +85,10 @@ class InvertedTile(NamedTuple):
         At ``start >> shift``, the number of the dense list whose first entry is `start`.
     dense : ndarray of shape (dense lists * groups,), uint8
         The maxima of the dense lists, 0 where a group does not occur.
+    dense_groups : ndarray of shape (dense lists * words,), uint64
+        A bit for each group, set if it occurs in the dense list, in words of 64.
+    dense_before : ndarray of shape (dense lists * words,), uint16
+        How many groups of the dense list occur before each word.
     """
 
     first: int
@@ -103,6 +107,8 @@ class InvertedTile(NamedTuple):
     shift: int
     dense_numbers: NDArray[np.int32]
     dense: NDArray[np.uint8]
+    dense_groups: NDArray[np.uint64]
+    dense_before: NDArray[np.uint16]
 
 
 def invert_by_length(rows: Rows, found: Distinct, n_columns: int) -> list[InvertedTile]:
@@ -168,7 +174,10 @@ def _invert(rows: Rows, found: Distinct, n_columns: int) -> InvertedTile:
     shift = (max(group_norms.shape[1] // DENSE, 1) - 1).bit_length()
     dense = _spread_dense(indptr, groups, maxima, shift, group_norms.shape[1])
     lists = (*columns, indptr, groups, maxima, lanes, scales)
-    return InvertedTile(first, distinct, next_equal, *lists, norms, group_norms, highest, shift, *dense)
+    directory = _list_groups(dense[1], group_norms.shape[1])
+    return InvertedTile(
+        first, distinct, next_equal, *lists, norms, group_norms, highest, shift, *dense, *directory
+    )
 
 
 @compiled
@@ -250,6 +259,25 @@ def _spread_dense(
                 dense[number * n_groups + groups[entry]] = maxima[entry]
             number += 1
     return numbers, dense
+
+
+@compiled
+def _list_groups(dense: NDArray[np.uint8], n_groups: int) -> tuple[NDArray[np.uint64], NDArray[np.uint16]]:
+    """Return bits of the groups of each dense list, and how many of them are before each word of 64."""
+    words = -(-n_groups // 64)
+    lists = dense.size // max(n_groups, 1)
+    bits, before = np.zeros(lists * words, np.uint64), np.zeros(lists * words, np.uint16)
+    for number in range(lists):
+        count = 0
+        for group in range(n_groups):
+            word = number * words + group // 64
+            if group % 64 == 0:
+                before[word] = count
+            # Maxima of groups that occur are at least 1, as weights are rounded up.
+            if dense[number * n_groups + group] > 0:
+                bits[word] |= np.uint64(1) << np.uint64(group % 64)
+                count += 1
+    return bits, before
 
 
 @compiled

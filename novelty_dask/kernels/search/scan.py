@@ -31,7 +31,14 @@ from novelty_dask.kernels.search.finish import (
     minimum_sum,
 )
 from novelty_dask.kernels.search.inverted import STEPS, UNITS, InvertedTile
-from novelty_dask.kernels.search.simd import LANES, add_lanes, find_reaching_both, lowest_bit, prefetch
+from novelty_dask.kernels.search.simd import (
+    LANES,
+    add_lanes,
+    count_bits,
+    find_reaching_both,
+    lowest_bit,
+    prefetch,
+)
 from novelty_dask.kernels.search.similarity import clear_row, load_row
 
 DEPTH = np.float32(0.8)
@@ -39,6 +46,9 @@ DEPTH = np.float32(0.8)
 
 GROUP_COST = 1000
 """Steps of adding to sums in the time in which the rows of one group are finished."""
+
+SKIPPING = 2
+"""Entries that are added in the time in which one surviving group is found in a dense list and added."""
 
 AHEAD = 16
 """Entries of a list whose lanes are asked for two lists ahead; further on the processor does so itself."""
@@ -56,6 +66,7 @@ def allocate_scratch(rows: Rows, n_columns: int, n_groups: int) -> Scratch:
         dense_sums=np.zeros(n_groups, np.uint16),
         sums=np.zeros(n_groups * LANES, np.uint16),
         survivors=np.zeros(n_groups, np.int32),
+        marked=np.zeros(-(-n_groups // 64), np.uint64),
     )
 
 
@@ -67,6 +78,7 @@ def fit_scratch(scratch: Scratch, tile: InvertedTile) -> Scratch:
         dense_sums=scratch.dense_sums[:n_groups],
         sums=scratch.sums[: n_groups * LANES],
         survivors=scratch.survivors[:n_groups],
+        marked=scratch.marked[: -(-n_groups // 64)],
     )
 
 
@@ -110,7 +122,7 @@ def scan_tile(
         if survivors.size * GROUP_COST <= steps:
             finished += finish_groups(comparison, i, survivors, tile, scratch.x)
         else:
-            multiply_adds += _add_rows(lists, tile, scratch)
+            multiply_adds += _add_rows(lists, survivors, tile, scratch)
             slots += survivors.size * LANES
             finished += finish_rows(comparison, query, survivors, tile, scratch)
             scratch.sums[:] = 0
@@ -197,20 +209,51 @@ def _add_dense(number: int, weight: np.uint16, tile: InvertedTile, scratch: Scra
 
 
 @compiled_loop
-def _add_rows(lists: int, tile: InvertedTile, scratch: Scratch) -> int:
-    """Add the weights of all rows to their sums; return the number of steps."""
-    # Entries of groups that the first pass ruled out are added too: to look whether one is needed costs
-    # nearly what it saves.
+def _add_rows(lists: int, survivors: NDArray[np.int32], tile: InvertedTile, scratch: Scratch) -> int:
+    """Add the weights of all rows of the groups that are left to their sums; return the number of steps."""
+    # Entries of other groups are added too, except where a dense list has many times as many: to look whether
+    # one is needed costs nearly what it saves.
     groups, lanes, sums, width, steps = tile.groups, tile.lanes, scratch.sums, np.uint64(LANES), 0
+    _mark(survivors, scratch.marked)
     for number in range(lists):
         weight, soon = scratch.weights[number], min(number + 2, lists - 1)
+        first, last = scratch.first[number], scratch.last[number]
         # The lanes of a tile are megabytes, too many for the nearest caches.  Four entries of 16 bytes are
         # one cache line of 64.
         for entry in range(0, AHEAD, 64 // LANES):
             prefetch(lanes, (np.uint64(scratch.first[soon]) + np.uint64(entry)) * width)
-        for entry in range(np.uint64(scratch.first[number]), np.uint64(scratch.last[number])):
+        if last - first >> tile.shift and last - first >= SKIPPING * survivors.size:
+            steps += _add_marked(first, weight, tile, scratch)
+            continue
+        for entry in range(np.uint64(first), np.uint64(last)):
             add_lanes(sums, np.uint64(groups[entry]) * width, lanes, entry * width, weight)
-        steps += scratch.last[number] - scratch.first[number]
+        steps += last - first
+    scratch.marked[:] = 0
+    return steps
+
+
+@compiled_loop
+def _mark(survivors: NDArray[np.int32], marked: NDArray[np.uint64]) -> None:
+    """Set the bits of some groups."""
+    for group in survivors:
+        marked[np.uint64(group) >> np.uint64(6)] |= np.uint64(1) << (np.uint64(group) & np.uint64(63))
+
+
+@compiled_loop
+def _add_marked(first: np.int32, weight: np.uint16, tile: InvertedTile, scratch: Scratch) -> int:
+    """Add the weights of the rows of marked groups in a dense list; return the number of steps."""
+    marked, width, steps = scratch.marked, np.uint64(LANES), 0
+    start = np.uint64(tile.dense_numbers[first >> tile.shift]) * np.uint64(marked.size)
+    for word in range(np.uint64(0), np.uint64(marked.size)):
+        occurring = tile.dense_groups[start + word]
+        both, at = occurring & marked[word], np.uint64(first) + np.uint64(tile.dense_before[start + word])
+        while both != 0:
+            bit = lowest_bit(both)
+            both &= both - np.uint64(1)
+            entry = at + count_bits(occurring & ((np.uint64(1) << bit) - np.uint64(1)))
+            group = (word << np.uint64(6)) + bit
+            add_lanes(scratch.sums, group * width, tile.lanes, entry * width, weight)
+            steps += 1
     return steps
 
 

@@ -86,6 +86,13 @@ def test_dense_lists_have_the_same_maxima_with_a_place_for_each_group(n_rows: in
         assert tile.dense_numbers[tile.indptr[column] >> tile.shift] == len(expected) - 1
     assert 10 < len(expected) < 30
     assert np.array_equal(tile.dense.reshape(-1, n_groups), expected)
+    occurring = np.array(expected) > 0
+    bits = np.unpackbits(tile.dense_groups.view(np.uint8), bitorder="little").reshape(len(expected), -1)
+    assert np.array_equal(bits[:, :n_groups], occurring)
+    assert not bits[:, n_groups:].any()
+    before = tile.dense_before.reshape(len(expected), -1)
+    for word in range(before.shape[1]):
+        assert np.array_equal(before[:, word], occurring[:, : 64 * word].sum(axis=1))
 
 
 def test_only_the_first_of_equal_rows_has_lanes() -> None:
