@@ -3,10 +3,11 @@
     python benchmarks/top_of_list.py --rows 100000 --rows 994345 --output benchmarks/results/top_of_list.json
 
 *Noise* is what nobody wants to read first: a URL of more than 150 characters, or with 40 % of its characters
-in random tokens, as the features of URLs mask them.  URLs are shown without a scheme, with brackets around
-their dots, and without their middle.
+in random tokens, as the features of URLs mask them.  URLs are shown without scheme, values and middle, with
+brackets around their dots.
 """
 
+import re
 import tempfile
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,7 @@ from results import Entry, add_entries
 import novelty_dask
 from novelty_dask.cli.marked import shorten
 from novelty_dask.cli.terminal import defang
-from novelty_dask.features.definition import mask
+from novelty_dask.features.masks import mask
 from novelty_dask.features.spanned import Spanned
 
 KEY = ("rows", "features", "by", "place")
@@ -92,8 +93,13 @@ def count_random(url: str) -> int:
 
 
 def show(url: str) -> str:
-    """Return a URL as it is printed: short, and no link."""
-    return shorten("".join(defang(url.partition("://")[2] or url)), WIDTH)
+    """Return a URL as it is printed: short, no link, and without values that may be personal.
+
+    >>> show("https://a.example/x?id=7&mail=me%40b.example")
+    'a[.]example/x?id=…&mail=…'
+    """
+    address, mark, query = (url.partition("://")[2] or url).partition("?")
+    return shorten("".join(defang(address + mark + re.sub("=[^&]*", "=…", query))), WIDTH)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from novelty_dask.features import definition
 from novelty_dask.features.definition import HOST, REST, TOKENS, Feature, features, split
+from novelty_dask.features.masks import mask_rest
 from novelty_dask.features.spanned import Spanned
 from tests.support.text import URL_EXAMPLES
 
@@ -77,7 +78,7 @@ def test_a_user_is_never_compared() -> None:
 
 def test_a_masked_token_knows_where_it_stood() -> None:
     line = "http://a.example/x%2F3f2504e0-4f89-11d3-9a0c-0305e82c3301?b"
-    path = definition.mask_rest(split(line).path)
+    path = mask_rest(split(line).path)
     assert len(path.text) == 4
     assert [line[slice(*span)] for span in path.spans] == ["/", "x", "%2F", line[21:57]]
 

@@ -1,7 +1,7 @@
 """Masks of random tokens and of digits, for compiled loops over the bytes of URLs.
 
 A *unit* is a byte, or the placeholder of a random token: a number from 256 on that tells the kind of the
-token and about how long it is.  `novelty_dask.features.definition` defines the same by regular expressions.
+token and about how long it is.  `novelty_dask.features.masks` defines the same by regular expressions.
 """
 
 from typing import NamedTuple
