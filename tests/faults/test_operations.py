@@ -1,7 +1,7 @@
 """The N-th write, sync, rename or other change of the disk fails, or is the last: never complete but wrong.
 
-In a usual run each N in steps is tried; ``NOVELTY_EVERY_OPERATION=1`` tries every one, in two
-of the four ways each.
+In a usual run each N in steps is tried; ``NOVELTY_EVERY_OPERATION=1`` tries every one, in one
+of the four ways.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from tests.support.fixtures import Measured
 from tests.support.forks import finish, fork
 from tests.support.record import EVERY
 
-STEP = 2 if EVERY else 311
+STEP = 4 if EVERY else 311
 FIRST = 7
 """Changes that make the run, each of which is tried."""
 
