@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 from distributed import Client, LocalCluster
@@ -15,6 +16,10 @@ from xdist.scheduler import LoadScopeScheduling
 from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.clusters.resources import available_cores
 from novelty_dask.execution.executors import Executor, SerialExecutor
+
+# A busy machine is no fault of a test.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 UNIT = (
     "novelty_dask/",
