@@ -7,14 +7,7 @@ masked: so to mask twice is to mask once.
 
 import re
 
-from novelty_dask.kernels.text.tokens import (
-    HEX,
-    MIXED,
-    SHORTEST_HEX,
-    SHORTEST_MIXED,
-    SHORTEST_SEGMENT,
-    UUID,
-)
+from novelty_dask.kernels.text.tokens import HEX, MIXED, UUID, is_random_segment, kind_of_run
 
 DIGITS = "\x1a"
 """Symbol of a run of digits: a control character that means a substitute, as short as a digit."""
@@ -25,12 +18,6 @@ _WITH_SYMBOLS = re.compile(f"[{DIGITS}{''.join(SYMBOLS.values())}]")
 _OPAQUE = re.compile(r"(%[0-9A-Fa-f]{2}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 _SEGMENT = re.compile(f"[A-Za-z0-9_\\-{DIGITS}{''.join(SYMBOLS.values())}]+")
 _RUN = re.compile(r"[A-Za-z0-9]+")
-# Of one case, with digits and letters: other runs are numbers or words.
-_HEX = re.compile(r"\A(?=.*[0-9])(?=.*[A-Fa-f])(?:[0-9a-f]{8,}|[0-9A-F]{8,})")
-# A word in capitals ends before the capital that a small letter follows: "URLPath" turns before the P.
-_TURN = re.compile(
-    r"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
-)
 
 
 def mask(text: str, *, digits: bool = True) -> str:
@@ -53,10 +40,7 @@ def _mask_segment(match: re.Match[str]) -> str:
     segment = match[0]
     if _WITH_SYMBOLS.search(segment):
         return segment
-    parts = re.split("[_-]", segment)
-    core = "".join(parts)
-    is_long = len(core) >= 8 * len(parts) and _is_mixed(core) and not _is_hex(core)
-    if len(core) >= SHORTEST_SEGMENT and (is_long or _is_serial(parts)):
+    if is_random_segment(segment):
         return SYMBOLS[MIXED]
     return _RUN.sub(_mask_run, segment)
 
@@ -64,23 +48,5 @@ def _mask_segment(match: re.Match[str]) -> str:
 def _mask_run(match: re.Match[str]) -> str:
     """Return a run of letters and digits, or the symbol of a random one."""
     run = match[0]
-    if _is_hex(run):
-        return SYMBOLS[HEX]
-    return SYMBOLS[MIXED] if len(run) >= SHORTEST_MIXED and _is_mixed(run) else run
-
-
-def _is_hex(run: str) -> bool:
-    """Return whether a run is a hexadecimal number, and not a word with a number."""
-    return _HEX.fullmatch(run) is not None and (len(run) >= 2 * SHORTEST_HEX or len(_TURN.findall(run)) >= 2)
-
-
-def _is_mixed(*parts: str) -> bool:
-    """Return whether parts turn between digits, small and capital letters often."""
-    turns = sum(len(_TURN.findall(part)) for part in parts)
-    return turns >= max(3, len(parts)) and 5 * turns >= sum(map(len, parts))
-
-
-def _is_serial(parts: list[str]) -> bool:
-    """Return whether most of several parts have a digit, and each turns, on average."""
-    without_digits = sum(not re.search("[0-9]", part) for part in parts)
-    return len(parts) > 1 and 5 * without_digits <= len(parts) and _is_mixed(*parts)
+    kind = kind_of_run(run)
+    return run if kind is None else SYMBOLS[kind]
