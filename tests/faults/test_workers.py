@@ -96,12 +96,12 @@ def test_workers_killed_all_the_time(
     record, out = cluster.record, tmp_path / "run.zarr"
     start = record.mark()
     chance, kills = random.Random(4), 0
-    record.ask(compare=["sleep", 0.1])
+    record.ask(compare=["sleep", 0.2])
 
     def meanwhile(ended: Callable[[], bool]) -> None:
         nonlocal kills
         while not ended():
-            time.sleep(min(chance.expovariate(1 / 3), 8))
+            time.sleep(min(chance.expovariate(2 / 3), 4))
             if (pids := cluster.worker_pids()) and not ended():
                 kill(chance.choice(pids))
                 kills += 1

@@ -47,10 +47,22 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     tempfile.tempdir = None
 
 
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Compute in threads, whatever was the default before: a cluster keeps what it was sent for a while."""
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
 def folders(scratch: Path) -> list[Path]:
     """The folders of temporary runs."""
     gc.collect()
     return list(scratch.glob("novelty-*"))
+
+
+def wait_until_gone(scratch: Path) -> None:
+    """Wait until no temporary run is left; a thread that computed a part of one may hold it for a moment."""
+    wait_until(lambda: folders(scratch) == [], 20)
 
 
 # As text, since a function would hold the run as its argument while the rest of the line is evaluated.
@@ -71,25 +83,18 @@ ONE_LINERS = [
 
 @pytest.mark.parametrize("line", ONE_LINERS)
 def test_one_liners(source: Path, kept: Run, scratch: Path, line: str) -> None:
-    # In threads, whatever was the default before: what goes to a cluster is pickled.
-    with dask.config.set(scheduler="threads"):
-        check_one_liner(source, kept, scratch, line)
-
-
-def check_one_liner(source: Path, kept: Run, scratch: Path, line: str) -> None:
     """A line gives the same from a temporary run as from a kept one, and leaves nothing."""
     read = eval(line, {**globals(), "run": lambda: novelty_dask.score(source)})
     np.testing.assert_array_equal(read, eval(line, {**globals(), "run": lambda: kept}))
     # Dask pickles an array to name its task, and what was pickled is kept to the end of the process.
     if line != "delayed(run().novelty)[:].compute()":
-        assert folders(scratch) == []
+        wait_until_gone(scratch)
 
 
 def test_a_notebook_shows_a_run_that_nothing_holds(source: Path, scratch: Path) -> None:
     assert "<table" in novelty_dask.score(source)._repr_html_()
     assert "197 rows" in repr(novelty_dask.score(source))
-    # A thread that computed a part of it may hold that for a moment.
-    wait_until(lambda: folders(scratch) == [], 20)
+    wait_until_gone(scratch)
 
 
 HELD: dict[str, Callable[[Run], Any]] = {
@@ -169,7 +174,7 @@ def test_who_receives_an_object_keeps_it_alive(source: Path, kept: Run, scratch:
     assert len(folders(scratch)) == 1
     np.testing.assert_array_equal(SENT[what](received), SENT[what](eval(what, {"run": kept})))
     del received
-    assert folders(scratch) == []
+    wait_until_gone(scratch)
 
 
 CLUSTER = """
