@@ -150,7 +150,7 @@ class TilePlan:
 
     def stretch_of(self, block: int) -> int:
         """Return the stretch that a block belongs to."""
-        return block // self.span_blocks // STRETCH_SPANS
+        return self.span_of(block) // STRETCH_SPANS
 
     def candidates(self, tile: Tile) -> tuple[int, ...]:
         """Return the blocks with which a tile compares its span, in order.

@@ -20,14 +20,7 @@ from novelty_dask.planning.tiles import (
     default_block_rows,
     plan_tiles,
 )
-
-
-@st.composite
-def tile_plans(draw: st.DrawFn) -> TilePlan:
-    n_rows, block_rows = draw(st.integers(0, 60)), draw(st.integers(1, 20))
-    span_blocks = draw(st.integers(1, 5))
-    plan = TilePlan(n_rows, block_rows, span_blocks, span_blocks + draw(st.integers(0, 10)))
-    return replace(plan, cuts=tuple(block for block in range(1, plan.n_blocks) if draw(st.booleans())))
+from tests.support.plans import tile_plans
 
 
 def row_pairs(plan: TilePlan) -> Counter[tuple[int, int]]:
@@ -59,6 +52,16 @@ def test_spans_follow_one_another_and_hold_every_block(plan: TilePlan) -> None:
     assert {span.start for span in spans} == starts
     assert [plan.span_of(block) for block in range(plan.n_blocks)] == [
         number for number, span in enumerate(spans) for _ in span
+    ]
+
+
+@settings(deadline=None, max_examples=200)
+@given(tile_plans())
+def test_stretches_are_a_few_whole_spans_and_hold_every_block(plan: TilePlan) -> None:
+    stretches = [plan.stretch(number) for number in range(plan.n_stretches)]
+    assert [block for stretch in stretches for block in stretch] == list(range(plan.n_blocks))
+    assert [plan.stretch_of(block) for block in range(plan.n_blocks)] == [
+        number for number, stretch in enumerate(stretches) for _ in stretch
     ]
 
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -7,7 +6,6 @@ import numpy as np
 import pytest
 import zarr
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import novelty_dask
 from novelty_dask.events import Event, StageFinished
@@ -17,11 +15,8 @@ from novelty_dask.planning.stages import REJECTED, STAGES, RunShape, TaskId, fin
 from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
 from novelty_dask.storage.layout import Layout
 from novelty_dask.storage.runs import open_stored
+from tests.support.plans import tile_plans
 from tests.support.runs import make_arrays, make_run
-
-PLANS = st.builds(TilePlan, st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.just(0)).flatmap(
-    lambda plan: st.integers(plan.span_blocks, 9).map(lambda n: replace(plan, group_blocks=n))
-)
 
 
 def layout(plan: TilePlan | None, n_rejected: int | None = 0) -> Layout:
@@ -66,7 +61,7 @@ def test_what_is_not_known_yet_has_no_arrays() -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(PLANS)
+@given(tile_plans(least_rows=1))
 def test_every_chunk_has_the_writer_that_the_plan_says(plan: TilePlan) -> None:
     made = layout(plan, 5)
     for block in range(plan.n_blocks):
@@ -86,7 +81,7 @@ def test_every_chunk_has_the_writer_that_the_plan_says(plan: TilePlan) -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(PLANS)
+@given(tile_plans(least_rows=1))
 def test_the_parts_of_an_array_that_tasks_write_are_its_chunks_each_once(plan: TilePlan) -> None:
     made = layout(plan, 70_000)
     for stage in STAGES:
