@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.pipeline.forecast import forecast
+from novelty_dask.pipeline.formats import settle_format
 from novelty_dask.pipeline.inputs import name_sources, without_passwords
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
@@ -124,7 +125,9 @@ def _score(names: list[str], url: str, settings: Settings, client: Client | None
     """Make, go on with, or just open the run of some sources."""
     stored = find_run(url)
     sources = name_sources(names, url, stored)
-    identity = RunIdentity(settings=settings.result, sources=tuple(map(without_passwords, sources)))
+    identity = RunIdentity(
+        settings=settle_format(settings.result, sources), sources=tuple(map(without_passwords, sources))
+    )
     stored = stored or begin_run(url, Manifest(identity=identity))
     check_same(stored, identity)
     if not stored.manifest.is_complete or stored.is_repaired:

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import FeatureSet, NormalForm
+from novelty_dask.kernels.choices import FeatureSet, InputFormat, NormalForm
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -112,7 +112,32 @@ def _default_normal_form(values: dict[str, Any]) -> NormalForm:
     return "page" if values.get("features") == "url" else "raw"
 
 
-class ResultSettings(_Checked):
+class ReadSettings(_Checked):
+    """Settings of how sources are read, which belong to a run.
+
+    Parameters
+    ----------
+    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", "arrow"} or None
+        Format of the sources; if None, their content tells it where there is a column, and else what is no
+        list of URLs is refused.
+    column : str or None
+        Column to score, by its name, or by its number from 1 in CSV and TSV; fields within fields of JSON,
+        Parquet and Arrow are joined by dots.
+    """
+
+    input_format: InputFormat | None = None
+    column: Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)] | None = None
+
+    @field_validator("column")
+    @classmethod
+    def _of_columns(cls, column: str | None, info: ValidationInfo) -> str | None:
+        if column is not None and info.data.get("input_format") == "lines":
+            message = "a list has one URL a line and no columns; leave it out, or name another input_format"
+            raise ValueError(message)
+        return column
+
+
+class ResultSettings(ReadSettings):
     """Settings that change numbers, and belong to a run.
 
     Parameters

@@ -13,7 +13,7 @@ import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.errors import SettingsError, StoreError, check_names_folder
-from novelty_dask.kernels.choices import VIEWS, FeatureSet, NormalForm
+from novelty_dask.kernels.choices import VIEWS, FeatureSet, InputFormat, NormalForm
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,6 +25,18 @@ def _default(setting: str) -> str:
     return f"[default: {Settings.model_fields[setting].default}]"
 
 
+READ_OPTIONS = (
+    click.option(
+        "--input-format",
+        type=click.Choice(get_args(InputFormat)),
+        help="Format of the sources. [default: lists of URLs, or what the content tells if there is a --column]",
+    ),
+    click.option(
+        "--column",
+        metavar="NAME",
+        help="Column to score, by its name, or by its number in CSV and TSV; of JSON as in request.url.",
+    ),
+)
 RESULT_OPTIONS = (
     click.option(
         "-k", "--n-neighbors", type=int, help=f"Neighbors to keep of each row. {_default('n_neighbors')}"
@@ -80,7 +92,7 @@ CONFIG_OPTION = click.option(
 
 def settings_options(command: Command) -> Command:
     """Add a flag for each field of `Settings`, and one for a file of them."""
-    for option in reversed([*RESULT_OPTIONS, *WORK_OPTIONS, CONFIG_OPTION]):
+    for option in reversed([*READ_OPTIONS, *RESULT_OPTIONS, *WORK_OPTIONS, CONFIG_OPTION]):
         command = option(command)
     return command
 

@@ -9,6 +9,9 @@ As they were written, as a browser would request them, as the page that their sp
 as the template that pages have in common.
 """
 
+InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow"]
+"""Format of sources."""
+
 FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import InputError
 from novelty_dask.execution.clusters.workers import find_resources
+from novelty_dask.pipeline.formats import settle_format
 from novelty_dask.pipeline.limits import make_budget
 from novelty_dask.planning.summary import RunPlan, make_run_plan
-from novelty_dask.sources.estimate import estimate_lines, text_bytes
+from novelty_dask.readers.choose import make_reader
+from novelty_dask.sources.estimate import estimate_records, text_bytes
 from novelty_dask.sources.find import STDIN, find_sources
 
 if TYPE_CHECKING:
@@ -32,5 +34,6 @@ def forecast(names: Iterable[str], settings: Settings) -> RunPlan:
         message = "Standard input can't be planned for, as it can be read only once; name files."
         raise InputError(message)
     workers = find_resources(None, text_bytes(sources), settings.work)
-    budget = make_budget(settings.result, workers)
-    return make_run_plan(budget, estimate_lines(sources), settings.block_rows, workers.workers)
+    result = settle_format(settings.result, sources)
+    extent = estimate_records(sources, make_reader(result).estimate)
+    return make_run_plan(make_budget(result, workers), extent, settings.block_rows, workers.workers)

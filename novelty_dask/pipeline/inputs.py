@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import HIDDEN, InputError, without_secrets
 from novelty_dask.objects.address import is_inside
+from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.changes import check_unchanged
-from novelty_dask.sources.estimate import decompressor_bytes, estimate_lines, text_bytes
+from novelty_dask.sources.estimate import decompressor_bytes, estimate_records, text_bytes
 from novelty_dask.sources.find import STDIN, Source, find_sources
 from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.sources.stdin import copy_stdin, has_altered_copy, identify, standard_input
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from novelty_dask.planning.budget import Extent
+    from novelty_dask.readers.readers import Reader
 
 
 class Inputs:
@@ -65,10 +67,15 @@ class Inputs:
             inputs.check_unchanged()
         return inputs
 
+    @property
+    def _reader(self) -> Reader:
+        """What reads the sources."""
+        return make_reader(self.run.manifest.settings)
+
     @cached_property
     def pieces(self) -> list[Piece]:
         """The pieces of the sources, in the order of their lines."""
-        return split(self.sources)
+        return split(self.sources, self._reader.cut)
 
     def parts(self) -> list[tuple[int, Piece, Source]]:
         """Return the pieces with their numbers and sources."""
@@ -77,7 +84,7 @@ class Inputs:
     @cached_property
     def extent(self) -> Extent:
         """An estimate of lines and bytes of text."""
-        return estimate_lines(self.sources)
+        return estimate_records(self.sources, self._reader.estimate)
 
     @property
     def text_bytes(self) -> int:
@@ -146,7 +153,8 @@ def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
         if not is_given:
             message = f"{run.url!r} was stopped before all of standard input was stored; score it again."
             raise InputError(message)
-        source = copy_stdin(standard_input(), run.objects, STDIN_KEY)
+        check = make_reader(run.manifest.settings).check
+        source = copy_stdin(standard_input(), run.objects, STDIN_KEY, check)
         # Saved at once: from here on the run can be resumed without the stream.  The fingerprint may change,
         # as nothing is committed yet.
         run.manifest.replace_source(number, source)

@@ -40,8 +40,7 @@ def read_sources(session: Session, needed: set[str]) -> Generator[Metrics, None,
         session.inputs.check_copy()
         session.inputs.check_unchanged()
         parts = [part for part in session.inputs.parts() if str(part[0]) in needed]
-        form = run.manifest.settings.normal_form
-        yield from session.executor.compute(make_bag(parts, ingest, run.url, session.epoch, form))
+        yield from session.executor.compute(make_bag(parts, ingest, run.url, session.epoch))
         # A file that was replaced meanwhile may have given the old lines of one piece and the new ones of the
         # next.
         session.inputs.check_unchanged()
@@ -79,9 +78,12 @@ def make_plan(session: Session) -> None:
     reads, tables = read_results(session.run.commits), sort.read_sorted_tables(session.run.commits)
     lines, rows = sum(read.n_lines for read in reads), sum(table.n_rows for table in tables)
     rejected = count_rejected(reads)
-    # Every line is a row, a duplicate of one, or rejected.
-    duplicates = lines - rows - sum(rejected.values())
-    session.manifest.totals = Totals(lines=lines, rows=rows, duplicates=duplicates, rejected=rejected)
+    skipped = sum(read.n_skipped for read in reads)
+    # Every line is a row, a duplicate of one, rejected, or none such as a header.
+    duplicates = lines - rows - sum(rejected.values()) - skipped
+    session.manifest.totals = Totals(
+        lines=lines, rows=rows, duplicates=duplicates, rejected=rejected, skipped=skipped
+    )
     session.limits.plan([table.extent for table in tables], session.inputs)
 
 

@@ -1,6 +1,6 @@
-"""Estimates of the lines that sources hold, by a look at the beginning of each."""
+"""Estimates of the records that sources hold, by a look at the beginning of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import NamedTuple
 
@@ -25,25 +25,33 @@ COMPRESSION_RATIO = 5
 
 
 class Estimate(NamedTuple):
-    """Estimated lines and bytes of text of a file."""
+    """Estimated records and bytes of text of a file, or of a part of it."""
 
     n_lines: float
     n_bytes: float
 
 
-def estimate_lines(sources: Sequence[Source]) -> Extent:
-    """Return about how many lines and bytes of text sources hold, and the bytes held to decompress them.
+Measure = Callable[[str, Iterator[bytes]], Iterator[Estimate]]
+"""Takes a name for messages and chunks of text; yields the records in the next chunks."""
+
+
+def estimate_records(sources: Sequence[Source], estimate: Callable[[Source, int], Estimate]) -> Extent:
+    """Return about how many records and bytes of text sources hold, and the bytes held to decompress them.
 
     Standard input counts as empty, as it can't be read twice.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    estimate : callable
+        Takes a source and a number of stored bytes to look at.
     """
     files = [source for source in sources if source.url != STDIN]
     if not files:
         return Extent(0, 0)
     sampled = files[:: -(-len(files) // SAMPLED_SOURCES)]
     head_bytes = max(COMPRESSED_BYTES // len(sampled), ESTIMATE_BYTES)
-    estimates = [
-        _estimate(source, head_bytes if source.compression else ESTIMATE_BYTES) for source in sampled
-    ]
+    estimates = [estimate(source, head_bytes if source.compression else ESTIMATE_BYTES) for source in sampled]
     scale = sum(source.n_bytes for source in files) / max(sum(source.n_bytes for source in sampled), 1)
     n_lines, n_bytes = (scale * sum(numbers) for numbers in zip(*estimates, strict=True))
     return Extent(round(n_lines), round(n_bytes), decompressor_bytes(files))
@@ -71,8 +79,16 @@ def decompressor_bytes(sources: Iterable[Source]) -> int:
     return max((COMPRESSIONS[compression].decompressor_bytes for compression in compressions), default=0)
 
 
-def _estimate(source: Source, head_bytes: int) -> Estimate:
-    """Count the lines at the beginning of a file, and assume that the rest is like the end of that.
+def estimate_stream(source: Source, head_bytes: int, measure: Measure) -> Estimate:
+    """Measure the records at the beginning of a file, and assume that the rest is like the end of that.
+
+    Parameters
+    ----------
+    source : Source
+    head_bytes : int
+        Stored bytes to look at.
+    measure : callable
+        Takes a name for messages and chunks of text, and yields the records in the next of these.
 
     Raises
     ------
@@ -83,7 +99,7 @@ def _estimate(source: Source, head_bytes: int) -> Estimate:
         fs, path = file_system(source.url)
         with fs.open(path, "rb") as stored:
             head = stored.read(head_bytes)
-        points = _count(head, source)
+        points = _measure(head, source, measure)
     last = max(points)
     if len(head) == source.n_bytes:
         return points[last]
@@ -96,22 +112,21 @@ def _estimate(source: Source, head_bytes: int) -> Estimate:
     )
 
 
-def _count(head: bytes, source: Source) -> dict[int, Estimate]:
-    """Count the text in the first bytes of a file, by the number of stored bytes that were read for it."""
+def _measure(head: bytes, source: Source, measure: Measure) -> dict[int, Estimate]:
+    """Measure the records in the first bytes of a file, by the number of stored bytes that were read."""
     file, counted = BytesIO(head), Estimate(0, 0)
     # Some decompressors return text a block at a time: text and stored bytes agree when they do.
-    points, end = {0: counted}, b"\n"
+    points = {0: counted}
     try:
-        for chunk in _text(file, source.compression):
-            counted = Estimate(counted.n_lines + chunk.count(b"\n"), counted.n_bytes + len(chunk))
-            points[file.tell()], end = counted, chunk[-1:]
+        for found in measure(source.shown, iter(_text(file, source.compression))):
+            counted = Estimate(counted.n_lines + found.n_lines, counted.n_bytes + found.n_bytes)
+            points[file.tell()] = counted
             if counted.n_bytes >= LARGEST_TEXT:
                 break
     except (OSError, *DAMAGED):
         # The head is cut anywhere, so an error at its end is expected, unless it is the whole file.
         if len(head) == source.n_bytes:
             raise
-    points[max(points)] = counted._replace(n_lines=counted.n_lines + (end != b"\n"))
     return points
 
 

@@ -17,7 +17,7 @@ from novelty_dask.errors import InputError, reason, without_secrets
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.sources.decompress import COMPRESSIONS, find_compression
 from novelty_dask.sources.folders import check_name_is_storage, file_system
-from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name
+from novelty_dask.sources.signatures import COLUMNAR_MARKS, HEAD_BYTES, check_head, check_name
 
 STDIN = "-"
 HIDDEN_NAME = re.compile(r"/[._]")
@@ -193,8 +193,10 @@ def _source(fs: AbstractFileSystem, path: str) -> Source:
         head = file.read(HEAD_BYTES)
     # By its content, whatever its name; of one that is empty or damaged the name tells what it should be.
     compression = find_compression(head) or _compression(path)
+    # Whether a table is read or refused depends on the settings.
     if compression is None:
-        check_head(source.shown, head)
+        if not head.startswith(tuple(COLUMNAR_MARKS)):
+            check_head(source.shown, head)
     elif compression not in COMPRESSIONS:
         message = (
             f"{source.shown} is compressed with {compression}, which can't be read; decompress it first."

@@ -4,7 +4,8 @@ An uncompressed file is split into byte ranges; a compressed one is a single pie
 decompressed from its beginning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
@@ -19,43 +20,89 @@ from novelty_dask.sources.signatures import check_text
 CHUNK_BYTES = 2**18
 PIECE_BYTES = 16 * 2**20
 MAXIMUM_PIECES = 1_024
+Check = Callable[[str, bytes], None]
+"""Takes the name of a source, in quotes, and its first bytes; raises InputError to refuse it."""
+Cut = Callable[[Source, int], list[int]]
+"""Takes a source and the size of a piece; returns where its pieces begin."""
 
 
 class Piece(NamedTuple):
-    """Lines that begin in the bytes ``start`` to ``stop`` of a source; None is its end."""
+    """Records that begin in the part ``start`` to ``stop`` of a source; None is its end.
+
+    Both count bytes of a text, and what its reader chose of other sources.
+    """
 
     source: int
     start: int
     stop: int | None
 
 
-def split(sources: Sequence[Source], piece_bytes: int = PIECE_BYTES) -> list[Piece]:
-    """Return pieces of about equal size, in the order of their bytes.
+def split(sources: Sequence[Source], cut: Cut, piece_bytes: int = PIECE_BYTES) -> list[Piece]:
+    """Return pieces of about equal size, in the order of their records.
 
-    >>> split([Source("file:///a.txt", 25, None), Source("file:///b.gz", 99, "gzip")], piece_bytes=10)
-    [Piece(source=0, start=0, stop=10), Piece(source=0, start=10, stop=20), \
-Piece(source=0, start=20, stop=None), Piece(source=1, start=0, stop=None)]
+    Parameters
+    ----------
+    sources : sequence of Source
+    cut : callable
+        Takes a source and the size of a piece, and returns where its pieces begin.
+    piece_bytes : int
+        Least size of a piece.
+
+    >>> sources = [Source("file:///a.txt", 25, None), Source("file:///b.gz", 99, "gzip")]
+    >>> split(sources, lambda source, size: [0] if source.compression else [0, size], piece_bytes=15)
+    [Piece(source=0, start=0, stop=15), Piece(source=0, start=15, stop=None), \
+Piece(source=1, start=0, stop=None)]
     """
     total = sum(source.n_bytes for source in sources)
     step = max(piece_bytes, -(-total // MAXIMUM_PIECES))
-    return [piece for number, source in enumerate(sources) for piece in _split(number, source, step)]
+    starts = [cut(source, step) for source in sources]
+    return [
+        Piece(number, start, stop)
+        for number, of_source in enumerate(starts)
+        for start, stop in zip(of_source, [*of_source[1:], None], strict=True)
+    ]
 
 
-def _split(number: int, source: Source, step: int) -> Iterator[Piece]:
-    """Yield the pieces of one source."""
-    starts = [0] if source.compression else list(range(0, max(source.n_bytes, 1), step))
-    for start, stop in zip(starts, [*starts[1:], None], strict=True):
-        yield Piece(number, start, stop)
-
-
-def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+def read_chunks(
+    source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES, check: Check = check_text
+) -> Iterator[bytes]:
     """Yield the bytes of a piece's lines, decompressed, a chunk at a time.
+
+    Parameters
+    ----------
+    source : Source
+    piece : Piece
+    chunk_bytes : int
+        Most bytes of a chunk.
+    check : callable
+        Refuses a source, named in quotes, by its first bytes.
 
     Raises
     ------
     InputError
-        The file can't be read or decompressed to its end, it holds no lines of text, or it has changed
-        since it was found.
+        The file can't be read or decompressed to its end, is refused, or has changed since it was found.
+    """
+    with opened(source) as file:
+        chunks = _chunks(file, source.compression, piece, chunk_bytes)
+        last = source.n_bytes if piece.stop is None else piece.stop
+        for chunk in chunks if piece.start else check_chunks(source.shown, chunks, check):
+            yield chunk
+            # Of a compressed file, too, this is where it is read.
+            position = file.tell()
+            advance(position - piece.start, last - piece.start)
+            # Behind its end, it grows; it may grow as fast as it is read.  Some stores tell no size.
+            if 0 < source.n_bytes < position:
+                raise _changed(source)
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[BinaryIO]:
+    """Open a source; in the end, refuse one that changed meanwhile.
+
+    Raises
+    ------
+    InputError
+        It can't be read, whatever was raised, or it has changed since it was found.
     """
     with reading_errors(f"Can't read {source.shown} to its end"):
         # Before it is read only the size is compared: network file systems may report another version on
@@ -63,16 +110,7 @@ def read_chunks(source: Source, piece: Piece, chunk_bytes: int = CHUNK_BYTES) ->
         before = _unchanged(source, (source.n_bytes,))
         fs, path = file_system(source.url)
         with fs.open(path, "rb") as file:
-            chunks = _chunks(file, source.compression, piece, chunk_bytes)
-            last = source.n_bytes if piece.stop is None else piece.stop
-            for chunk in chunks if piece.start else check_chunks(source.shown, chunks):
-                yield chunk
-                # Of a compressed file, too, this is where it is read.
-                position = file.tell()
-                advance(position - piece.start, last - piece.start)
-                # Behind its end, it grows; it may grow as fast as it is read.  Some stores tell no size.
-                if 0 < source.n_bytes < position:
-                    raise _changed(source)
+            yield file
         _unchanged(source, before)
 
 
@@ -103,13 +141,21 @@ def _chunks(file: BinaryIO, compression: str | None, piece: Piece, chunk_bytes: 
     return read_lines_between(file, piece.start, piece.stop, chunk_bytes)
 
 
-def check_chunks(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks of a file from its start, after a check that they are text.
+def check_chunks(name: str, chunks: Iterator[bytes], check: Check = check_text) -> Iterator[bytes]:
+    """Yield the chunks of a file from its start, after a check of them.
+
+    Parameters
+    ----------
+    name : str
+        Name to use in messages, in quotes.
+    chunks : iterator of bytes
+    check : callable
+        Takes the name and the first bytes, more than the longest line unless there are fewer.
 
     Raises
     ------
     InputError
-        They are not; the message uses the name, which is in quotes.
+        They are refused.
     """
     beginning, n_bytes = [], 0
     for chunk in chunks:
@@ -117,5 +163,5 @@ def check_chunks(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
         n_bytes += len(chunk)
         if n_bytes >= CHUNK_BYTES:
             break
-    check_text(name, b"".join(beginning))
+    check(name, b"".join(beginning))
     yield from chain(beginning, chunks)

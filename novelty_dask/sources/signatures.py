@@ -8,6 +8,8 @@ HEAD_BYTES = 512
 """Enough to include the mark of a tar archive."""
 ARCHIVE = re.compile(r"\.(zip|tar(\.\w+)?|tgz|tbz2?|txz|tzst|7z|rar)$", re.IGNORECASE)
 TAR_MARK = slice(257, 262)
+COLUMNAR_MARKS = {b"PAR1": "parquet", b"ARROW1": "arrow"}
+"""Beginnings of files of tables, and their formats."""
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks of UTF-16; that of little-endian UTF-32 begins like one."""
 CONTROLS = bytes([*range(7), 11, *range(14, 27), *range(28, 32), 127])
@@ -28,8 +30,8 @@ KINDS = {
     b"\x04\x22\x4d\x18": "compressed with lz4; decompress it",
     b"\x1f\x9d": "compressed with compress; decompress it",
     b"\xff\x06\0\0sNaPpY": "compressed with snappy; decompress it",
-    b"PAR1": "a Parquet file; write its URLs as text, one a line",
-    b"ARROW1": "an Arrow file; write its URLs as text, one a line",
+    b"PAR1": "a Parquet file; name the column to score, as in --column url",
+    b"ARROW1": "an Arrow file; name the column to score, as in --column url",
     b"SQLite format 3\0": "a database; write its URLs as text, one a line",
     b"%PDF-": "a PDF file; write its URLs as text, one a line",
     b"\x7fELF": "a program; name a file of URLs, one a line",

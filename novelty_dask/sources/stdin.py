@@ -10,14 +10,17 @@ import hashlib
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from novelty_dask.errors import InputError, reading_errors
-from novelty_dask.sources.decompress import MARK_BYTES, decompress, find_compression
+from novelty_dask.sources.decompress import DAMAGED, MARK_BYTES, decompress, find_compression
 from novelty_dask.sources.find import STDIN, Source
 from novelty_dask.sources.folders import file_system
-from novelty_dask.sources.pieces import CHUNK_BYTES, check_chunks
+from novelty_dask.sources.pieces import CHUNK_BYTES, Check, check_chunks
+from novelty_dask.sources.signatures import check_text
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
@@ -40,8 +43,37 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def copy_stdin(stream: BinaryIO, objects: Objects, key: str) -> Source:
+def peek_stdin() -> bytes:
+    """Return the first bytes of standard input, decompressed, and leave them there; none if it has no end.
+
+    Raises
+    ------
+    InputError
+        It is closed.
+    """
+    stream = standard_input()
+    if not hasattr(stream, "peek") or stream.isatty():
+        return b""
+    head = stream.peek()
+    compression = find_compression(head)
+    if compression is None:
+        return bytes(head)
+    with suppress(OSError, *DAMAGED):
+        return next(decompress(BytesIO(head), compression, CHUNK_BYTES), b"")
+    return b""
+
+
+def copy_stdin(stream: BinaryIO, objects: Objects, key: str, check: Check = check_text) -> Source:
     """Copy the text of a stream to an object, whole or not at all; its hash is the version of the source.
+
+    Parameters
+    ----------
+    stream : binary file
+    objects : Objects
+    key : str
+        Where to store it.
+    check : callable
+        Refuses it by its first bytes.
 
     Raises
     ------
@@ -50,7 +82,7 @@ def copy_stdin(stream: BinaryIO, objects: Objects, key: str) -> Source:
     StoreError
         It can't be stored.
     """
-    counted = _Counted(stream)
+    counted = _Counted(stream, check)
     objects.write_stream(key, counted.chunks())
     return counted.source
 
@@ -114,8 +146,9 @@ def _is_copy(source: Source, url: str) -> bool:
 class _Counted:
     """Stream that counts and hashes the bytes of its text."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, check: Check = check_text) -> None:
         self._stream = stream
+        self._check = check
         self._digest = hashlib.blake2b(digest_size=16)
         self._n_bytes = 0
 
@@ -128,7 +161,7 @@ class _Counted:
     def _chunks(self) -> Iterator[bytes]:
         """Yield all text; ValueError if a line is too long to be one."""
         line_bytes = 0
-        for chunk in check_chunks("Standard input", _read_text(self._stream)):
+        for chunk in check_chunks("Standard input", _read_text(self._stream), self._check):
             newline = chunk.rfind(b"\n")
             line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
             if line_bytes > LONGEST_LINE_BYTES:

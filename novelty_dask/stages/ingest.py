@@ -23,11 +23,10 @@ import pyarrow.compute as pc
 
 from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
-from novelty_dask.kernels.text.lines import LineBatch, read_lines
 from novelty_dask.kernels.text.normal_forms import normalize_array, reject_nameless
 from novelty_dask.kernels.text.urls import sort_key, spelling_key
 from novelty_dask.planning.stages import INGEST
-from novelty_dask.sources.pieces import Piece, read_chunks
+from novelty_dask.readers.choose import make_reader
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import Table, write_table
@@ -38,8 +37,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from novelty_dask.kernels.choices import NormalForm
+    from novelty_dask.kernels.text.lines import LineBatch
     from novelty_dask.objects.commits import Commits, Draft, Metrics
+    from novelty_dask.settings import ResultSettings
     from novelty_dask.sources.find import Source
+    from novelty_dask.sources.pieces import Piece
     from novelty_dask.storage.runs import StoredRun
 
 TABLE_BYTES = 16 * 2**20
@@ -64,8 +66,8 @@ class PieceRead(NamedTuple):
     ----------
     number, source : int
         Numbers of the piece and of its source.
-    n_lines : int
-        Lines read.
+    n_lines, n_skipped : int
+        Lines read, and those of them that are neither accepted nor rejected.
     tables, rejected : list of Table
         Tables of distinct lines, and of rejected lines.
     reasons : dict of str to int
@@ -77,6 +79,7 @@ class PieceRead(NamedTuple):
     number: int
     source: int
     n_lines: int
+    n_skipped: int
     tables: list[Table]
     rejected: list[Table]
     reasons: dict[str, int]
@@ -101,9 +104,7 @@ def read_results(commits: Commits) -> list[PieceRead]:
     return sorted(PieceRead.of(commits.get(task).metrics) for task in commits.tasks(INGEST.name))
 
 
-def ingest(
-    parts: Iterable[tuple[int, Piece, Source]], run: str, epoch: int, form: NormalForm
-) -> list[Metrics]:
+def ingest(parts: Iterable[tuple[int, Piece, Source]], run: str, epoch: int) -> list[Metrics]:
     """Write the lines of pieces as tables of distinct lines, each of bounded size, and commit each piece.
 
     Parameters
@@ -114,8 +115,6 @@ def ingest(
         URL of the run.
     epoch : int
         Of its owner.
-    form : {"raw", "web", "page", "template"}
-        Normal form, by which URLs are sorted; what has no web form is rejected.
 
     Returns
     -------
@@ -123,32 +122,33 @@ def ingest(
         The metrics of each piece, for `PieceRead.of`.
     """
     stored = open_on_worker(run)
-    return [_ingest_once(stored, epoch, form, part) for part in parts]
+    return [_ingest_once(stored, epoch, part) for part in parts]
 
 
-def _ingest_once(run: StoredRun, epoch: int, form: NormalForm, part: tuple[int, Piece, Source]) -> Metrics:
+def _ingest_once(run: StoredRun, epoch: int, part: tuple[int, Piece, Source]) -> Metrics:
     """Write the lines of a piece, unless that is done; report how far it is read."""
     number, piece, source = part
-    work = partial(measured, partial(_ingest_piece, piece, source, form))
+    work = partial(measured, partial(_ingest_piece, piece, source, run.manifest.settings))
     with reported(run.url, INGEST.name, str(number)):
         return run.once(INGEST.task(str(number)), epoch, work)
 
 
-def read_batches(piece: Piece, source: Source, form: NormalForm) -> Iterator[LineBatch]:
-    """Yield the lines of a piece as they are read."""
-    # A byte order mark counts only where the file begins.
-    batches = read_lines(read_chunks(source, piece), first_chunk_is_start=piece.start == 0)
-    return map(reject_nameless, batches) if form == "web" else batches
+def read_batches(piece: Piece, source: Source, settings: ResultSettings) -> Iterator[LineBatch]:
+    """Yield the lines of a piece as they are read; what has no web form is rejected where one is needed."""
+    batches = make_reader(settings).read(source, piece)
+    return map(reject_nameless, batches) if settings.normal_form == "web" else batches
 
 
-def _ingest_piece(piece: Piece, source: Source, form: NormalForm, draft: Draft) -> Metrics:
+def _ingest_piece(piece: Piece, source: Source, settings: ResultSettings, draft: Draft) -> Metrics:
     """Write the lines of one piece."""
-    read = PieceRead(int(draft.task.item), piece.source, 0, [], [], {}, [])
+    read = PieceRead(int(draft.task.item), piece.source, 0, 0, [], [], {}, [])
     gathered: list[LineBatch] = []
+    form = settings.normal_form
     copies, n_bytes = TEXT_COPIES + (form != "raw"), 0
-    for batch in read_batches(piece, source, form):
-        read = read._replace(n_lines=read.n_lines + batch.n_lines)
+    for batch in read_batches(piece, source, settings):
+        # Positions count from the first line of the piece.
         gathered.append(batch)
+        read = read._replace(n_lines=read.n_lines + batch.n_lines, n_skipped=read.n_skipped + batch.n_skipped)
         n_bytes += copies * sum(map(len, batch.texts)) + LINE_OVERHEAD_BYTES * batch.n_lines
         # Distinct lines are fewest when many lines are gathered, but memory must not depend on the piece.
         if n_bytes >= TABLE_BYTES:

@@ -114,14 +114,14 @@ class Totals(_Part):
 
     Parameters
     ----------
-    lines : int
-        Lines read.
-    rows : int
-        Distinct URLs.
+    lines, rows : int
+        Lines read, and distinct URLs.
     duplicates : int
         Lines that repeat another.
     rejected : dict of str to int
         Rejected lines by reason.
+    skipped : int
+        Lines that hold no record, as headers do, and those of a record behind its first.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -130,6 +130,7 @@ class Totals(_Part):
     rows: int
     duplicates: int
     rejected: dict[Text, int]
+    skipped: int = 0
 
     @property
     def n_rejected(self) -> int:

@@ -5,11 +5,18 @@ import pytest
 
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import InputError
+from novelty_dask.planning.budget import Extent
+from novelty_dask.readers.lines import LineReader
 from novelty_dask.sources import estimate
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
-from novelty_dask.sources.estimate import estimate_lines
+from novelty_dask.sources.estimate import estimate_records
 from novelty_dask.sources.find import Source, find_sources
 from tests.support.files import read_real_lines, write_packed
+
+
+def estimate_lines(sources: list[Source]) -> Extent:
+    """Estimate lists of lines."""
+    return estimate_records(sources, LineReader().estimate)
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,11 @@ from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import read_lines
 from novelty_dask.sources.decompress import FREE_BYTES
 from novelty_dask.sources.find import Source, find_sources
-from novelty_dask.sources.pieces import CHUNK_BYTES, MAXIMUM_PIECES, Piece, read_chunks, split
+from novelty_dask.sources.pieces import CHUNK_BYTES, MAXIMUM_PIECES, Piece, read_chunks
 from novelty_dask.sources.ranges import read_lines_between
 from novelty_dask.sources.signatures import check_text
 from tests.support.files import COMPRESSORS, TEXT, read_whole, write
+from tests.support.pieces import cut_lines
 
 
 def lines(source: Source, piece: Piece, chunk_bytes: int) -> tuple[int, list[str], list[tuple[str, str]]]:
@@ -41,7 +42,9 @@ def lines(source: Source, piece: Piece, chunk_bytes: int) -> tuple[int, list[str
 )
 def test_pieces_follow_one_another_to_the_end(sizes: list[int], compressed: bool, piece_bytes: int) -> None:
     compression = "gzip" if compressed else None
-    pieces = split([Source(f"memory://{i}", size, compression) for i, size in enumerate(sizes)], piece_bytes)
+    pieces = cut_lines(
+        [Source(f"memory://{i}", size, compression) for i, size in enumerate(sizes)], piece_bytes
+    )
     for number, size in enumerate(sizes):
         own = [piece for piece in pieces if piece.source == number]
         assert own[0].start == 0
@@ -53,7 +56,7 @@ def test_pieces_follow_one_another_to_the_end(sizes: list[int], compressed: bool
 
 
 def test_pieces_of_large_sources_are_few() -> None:
-    pieces = split([Source("memory://a", 10**15, None), Source("memory://b", 10**15, None)])
+    pieces = cut_lines([Source("memory://a", 10**15, None), Source("memory://b", 10**15, None)])
     assert len(pieces) <= MAXIMUM_PIECES + 2
 
 
@@ -100,18 +103,18 @@ def test_every_line_is_in_one_piece(content: bytes, piece_bytes: int, chunk_byte
     fsspec.filesystem("memory").pipe("/cut/a.txt", content)
     source = Source("memory:///cut/a.txt", len(content), None)
     n_lines, texts, rejected = lines(source, Piece(0, 0, None), 2**20)
-    pieces = [lines(source, piece, chunk_bytes) for piece in split([source], piece_bytes)]
+    pieces = [lines(source, piece, chunk_bytes) for piece in cut_lines([source], piece_bytes)]
     assert sum(piece[0] for piece in pieces) == n_lines
     assert [text for piece in pieces for text in piece[1]] == texts
     assert [reject for piece in pieces for reject in piece[2]] == rejected
-    raw = [b"".join(read_chunks(source, piece, chunk_bytes)) for piece in split([source], piece_bytes)]
+    raw = [b"".join(read_chunks(source, piece, chunk_bytes)) for piece in cut_lines([source], piece_bytes)]
     assert b"".join(raw) == content
 
 
 @pytest.mark.parametrize("piece_bytes", [101, 997, 65_537])
 def test_every_line_of_a_file_on_disk_is_in_one_piece(tmp_path: Path, piece_bytes: int) -> None:
     [source] = find_sources([str(write(tmp_path / "a.txt", TEXT[: 100 * piece_bytes].rstrip()))])
-    texts = [text for piece in split([source], piece_bytes) for text in lines(source, piece, 4_096)[1]]
+    texts = [text for piece in cut_lines([source], piece_bytes) for text in lines(source, piece, 4_096)[1]]
     assert texts == read_whole(source).decode().split("\n")
 
 
@@ -127,7 +130,7 @@ def test_compressed_files_are_read_whole(
     size = -(-len(TEXT) // n_members)
     members = [COMPRESSORS[suffix](TEXT[start : start + size]) for start in range(0, len(TEXT), size)]
     [source] = find_sources([str(write(tmp_path / f"a.txt.{suffix}", b"".join(members)))])
-    assert split([source], 1_000) == [Piece(0, 0, None)]
+    assert cut_lines([source], 1_000) == [Piece(0, 0, None)]
     assert read_whole(source, chunk_bytes) == TEXT
 
 
@@ -178,7 +181,7 @@ def test_a_bomb_is_read_in_bounded_chunks(tmp_path: Path) -> None:
 def test_empty_files_have_no_bytes(tmp_path: Path, suffix: str | None) -> None:
     content = COMPRESSORS[suffix](b"") if suffix else b""
     [source] = find_sources([str(write(tmp_path / f"a.{suffix or 'txt'}", content))])
-    [piece] = split([source])
+    [piece] = cut_lines([source])
     assert list(read_chunks(source, piece)) == []
 
 
@@ -255,7 +258,7 @@ class Counted(io.BytesIO):
 )
 def test_a_line_across_all_pieces_is_read_a_few_times_only(content: bytes) -> None:
     source, file = Source("memory://a", len(content), None), Counted(content)
-    pieces = split([source], 10_000)
+    pieces = cut_lines([source], 10_000)
     assert len(pieces) >= 100
     read = [b"".join(read_lines_between(file, piece.start, piece.stop, 1_000)) for piece in pieces]
     assert b"".join(read) == content

@@ -9,9 +9,10 @@ from novelty_dask.errors import InputError
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.sources import stdin
 from novelty_dask.sources.find import Source
-from novelty_dask.sources.pieces import CHUNK_BYTES, read_chunks, split
+from novelty_dask.sources.pieces import CHUNK_BYTES, read_chunks
 from novelty_dask.sources.stdin import copy_stdin, identify
 from tests.support.files import COMPRESSORS
+from tests.support.pieces import cut_lines
 
 KEY = "work/stdin"
 TEXT = b"".join(b"https://a.example/%d\n" % i for i in range(20_000))
@@ -25,7 +26,7 @@ def test_a_stream_is_copied_to_a_file_and_known_by_its_bytes(tmp_path: Path, con
     source = copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), KEY)
     assert source == identify(io.BytesIO(content)) == Source("-", len(content), None, digest)
     copy = source._replace(url=f"{tmp_path}/{KEY}")
-    assert b"".join(b"".join(read_chunks(copy, piece)) for piece in split([copy], 10_000)) == content
+    assert b"".join(b"".join(read_chunks(copy, piece)) for piece in cut_lines([copy], 10_000)) == content
 
 
 @pytest.mark.parametrize("content", [b"", b"a", b"PK.example\n", TEXT], ids=["empty", "a", "mark", "many"])

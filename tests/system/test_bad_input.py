@@ -4,6 +4,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ N_FEATURES = 4_096
 KINDS: dict[str, tuple[list[bytes], str | None, str | None]] = {
     # Lines of a kind, and why they are rejected, as they are and in the form of the web.
     "blank": ([b"", b" ", b"\t\t", b"\x0b\x0c", "\u00a0\u2003\u3000".encode()], "blank", "blank"),
+    "comments": ([b"# feed", b"####", b"#", b" #\tx"], "comment", "comment"),
+    "no comments": ([b"#/route", b"#!x", b"http://a.example/# x"], None, "mixed"),
     "nul": ([b"http://a.example/\0", b"\0", b"a\0\xff"], "nul", "nul"),
     "not utf-8": (
         [
@@ -153,9 +156,9 @@ def account(stream: bytes, form: NormalForm) -> Account:
         raw = line.removesuffix(b"\r")
         try:
             text = raw.decode("utf-8", "strict").strip()
-            fault = (
-                "too-long" if len(raw) > 8_192 else "nul" if "\0" in text else "" if text.strip() else "blank"
-            )
+            fault = "too-long" if len(raw) > 8_192 else "nul" if "\0" in text else ""
+            fault = fault or ("" if text.strip() else "blank")
+            fault = fault or ("comment" if re.match(r"#(#|\s|$)", text) else "")
         except UnicodeDecodeError:
             text, fault = "", "too-long" if len(raw) > 8_192 else "nul" if b"\0" in raw else "invalid-utf8"
         normal = text if fault else normalize(text, form)
@@ -480,9 +483,9 @@ def test_rows_that_collide_in_every_column_stay_within_the_plan(tmp_path: Path) 
     assert np.isfinite(run.novelty[:]).all()
 
 
-def test_reasons_that_a_run_may_have_are_those_of_this_file() -> None:
+def test_reasons_that_a_list_may_have_are_those_of_this_file() -> None:
     reasons = {reason for _, *both in KINDS.values() for reason in both if reason} - {"mixed"}
-    assert reasons == {str(reason) for reason in Reason}
+    assert reasons == {str(reason) for reason in Reason} - {"malformed", "missing"}
 
 
 def test_an_input_error_is_one_sentence(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from novelty_dask.errors import (
     without_secrets,
 )
 from novelty_dask.events import Event, StageStarted, TaskDone
-from novelty_dask.sources.estimate import estimate_lines
+from novelty_dask.readers.lines import LineReader
+from novelty_dask.sources.estimate import estimate_records
 from novelty_dask.sources.find import Source, find_sources
 from tests.support.arrays import listed
 from tests.support.cluster import STARTUP_SECONDS, address_of, dask_command
@@ -222,7 +223,7 @@ def runs(folder: Path, client: Client, onlooker: Onlooker) -> list[str]:
     [found] = find_sources([source])
     gone = found._replace(url=found.url.replace("urls.txt", "gone.txt"))
     with pytest.raises(InputError, match=r"gone\.txt\?token=\*\*\*': No such file") as refusal:
-        client.submit(estimate_lines, [gone], key="estimate").result()
+        client.submit(estimate_records, [gone], LineReader().estimate, key="estimate").result()
     assert KEY not in str(refusal.value)
     keys: list[str] = client.run_on_scheduler(seen)
     return keys

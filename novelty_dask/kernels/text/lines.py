@@ -36,6 +36,9 @@ class Reason(StrEnum):
     NUL = "nul"
     INVALID_UTF8 = "invalid-utf8"
     NOT_A_URL = "not-a-url"
+    MALFORMED = "malformed"
+    MISSING = "missing"
+    COMMENT = "comment"
 
 
 class Rejected(NamedTuple):
@@ -67,17 +70,20 @@ class LineBatch(NamedTuple):
     texts : list of str
         The accepted lines, without surrounding white space.
     rejected : list of Rejected
-        The other lines, ascending.
+        The lines that are rejected, ascending.
+    n_lines : int
+        Number of lines of the batch: also of those that are neither, such as the header of a table.
     """
 
     numbers: NDArray[np.int64]
     texts: list[str]
     rejected: list[Rejected]
+    n_lines: int
 
     @property
-    def n_lines(self) -> int:
-        """Number of lines of the batch, accepted or not."""
-        return len(self.texts) + len(self.rejected)
+    def n_skipped(self) -> int:
+        """Number of lines that are neither accepted nor rejected."""
+        return self.n_lines - len(self.texts) - len(self.rejected)
 
 
 def read_lines(
@@ -164,6 +170,8 @@ def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
     'https://example.org/'
     >>> decode_line(b"\xff")
     <Reason.INVALID_UTF8: 'invalid-utf8'>
+    >>> decode_line(b"# feed"), decode_line(b"#/route")
+    (<Reason.COMMENT: 'comment'>, '#/route')
     """
     if len(raw) > max_bytes:
         return Reason.TOO_LONG
@@ -175,7 +183,19 @@ def decode_line(raw: bytes, max_bytes: int = MAX_BYTES) -> str | Reason:
         text = raw.decode().strip()
     except UnicodeDecodeError:
         return Reason.INVALID_UTF8
+    if text.startswith("#") and is_comment(raw):
+        return Reason.COMMENT
     return text or Reason.BLANK
+
+
+def is_comment(raw: bytes) -> bool:
+    """Return whether a line is a comment: ``#``, and white space, more of these, or nothing behind it.
+
+    >>> [is_comment(raw) for raw in (b"# feed", b"####", b"#", b"#/route", b"#!section")]
+    [True, True, True, False, False]
+    """
+    rest = raw.lstrip()
+    return rest.startswith(b"#") and (len(rest.rstrip()) == 1 or rest[1:2] in b"# \t")
 
 
 def sample_of(raw: bytes) -> str:
@@ -226,4 +246,4 @@ def _decode_batch(raws: list[bytes], start: int, max_bytes: int) -> LineBatch:
     if rejected:
         numbers = np.delete(numbers, [reject.number - start for reject in rejected])
         decoded = [text for text in decoded if not isinstance(text, Reason)]
-    return LineBatch(numbers, decoded, rejected)
+    return LineBatch(numbers, decoded, rejected, len(raws))

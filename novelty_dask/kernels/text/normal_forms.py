@@ -56,7 +56,7 @@ def normalize_array(texts: pa.StringArray, form: NormalForm) -> pa.StringArray:
 def reject_nameless(batch: LineBatch) -> LineBatch:
     """Return a batch without the lines that have no web form, or too long a one; these are rejected.
 
-    >>> batch = LineBatch(np.array([4, 5]), ["HTTP://A.example", "http://["], [])
+    >>> batch = LineBatch(np.array([4, 5]), ["HTTP://A.example", "http://["], [], 2)
     >>> reject_nameless(batch).texts
     ['HTTP://A.example']
     >>> [reject.number for reject in reject_nameless(batch).rejected]
@@ -72,7 +72,7 @@ def reject_nameless(batch: LineBatch) -> LineBatch:
         reason = Reason.TOO_LONG if lengths[slot].is_valid else Reason.NOT_A_URL
         rejected.append(Rejected(int(batch.numbers[slot]), reason, sample_of(batch.texts[slot].encode())))
     texts = [text for text, is_kept in zip(batch.texts, kept, strict=True) if is_kept]
-    return LineBatch(batch.numbers[kept], texts, sorted(rejected))
+    return LineBatch(batch.numbers[kept], texts, sorted(rejected), batch.n_lines)
 
 
 def _with_hard(texts: pa.StringArray, forms: Forms, form: NormalForm) -> pa.StringArray:

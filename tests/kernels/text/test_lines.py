@@ -152,7 +152,10 @@ def test_decode_line(raw: bytes, expected: str | Reason) -> None:
 
 
 def test_reasons_are_stable_words() -> None:
-    assert [str(reason) for reason in Reason] == ["blank", "too-long", "nul", "invalid-utf8", "not-a-url"]
+    assert [str(reason) for reason in Reason] == [
+        *["blank", "too-long", "nul", "invalid-utf8", "not-a-url"],
+        *["malformed", "missing", "comment"],
+    ]
 
 
 @settings(deadline=None, max_examples=200)

@@ -257,7 +257,7 @@ def test_an_array_may_be_empty_or_a_part_of_another() -> None:
 def test_lines_without_a_web_form_or_with_too_long_a_one_are_rejected() -> None:
     long = "http://a.example/" + "ü" * 4_000
     texts = ["a.example", "1,b.example", long, '"http://a.example/"', "30,https://a.example/", "ht!tp://x"]
-    batch = reject_nameless(LineBatch(np.arange(10, 16), texts, []))
+    batch = reject_nameless(LineBatch(np.arange(10, 16), texts, [], 6))
     assert batch.texts == ["a.example"]
     assert batch.numbers.tolist() == [10]
     assert [(each.number, each.reason) for each in batch.rejected] == [

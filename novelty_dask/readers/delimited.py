@@ -1,0 +1,218 @@
+"""Tables as text: CSV with commas, semicolons or bars, and TSV."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from novelty_dask.errors import InputError
+from novelty_dask.kernels.text.lines import Reason, is_comment, split_lines
+from novelty_dask.readers.columns import describe_absence, looks_like_address, name_column, number_of
+from novelty_dask.readers.readers import StreamReader
+from novelty_dask.readers.records import Gathered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.kernels.text.lines import LineBatch
+
+DELIMITERS = {"csv": ",;|", "tsv": "\t"}
+"""Characters that may stand between the fields of a record, by format."""
+RECORD_BYTES, RECORD_LINES = 2**20, 1_000
+"""Longest record that is read as one; a quote that is open for longer is none."""
+
+
+class DelimitedReader(StreamReader):
+    """Reader of one column of tables.
+
+    A record may have several lines, where fields in quotes have newlines.  The header is no record, nor is a
+    repetition of it, as in files that were joined.  Lines between records that begin with ``#`` are comments;
+    the header may be the last of those at the start.
+
+    Parameters
+    ----------
+    form : {"csv", "tsv"}
+        Format.
+    column : str or None
+        Name of the column in the header, or its number, from 1.
+    """
+
+    def __init__(self, form: str, column: str | None) -> None:
+        self._delimiters = DELIMITERS[form]
+        self._column = column
+
+    def scan(self, name: str, chunks: Iterator[bytes], *, is_start: bool) -> Iterator[LineBatch]:
+        """Yield the records of a source."""
+        lines = _Lines(raw for raws in split_lines(chunks, RECORD_BYTES) for raw in raws)
+        table = _Table(lines, self._choose_delimiter(lines))
+        column = self._find_column(name, table)
+        gathered = Gathered()
+        for fields in table.records():
+            _take_comments(lines, gathered)
+            if fields is None:
+                gathered.reject(lines.start, Reason.TOO_LONG, lines.first)
+            elif fields != column.header:
+                _take(fields, column.place, lines, gathered)
+            if gathered.is_full:
+                yield gathered.pop(lines.end)
+        _take_comments(lines, gathered)
+        yield gathered.pop(lines.end)
+
+    def _choose_delimiter(self, lines: _Lines) -> str:
+        """Return the delimiter that gives the named column, or else the most fields."""
+        heads = [_Table(lines, delimiter).heads() for delimiter in self._delimiters]
+        found = [self._column in head or self._column in comment for head, comment in heads]
+        widths = [len(head) for head, _ in heads]
+        return self._delimiters[found.index(True) if any(found) else widths.index(max(widths))]
+
+    def _find_column(self, name: str, table: _Table) -> _Column:
+        """Return the place of the column; InputError if there is none."""
+        head, comment = table.heads()
+        if self._column is None:
+            raise InputError(name_column(name, head))
+        for header in (head, comment):
+            if self._column in header:
+                return _Column(header.index(self._column), header)
+        number = number_of(self._column)
+        if number is None or not 0 < number <= len(head):
+            raise InputError(describe_absence(name, self._column, head))
+        # A header names the column, and a name is no address.
+        return _Column(number - 1, None if looks_like_address(head[number - 1]) else head)
+
+
+def _take_comments(lines: _Lines, gathered: Gathered) -> None:
+    """Reject the comments that were passed."""
+    for number, comment in lines.pop_comments():
+        gathered.reject(number, Reason.COMMENT, comment)
+
+
+def _take(fields: list[str], place: int, lines: _Lines, gathered: Gathered) -> None:
+    """Add a record by its field at a place; an empty line has none."""
+    if fields and len(fields) <= place:
+        gathered.reject(lines.start, Reason.MISSING, lines.first)
+    else:
+        gathered.add(lines.start, fields[place].encode("utf-8", "surrogateescape") if fields else b"")
+
+
+class _Column(NamedTuple):
+    """The place of a column in records, and the record that is the header, if there is one."""
+
+    place: int
+    header: list[str] | None
+
+
+class _Lines:
+    """Lines of a table, as the parser of records takes them, one record after the other.
+
+    Attributes
+    ----------
+    start : int
+        Number of the first line of the record, from 0.
+    last_comment : bytes
+        The last comment that was passed.
+    """
+
+    def __init__(self, raws: Iterator[bytes]) -> None:
+        self._raws = raws
+        self._waiting: deque[bytes] = deque()
+        self._record: list[bytes] = []
+        self._comments: list[tuple[int, bytes]] = []
+        self.start = 0
+        self.last_comment = b""
+
+    @property
+    def end(self) -> int:
+        """Number of the line behind the record."""
+        return self.start + len(self._record)
+
+    @property
+    def first(self) -> bytes:
+        """First line of the record."""
+        return self._record[0]
+
+    def begin(self) -> bool:
+        """Begin the next record, behind comments; return whether there is one."""
+        self.start = self.end
+        self._record.clear()
+        while (raw := self._next()) is not None and is_comment(raw):
+            self._comments.append((self.start, raw))
+            self.last_comment = raw
+            self.start += 1
+        if raw is not None:
+            self._waiting.appendleft(raw)
+        return raw is not None
+
+    def peek(self) -> bytes:
+        """Return the first line of the first record, nothing if there is none."""
+        return self._waiting[0] if self.begin() else b""
+
+    def end_behind_first(self) -> None:
+        """Let the record be its first line alone."""
+        self._waiting.extendleft(reversed(self._record[1:]))
+        del self._record[1:]
+
+    def pop_comments(self) -> list[tuple[int, bytes]]:
+        """Return the comments that were passed, with their numbers, and forget them."""
+        comments, self._comments = self._comments, []
+        return comments
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the lines themselves."""
+        return self
+
+    def __next__(self) -> str:
+        """Return the next line of the record."""
+        is_long = len(self._record) >= RECORD_LINES or sum(map(len, self._record)) >= RECORD_BYTES
+        raw = None if is_long else self._next()
+        if raw is None:
+            raise StopIteration
+        self._record.append(raw)
+        # Bytes that are no UTF-8 come back as they were.
+        return raw.decode("utf-8", "surrogateescape") + "\n"
+
+    def _next(self) -> bytes | None:
+        """Return the next line, None at the end."""
+        return self._waiting.popleft() if self._waiting else next(self._raws, None)
+
+
+class _Table:
+    """Records of lines.
+
+    Parameters
+    ----------
+    lines : _Lines
+    delimiter : str
+    """
+
+    def __init__(self, lines: _Lines, delimiter: str) -> None:
+        self._lines = lines
+        self._delimiter = delimiter
+        # Set for the process: by default it is too small for a column that has the text of a page.
+        csv.field_size_limit(max(csv.field_size_limit(), RECORD_BYTES))
+
+    def heads(self) -> tuple[list[str], list[str]]:
+        """Return the fields of the first record, and those of the comment before it."""
+        first, comment = self._lines.peek(), self._lines.last_comment.lstrip(b"# ")
+        return self.split(first) or [], self.split(comment) or []
+
+    def records(self) -> Iterator[list[str] | None]:
+        """Yield the fields of each record; None for one that is too long."""
+        rows = csv.reader(self._lines, delimiter=self._delimiter, strict=True)
+        while self._lines.begin():
+            try:
+                yield next(rows)
+            except (csv.Error, StopIteration):
+                # A quote that is not closed, or closed too early, is a character like others.
+                self._lines.end_behind_first()
+                yield self.split(self._lines.first)
+
+    def split(self, raw: bytes) -> list[str] | None:
+        """Return the fields of a line that is a record by itself; None if it is too long."""
+        if len(raw) > RECORD_BYTES:
+            return None
+        try:
+            [fields] = csv.reader([raw.decode("utf-8", "surrogateescape")], delimiter=self._delimiter)
+        except (csv.Error, ValueError):
+            return [] if not raw else None
+        return fields

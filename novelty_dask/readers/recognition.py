@@ -1,0 +1,179 @@
+"""Recognition of texts that are no lists of URLs, by their first lines; never by a comma alone.
+
+A table has records of equally many fields, one of them with URLs, and what no list has: a header, a quote, or a
+field before the URL.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import NamedTuple
+
+from pydantic_core import from_json
+
+from novelty_dask.errors import InputError
+from novelty_dask.kernels.text.lines import is_comment, sample_of
+from novelty_dask.sources.signatures import check_text
+
+BEGINNING_BYTES = 2**16
+"""First bytes of a source that are looked at."""
+LINES = 100
+"""First lines that are looked at, without comments and empty ones."""
+SHARE = 0.9
+"""Share of them that must be of the kind."""
+_URL = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://|(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/:?#]|$))", re.ASCII | re.IGNORECASE
+)
+_BOM = b"\xef\xbb\xbf"
+
+
+class Kind(NamedTuple):
+    """What a text is.
+
+    Parameters
+    ----------
+    name : str
+        As messages say it, behind "looks like".
+    form : str or None
+        The format to read it by, None if it can't be read.
+    """
+
+    name: str
+    form: str | None = None
+
+
+STARTS = {
+    b"<!doctype netscape-bookmark": Kind("the bookmarks of a browser"),
+    b"<!doctype html": Kind("an HTML page"),
+    b"<html": Kind("an HTML page"),
+    b"<urlset": Kind("a sitemap"),
+    b"<sitemapindex": Kind("a sitemap"),
+    b"<?xml": Kind("XML"),
+    b"warc/1.": Kind("a WARC file"),
+    b"warc/0.": Kind("a WARC file"),
+    b"cdx ": Kind("a CDX index"),
+    b"#separator ": Kind("a log of Zeek"),
+    b"[adblock": Kind("a list of an ad blocker"),
+}
+"""Beginnings of texts in small letters, without white space before them."""
+PATTERNS = {
+    rb"\S+\)\S* \d{14} \{": Kind("a CDXJ index"),
+    rb"\S+\)\S* \d{14} \S+ ": Kind("a CDX index"),
+    rb'\S+ \S+ \S+ \[[^\]]+\] "': Kind("the log of a web server"),
+    rb"\s*\d+\.\d{3}\s+\d+ \S+ \S+/\d{3} \d+ [A-Z]+ ": Kind("the log of a proxy"),
+    rb"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+\S": Kind("a hosts file"),
+    rb"\|\|\S+\^": Kind("a list of an ad blocker"),
+}
+"""Beginnings of lines."""
+
+
+def check_list(name: str, beginning: bytes) -> None:
+    """Refuse a source that is no list of URLs, one a line.
+
+    Parameters
+    ----------
+    name : str
+        Name to use in the message, in quotes.
+    beginning : bytes
+        Its first bytes, decompressed.
+
+    Raises
+    ------
+    InputError
+        It is no text, or is recognized as something else.
+    """
+    check_text(name, beginning)
+    if kind := recognize(beginning):
+        [first] = beginning.lstrip(_BOM).lstrip().split(b"\n", 1)[:1]
+        shown = sample_of(first.rstrip())
+        remedy = "write its URLs as text, one a line"
+        if kind.form:
+            remedy = "name the column to score, as in --column url"
+        message = (
+            f"{name} looks like {kind.name} (it begins with {shown!r}); {remedy}, or score its lines as they "
+            "are with --input-format lines."
+        )
+        raise InputError(message)
+
+
+def recognize(beginning: bytes) -> Kind | None:
+    r"""Return what a text is by its first bytes, None if it may be a list of URLs.
+
+    >>> recognize(b"id,url\\n1,https://a.example/x\\n2,https://a.example/y\\n")
+    Kind(name='CSV', form='csv')
+    >>> recognize(b"https://a.example/1,2.html\\nhttps://a.example/3,4.html\\n")
+    """
+    text = beginning[:BEGINNING_BYTES].removeprefix(_BOM).lstrip()
+    start = text[:64].lower()
+    for mark, kind in STARTS.items():
+        if start.startswith(mark):
+            return kind
+    lines = [line.rstrip(b"\r") for line in _whole_lines(text, is_all=len(beginning) < BEGINNING_BYTES)]
+    lines = [line for line in lines if line.strip() and not is_comment(line)][:LINES]
+    return _recognize_json(text, lines) or _recognize_lines(lines) or _recognize_table(lines)
+
+
+def _whole_lines(text: bytes, *, is_all: bool) -> list[bytes]:
+    """Return the lines of a beginning, the last one only if nothing follows."""
+    lines = text.split(b"\n")
+    return lines if is_all or len(lines) == 1 else lines[:-1]
+
+
+def _recognize_json(text: bytes, lines: list[bytes]) -> Kind | None:
+    """Return the kind of JSON that a text is."""
+    if text[:1] not in b"{[" or not lines:
+        return None
+    if all(map(_is_object, lines[:3])) and text.startswith(b"{"):
+        return Kind("JSON lines", "jsonl")
+    # The address of IPv6 in brackets is none.
+    return Kind("JSON") if re.match(rb'(?:\{\s*["}]|\[\s*[\[{"\]])', text) else None
+
+
+def _is_object(line: bytes) -> bool:
+    """Return whether a line is an object of JSON."""
+    try:
+        return isinstance(from_json(line), dict)
+    except ValueError:
+        return False
+
+
+def _recognize_lines(lines: list[bytes]) -> Kind | None:
+    """Return the kind that most lines are."""
+    for pattern, kind in PATTERNS.items():
+        if lines and sum(re.match(pattern, line) is not None for line in lines) >= SHARE * len(lines):
+            return kind
+    return None
+
+
+def _recognize_table(lines: list[bytes]) -> Kind | None:
+    """Return the kind of table that a text is."""
+    texts = [line.decode("utf-8", "replace") for line in lines]
+    for delimiter, kind in {
+        "\t": Kind("TSV", "tsv"),
+        ",": Kind("CSV", "csv"),
+        ";": Kind("CSV", "csv"),
+        "|": Kind("CSV", "csv"),
+    }.items():
+        if _is_table(texts, delimiter):
+            return kind
+    return None
+
+
+def _is_table(lines: list[str], delimiter: str) -> bool:
+    """Return whether lines are the records of a table."""
+    try:
+        first, *rest = csv.reader(lines, delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        return False
+    if not rest or len(first) < 2 or any(len(record) != len(first) for record in rest):
+        return False
+    shares = [
+        sum(_URL.match(record[place]) is not None for record in rest) / len(rest)
+        for place in range(len(first))
+    ]
+    if max(shares) < SHARE:
+        return False
+    # Lists have URLs with commas in them, and neither names of columns nor quotes nor fields before the URL.
+    is_headed = _URL.match(first[0]) is None
+    return shares[0] < SHARE or is_headed or lines[-1].startswith('"')
