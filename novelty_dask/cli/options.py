@@ -29,7 +29,7 @@ READ_OPTIONS = (
     click.option(
         "--input-format",
         type=click.Choice(get_args(InputFormat)),
-        help="Format of the sources. [default: lists of URLs, or what the content tells if there is a --column]",
+        help="Format of the sources. [default: lists of URLs; with --column, what their content tells]",
     ),
     click.option(
         "--column",

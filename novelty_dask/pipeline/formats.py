@@ -27,6 +27,7 @@ def settle_format(settings: ResultSettings, sources: Sequence[Source]) -> Result
         A source is not of the format, as far as its beginning tells.
     """
     if settings.column is not None and settings.input_format is None:
+        # One format for all: sources of several would need a column for each.
         form = next(filter(None, map(_find_format, sources)), "csv")
         settings = settings.model_copy(update={"input_format": form})
     check = make_reader(settings).check
@@ -39,6 +40,7 @@ def settle_format(settings: ResultSettings, sources: Sequence[Source]) -> Result
 
 def _find_format(source: Source) -> str | None:
     """Return the format of a source that has columns, None if it looks like none."""
+    # Standard input can be read once, and is copied when the run has been begun.
     beginning = peek_stdin() if source.url == STDIN else _read_beginning(source)
     for mark, form in COLUMNAR_MARKS.items():
         if beginning.startswith(mark):

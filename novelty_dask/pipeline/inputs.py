@@ -153,6 +153,7 @@ def _copied_stdin(run: StoredRun, number: int, *, is_given: bool) -> Source:
         if not is_given:
             message = f"{run.url!r} was stopped before all of standard input was stored; score it again."
             raise InputError(message)
+        # Before the stream is gone: what is refused later could not be read again.
         check = make_reader(run.manifest.settings).check
         source = copy_stdin(standard_input(), run.objects, STDIN_KEY, check)
         # Saved at once: from here on the run can be resumed without the stream.  The fingerprint may change,

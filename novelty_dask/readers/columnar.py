@@ -77,6 +77,7 @@ class ParquetTable(Table):
 
     def arrays(self, column: str, start: int, stop: int) -> Iterator[pa.Array]:
         """Yield the values of a column in some row groups."""
+        # One thread: parallelism is the scheduler's.
         groups = list(range(start, stop))
         for batch in self._file.iter_batches(BATCH_RECORDS, groups, [column], use_threads=False):
             yield _inner(batch.column(0), column.split(".")[1:])
@@ -91,6 +92,7 @@ class ArrowTable(Table):
 
     def parts(self, column: str) -> list[Part]:
         """Return the record batches."""
+        # The format tells no sizes: each batch is opened, which maps or reads it, and forgotten.
         arrays = (
             next(self.arrays(column, number, number + 1)) for number in range(self._file.num_record_batches)
         )
@@ -152,6 +154,7 @@ class ColumnarReader:
             parts = table.parts(column)[piece.start : piece.stop]
             n_rows, gathered = sum(part.n_rows for part in parts), Gathered()
             _check_size(source, parts)
+            # As bytes: a file that was written carelessly may hold text that is no UTF-8.
             for array in table.arrays(column, piece.start, piece.start + len(parts)):
                 _check_text(source, column, array.type)
                 for number, value in enumerate(array.cast(pa.large_binary()).to_pylist(), gathered.end):

@@ -37,10 +37,9 @@ def name_column(source: str, columns: Sequence[str]) -> str:
     >>> name_column("'a.csv'", ["id", "url"])
     "'a.csv' has several columns; name the one to score, as in --column url (it has: id, url)."
     """
+    # One that can be pasted, where the names allow it.
     example = next((name for name in columns if "url" in name.lower()), "url")
-    return (
-        f"{source} has several columns; name the one to score, as in --column {example} ({_list(columns)})."
-    )
+    return f"{_capital(source)} has several columns; name the one to score, as in --column {example} ({_list(columns)})."
 
 
 def describe_absence(source: str, column: str, columns: Sequence[str]) -> str:
@@ -49,7 +48,12 @@ def describe_absence(source: str, column: str, columns: Sequence[str]) -> str:
     >>> describe_absence("'a.csv'", "URL", ["id", "url"])
     "'a.csv' has no column 'URL'; name another as --column (it has: id, url)."
     """
-    return f"{source} has no column {column!r}; name another as --column ({_list(columns)})."
+    return f"{_capital(source)} has no column {column!r}; name another as --column ({_list(columns)})."
+
+
+def _capital(source: str) -> str:
+    """Return the name of a source as a sentence begins."""
+    return f"{source[:1].upper()}{source[1:]}"
 
 
 def _list(columns: Sequence[str]) -> str:

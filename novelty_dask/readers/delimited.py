@@ -61,6 +61,7 @@ class DelimitedReader(StreamReader):
 
     def _choose_delimiter(self, lines: _Lines) -> str:
         """Return the delimiter that gives the named column, or else the most fields."""
+        # A name alone may be in one line with several delimiters: it must be a whole field.
         heads = [_Table(lines, delimiter).heads() for delimiter in self._delimiters]
         found = [self._column in head or self._column in comment for head, comment in heads]
         widths = [len(head) for head, _ in heads]
@@ -71,6 +72,7 @@ class DelimitedReader(StreamReader):
         head, comment = table.heads()
         if self._column is None:
             raise InputError(name_column(name, head))
+        # Some feeds have the names of their columns in a comment.
         for header in (head, comment):
             if self._column in header:
                 return _Column(header.index(self._column), header)
@@ -89,6 +91,7 @@ def _take_comments(lines: _Lines, gathered: Gathered) -> None:
 
 def _take(fields: list[str], place: int, lines: _Lines, gathered: Gathered) -> None:
     """Add a record by its field at a place; an empty line has none."""
+    # A record without fields is an empty line, which is blank rather than too short.
     if fields and len(fields) <= place:
         gathered.reject(lines.start, Reason.MISSING, lines.first)
     else:
@@ -133,6 +136,7 @@ class _Lines:
 
     def begin(self) -> bool:
         """Begin the next record, behind comments; return whether there is one."""
+        # Comments are passed here, and not where lines are taken: within quotes they are text.
         self.start = self.end
         self._record.clear()
         while (raw := self._next()) is not None and is_comment(raw):
@@ -149,6 +153,7 @@ class _Lines:
 
     def end_behind_first(self) -> None:
         """Let the record be its first line alone."""
+        # The others were read as parts of a field, and are records of their own.
         self._waiting.extendleft(reversed(self._record[1:]))
         del self._record[1:]
 
@@ -164,6 +169,7 @@ class _Lines:
     def __next__(self) -> str:
         """Return the next line of the record."""
         is_long = len(self._record) >= RECORD_LINES or sum(map(len, self._record)) >= RECORD_BYTES
+        # The parser takes lines until a quote is closed, which may be never.
         raw = None if is_long else self._next()
         if raw is None:
             raise StopIteration

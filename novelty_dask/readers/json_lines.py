@@ -39,6 +39,7 @@ class JsonLinesReader(StreamReader):
         """Yield the objects of consecutive chunks."""
         gathered = Gathered()
         for raws in split_lines(chunks, RECORD_BYTES, first_chunk_is_start=is_start):
+            # The first object shows which names there are.
             if self._column is None:
                 raise InputError(name_column(name, _fields(raws[0])))
             for number, raw in enumerate(raws, gathered.end):
@@ -75,6 +76,7 @@ def find_field(value: Any, column: str) -> Any:
     """
     if not isinstance(value, dict):
         return None
+    # A name that has a dot itself comes first.
     if column in value:
         return value[column]
     head, dot, rest = column.partition(".")

@@ -40,6 +40,7 @@ class LineReader(StreamReader):
 
     def measure(self, _name: str, chunks: Iterator[bytes]) -> Iterator[Estimate]:
         """Yield the number of lines of the next chunks, and their bytes, without decoding them."""
+        # The last line may lack its end.
         end = b"\n"
         for chunk in chunks:
             end = chunk[-1:]

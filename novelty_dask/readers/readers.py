@@ -89,6 +89,7 @@ class StreamReader(ABC):
 
     def cut(self, source: Source, piece_bytes: int) -> list[int]:
         """Return the bytes at which the pieces of a source begin."""
+        # A compressed file can only be decompressed from its beginning.
         is_cut = self.by_lines and not source.compression
         return list(range(0, max(source.n_bytes, 1), piece_bytes)) if is_cut else [0]
 

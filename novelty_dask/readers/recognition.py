@@ -1,7 +1,7 @@
 """Recognition of texts that are no lists of URLs, by their first lines; never by a comma alone.
 
-A table has records of equally many fields, one of them with URLs, and what no list has: a header, a quote, or a
-field before the URL.
+A table has records of equally many fields, one of them with URLs, and what no list has: a header, quotes, or
+a field before the URL.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def recognize(beginning: bytes) -> Kind | None:
 
 def _whole_lines(text: bytes, *, is_all: bool) -> list[bytes]:
     """Return the lines of a beginning, the last one only if nothing follows."""
+    # A record that is cut has fewer fields than the others.
     lines = text.split(b"\n")
     return lines if is_all or len(lines) == 1 else lines[:-1]
 
@@ -133,6 +134,7 @@ def _recognize_json(text: bytes, lines: list[bytes]) -> Kind | None:
 def _is_object(line: bytes) -> bool:
     """Return whether a line is an object of JSON."""
     try:
+        # Numbers and strings are JSON, too, and lines of lists.
         return isinstance(from_json(line), dict)
     except ValueError:
         return False
@@ -148,6 +150,7 @@ def _recognize_lines(lines: list[bytes]) -> Kind | None:
 
 def _recognize_table(lines: list[bytes]) -> Kind | None:
     """Return the kind of table that a text is."""
+    # The tab first: it is in no URL, so that other delimiters may be parts of fields.
     texts = [line.decode("utf-8", "replace") for line in lines]
     for delimiter, kind in {
         "\t": Kind("TSV", "tsv"),
@@ -162,10 +165,7 @@ def _recognize_table(lines: list[bytes]) -> Kind | None:
 
 def _is_table(lines: list[str], delimiter: str) -> bool:
     """Return whether lines are the records of a table."""
-    try:
-        first, *rest = csv.reader(lines, delimiter=delimiter, strict=True)
-    except (csv.Error, ValueError):
-        return False
+    first, *rest = _parse(lines, delimiter) or [[]]
     if not rest or len(first) < 2 or any(len(record) != len(first) for record in rest):
         return False
     shares = [
@@ -177,3 +177,14 @@ def _is_table(lines: list[str], delimiter: str) -> bool:
     # Lists have URLs with commas in them, and neither names of columns nor quotes nor fields before the URL.
     is_headed = _URL.match(first[0]) is None
     return shares[0] < SHARE or is_headed or lines[-1].startswith('"')
+
+
+def _parse(lines: list[str], delimiter: str) -> list[list[str]]:
+    """Return the records of lines, the last possibly cut; none if they are no table."""
+    reader, records = csv.reader(lines, delimiter=delimiter, strict=True), []
+    try:
+        for record in reader:
+            records.append(record)  # noqa: PERF402 - those before an error count
+    except csv.Error:
+        return records if reader.line_num == len(lines) else []
+    return records

@@ -38,6 +38,7 @@ class Gathered:
         # A row is one line wherever it is written.
         text = Reason.MALFORMED if b"\n" in raw.strip() else decode_line(raw)
         if isinstance(text, Reason):
+            # Rejected lines take memory too, and may be many; their samples are short.
             self.reject(number, text, raw)
         else:
             self._numbers.append(number)

@@ -20,6 +20,8 @@ from novelty_dask.sources.folders import check_name_is_storage, file_system
 from novelty_dask.sources.signatures import COLUMNAR_MARKS, HEAD_BYTES, check_head, check_name
 
 STDIN = "-"
+STDIN_COPY = "/work/stdin"
+"""End of the URL of a copy that a run keeps of standard input."""
 HIDDEN_NAME = re.compile(r"/[._]")
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")
 """Fields of file systems that change with the content of a file, best first."""
@@ -57,7 +59,7 @@ class Source(NamedTuple):
     @property
     def shown(self) -> str:
         """Its path or URL in quotes, as messages name it."""
-        return "standard input" if self.url == STDIN else repr(self.path)
+        return "standard input" if self.url == STDIN or self.url.endswith(STDIN_COPY) else repr(self.path)
 
 
 def source_names(sources: object) -> list[str]:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from novelty_dask.errors import InputError, reading_errors
@@ -52,15 +52,25 @@ def peek_stdin() -> bytes:
         It is closed.
     """
     stream = standard_input()
-    if not hasattr(stream, "peek") or stream.isatty():
-        return b""
-    head = stream.peek()
+    # In a terminal it would wait for the first line, before anything is asked for.
+    head = b"" if stream.isatty() else _peek(stream)
     compression = find_compression(head)
     if compression is None:
-        return bytes(head)
+        return head
     with suppress(OSError, *DAMAGED):
         return next(decompress(BytesIO(head), compression, CHUNK_BYTES), b"")
     return b""
+
+
+def _peek(stream: BinaryIO) -> bytes:
+    """Return the first bytes of a stream, and leave them there."""
+    if stream.seekable():
+        start = stream.tell()
+        head = stream.read(CHUNK_BYTES)
+        stream.seek(start)
+        return head
+    # Of a pipe, as much as has been written to it by now, and fits in a buffer.
+    return bytes(stream.peek()) if isinstance(stream, BufferedReader) else b""
 
 
 def copy_stdin(stream: BinaryIO, objects: Objects, key: str, check: Check = check_text) -> Source:

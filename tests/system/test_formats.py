@@ -1,0 +1,126 @@
+"""Whole runs of tables: the rows of a list of the same URLs, whatever the format, and stopped or not."""
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+import novelty_dask
+from novelty_dask.cli import main
+from novelty_dask.datasets import make_urls
+from novelty_dask.errors import InputError, StoreError
+from tests.support.arrays import listed
+from tests.support.content import content
+from tests.support.files import write_lines
+from tests.support.listeners import at_start, interrupt
+
+URLS = [url for url in make_urls(600, seed=3)[0] if "\t" not in url]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A list, and tables of the same URLs in the same order."""
+    folder = tmp_path_factory.mktemp("formats")
+    write_lines(folder / "a.txt", URLS)
+    rows = [{"id": number, "url": url, "note": 'two\n"lines"'} for number, url in enumerate(URLS)]
+    for name, dialect in {"a.csv": "excel", "a.tsv": "excel-tab"}.items():
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["id", "url", "note"], dialect=dialect)
+            writer.writeheader()
+            writer.writerows(rows)
+    (folder / "b.csv.gz").write_bytes(gzip.compress((folder / "a.csv").read_bytes()))
+    lines = [json.dumps({"at": {"url": row["url"]}, "id": row["id"]}) for row in rows]
+    write_lines(folder / "a.jsonl", lines)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "a.parquet", row_group_size=100)
+    feather.write_feather(pa.Table.from_pylist(rows), str(folder / "a.arrow"), chunksize=100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> novelty_dask.Run:
+    return novelty_dask.score(folder / "a.txt", workers=0)
+
+
+FILES = {
+    "a.csv": "url",
+    "b.csv.gz": "2",
+    "a.tsv": "url",
+    "a.jsonl": "at.url",
+    "a.parquet": "url",
+    "a.arrow": "url",
+}
+
+
+@pytest.mark.parametrize(("name", "column"), FILES.items())
+def test_a_table_is_scored_like_the_list_of_its_column(
+    folder: Path, expected: novelty_dask.Run, name: str, column: str
+) -> None:
+    run = novelty_dask.score(folder / name, column=column, workers=0)
+    for array in ("urls", "counts", "novelty", "uncovered"):
+        assert (getattr(run, array)[:] == getattr(expected, array)[:]).all()
+    assert run.manifest.settings.input_format == name.split(".")[1]
+    totals = run.manifest.totals
+    assert totals
+    assert totals.lines == totals.rows + totals.duplicates + totals.skipped
+    assert (totals.rows, totals.duplicates) == (len(expected), len(URLS) - len(expected))
+    # Of a record of two lines the second holds none, nor does the header.
+    assert totals.skipped == (1 + len(URLS) if name.endswith((".csv", ".tsv", ".gz")) else 0)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_stopped_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, name: str) -> None:
+    whole = novelty_dask.score(folder / name, column="url", workers=0)
+    out = tmp_path / "run.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.score(folder / name, out, column="url", listener=at_start("vectorize", interrupt))
+    resumed = novelty_dask.resume(out, workers=2)
+    assert content(resumed) == content(whole)
+    assert not novelty_dask.verify(out, recompute_blocks=9).damages
+
+
+def test_a_run_of_another_column_is_refused(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    novelty_dask.score(folder / "a.csv", out, column="url")
+    novelty_dask.score(folder / "a.csv", out, column="url")
+    with pytest.raises(StoreError, match="column is 'url' there and 'note' here"):
+        novelty_dask.score(folder / "a.csv", out, column="note")
+
+
+def test_a_table_is_planned(folder: Path) -> None:
+    plan = novelty_dask.plan(folder / "a.parquet", column="url")
+    assert plan.tiles.n_rows == len(URLS)
+    with pytest.raises(InputError, match="has no column 'link'"):
+        novelty_dask.plan(folder / "a.parquet", column="link")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.arrow"])
+def test_without_a_column_nothing_is_made(folder: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "run.zarr"
+    done = CliRunner().invoke(main, ["score", str(folder / name), "-o", str(out)])
+    assert done.exit_code == 2
+    assert "--column" in done.stderr
+    assert not out.exists()
+
+
+def test_lines_of_a_table_can_be_scored_as_they_are(folder: Path) -> None:
+    run = novelty_dask.score(folder / "a.jsonl", input_format="lines", features="ngrams")
+    assert len(run) == len(URLS)
+    assert listed(run.urls[:1])[0].startswith("{")
+
+
+def test_a_table_is_read_from_standard_input(folder: Path, expected: novelty_dask.Run) -> None:
+    runner = CliRunner()
+    for name, column in FILES.items():
+        if name.startswith("a.") and name not in ("a.parquet", "a.arrow"):
+            done = runner.invoke(
+                main, ["score", "-", "--column", column, "-q"], input=(folder / name).read_bytes()
+            )
+            assert done.exit_code == 0, done.output
+            assert len(done.stdout.splitlines()) == len(expected)
