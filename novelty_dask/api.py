@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.pipeline.forecast import forecast
-from novelty_dask.pipeline.formats import settle_format
-from novelty_dask.pipeline.inputs import name_sources, without_passwords
+from novelty_dask.pipeline.inputs import identify_run, name_sources
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.sources.find import source_names
-from novelty_dask.storage.manifest import Manifest, RunIdentity
+from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
@@ -125,9 +124,7 @@ def _score(names: list[str], url: str, settings: Settings, client: Client | None
     """Make, go on with, or just open the run of some sources."""
     stored = find_run(url)
     sources = name_sources(names, url, stored)
-    identity = RunIdentity(
-        settings=settle_format(settings.result, sources), sources=tuple(map(without_passwords, sources))
-    )
+    identity = identify_run(sources, settings.result)
     stored = stored or begin_run(url, Manifest(identity=identity))
     check_same(stored, identity)
     if not stored.manifest.is_complete or stored.is_repaired:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import HIDDEN, InputError, without_secrets
 from novelty_dask.objects.address import is_inside
+from novelty_dask.pipeline.formats import settle_format
 from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.changes import check_unchanged
 from novelty_dask.sources.estimate import decompressor_bytes, estimate_records, text_bytes
 from novelty_dask.sources.find import STDIN, Source, find_sources
 from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.sources.stdin import copy_stdin, has_altered_copy, identify, standard_input
+from novelty_dask.storage.manifest import RunIdentity
 from novelty_dask.storage.runs import STDIN_KEY, WORK_FOLDER, StoredRun
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.planning.budget import Extent
     from novelty_dask.readers.readers import Reader
+    from novelty_dask.settings import ResultSettings
 
 
 class Inputs:
@@ -173,6 +176,14 @@ def name_sources(names: Iterable[str], url: str, stored: StoredRun | None) -> li
     return sources
 
 
-def without_passwords(source: Source) -> Source:
-    """Return a source as its run keeps it: without the passwords and tokens that its URL may hold."""
-    return source._replace(url=without_secrets(source.url))
+def identify_run(sources: Sequence[Source], settings: ResultSettings) -> RunIdentity:
+    """Return what makes a run the one of some sources and settings, their format settled.
+
+    Raises
+    ------
+    InputError
+        A source is not of the format, as far as its beginning tells.
+    """
+    # Passwords and tokens that URLs may hold are kept nowhere.
+    kept = tuple(source._replace(url=without_secrets(source.url)) for source in sources)
+    return RunIdentity(settings=settle_format(settings, sources), sources=kept)

@@ -39,7 +39,8 @@ def name_column(source: str, columns: Sequence[str]) -> str:
     """
     # One that can be pasted, where the names allow it.
     example = next((name for name in columns if "url" in name.lower()), "url")
-    return f"{_capital(source)} has several columns; name the one to score, as in --column {example} ({_list(columns)})."
+    remedy = f"name the one to score, as in --column {example} ({_list(columns)})"
+    return f"{_capital(source)} has several columns; {remedy}."
 
 
 def describe_absence(source: str, column: str, columns: Sequence[str]) -> str:
