@@ -11,7 +11,6 @@ from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch, holder
 from novelty_dask.sources.changes import describe_changes
-from novelty_dask.sources.find import STDIN_COPY
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import Layout, layout_of
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from novelty_dask.planning.stages import Stage, TaskId
 
 WORK_FOLDER = "work/"
-STDIN_KEY = STDIN_COPY.removeprefix("/")
+STDIN_KEY = f"{WORK_FOLDER}stdin"
 """Where standard input is kept as long as it is needed."""
 
 
