@@ -19,6 +19,7 @@ LEAST_CONTROLS = 32
 TEXT_BYTES = 16
 """Bytes of text for each of them that a file with more of them is not; random bytes have one in ten."""
 
+NAME_COLUMN = "name the column to score, as in --column url, and the file itself, uncompressed"
 KINDS = {
     b"PK\x03\x04": "an archive; unpack it and name its files",
     b"7z\xbc\xaf\x27\x1c": "an archive; unpack it and name its files",
@@ -30,8 +31,8 @@ KINDS = {
     b"\x04\x22\x4d\x18": "compressed with lz4; decompress it",
     b"\x1f\x9d": "compressed with compress; decompress it",
     b"\xff\x06\0\0sNaPpY": "compressed with snappy; decompress it",
-    b"PAR1": "a Parquet file; name the column to score, as in --column url",
-    b"ARROW1": "an Arrow file; name the column to score, as in --column url",
+    b"PAR1": f"a Parquet file; {NAME_COLUMN}",
+    b"ARROW1": f"an Arrow file; {NAME_COLUMN}",
     b"SQLite format 3\0": "a database; write its URLs as text, one a line",
     b"%PDF-": "a PDF file; write its URLs as text, one a line",
     b"\x7fELF": "a program; name a file of URLs, one a line",

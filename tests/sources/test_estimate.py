@@ -106,9 +106,8 @@ def test_what_it_takes_to_decompress_is_told(tmp_path: Path, names: list[str | N
         path = tmp_path / str(number)
         path.write_bytes(b"")
         found.append(Source(f"file://{path}", 0, name))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimate, "_estimate", lambda source, head_bytes: (0, 0))
-        assert estimate_lines(found) == (0, 0, held * (DICTIONARY_BYTES + BUFFER_BYTES))
+    extent = estimate_records(found, lambda _source, _head_bytes: estimate.Estimate(0, 0))
+    assert extent == (0, 0, held * (DICTIONARY_BYTES + BUFFER_BYTES))
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ import pytest
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import read_lines
 from novelty_dask.objects.local import LocalObjects
+from novelty_dask.pipeline.inputs import identify_run
+from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source, find_sources
 from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
@@ -66,8 +68,8 @@ OTHERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "zip": (make_zip, "is an archive; unpack it"),
     "tar": (make_tar, "is an archive; unpack it"),
     "lz4": (make(b"\x04\x22\x4d\x18" + bytes(9)), "is compressed with lz4; decompress it"),
-    "parquet": (make_parquet, "is a Parquet file; write its URLs as text"),
-    "arrow": (make_arrow, "is an Arrow file; write its URLs as text"),
+    "parquet": (make_parquet, "is a Parquet file; name the column"),
+    "arrow": (make_arrow, "is an Arrow file; name the column"),
     "database": (make_database, "is a database; write its URLs as text"),
     "pdf": (make(b"%PDF-1.7\n"), "is a PDF file; write its URLs as text"),
     "program": (make(b"\x7fELF\x02\x01\x01" + bytes(9)), "is a program; name a file of URLs"),
@@ -101,7 +103,7 @@ def test_other_formats_are_refused_before_anything_runs(
 ) -> None:
     make(tmp_path / "urls.txt")
     with pytest.raises(InputError, match=rf"urls\.txt' {fault}"):
-        find_sources([str(tmp_path)])
+        identify_run(find_sources([str(tmp_path)]), ResultSettings())
 
 
 @pytest.mark.parametrize("pack", COMPRESSED.values(), ids=COMPRESSED.keys())

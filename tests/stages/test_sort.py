@@ -29,7 +29,7 @@ ODD = [
     "https://例え.example/é",
     "\U0010ffff",
     "\U0010ffff.example",
-    "#",
+    "#/",
     "?",
     "a b",
     "http://192.0.2.7/",
