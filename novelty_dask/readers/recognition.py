@@ -20,6 +20,8 @@ BEGINNING_BYTES = 2**16
 """First bytes of a source that are looked at."""
 LINES = 100
 """First lines that are looked at, without comments and empty ones."""
+MATCHED_BYTES = 2**10
+"""First bytes of a line in which a pattern is sought: its time may grow with the square of their number."""
 SHARE = 0.9
 """Share of them that must be of the kind."""
 _URL = re.compile(
@@ -142,8 +144,9 @@ def _is_object(line: bytes) -> bool:
 
 def _recognize_lines(lines: list[bytes]) -> Kind | None:
     """Return the kind that most lines are."""
+    starts = [line[:MATCHED_BYTES] for line in lines]
     for pattern, kind in PATTERNS.items():
-        if lines and sum(re.match(pattern, line) is not None for line in lines) >= SHARE * len(lines):
+        if starts and sum(re.match(pattern, start) is not None for start in starts) >= SHARE * len(starts):
             return kind
     return None
 
