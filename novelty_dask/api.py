@@ -10,6 +10,7 @@ from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.inputs import identify_run, name_sources
+from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
@@ -129,6 +130,8 @@ def _score(names: list[str], url: str, settings: Settings, client: Client | None
     check_same(stored, identity)
     if not stored.manifest.is_complete or stored.is_repaired:
         run_session(stored, settings.work, client, listener, sources)
+    if settings.strict:
+        check_none_rejected(stored)
     return Run(stored)
 
 
@@ -169,4 +172,6 @@ def resume(
     chosen = WorkSettings.make(**settings)
     with working_client(client, chosen.scheduler) as working:
         run_session(stored, chosen, working, listener, take_over=take_over)
+    if chosen.strict:
+        check_none_rejected(stored)
     return Run(stored)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from novelty_dask.kernels.text.lines import HARMLESS
+
 if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
     from novelty_dask.storage.manifest import Totals
@@ -31,8 +33,39 @@ def count_line(totals: Totals, form: NormalForm = "raw") -> str:
     >>> count_line(totals, "page")
     '1,200 lines, 1,100 pages: 98 duplicates, 2 rejected (2 blank)'
     """
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in totals.rejected.items())
+    reasons = reason_counts(totals.rejected)
     lines, rows = counted(totals.lines, "line"), counted(totals.rows, ROW_NAMES[form])
     shown = f"{lines}: {rows}, " if ROW_NAMES[form] == "row" else f"{lines}, {rows}: "
     rejected = f"{totals.n_rejected:,} rejected" + (f" ({reasons})" if reasons else "")
     return f"{shown}{counted(totals.duplicates, 'duplicate')}, {rejected}"
+
+
+def refused(rejected: dict[str, int]) -> dict[str, int]:
+    """Return the counts of lines by reason without those that nobody took for URLs.
+
+    >>> refused({"blank": 2, "nul": 1})
+    {'nul': 1}
+    """
+    return {reason: count for reason, count in rejected.items() if reason not in HARMLESS}
+
+
+def reason_counts(rejected: dict[str, int]) -> str:
+    """Return counts by reason in words.
+
+    >>> reason_counts({"invalid-utf8": 1_000, "nul": 1})
+    '1,000 invalid-utf8, 1 nul'
+    """
+    return ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+
+
+def refusal_line(totals: Totals) -> str:
+    """Return a summary of the lines that were rejected though they are more than blanks and comments.
+
+    >>> from novelty_dask.storage.manifest import Totals
+    >>> refusal_line(Totals(lines=150, rows=90, duplicates=8, rejected={"blank": 2, "invalid-utf8": 50}))
+    '50 of 150 lines rejected (50 invalid-utf8)'
+    """
+    lost = refused(totals.rejected)
+    return (
+        f"{sum(lost.values()):,} of {totals.lines:,} lines rejected ({reason_counts(lost)})" if lost else ""
+    )

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow as pa
+
 from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.objects.leases import Lease
+from novelty_dask.results.rejected import SCHEMA, read_rejected
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
@@ -113,8 +116,8 @@ class Run:
         self.url = stored.url
         self._objects = stored.objects
         self.manifest = stored.manifest
-        arrays = stored.arrays()
-        self._results = Results(arrays)
+        self._results = Results(stored)
+        arrays = self._results.arrays
         self.urls = arrays["rows/url"]
         self.counts = arrays["rows/count"]
         self.positions = arrays["rows/position"]
@@ -150,7 +153,7 @@ class Run:
         -------
         pandas.DataFrame
             Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
-            novelty_nearest, novelty_kth, uncovered, lof.
+            novelty_nearest, novelty_kth, uncovered, lof, source, line.
         """
         frame: pd.DataFrame = self._results.newest(n, by, lists=lists).to_pandas()
         return frame
@@ -171,6 +174,23 @@ class Run:
         find = choose_marks(self.manifest.settings)
         for url, neighbors in zip(rows.url, rows.neighbor_urls, strict=True):
             yield find(url, neighbors)
+
+    def rejected(self, n: int | None = None) -> pd.DataFrame:
+        """Return the lines of the sources that were rejected, in the order of the input.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of lines, the first ones; all by default, in memory.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns source (its path), line (from 1), reason, and sample, the first 80 bytes in ASCII.
+        """
+        tables = [*read_rejected(open_complete(self.url), n)]
+        frame: pd.DataFrame = pa.concat_tables(tables or [SCHEMA.empty_table()]).to_pandas()
+        return frame
 
     def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:
         """Return all rows as a lazy Dask DataFrame, in sort order.

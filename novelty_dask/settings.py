@@ -76,9 +76,9 @@ class _Checked(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_bool(cls, value: object) -> object:
+    def _refuse_bool(cls, value: object, info: ValidationInfo) -> object:
         # Python counts True as the integer 1.
-        if isinstance(value, bool):
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             message = "must not be true or false"
             raise ValueError(message)
         return value
@@ -194,6 +194,8 @@ class WorkSettings(_Checked):
         Threads of each worker; above 1, there is a worker process also for small sources.
     scheduler : str or None
         Address of a running Dask scheduler to use instead of local workers.
+    strict : bool
+        True to refuse sources if a line of them is rejected, unless it is blank or a comment.
     """
 
     block_rows: int | None = Field(None, ge=1, le=1_048_576)
@@ -201,6 +203,7 @@ class WorkSettings(_Checked):
     workers: int | None = Field(None, ge=0, le=10_000)
     threads: int = Field(1, ge=1, le=1_024)
     scheduler: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
+    strict: bool = Field(default=False, strict=True)
 
     @field_validator("threads")
     @classmethod

@@ -17,7 +17,7 @@ from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import close_output, emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
-from novelty_dask.counts import count_line
+from novelty_dask.counts import count_line, refusal_line
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def score(
     elif not quiet:
         show(run, TOP_ROWS)
         say(f"Run   {out}\nMore  novelty export {shell_quoted(out)} -o {_free_name()}")
-    finish(run, quiet=True)
+    _exit_if_partial(run)
 
 
 @main.command()
@@ -211,15 +211,23 @@ def _free_name() -> str:
 def finish(run: "Run", *, quiet: bool) -> None:
     """Print a summary of a run; exit with a code of its own if tasks were given up."""
     _say_totals(run, quiet=quiet)
+    _exit_if_partial(run)
+
+
+def _exit_if_partial(run: "Run") -> None:
+    """Exit with a code of its own if tasks were given up."""
     if run.manifest.is_partial:
         say(failure_line(run.manifest.failures, run.url))
         click.get_current_context().exit(ExitCode.PARTIAL)
 
 
 def _say_totals(run: "Run", *, quiet: bool) -> None:
-    """Print a summary of the lines of a run."""
-    if not quiet and run.manifest.totals:
-        say(count_line(run.manifest.totals, run.manifest.settings.normal_form))
+    """Print a summary of the lines of a run; if quiet, only that lines are missing from it."""
+    totals = run.manifest.totals
+    assert totals
+    summary = refusal_line(totals) if quiet else count_line(totals, run.manifest.settings.normal_form)
+    if summary:
+        say(summary)
 
 
 def _write_corpus(path: Path, lines: bytes) -> None:

@@ -10,9 +10,16 @@ from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
 from novelty_dask.cli.failures import RESUMABLE, ExitCode, with_run
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import check_lines, clean_line, status_lines, verification_line
+from novelty_dask.cli.output import (
+    check_lines,
+    clean_line,
+    rejected_lines,
+    status_lines,
+    verification_line,
+)
 from novelty_dask.cli.streams import emit
 from novelty_dask.events import VERIFY, Event, StageStarted
+from novelty_dask.storage.runs import open_complete
 
 
 @main.command()
@@ -24,6 +31,24 @@ def status(run: str) -> None:
     It also works while another process is working on the run, and names it.
     """
     emit(status_lines(novelty_dask.status(run)))
+
+
+@main.command()
+@options.run
+@click.option("-n", "n_lines", type=click.IntRange(min=1), help="Number of lines. [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="Print an object in JSON for each line, for programs.")
+@options.debug
+def rejected(run: str, *, n_lines: int | None, as_json: bool) -> None:
+    """List the lines of the sources that were rejected.
+
+    Each is printed as source:line, TAB, reason, TAB and its first 80 bytes, escaped.
+    """
+    from novelty_dask.results.rejected import read_rejected  # noqa: PLC0415 - Arrow takes long to import
+
+    stored = open_complete(run)
+    emit(rejected_lines(read_rejected(stored, n_lines), as_json=as_json))
+    if not stored.manifest.totals or not stored.manifest.totals.n_rejected:
+        say("No line was rejected.")
 
 
 @main.command()

@@ -84,6 +84,12 @@ WORK_OPTIONS = (
         metavar="ADDRESS",
         help="A running Dask scheduler to work on instead, with the workers that it has.",
     ),
+    click.option(
+        "--strict",
+        is_flag=True,
+        default=None,
+        help="Refuse sources if a line of them is rejected, unless it is blank or a comment.",
+    ),
 )
 CONFIG_OPTION = click.option(
     "--config", metavar="FILE", help="TOML file of settings; the options above override it."

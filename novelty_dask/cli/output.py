@@ -1,5 +1,6 @@
 """Lines of text for plans, summaries and tables."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from novelty_dask.planning.budget import megabytes
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from novelty_dask.doctor import Check
     from novelty_dask.features.marks import Marks
@@ -73,6 +75,17 @@ def _status_lines(status: "RunStatus") -> Iterator[str]:
         yield f"{stage:<10} {done:,} done{left}"
     for failure in status.failures:
         yield f"given up {failure.stage} {failure.item}: {failure.reason}"
+
+
+def rejected_lines(tables: "Iterable[pa.Table]", *, as_json: bool = False) -> Iterator[str]:
+    """Yield a line on each rejected line: its place, the reason and its first bytes."""
+    for row in chain.from_iterable(each.to_pylist() for each in tables):
+        if as_json:
+            yield json.dumps(row)
+        else:
+            # A stored run may hold any text.
+            source, reason, sample = (escape(row[name]) for name in ("source", "reason", "sample"))
+            yield f"{source}:{row['line']}\t{reason}\t{sample}"
 
 
 def verification_line(verification: "Verification", *, was_recomputed: bool) -> str:

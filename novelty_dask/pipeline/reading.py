@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from novelty_dask.errors import InputError
+from novelty_dask.counts import refusal_line, refused
+from novelty_dask.errors import InputError, shell_quoted
 from novelty_dask.execution.bags import make_bag
 from novelty_dask.planning.memory import moved_bytes
 from novelty_dask.planning.stages import SORT, VECTORIZE
 from novelty_dask.stages import sort
-from novelty_dask.stages.ingest import LINE_SCHEMA, PieceRead, ingest, read_results
-from novelty_dask.stages.rejected import count_rejected, explain_empty
+from novelty_dask.stages.ingest import (
+    LINE_SCHEMA,
+    PieceRead,
+    count_source_lines,
+    ingest,
+    read_results,
+)
+from novelty_dask.stages.rejected import count_rejected, explain_empty, explain_refusal
 from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.tables import SortedTable
 
@@ -52,7 +59,7 @@ def sort_rows(session: Session, needed: set[str]) -> Generator[Metrics, None, No
     Raises
     ------
     InputError
-        There is no URL in the sources.
+        There is no URL in the sources, or a line of them was rejected and none should be.
     BudgetError, ClusterError
         The rows would not fit in memory, or on the disk of temporary files.
     """
@@ -62,9 +69,39 @@ def sort_rows(session: Session, needed: set[str]) -> Generator[Metrics, None, No
     reads = read_results(session.run.commits)
     if not any(read.tables for read in reads):
         raise InputError(explain_empty(count_rejected(reads)))
+    check_strict(session, reads)
     sorting = Sorting(reads)
     session.limits.check_sort(sorting.moved_bytes)
     yield from sorting.run(session.executor, session.run, session.epoch)
+
+
+def check_strict(session: Session, reads: Sequence[PieceRead]) -> None:
+    """Refuse sources if a line of them was rejected, if that is wanted.
+
+    Raises
+    ------
+    InputError
+        It is, and says where the first is.
+    """
+    if session.is_strict:
+        names = [source.shown for source in session.inputs.sources]
+        if refusal := explain_refusal(session.run.commits, reads, names):
+            raise InputError(refusal)
+
+
+def check_none_rejected(run: StoredRun) -> None:
+    """Refuse a complete run of sources if a line of them was rejected.
+
+    Raises
+    ------
+    InputError
+        It says how many were.
+    """
+    totals = run.manifest.totals
+    if totals and refused(totals.rejected):
+        command = f"novelty rejected {shell_quoted(run.url)}"
+        message = f"{refusal_line(totals)}; mend those that `{command}` lists, or leave out strict."
+        raise InputError(message)
 
 
 def make_plan(session: Session) -> None:
@@ -82,7 +119,12 @@ def make_plan(session: Session) -> None:
     # Every line is a row, a duplicate of one, rejected, or none such as a header.
     duplicates = lines - rows - sum(rejected.values()) - skipped
     session.manifest.totals = Totals(
-        lines=lines, rows=rows, duplicates=duplicates, rejected=rejected, skipped=skipped
+        lines=lines,
+        rows=rows,
+        duplicates=duplicates,
+        rejected=rejected,
+        skipped=skipped,
+        source_lines=count_source_lines(reads, len(session.inputs.sources)),
     )
     session.limits.plan([table.extent for table in tables], session.inputs)
 

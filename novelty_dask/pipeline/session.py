@@ -33,6 +33,8 @@ class Session:
         The sources of the run.
     limits : MemoryLimits
         Decides what fits in a worker.
+    is_strict : bool
+        True to refuse sources if a line of them is rejected.
     """
 
     run: StoredRun
@@ -41,6 +43,7 @@ class Session:
     listener: Listener
     inputs: Inputs
     limits: MemoryLimits
+    is_strict: bool = False
 
     @property
     def manifest(self) -> Manifest:

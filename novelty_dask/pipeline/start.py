@@ -120,4 +120,4 @@ def _execute(
     limits = MemoryLimits(run.manifest, make_budget(run.manifest.settings, workers), settings.block_rows)
     limits.check(inputs)
     with _told_if_gone(run), open_executor(client, workers, run, listener) as executor:
-        Pipeline(Session(run, epoch, executor, listener, inputs, limits)).execute()
+        Pipeline(Session(run, epoch, executor, listener, inputs, limits, settings.strict)).execute()

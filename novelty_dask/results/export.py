@@ -76,7 +76,8 @@ def export(  # noqa: PLR0913 - one for each option
     Columns: position (line of the first occurrence in the input, from 0), url, count, spellings
     (URLs of one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON
     lines also neighbor_urls and neighbor_similarities, most similar first; novelty_nearest,
-    novelty_kth, uncovered and lof; with `mark` also marked_url.  CSV is UTF-8 with lines that
+    novelty_kth, uncovered and lof; source (its path) and line of the first occurrence there, from 1;
+    with `mark` also marked_url.  CSV is UTF-8 with lines that
     end in LF; text is quoted as RFC 4180 has it, null is an empty field.
 
     An npz file always keeps the order of the run, so that its neighbor_ids are rows of its
@@ -92,7 +93,7 @@ def export(  # noqa: PLR0913 - one for each option
     marker = make_marker(stored.manifest.settings, mark) if mark else None
     sources = (source.path for source in stored.manifest.sources)
     with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
-        read = partial(_read_rows, results := Results(stored.arrays()), chosen in WITH_LISTS, marker)
+        read = partial(_read_rows, results := Results(stored), chosen in WITH_LISTS, marker)
         tables = partial(tables_in_order, results, read, order, folder=output.folder)
         _write(results, tables, _harmless(output, chosen), chosen, raw=raw)
 
@@ -113,7 +114,7 @@ def open_results(run: str | PathLike[str]) -> Results:
     StoreError
         There is no run, or it is not complete.
     """
-    return Results(open_complete(fspath(run)).arrays())
+    return Results(open_complete(fspath(run)))
 
 
 def _choose_format(out: str, format: str | None, order: str) -> str:  # noqa: A002

@@ -105,11 +105,27 @@ def write_npz(results: Results, file: IO[bytes]) -> None:
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))
             _write_member(archive, name, shape, blocks)
+        _write_places(archive, results)
         _write_member(archive, "url_offsets", (results.n_rows + 1,), _offsets(results))
         # The header of an array states its length, so the URLs are read once before they are written.
         n_bytes = sum(len(text) for text, _ in _texts(results))
         texts = (np.frombuffer(text, np.uint8) for text, _ in _texts(results))
         _write_member(archive, "url_bytes", (n_bytes,), texts)
+
+
+def _write_places(archive: zipfile.ZipFile, results: Results) -> None:
+    """Write the number of the source and the line of each row, and the names of the sources."""
+    for part, name in enumerate(("source", "line")):
+        found = (
+            results.places.find(results.read("rows/position", block))[part]
+            for block in range(results.n_blocks)
+        )
+        _write_member(archive, name, (results.n_rows,), found)
+    names = [name.encode() for name in results.places.names]
+    ends = np.cumsum([0, *map(len, names)], dtype=np.int64)
+    _write_member(archive, "source_offsets", ends.shape, iter([ends]))
+    text = np.frombuffer(b"".join(names), np.uint8)
+    _write_member(archive, "source_bytes", text.shape, iter([text]))
 
 
 def _write_member(

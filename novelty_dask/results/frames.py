@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def to_dataframe(run: str, objects: Objects, *, lists: bool) -> dd.DataFrame:
     """Return the rows of a complete run, one partition for each block."""
-    results = Results(open_complete(run).arrays())
+    results = Results(open_complete(run))
     meta = _to_pandas(results.table(0, np.array([], np.int64), lists=lists))
     # A run in a temporary folder must last as long as the frame, which may outlive all else of it.
     frame = partial(_frame, run, lists, getattr(objects, "lease", None))
@@ -29,7 +29,7 @@ def to_dataframe(run: str, objects: Objects, *, lists: bool) -> dd.DataFrame:
 
 def _frame(run: str, lists: bool, _lease: Lease | None, block: int) -> pd.DataFrame:  # noqa: FBT001
     """Return the rows of one block, from the run opened anew, as this is called on workers."""
-    return _to_pandas(Results(open_complete(run).arrays()).table(block, lists=lists))
+    return _to_pandas(Results(open_complete(run)).table(block, lists=lists))
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

@@ -22,7 +22,7 @@ PART_ROWS = 16_384
 BUCKET_BYTES = 16 * 2**20
 SAMPLED_KEYS = 200_000
 OTHER_BYTES = 64
-"""Bytes of a row besides its URLs."""
+"""Bytes of a row besides its text."""
 
 ReadPart = Callable[[int, NDArray[np.int64]], pa.Table]
 """Function that reads some rows of a block, counted from its first."""
@@ -69,7 +69,8 @@ def tables_in_order(
     """
     key = KEYS[order]
     # Buckets of about equal bytes, so that each can be sorted in memory, whatever the length of the URLs.
-    row_bytes = OTHER_BYTES + urls_per_row * _mean_url_bytes(results)
+    text_bytes = urls_per_row * _mean_url_bytes(results) + results.places.mean_name_bytes
+    row_bytes = OTHER_BYTES + text_bytes
     n_buckets = max(1, round(results.n_rows * row_bytes / BUCKET_BYTES))
     parts = _keyed_parts(results, read, key)
     if n_buckets == 1:

@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.choices import VIEWS
+from novelty_dask.results.records import Places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from novelty_dask.storage.arrays import RunArrays
+    from novelty_dask.storage.runs import StoredRun
 
 CACHED_BLOCKS = 16
 """Blocks of URLs kept in memory to look up neighbors, as most neighbors lie in near blocks."""
@@ -25,19 +26,24 @@ class Results:
 
     Parameters
     ----------
-    arrays : RunArrays
-        The arrays of a complete run.
+    run : StoredRun
+        A complete run.
 
     Attributes
     ----------
+    arrays : RunArrays
+        The arrays of the run.
+    places : Places
+        The places of its lines in their sources.
     views : tuple of str
         Columns by which rows can be ordered.
     """
 
     views: ClassVar[tuple[str, ...]] = VIEWS
 
-    def __init__(self, arrays: RunArrays) -> None:
-        self.arrays = arrays
+    def __init__(self, run: StoredRun) -> None:
+        self.arrays = arrays = run.arrays()
+        self.places = Places(run.manifest)
         self.n_rows: int = arrays["novelty"].shape[0]
         self.block_rows: int = arrays["novelty"].chunks[0]
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
@@ -97,16 +103,17 @@ class Results:
         -------
         pyarrow.Table
             Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
-            `lists` also neighbor_urls and neighbor_similarities, and the other views.  Undefined values
-            are null.
+            `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
+            of the first occurrence.  Undefined values are null.
         """
         kept = slice(None) if within is None else within
         ids, similarities = (
             self.read("neighbors/ids", block)[kept],
             self.read("neighbors/similarities", block)[kept],
         )
+        positions = self.read("rows/position", block)[kept]
         columns = {
-            "position": pa.array(self.read("rows/position", block)[kept]),
+            "position": pa.array(positions),
             "url": _text(self._block_urls(block)[kept]),
             "count": pa.array(self.read("rows/count", block)[kept]),
             "spellings": pa.array(self.read("rows/spellings", block)[kept]),
@@ -124,6 +131,8 @@ class Results:
             )
         # At the end, so that those who count columns find all others where they were.
         columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
+        sources, lines = self.places.find(positions)
+        columns |= {"source": pa.array(self.places.names[sources], pa.string()), "line": pa.array(lines)}
         return pa.table(columns)
 
     def _view(self, name: str, block: int, kept: slice | NDArray[np.int64]) -> pa.Array:

@@ -231,3 +231,11 @@ def _sample_keys(lines: pa.Table) -> list[str]:
 def line_offsets(reads: Sequence[PieceRead]) -> NDArray[np.int64]:
     """Return the number of lines before each piece, in the order of the pieces."""
     return np.cumsum([0, *(read.n_lines for read in reads)], dtype=np.int64)[:-1]
+
+
+def count_source_lines(reads: Iterable[PieceRead], n_sources: int) -> list[int]:
+    """Return the number of lines of each source."""
+    lines = [0] * n_sources
+    for read in reads:
+        lines[read.source] += read.n_lines
+    return lines

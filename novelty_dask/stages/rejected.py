@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from novelty_dask.counts import reason_counts, refused
+from novelty_dask.objects.commits import Commits
 from novelty_dask.planning.arrays import REJECTED_CHUNK
 from novelty_dask.planning.stages import INGEST
 from novelty_dask.planning.tiles import slice_tables
 from novelty_dask.stages.ingest import PieceRead, read_results
 from novelty_dask.stages.tasks import TaskResult, Workspace
-from novelty_dask.storage.tables import Table, read_slice
+from novelty_dask.storage.tables import Table, read_slice, read_table
 
 
 class RejectedTable(NamedTuple):
@@ -36,6 +38,36 @@ def explain_empty(rejected: dict[str, int]) -> str:
     refused = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
     found = f"all their lines were rejected ({refused})" if refused else "they are empty"
     return f"There is no URL in the sources: {found}."
+
+
+def explain_refusal(commits: Commits, reads: Sequence[PieceRead], names: Sequence[str]) -> str:
+    """Return a sentence on lines that were rejected though they are more than blanks and comments.
+
+    Parameters
+    ----------
+    commits : Commits
+        Of the run.
+    reads : sequence of PieceRead
+    names : sequence of str
+        Names of the sources, in quotes.
+
+    Returns
+    -------
+    str
+        How many they are and where the first is; nothing if there are none.
+    """
+    counts = refused(count_rejected(reads))
+    n_lines = sum(read.n_lines for read in reads)
+    for table, source, first_line in list_tables(reads) if counts else ():
+        lines = read_table(commits, INGEST, table)
+        for line, reason in zip(lines["line"].to_pylist(), lines["reason"].to_pylist(), strict=True):
+            if reason in counts:
+                lost = (
+                    f"{sum(counts.values()):,} of {n_lines:,} lines were rejected ({reason_counts(counts)})"
+                )
+                place = f"line {first_line + line + 1:,} of {names[source]}"
+                return f"{lost}, the first on {place}; mend them, or leave out strict."
+    return ""
 
 
 def collect_rejected(workspace: Workspace, item: str) -> TaskResult:

@@ -30,7 +30,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import STDIN, Source
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -114,14 +114,14 @@ class Totals(_Part):
 
     Parameters
     ----------
-    lines, rows : int
-        Lines read, and distinct URLs.
-    duplicates : int
-        Lines that repeat another.
+    lines, rows, duplicates : int
+        Lines read, distinct URLs, and lines that repeat another.
     rejected : dict of str to int
         Rejected lines by reason.
     skipped : int
         Lines that hold no record, as headers do, and those of a record behind its first.
+    source_lines : list of int
+        Lines of each source; their sum is `lines`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -131,6 +131,7 @@ class Totals(_Part):
     duplicates: int
     rejected: dict[Text, int]
     skipped: int = 0
+    source_lines: list[int] = []
 
     @property
     def n_rejected(self) -> int:
@@ -142,7 +143,6 @@ class Failure(_Part):
     """A task that was given up, and the reason."""
 
     model_config = ConfigDict(frozen=True)
-
     stage: Text
     item: Text
     reason: Text

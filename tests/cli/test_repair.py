@@ -149,7 +149,7 @@ def test_a_copy_of_older_days_counts_for_nothing_beside_a_sound_manifest(
     copy: Path, novelty: Novelty
 ) -> None:
     text = (copy / COPY).read_text()
-    older = text.replace('"format_version": 7', '"format_version": 6')
+    older = text.replace('"format_version": 8', '"format_version": 7')
     assert older != text
     (copy / COPY).write_text(older)
     assert novelty("top", copy).exit_code == 0

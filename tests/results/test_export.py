@@ -42,6 +42,7 @@ HOSTILE = [
 COLUMNS = ["position", "url", "count", "spellings", "novelty", "nearest_url", "nearest_similarity"]
 LISTS = ["neighbor_urls", "neighbor_similarities"]
 OTHER_VIEWS = ["novelty_nearest", "novelty_kth", "uncovered", "lof"]
+PLACE = ["source", "line"]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_csv(run: Run, tmp_path: Path, order: str) -> None:
     numbers = dict.fromkeys(["nearest_similarity", *VIEWS], lambda text: float(text or "nan"))
     frame = pd.read_csv(tmp_path / "rows.csv", keep_default_na=False, converters=numbers)
     truth = expected(run, order)
-    assert list(frame) == COLUMNS + OTHER_VIEWS
+    assert list(frame) == COLUMNS + OTHER_VIEWS + PLACE
     assert list(frame.url) == list(truth.url)
     assert list(frame.nearest_url) == list(truth.nearest_url.fillna(""))
     assert (frame["count"].to_numpy() == truth["count"].to_numpy()).all()
@@ -95,9 +96,9 @@ def test_csv(run: Run, tmp_path: Path, order: str) -> None:
 def test_csv_is_utf8_with_lf_and_rfc_4180_quotes(run: Run, tmp_path: Path) -> None:
     export(run, tmp_path / "rows.csv", raw=True)
     raw = (tmp_path / "rows.csv").read_bytes()
-    names = ",".join(f'"{name}"' for name in COLUMNS + OTHER_VIEWS)
+    names = ",".join(f'"{name}"' for name in COLUMNS + OTHER_VIEWS + PLACE)
     assert raw.startswith(f'{names}\n0,"'.encode())
-    assert b'\n500,"ab",2,1,,,,,,,\n' in raw
+    assert b'\n500,"ab",2,1,,,,,,,,"' in raw
     assert b'"+http://a.example/""quoted"",comma"' in raw
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         assert [row["url"] for row in csv.DictReader(file)] == list(expected(run, "input").url)
@@ -117,7 +118,7 @@ def test_csv_keeps_spreadsheets_from_running_text(run: Run, tmp_path: Path) -> N
 def test_parquet(run: Run, tmp_path: Path, order: str) -> None:
     export(run, tmp_path / "rows.parquet", order=order)
     table = pq.read_table(tmp_path / "rows.parquet")
-    assert table.column_names == COLUMNS + LISTS + OTHER_VIEWS
+    assert table.column_names == COLUMNS + LISTS + OTHER_VIEWS + PLACE
     pd.testing.assert_frame_equal(table.to_pandas(), expected(run, order, lists=True))
     assert [table[name].null_count for name in VIEWS] == [2] * 5
 
@@ -129,7 +130,7 @@ def test_jsonl(run: Run, tmp_path: Path, order: str) -> None:
     lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
     rows = [json.loads(line) for line in lines]
     truth = expected(run, order, lists=True)
-    assert list(rows[0]) == COLUMNS + LISTS + OTHER_VIEWS
+    assert list(rows[0]) == COLUMNS + LISTS + OTHER_VIEWS + PLACE
     for name in VIEWS:
         np.testing.assert_array_equal([row[name] for row in rows], truth[name].replace(np.nan, None))
     assert [row["url"] for row in rows] == list(truth.url)
@@ -169,13 +170,17 @@ def test_npz(run: Run, tmp_path: Path) -> None:
         for name, stored in names.items():
             np.testing.assert_array_equal(arrays[name], stored[:])
             assert arrays[name].dtype == stored.dtype
+        np.testing.assert_array_equal(arrays["line"], np.asarray(run.positions[:]) + 1)
+        assert not arrays["source"].any()
+        assert arrays["source_bytes"].tobytes().decode() == run.manifest.sources[0].path
 
 
 def test_npz_has_its_arrays_in_their_order(run: Run, tmp_path: Path) -> None:
     export(run, tmp_path / "rows.npz")
     first = ["position", "count", "spellings", "novelty", "neighbor_ids", "neighbor_similarities"]
+    places = ["source", "line", "source_offsets", "source_bytes"]
     with np.load(tmp_path / "rows.npz", allow_pickle=False) as arrays:
-        assert arrays.files == [*first, *OTHER_VIEWS, "url_offsets", "url_bytes"]
+        assert arrays.files == [*first, *OTHER_VIEWS, *places, "url_offsets", "url_bytes"]
 
 
 @pytest.mark.usefixtures("buckets")
@@ -249,7 +254,7 @@ def test_marks_are_around_what_no_neighbor_has(run: Run, tmp_path: Path) -> None
     with (tmp_path / "rows.jsonl").open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     find_places = choose_places(run.manifest.settings)
-    assert list(rows[0]) == [*COLUMNS, *LISTS, *OTHER_VIEWS, "marked_url"]
+    assert list(rows[0]) == [*COLUMNS, *LISTS, *OTHER_VIEWS, *PLACE, "marked_url"]
     for row in rows:
         assert row["marked_url"].translate({1: None, 2: None}) == row["url"]
         assert ("\x01" in row["marked_url"]) == bool(row["uncovered"])

@@ -34,7 +34,7 @@ def stored(novelty: list[float], block_rows: int = 2, k: int = 3) -> Results:
         **{name: np.roll(novelty, shift) for shift, name in enumerate(VIEWS)},
     }
     store(run, values)
-    return Results(run.arrays())
+    return Results(run)
 
 
 def url(row: int) -> str:
@@ -81,6 +81,8 @@ def test_a_table_says_of_each_row_its_novelty_and_nearest() -> None:
             "novelty_kth": None,
             "uncovered": 0.5,
             "lof": 0.25,
+            "source": "/corpus/urls.txt",
+            "line": 3,
         },
         {
             "position": 1,
@@ -94,6 +96,8 @@ def test_a_table_says_of_each_row_its_novelty_and_nearest() -> None:
             "novelty_kth": 0.25,
             "uncovered": None,
             "lof": 0.5,
+            "source": "/corpus/urls.txt",
+            "line": 2,
         },
     ]
     [last] = run.table(1).to_pylist()

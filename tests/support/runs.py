@@ -35,10 +35,12 @@ def make_manifest(sources: Sequence[Source] = (), **settings: Any) -> Manifest:
 def make_run(folder: Path | None, plan: TilePlan, n_rejected: int = 0, **settings: Any) -> StoredRun:
     """Make an empty run with a plan, in a folder or in memory."""
     url = f"{folder}/run.zarr" if folder else f"memory://{uuid.uuid4().hex}/run.zarr"
-    manifest = make_manifest(**settings)
+    manifest = make_manifest([Source("file:///corpus/urls.txt", 0, None)], **settings)
     manifest.plan = plan
     manifest.widest_block = WIDEST_BLOCK
-    manifest.totals = Totals(lines=n_rejected, rows=0, duplicates=0, rejected={"blank": n_rejected})
+    manifest.totals = Totals(
+        lines=n_rejected, rows=0, duplicates=0, rejected={"blank": n_rejected}, source_lines=[plan.n_rows]
+    )
     return create_run(url, manifest)
 
 

@@ -41,6 +41,10 @@ class Reason(StrEnum):
     COMMENT = "comment"
 
 
+HARMLESS = {Reason.BLANK, Reason.COMMENT}
+"""Reasons of lines that nobody took for a URL."""
+
+
 class Rejected(NamedTuple):
     """A line that was not accepted.
 

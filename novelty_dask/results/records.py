@@ -1,0 +1,47 @@
+"""Places of rows in the sources that they were read from, for those who look for their own records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.storage.manifest import Manifest
+
+
+class Places:
+    r"""Places of lines in the sources of a run.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of the run.
+
+    Attributes
+    ----------
+    names : ndarray of str, shape (n_sources,)
+        Paths of the sources, URLs where they are in a store, and ``-`` for standard input; bytes that
+        are no UTF-8 as ``\xNN``.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        # Names of files may have bytes that are no text, which no table of text takes.
+        paths = (source.path.encode("utf-8", "surrogateescape") for source in manifest.sources)
+        names = [path.decode("utf-8", "backslashreplace") for path in paths]
+        self.names: NDArray[np.object_] = np.array(names, object)
+        lines = manifest.totals.source_lines if manifest.totals else []
+        self._starts = np.cumsum([0, *lines], dtype=np.int64)[:-1]
+
+    @property
+    def mean_name_bytes(self) -> float:
+        """Mean length of a name."""
+        return float(np.mean([len(name) for name in self.names])) if len(self.names) else 0
+
+    def find(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the number of the source of each position, and its line there, from 1 as editors have it."""
+        # Empty sources begin where the next one does, and have none: the last that begins there has it.
+        sources = np.searchsorted(self._starts, positions, side="right") - 1
+        return sources.astype(np.int32), positions - self._starts[sources] + 1
