@@ -6,30 +6,32 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+from novelty_dask.errors import InputError
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.pipeline.forecast import forecast
-from novelty_dask.pipeline.inputs import identify_run, name_sources
+from novelty_dask.pipeline.given import give_names, give_texts
+from novelty_dask.pipeline.inputs import identify_run
 from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
-from novelty_dask.sources.find import source_names
-from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from novelty_dask.pipeline.given import Given
     from novelty_dask.planning.summary import RunPlan
 
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
 def score(
-    sources: Sources,
+    sources: Sources | None = None,
     out: str | PathLike[str] | None = None,
     *,
+    urls: Any = None,
     client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
@@ -43,6 +45,10 @@ def score(
         Names of files, globs or folders on this machine or in an object store, such as
         ``"s3://bucket/crawl/"``; they hold one URL a line, compressed or not.  ``"-"`` is standard input.
         No URL is visited: one of the web is refused, also in a list, a Series or a generator.
+    urls : iterable of str, or Dask Bag, Series or Array, optional
+        URLs in memory, in place of `sources`: a list, an iterator, a column of pandas, polars, NumPy or
+        Arrow.  They are streamed into the run, which keeps them as long as it needs them.  The partitions
+        of a Dask collection are computed and written by the workers.
     out : str or path, optional
         Where to store the run.  A run that was stopped goes on there; a complete one of the
         same sources and settings is opened.  Without it the run is temporary: it is removed when the
@@ -77,12 +83,20 @@ def score(
     ...     run = novelty_dask.score(file.name)
     >>> bool(run.top(1).position[0] == planted[0])
     True
+    >>> novelty_dask.score(urls=urls)
+    <Run ...: 197 rows, 10 neighbors>
     """
-    chosen, names = _settings(settings, overrides), source_names(sources)
+    chosen = _settings(settings, overrides)
+    if (sources is None) == (urls is None):
+        message = "Give either the names of sources or urls=, which are in memory."
+        raise InputError(message)
+    named = None if sources is None else give_names(sources)
     with working_client(client, chosen.scheduler) as working:
+        given = named or give_texts(urls, working)
         if out is not None:
-            return _score(names, fspath(out), chosen, working, listener)
-        return _score_aside(names, chosen, working, listener)
+            return _score(given, fspath(out), chosen, working, listener)
+        with temporary_url() as url:
+            return _score(given, url, chosen, working, listener)
 
 
 def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any) -> RunPlan:
@@ -106,7 +120,7 @@ def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any
     BudgetError
         A worker would need more memory than it may use.
     """
-    return forecast(source_names(sources), _settings(settings, overrides))
+    return forecast(sources, _settings(settings, overrides))
 
 
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
@@ -115,21 +129,15 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     return Settings.make(**{**given, **overrides})
 
 
-def _score_aside(names: list[str], settings: Settings, client: Client | None, listener: Listener) -> Run:
-    """Make a run that is removed with the last object that reads it."""
-    with temporary_url() as url:
-        return _score(names, url, settings, client, listener)
-
-
-def _score(names: list[str], url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
+def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
     stored = find_run(url)
-    sources = name_sources(names, url, stored)
-    identity = identify_run(sources, settings.result)
-    stored = stored or begin_run(url, Manifest(identity=identity))
+    given = given.without(url).identified(stored)
+    identity = identify_run(given, settings.result)
+    stored = stored or begin_run(url, identity)
     check_same(stored, identity)
     if not stored.manifest.is_complete or stored.is_repaired:
-        run_session(stored, settings.work, client, listener, sources)
+        run_session(stored, settings.work, client, listener, given)
     if settings.strict:
         check_none_rejected(stored)
     return Run(stored)

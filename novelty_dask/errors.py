@@ -141,6 +141,15 @@ def reason(error: BaseException) -> str:
     return textwrap.shorten(str(said), LONGEST_REASON, placeholder=" …").rstrip(".")
 
 
+def capital(text: str) -> str:
+    """Return a text as a sentence begins.
+
+    >>> capital("standard input"), capital("'a.csv'")
+    ('Standard input', "'a.csv'")
+    """
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def shell_quoted(path: str) -> str:
     r"""Return a path as a shell takes it, for a command in a message.
 

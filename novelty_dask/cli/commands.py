@@ -49,8 +49,8 @@ def score(
     r"""Score the novelty of each distinct URL.
 
     SOURCE is a file with one URL a line, compressed or not, a glob, a folder, any of them in an
-    object store (s3://bucket/crawl/), or - for standard input. No URL is visited: to score one,
-    pipe it in.
+    object store (s3://bucket/crawl/), or - for standard input, which is also read if none is
+    named. No URL is visited: to score one, pipe it in.
 
     With --out the run is stored, and its most novel rows are printed. A stopped run is resumed;
     a complete one is opened.

@@ -179,6 +179,6 @@ def _existing_run(run: str | None, error: BaseException) -> str | None:
         if found and found.manifest.is_complete and type(error) is OSError:
             # It is the output that failed, and the same command prints it again.
             return None
-        return run if found and not found.manifest.lacks_stdin else None
+        return run if found and not found.manifest.lacks_copy else None
     except Exception:  # noqa: BLE001 - something exists, even if it can't be read now
         return run

@@ -5,6 +5,7 @@ apply where an option is not given.
 """
 
 import re
+import sys
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeVar, get_args
@@ -13,7 +14,7 @@ import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.errors import SettingsError, StoreError, check_names_folder
-from novelty_dask.kernels.choices import VIEWS, FeatureSet, InputFormat, NormalForm
+from novelty_dask.kernels.choices import FILE_FORMATS, VIEWS, FeatureSet, NormalForm
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,7 +29,7 @@ def _default(setting: str) -> str:
 READ_OPTIONS = (
     click.option(
         "--input-format",
-        type=click.Choice(get_args(InputFormat)),
+        type=click.Choice(FILE_FORMATS),
         help="Format of the sources. [default: lists of URLs; with --column, what their content tells]",
     ),
     click.option(
@@ -164,6 +165,18 @@ def _check_new(_ctx: click.Context, _parameter: click.Parameter, name: str | Non
     return name
 
 
+def is_terminal_input() -> bool:
+    """Return whether nothing is piped in: standard input is a terminal, or closed."""
+    return sys.stdin is None or sys.stdin.isatty()
+
+
+def _find_input(ctx: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the sources that are named, or standard input if something is piped in or redirected."""
+    if not names and is_terminal_input():
+        raise click.MissingParameter(ctx=ctx, param=parameter)
+    return names or ("-",)
+
+
 run = click.argument("run", callback=_name_run)
 by = click.option(
     "--by",
@@ -179,7 +192,7 @@ order = click.option(
     show_default=True,
     help="Order of the rows: as first read, or by a column, its highest values first.",
 )
-sources = click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+sources = click.argument("sources", metavar="SOURCE...", nargs=-1, callback=_find_input)
 new_run = partial(click.option, "-o", "--out", metavar="RUN.zarr", callback=_check_new)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
 debug = click.option(

@@ -9,8 +9,11 @@ As they were written, as a browser would request them, as the page that their sp
 as the template that pages have in common.
 """
 
-InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow"]
+InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow", "memory"]
 """Format of sources."""
+MEMORY: InputFormat = "memory"
+"""Format in which a run keeps URLs that were in memory; files never have it."""
+FILE_FORMATS: tuple[InputFormat, ...] = tuple(form for form in get_args(InputFormat) if form != MEMORY)
 
 FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""

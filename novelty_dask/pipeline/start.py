@@ -18,13 +18,13 @@ from novelty_dask.storage.audit import find_damage, take_back
 from novelty_dask.storage.runs import StoredRun, check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from distributed import Client
 
     from novelty_dask.events import Listener
+    from novelty_dask.pipeline.given import Given
     from novelty_dask.settings import WorkSettings
-    from novelty_dask.sources.find import Source
 
 
 def run_session(
@@ -32,7 +32,7 @@ def run_session(
     settings: WorkSettings,
     client: Client | None,
     listener: Listener,
-    given: Sequence[Source] | None = None,
+    given: Given | None = None,
     *,
     take_over: bool = False,
 ) -> None:
@@ -46,7 +46,7 @@ def run_session(
     client : distributed.Client or None
         Works on its scheduler.
     listener : Listener
-    given : sequence of Source, optional
+    given : Given, optional
         The sources as the user names them now; those of the run otherwise.
     take_over : bool
         True to succeed a silent client on another host.
@@ -72,12 +72,12 @@ def run_session(
         try:
             _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
         except UnreachableError as error:
-            error.has_run = not run.manifest.lacks_stdin
+            error.has_run = not run.manifest.lacks_copy
             raise
         except BaseException as error:
             # Nothing is lost but lines that were read, and the user can name other sources under this path.
             # A run that is resumed is kept, as its sources can't be named anew.
-            is_useless = isinstance(error, (InputError, BudgetError)) or run.manifest.lacks_stdin
+            is_useless = isinstance(error, (InputError, BudgetError)) or run.manifest.lacks_copy
             if is_useless and given is not None and run.manifest.plan is None:
                 run.objects.remove("")
             raise

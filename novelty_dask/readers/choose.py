@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from novelty_dask.kernels.choices import MEMORY
 from novelty_dask.readers.columnar import TABLES, ColumnarReader
 from novelty_dask.readers.delimited import DELIMITERS, DelimitedReader
 from novelty_dask.readers.json_lines import JsonLinesReader
 from novelty_dask.readers.lines import LineReader
+from novelty_dask.readers.memory import MemoryReader
 
 if TYPE_CHECKING:
     from novelty_dask.readers.readers import Reader
@@ -23,4 +25,6 @@ def make_reader(settings: ResultSettings) -> Reader:
         return ColumnarReader(form, column)
     if form == "jsonl":
         return JsonLinesReader(column)
+    if form == MEMORY:
+        return MemoryReader()
     return LineReader(is_sure=form == "lines")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from novelty_dask.errors import capital
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,7 +42,7 @@ def name_column(source: str, columns: Sequence[str]) -> str:
     # One that can be pasted, where the names allow it.
     example = next((name for name in columns if "url" in name.lower()), "url")
     remedy = f"name the one to score, as in --column {example} ({_list(columns)})"
-    return f"{_capital(source)} has several columns; {remedy}."
+    return f"{capital(source)} has several columns; {remedy}."
 
 
 def describe_absence(source: str, column: str, columns: Sequence[str]) -> str:
@@ -49,12 +51,7 @@ def describe_absence(source: str, column: str, columns: Sequence[str]) -> str:
     >>> describe_absence("'a.csv'", "URL", ["id", "url"])
     "'a.csv' has no column 'URL'; name another as --column (it has: id, url)."
     """
-    return f"{_capital(source)} has no column {column!r}; name another as --column ({_list(columns)})."
-
-
-def _capital(source: str) -> str:
-    """Return the name of a source as a sentence begins."""
-    return f"{source[:1].upper()}{source[1:]}"
+    return f"{capital(source)} has no column {column!r}; name another as --column ({_list(columns)})."
 
 
 def _list(columns: Sequence[str]) -> str:

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from novelty_dask.sources.find import MEMORY
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from novelty_dask.sources.find import Source
     from novelty_dask.storage.manifest import Manifest
 
 
@@ -23,13 +28,16 @@ class Places:
     Attributes
     ----------
     names : ndarray of str, shape (n_sources,)
-        Paths of the sources, URLs where they are in a store, and ``-`` for standard input; bytes that
+        Paths of the sources, URLs where they are in a store, ``-`` for standard input, ``pipe:1`` for a pipe,
+        and ``urls`` for what was in memory, with the number of the partition if there are several; bytes that
         are no UTF-8 as ``\xNN``.
     """
 
     def __init__(self, manifest: Manifest) -> None:
         # Names of files may have bytes that are no text, which no table of text takes.
-        paths = (source.path.encode("utf-8", "surrogateescape") for source in manifest.sources)
+        paths = (
+            _name(source, manifest.sources).encode("utf-8", "surrogateescape") for source in manifest.sources
+        )
         names = [path.decode("utf-8", "backslashreplace") for path in paths]
         self.names: NDArray[np.object_] = np.array(names, object)
         lines = manifest.totals.source_lines if manifest.totals else []
@@ -45,3 +53,9 @@ class Places:
         # Empty sources begin where the next one does, and have none: the last that begins there has it.
         sources = np.searchsorted(self._starts, positions, side="right") - 1
         return sources.astype(np.int32), positions - self._starts[sources] + 1
+
+
+def _name(source: Source, sources: Sequence[Source]) -> str:
+    """Return the name of a source among others."""
+    # Partitions have numbers of their own, a list needs none.
+    return "urls" if source.url.startswith(MEMORY) and len(sources) == 1 else source.path

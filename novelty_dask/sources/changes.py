@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from novelty_dask.errors import InputError
-from novelty_dask.sources.find import STDIN, Source, expand
+from novelty_dask.sources.find import Source, expand
 
 
 def describe_changes(before: Sequence[Source], now: Sequence[Source]) -> str:
@@ -21,7 +21,7 @@ def describe_change(before: Source, now: Source) -> str:
     """Return how a source differs from what it was before, as the end of a sentence about it."""
     if before.n_bytes != now.n_bytes:
         return f"had {before.n_bytes:,} bytes and has {now.n_bytes:,}"
-    if now.url == STDIN:
+    if now.is_stream:
         return "has other bytes"
     if before.compression != now.compression:
         return f"was {before.compression or 'not compressed'} and is {now.compression or 'not compressed'}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from novelty_dask.errors import reading_errors
 from novelty_dask.planning.budget import Extent
 from novelty_dask.sources.decompress import COMPRESSIONS, DAMAGED, decompress
-from novelty_dask.sources.find import STDIN, Source
+from novelty_dask.sources.find import Source
 from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.ranges import read_all
 
@@ -46,7 +46,7 @@ def estimate_records(sources: Sequence[Source], estimate: Callable[[Source, int]
     estimate : callable
         Takes a source and a number of stored bytes to look at.
     """
-    files = [source for source in sources if source.url != STDIN]
+    files = [source for source in sources if not source.is_stream]
     if not files:
         return Extent(0, 0)
     sampled = files[:: -(-len(files) // SAMPLED_SOURCES)]

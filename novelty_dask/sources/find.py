@@ -20,8 +20,13 @@ from novelty_dask.sources.folders import check_name_is_storage, file_system
 from novelty_dask.sources.signatures import COLUMNAR_MARKS, HEAD_BYTES, check_head, check_name
 
 STDIN = "-"
-STDIN_COPY = "/work/stdin"
-"""End of the URL of a copy that a run keeps of standard input."""
+STDIN_NAMES = {STDIN, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}
+PIPE, MEMORY = "pipe:", "urls:"
+"""Beginnings of the URLs of pipes, and of parts of what was in memory."""
+DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/\d+")
+"""Names of what this process has open, and no other: ``<(zcat a.gz)`` of a shell is one."""
+COPY = re.compile(r"/work/(stdin|pipe-\d+|urls-\d+)$")
+"""End of the URL of a copy that a run keeps of a source that can be read but once."""
 HIDDEN_NAME = re.compile(r"/[._]")
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")
 """Fields of file systems that change with the content of a file, best first."""
@@ -57,9 +62,23 @@ class Source(NamedTuple):
         return self.url.removeprefix("file://")
 
     @property
+    def is_stream(self) -> bool:
+        """True if it can be read but once, so that a run keeps a copy of it."""
+        return self.url == STDIN or self.url.startswith((PIPE, MEMORY))
+
+    @property
+    def copy_name(self) -> str:
+        """The name of that copy."""
+        return "stdin" if self.url == STDIN else self.url.replace(":", "-")
+
+    @property
     def shown(self) -> str:
         """Its path or URL in quotes, as messages name it."""
-        return "standard input" if self.url == STDIN or self.url.endswith(STDIN_COPY) else repr(self.path)
+        copy = COPY.search(self.url)
+        if not copy and not self.is_stream:
+            return repr(self.path)
+        kind, _, number = (copy[1] if copy else self.copy_name).partition("-")
+        return {"stdin": "standard input", "pipe": f"pipe {number}", "urls": "what was in memory"}[kind]
 
 
 def source_names(sources: object) -> list[str]:
@@ -117,9 +136,11 @@ def _identity(url: str) -> str:
 
 
 def expand(name: str) -> list[Source]:
-    """Return the files behind one name; standard input is a source of its own."""
-    if name == STDIN:
+    """Return the files behind one name; standard input and pipes are sources of their own."""
+    if name in STDIN_NAMES:
         return [Source(STDIN, 0, None)]
+    if DESCRIPTOR.fullmatch(name) or _is_fifo(name):
+        return [Source(f"{PIPE}{name}", 0, None)]
     try:
         sources = _find(name) if name else []
     except InputError:
@@ -132,6 +153,14 @@ def expand(name: str) -> list[Source]:
     if not sources:
         raise InputError(_absence(name))
     return sources
+
+
+def _is_fifo(name: str) -> bool:
+    """Return whether a path is that of a named pipe."""
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)  # noqa: PTH116 - Path takes "" for a folder
+    except (OSError, ValueError):
+        return False
 
 
 def _absence(name: str) -> str:

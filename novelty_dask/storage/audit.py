@@ -8,15 +8,16 @@ from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import commit_key, read_verified
 from novelty_dask.objects.owners import CLOCK, check_epoch
 from novelty_dask.planning.stages import LAST_STAGE, LASTING_STAGES, STAGES, TaskId
-from novelty_dask.sources.stdin import has_altered_copy
+from novelty_dask.sources.streams import is_copy
 from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.metadata import ROOT, document_key, find_altered_manifests, is_member, read_document
-from novelty_dask.storage.runs import STDIN_KEY, StoredRun
+from novelty_dask.storage.runs import StoredRun, copy_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from novelty_dask.planning.stages import RunShape, Stage
+    from novelty_dask.sources.find import Source
 
 
 class CommitCheck(NamedTuple):
@@ -85,12 +86,14 @@ def find_damage(run: StoredRun, tasks: Iterable[TaskId] | None = None) -> Iterat
 
 
 def find_altered(run: StoredRun) -> Iterator[DamageError]:
-    """Yield what has no commit and is lost or altered: manifest, documents of Zarr, standard input."""
+    """Yield what has no commit and is lost or altered: manifest, documents of Zarr, copies of streams."""
     for key in find_altered_manifests(run.objects):
         yield DamageError.of(("", ""), key, "was altered", "writes")
-    if not run.manifest.has_rows and has_altered_copy(run.manifest.sources, f"{run.url}/{STDIN_KEY}"):
-        message = f"{STDIN_KEY!r}, the copy of standard input, was altered; score it again into another path."
-        yield DamageError(message)
+    for source in altered_copies(run):
+        key = copy_key(source)
+        yield DamageError(
+            f"{key!r}, the copy of {source.shown}, was altered; score it again into another path."
+        )
     begun = _begun(run)
     there = {key for key in run.objects.sizes() if key.endswith(ROOT)}
     for stage in STAGES:
@@ -100,6 +103,14 @@ def find_altered(run: StoredRun) -> Iterator[DamageError]:
         is_kept = stage in LASTING_STAGES and (run.manifest.has(stage) or run.manifest.has(LAST_STAGE))
         for key in _altered_documents(run, stage, there, is_begun=is_kept or stage.name in begun):
             yield DamageError.of(stage.task(), key, "was altered", "writes")
+
+
+def altered_copies(run: StoredRun) -> Iterator[Source]:
+    """Yield the streams whose copies in a run that still needs them are not as they were read."""
+    if not run.manifest.has_rows:
+        for source in run.manifest.sources:
+            if source.is_stream and source.version and not is_copy(source, f"{run.url}/{copy_key(source)}"):
+                yield source
 
 
 def _begun(run: StoredRun) -> set[str]:
@@ -153,9 +164,9 @@ def find_leftovers(run: StoredRun) -> list[str]:
             )
             raise StoreError(message)
         committed |= commit.objects.keys()
-    # The copy of standard input has no commit, but can't be had again.
+    # Copies of streams have no commits, but can't be had again.
     if not run.manifest.has_rows:
-        committed.add(STDIN_KEY)
+        committed |= {copy_key(source) for source in run.manifest.sources if source.is_stream}
     keys, begun = run.objects.sizes().keys() - committed, _begun(run)
     over = [folder for stage in STAGES if _is_over(run, stage, begun) for folder in stage.folders]
     return sorted(

@@ -28,7 +28,7 @@ from novelty_dask.kernels.choices import FEATURE_VERSIONS
 from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
-from novelty_dask.sources.find import STDIN, Source
+from novelty_dask.sources.find import Source
 
 FORMAT_VERSION = 8
 ATTRIBUTE = "novelty_dask"
@@ -242,9 +242,9 @@ class Manifest(_Part):
         return self.has(VECTORIZE)
 
     @property
-    def lacks_stdin(self) -> bool:
-        """True if standard input is a source, and the run has no whole copy of it."""
-        return any(source.url == STDIN and not source.version for source in self.sources)
+    def lacks_copy(self) -> bool:
+        """True if a source can be read but once, and the run has no whole copy of it."""
+        return any(source.is_stream and not source.version for source in self.sources)
 
     @property
     def is_complete(self) -> bool:

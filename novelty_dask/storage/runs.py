@@ -33,10 +33,14 @@ if TYPE_CHECKING:
 
     from novelty_dask.objects.protocol import Objects
     from novelty_dask.planning.stages import Stage, TaskId
+    from novelty_dask.sources.find import Source
 
 WORK_FOLDER = "work/"
-STDIN_KEY = f"{WORK_FOLDER}stdin"
-"""Where standard input is kept as long as it is needed."""
+
+
+def copy_key(source: Source) -> str:
+    """Return where a source that can be read but once is kept as long as it is needed."""
+    return f"{WORK_FOLDER}{source.copy_name}"
 
 
 @dataclass
@@ -190,7 +194,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     return run
 
 
-def begin_run(url: str, manifest: Manifest) -> StoredRun:
+def begin_run(url: str, identity: RunIdentity) -> StoredRun:
     """Make a run, or return the one that another client has made since this one looked.
 
     Raises
@@ -199,7 +203,7 @@ def begin_run(url: str, manifest: Manifest) -> StoredRun:
         It can't be made there.
     """
     try:
-        return create_run(url, manifest)
+        return create_run(url, Manifest(identity=identity))
     except UnreachableError:
         raise
     except StoreError:

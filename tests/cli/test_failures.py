@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from novelty_dask.cli import options
 from novelty_dask.cli.failures import Commands, verdict
 from novelty_dask.errors import (
     BudgetError,
@@ -85,10 +86,17 @@ def test_unreadable_source(folder: Path, novelty: Novelty) -> None:
     assert_refused(novelty("score", folder / "good.txt"), "good.txt")
 
 
-def test_no_source_is_wrong_usage(novelty: Novelty) -> None:
+def test_no_source_is_wrong_usage_in_a_terminal(novelty: Novelty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "is_terminal_input", lambda: True)
     result = novelty("score")
     assert result.exit_code == 2
-    assert "SOURCE" in result.stderr
+    assert "Missing argument 'SOURCE...'" in result.stderr
+
+
+def test_what_is_piped_in_needs_no_name(novelty: Novelty) -> None:
+    named, unnamed = novelty("score", "-", stdin=URLS.encode()), novelty("score", stdin=URLS.encode())
+    assert unnamed.exit_code == 0
+    assert unnamed.stdout == named.stdout != ""
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,13 @@ import pytest
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import read_lines
 from novelty_dask.objects.local import LocalObjects
+from novelty_dask.pipeline.given import give_names
 from novelty_dask.pipeline.inputs import identify_run
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source, find_sources
 from novelty_dask.sources.pieces import Piece, read_chunks
 from novelty_dask.sources.signatures import HEAD_BYTES, check_head, check_name, check_text
-from novelty_dask.sources.stdin import copy_stdin
+from novelty_dask.sources.streams import copy_stream
 from tests.support.files import zstd
 
 TEXT = b"https://a.example/\n" * 50
@@ -103,7 +104,7 @@ def test_other_formats_are_refused_before_anything_runs(
 ) -> None:
     make(tmp_path / "urls.txt")
     with pytest.raises(InputError, match=rf"urls\.txt' {fault}"):
-        identify_run(find_sources([str(tmp_path)]), ResultSettings())
+        identify_run(give_names([str(tmp_path)]), ResultSettings())
 
 
 @pytest.mark.parametrize("pack", COMPRESSED.values(), ids=COMPRESSED.keys())
@@ -136,7 +137,7 @@ def test_other_formats_are_refused_on_standard_input(
     if "more than once" in fault:
         content = gzip.compress(content)
     with pytest.raises(InputError, match=rf"^Standard input {fault}"):
-        copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin")
+        copy_stream(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin")
     assert not (tmp_path / "work" / "stdin").exists()
 
 
@@ -159,7 +160,7 @@ def test_binary_files_are_refused_by_what_they_hold(
     with pytest.raises(InputError, match=r"urls' is binary; name a file of URLs as text, one a line\.$"):
         read(find_sources([str(tmp_path)])[0])
     with pytest.raises(InputError, match=r"^Standard input is binary; "):
-        copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin")
+        copy_stream(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin")
 
 
 COLORED = b"\x1b[01;31m\x1b[Khttp\x1b[m\x1b[K://a.example/\n"
@@ -179,7 +180,7 @@ TEXTS = {
 def test_text_with_controls_or_of_another_encoding_is_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "urls").write_bytes(content)
     assert read(find_sources([str(tmp_path)])[0]) == content
-    assert copy_stdin(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin").n_bytes == len(content)
+    assert copy_stream(io.BytesIO(content), LocalObjects(tmp_path), "work/stdin").n_bytes == len(content)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])

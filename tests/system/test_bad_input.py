@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -449,9 +450,26 @@ def test_a_pipe_is_read_as_standard_input(tmp_path: Path) -> None:
     assert "20 lines, 20 pages: 0 duplicates, 0 rejected" in ended.stderr
 
 
-def test_a_pipe_that_is_named_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    assert_refused(novelty("score", tmp_path / "pipe"), "not a regular file")
+def test_pipes_that_are_named_are_read_once_and_kept(tmp_path: Path) -> None:
+    """As shells make them of `<(zcat a.gz)`, each with its own compression."""
+    contents = [b"\n".join(GOOD[:10]), gzip.compress(b"\n".join(GOOD[10:]))]
+    for number in range(2):
+        os.mkfifo(tmp_path / str(number))
+    command = ["score", *(tmp_path / str(number) for number in range(2)), "-o", tmp_path / "run.zarr"]
+    for _ in range(2):
+        with ThreadPoolExecutor(2) as writers:
+            for number, content in enumerate(contents):
+                writers.submit((tmp_path / str(number)).write_bytes, content)
+            ended = novelty(*command)
+        assert ended.code == 0, ended.stderr
+    run = novelty_dask.open(tmp_path / "run.zarr")
+    assert set(run.top(20).source) == {"pipe:1", "pipe:2"}
+    assert not (tmp_path / "run.zarr" / "work" / "pipe-1").exists()
+    for number in range(2):
+        with ThreadPoolExecutor(1) as writers:
+            writers.submit((tmp_path / str(number)).write_bytes, b"http://a.example/\n")
+            ended = novelty("score", tmp_path / str(number), "-o", tmp_path / "run.zarr")
+        assert (ended.code, "its sources differ" in ended.stderr) == (2, True), ended.stderr
 
 
 def test_a_name_that_is_no_utf8_is_read(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import InputError, StoreError
 from novelty_dask.sources.find import Source
-from novelty_dask.storage.runs import STDIN_KEY
 from tests.support.arrays import listed
 from tests.support.content import content
 from tests.support.files import write_lines
@@ -118,7 +117,7 @@ def test_lines_of_a_table_can_be_scored_as_they_are(folder: Path) -> None:
 
 
 def test_the_copy_of_standard_input_goes_by_its_name() -> None:
-    assert Source(f"file:///x/run.zarr/{STDIN_KEY}", 1, None).shown == "standard input"
+    assert Source("file:///x/run.zarr/work/stdin", 1, None).shown == "standard input"
 
 
 def test_a_table_is_read_from_standard_input(folder: Path, expected: novelty_dask.Run) -> None:

@@ -245,7 +245,6 @@ def test_an_open_file_is_no_source(server: Server, tmp_path: Path, kind: str) ->
         ([["http://{}/"]], "A source is the name of a file as text or a path, not list."),
         ([1.5], "A source is the name of a file as text or a path, not float."),
         (7, "Sources are names of files, not int; give a path or a list of paths."),
-        (None, "Sources are names of files, not NoneType; give a path or a list of paths."),
     ],
 )
 def test_what_is_no_name_is_no_source(sources: Any, said: str) -> None:
@@ -276,6 +275,14 @@ def test_no_url_in_a_list_is_visited(server: Server, tmp_path: Path) -> None:
     text = "".join(form.format(server.host).strip() + "\n" for form in FORMS)
     run = novelty_dask.score(write(tmp_path / "urls.txt", text.encode()), normal_form="web")
     assert len(run) > 10
+    assert server.calls == []
+
+
+def test_urls_in_memory_are_scored_and_not_visited(server: Server) -> None:
+    urls = [f"http://{server.host}/{number}" for number in range(3)]
+    with pytest.raises(InputError, match=r"in Python urls=\[...\]"):
+        novelty_dask.score(urls)
+    assert len(novelty_dask.score(urls=urls)) == 3
     assert server.calls == []
 
 

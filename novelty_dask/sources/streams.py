@@ -1,7 +1,7 @@
-"""Standard input, copied into the run, so that workers can read it, and more than once.
+"""Streams, copied into the run, so that workers can read them, and more than once.
 
-It has no name that tells how it is compressed: that is seen by its first bytes.  The copy is text, so that
-several workers can read parts of it.
+Standard input and pipes have no name that tells how they are compressed: that is seen by their first bytes.
+A copy is text, so that several workers can read parts of it.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
+from functools import cached_property, partial
 from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from novelty_dask.errors import InputError, reading_errors
+from novelty_dask.errors import InputError, capital, reading_errors
 from novelty_dask.sources.decompress import DAMAGED, MARK_BYTES, decompress, find_compression
-from novelty_dask.sources.find import STDIN, Source
+from novelty_dask.sources.find import MEMORY, STDIN, Source
 from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.pieces import CHUNK_BYTES, Check, check_chunks
 from novelty_dask.sources.signatures import check_text
@@ -25,6 +25,7 @@ from novelty_dask.sources.signatures import check_text
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
 
+STANDARD_INPUT = Source(STDIN, 0, None)
 LONGEST_LINE_BYTES = 256 * 2**20
 """Length of a line after which a stream is taken for endless."""
 
@@ -43,15 +44,51 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def peek_stdin() -> bytes:
-    """Return the first bytes of standard input, decompressed, and leave them there; none if it has no end.
+class Stream:
+    """Stream that is opened when it is needed, and once.
+
+    Parameters
+    ----------
+    open_stream : callable
+        Returns the stream, a binary file.
+    """
+
+    def __init__(self, open_stream: Callable[[], BinaryIO]) -> None:
+        self._open = open_stream
+
+    @cached_property
+    def _stream(self) -> BinaryIO:
+        """The stream."""
+        return self._open()
+
+    def peek(self) -> bytes:
+        """Return the first bytes, decompressed, and leave them there."""
+        return peek(self._stream)
+
+    def copy(self, source: Source, objects: Objects, key: str, check: Check) -> Source:
+        """Copy it to an object, as `copy_stream` does."""
+        return copy_stream(self._stream, objects, key, check, source)
+
+    def identify(self, source: Source) -> Source:
+        """Read it to its end, and return what `copy` would."""
+        return identify(self._stream, source)
+
+
+def open_pipe(path: str) -> BinaryIO:
+    """Return a pipe, open for reading.
 
     Raises
     ------
     InputError
-        It is closed.
+        It can't be opened.
     """
-    stream = standard_input()
+    with reading_errors(f"Can't read {path!r}"):
+        # By the descriptor where the path names one: it may be opened once only, as on macOS.
+        return cast("BinaryIO", open(path, "rb"))  # noqa: PTH123 - read later, to its end
+
+
+def peek(stream: BinaryIO) -> bytes:
+    """Return the first bytes of a stream, decompressed, and leave them there; none if it has no end."""
     # In a terminal it would wait for the first line, before anything is asked for.
     head = b"" if stream.isatty() else _peek(stream)
     compression = find_compression(head)
@@ -73,7 +110,9 @@ def _peek(stream: BinaryIO) -> bytes:
     return bytes(stream.peek()) if isinstance(stream, BufferedReader) else b""
 
 
-def copy_stdin(stream: BinaryIO, objects: Objects, key: str, check: Check = check_text) -> Source:
+def copy_stream(
+    stream: BinaryIO, objects: Objects, key: str, check: Check = check_text, source: Source = STANDARD_INPUT
+) -> Source:
     """Copy the text of a stream to an object, whole or not at all; its hash is the version of the source.
 
     Parameters
@@ -84,6 +123,13 @@ def copy_stdin(stream: BinaryIO, objects: Objects, key: str, check: Check = chec
         Where to store it.
     check : callable
         Refuses it by its first bytes.
+    source : Source
+        What it is.
+
+    Returns
+    -------
+    Source
+        The same, with the bytes of its text and their hash.
 
     Raises
     ------
@@ -92,14 +138,14 @@ def copy_stdin(stream: BinaryIO, objects: Objects, key: str, check: Check = chec
     StoreError
         It can't be stored.
     """
-    counted = _Counted(stream, check)
+    counted = _Counted(stream, source, check)
     objects.write_stream(key, counted.chunks())
     return counted.source
 
 
-def identify(stream: BinaryIO) -> Source:
-    """Read a stream to its end; return what `copy_stdin` would."""
-    counted = _Counted(stream)
+def identify(stream: BinaryIO, source: Source = STANDARD_INPUT) -> Source:
+    """Read a stream to its end; return what `copy_stream` would."""
+    counted = _Counted(stream, source)
     deque(counted.chunks(), maxlen=0)
     return counted.source
 
@@ -137,18 +183,12 @@ def _read_typed(stream: BinaryIO) -> Iterator[bytes]:
             return
 
 
-def has_altered_copy(sources: Sequence[Source], url: str) -> bool:
-    """Return whether standard input was copied to a URL, and is not there as it was read."""
-    copied = [source for source in sources if source.url == STDIN and source.version]
-    return bool(copied) and not _is_copy(copied[0], url)
-
-
-def _is_copy(source: Source, url: str) -> bool:
+def is_copy(source: Source, url: str) -> bool:
     """Return whether the object at a URL has the hash that a source keeps."""
     fs, path = file_system(url)
     try:
         with fs.open(path, "rb") as stream:
-            return identify(stream) == source
+            return identify(stream, source) == source
     except (FileNotFoundError, InputError):
         return False
 
@@ -156,22 +196,25 @@ def _is_copy(source: Source, url: str) -> bool:
 class _Counted:
     """Stream that counts and hashes the bytes of its text."""
 
-    def __init__(self, stream: BinaryIO, check: Check = check_text) -> None:
+    def __init__(self, stream: BinaryIO, source: Source, check: Check = check_text) -> None:
         self._stream = stream
+        self._of = source
         self._check = check
         self._digest = hashlib.blake2b(digest_size=16)
         self._n_bytes = 0
 
     def chunks(self) -> Iterator[bytes]:
         """Yield all text; InputError if it can't be read, or a line is too long to be one."""
-        # Errors of whoever takes the chunks, as of a full disk, are not raised here, and stay what they are.
-        with reading_errors("Can't read standard input"):
+        # Errors of whoever takes the chunks, as of a full disk, are not raised here, and stay what they are;
+        # so do those of a user's own code, which makes what is in memory.
+        is_own = self._of.url.startswith(MEMORY)
+        with nullcontext() if is_own else reading_errors(f"Can't read {self._of.shown}"):
             yield from self._chunks()
 
     def _chunks(self) -> Iterator[bytes]:
         """Yield all text; ValueError if a line is too long to be one."""
         line_bytes = 0
-        for chunk in check_chunks("Standard input", _read_text(self._stream), self._check):
+        for chunk in check_chunks(capital(self._of.shown), _read_text(self._stream), self._check):
             newline = chunk.rfind(b"\n")
             line_bytes = len(chunk) - newline - 1 if newline >= 0 else line_bytes + len(chunk)
             if line_bytes > LONGEST_LINE_BYTES:
@@ -183,5 +226,5 @@ class _Counted:
 
     @property
     def source(self) -> Source:
-        """Standard input as a source, once all of it was read."""
-        return Source(STDIN, self._n_bytes, None, self._digest.hexdigest())
+        """The source, once all of it was read."""
+        return self._of._replace(n_bytes=self._n_bytes, version=self._digest.hexdigest())
