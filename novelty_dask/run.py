@@ -12,7 +12,7 @@ import pyarrow as pa
 from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.objects.leases import Lease
-from novelty_dask.results.rejected import SCHEMA, read_rejected
+from novelty_dask.results.rejected import REJECTED, read_rejected
 from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
@@ -188,9 +188,18 @@ class Run:
         pandas.DataFrame
             Columns source (its path), line (from 1), reason, and sample, the first 80 bytes in ASCII.
         """
-        tables = [*read_rejected(open_complete(self.url), n)]
-        frame: pd.DataFrame = pa.concat_tables(tables or [SCHEMA.empty_table()]).to_pandas()
+        frame: pd.DataFrame = pa.concat_tables([REJECTED.empty_table(), *self.stream_rejected(n)]).to_pandas()
         return frame
+
+    def stream_rejected(self, n: int | None = None) -> Iterator[pa.Table]:
+        """Yield the same lines as tables of Arrow, some at a time.
+
+        Yields
+        ------
+        pyarrow.Table
+            The next lines.
+        """
+        return read_rejected(self._results.arrays, self._results.places, n)
 
     def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:
         """Return all rows as a lazy Dask DataFrame, in sort order.

@@ -19,7 +19,6 @@ from novelty_dask.cli.output import (
 )
 from novelty_dask.cli.streams import emit
 from novelty_dask.events import VERIFY, Event, StageStarted
-from novelty_dask.storage.runs import open_complete
 
 
 @main.command()
@@ -43,11 +42,9 @@ def rejected(run: str, *, n_lines: int | None, as_json: bool) -> None:
 
     Each is printed as source:line, TAB, reason, TAB and its first 80 bytes, escaped.
     """
-    from novelty_dask.results.rejected import read_rejected  # noqa: PLC0415 - Arrow takes long to import
-
-    stored = open_complete(run)
-    emit(rejected_lines(read_rejected(stored, n_lines), as_json=as_json))
-    if not stored.manifest.totals or not stored.manifest.totals.n_rejected:
+    opened = novelty_dask.open(run)
+    emit(rejected_lines(opened.stream_rejected(n_lines), as_json=as_json))
+    if opened.manifest.totals and not opened.manifest.totals.n_rejected:
         say("No line was rejected.")
 
 

@@ -136,9 +136,7 @@ def test_counts_are_in_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"a.example\n\na.example\n\xff\nb.example")
     run = novelty_dask.score(tmp_path / "a.txt")
     rejected = {"blank": 1, "invalid-utf8": 1}
-    assert run.manifest.totals == Totals(
-        lines=5, rows=2, duplicates=1, rejected=rejected, source_lines=[5]
-    )
+    assert run.manifest.totals == Totals(lines=5, rows=2, duplicates=1, rejected=rejected, source_lines=[5])
     assert listed(open_stored(run.url).arrays()["rejected/line"][:]) == [1, 3]
 
 
