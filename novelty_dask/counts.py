@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.kernels.text.lines import HARMLESS
+from novelty_dask.kernels.choices import HARMLESS
 
 if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
-    from novelty_dask.storage.manifest import Totals
+    from novelty_dask.storage.totals import Totals
 
 ROW_NAMES: dict[NormalForm, str] = {"raw": "row", "web": "row", "page": "page", "template": "template"}
 """Name of a row in summaries."""
@@ -26,7 +26,7 @@ def counted(count: int, noun: str) -> str:
 def count_line(totals: Totals, form: NormalForm = "raw") -> str:
     """Return a summary of the lines that were read.
 
-    >>> from novelty_dask.storage.manifest import Totals
+    >>> from novelty_dask.storage.totals import Totals
     >>> totals = Totals(lines=1200, rows=1100, duplicates=98, rejected={"blank": 2})
     >>> count_line(totals)
     '1,200 lines: 1,100 rows, 98 duplicates, 2 rejected (2 blank)'
@@ -61,7 +61,7 @@ def reason_counts(rejected: dict[str, int]) -> str:
 def refusal_line(totals: Totals) -> str:
     """Return a summary of the lines that were rejected though they are more than blanks and comments.
 
-    >>> from novelty_dask.storage.manifest import Totals
+    >>> from novelty_dask.storage.totals import Totals
     >>> refusal_line(Totals(lines=150, rows=90, duplicates=8, rejected={"blank": 2, "invalid-utf8": 50}))
     '50 of 150 lines rejected (50 invalid-utf8)'
     """
@@ -69,3 +69,14 @@ def refusal_line(totals: Totals) -> str:
     return (
         f"{sum(lost.values()):,} of {totals.lines:,} lines rejected ({reason_counts(lost)})" if lost else ""
     )
+
+
+def wrapped_line(totals: Totals) -> str:
+    """Return a sentence on lines that hold a URL inside other text.
+
+    >>> from novelty_dask.storage.totals import Totals
+    >>> wrapped_line(Totals(lines=5, rows=5, duplicates=0, rejected={}, wrapped=1))
+    '1 line holds a URL inside other text; --unwrap takes it out.'
+    """
+    holds = "holds" if totals.wrapped == 1 else "hold"
+    return f"{counted(totals.wrapped, 'line')} {holds} a URL inside other text; --unwrap takes it out."

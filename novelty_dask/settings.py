@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import FeatureSet, InputFormat, NormalForm
+from novelty_dask.kernels.choices import FeatureSet, InputFormat, Invalid, NormalForm
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -66,6 +66,7 @@ def parse_range(value: object) -> object:
     return parts
 
 
+Name = Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 
 
@@ -123,10 +124,22 @@ class ReadSettings(_Checked):
     column : str or None
         Column to score, by its name, or by its number from 1 in CSV and TSV; fields within fields of JSON,
         Parquet and Arrow are joined by dots.
+    keep : tuple of str or None
+        Other columns, which each row keeps of its first record, named in the same way.
+    unwrap : bool
+        True to take URLs out of quotes, brackets, bullets, links of Markdown and the like.
+    refang : bool
+        True to read URLs that were defanged, such as ``hxxps://evil[.]example``.
+    invalid : {"reject", "keep"}
+        Reject lines that are not UTF-8, or keep their bytes as ``%XX``.
     """
 
     input_format: InputFormat | None = None
-    column: Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)] | None = None
+    column: Name | None = None
+    keep: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1_000)] | None = None
+    unwrap: bool = Field(default=False, strict=True)
+    refang: bool = Field(default=False, strict=True)
+    invalid: Invalid = "reject"
 
     @field_validator("column")
     @classmethod
@@ -135,6 +148,17 @@ class ReadSettings(_Checked):
             message = "a list has one URL a line and no columns; leave it out, or name another input_format"
             raise ValueError(message)
         return column
+
+    @field_validator("keep")
+    @classmethod
+    def _of_records(cls, keep: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        if keep is not None and info.data.get("column") is None:
+            message = "is for records with several columns; name the one to score as column, too"
+            raise ValueError(message)
+        if keep is not None and len(set(keep)) < len(keep):
+            message = "names a column twice; name each once"
+            raise ValueError(message)
+        return keep
 
 
 class ResultSettings(ReadSettings):

@@ -11,6 +11,7 @@ import hypothesis
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from fsspec.implementations.memory import MemoryFileSystem
 from xdist.scheduler import LoadScopeScheduling
 
 from novelty_dask.execution.clusters.connect import client_executor
@@ -129,6 +130,14 @@ def refuse_processes(event: str, _arguments: tuple[object, ...]) -> None:
     """Hold unit tests to what makes them fast."""
     if event in STARTS and running and running[0].get_closest_marker("unit"):
         pytest.fail("A unit test starts no process; mark it with pytest.mark.process.")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_memory() -> Iterator[None]:
+    """Remove the runs in memory of each module: a look at one takes as long as there are files in all."""
+    yield
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture(scope="session")

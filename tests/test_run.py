@@ -15,8 +15,8 @@ from novelty_dask.features.marks import find_marks
 from novelty_dask.features.places import choose_places
 from novelty_dask.planning.stages import LAST_STAGE
 from novelty_dask.run import Run
-from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import open_stored
+from novelty_dask.storage.totals import Totals
 from tests.support.arrays import listed
 from tests.support.files import write_lines
 
@@ -122,7 +122,15 @@ def test_the_text_form_is_one_line(run: Run) -> None:
 def test_the_top_rows_are_the_most_novel_with_their_nearest(run: Run) -> None:
     top, novelty, urls = run.top(5), np.asarray(run.novelty[:]), np.asarray(run.urls[:])
     columns = ["position", "url", "count", "spellings", "novelty", "nearest_url", "nearest_similarity"]
-    assert list(top.columns) == [*columns, "novelty_nearest", "novelty_kth", "uncovered", "lof"]
+    assert list(top.columns) == [
+        *columns,
+        "novelty_nearest",
+        "novelty_kth",
+        "uncovered",
+        "lof",
+        "source",
+        "line",
+    ]
     order = np.lexsort((np.arange(len(run)), -novelty))[:5]
     assert top.url.tolist() == urls[order].tolist()
     assert top.novelty.tolist() == novelty[order].tolist()

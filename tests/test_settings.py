@@ -147,10 +147,17 @@ def test_each_setting_has_its_bounds(name: str, good: list[object], bad: list[ob
         assert message.endswith(".")
 
 
-@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - {"strict"}))
+@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - {"strict", "unwrap", "refang"}))
 @pytest.mark.parametrize("value", [True, False])
 def test_no_other_setting_is_a_truth_value(name: str, value: bool) -> None:
     assert refused(**{name: value}).startswith(f"Setting {name}={value}: ")
+
+
+def test_further_columns_are_kept_beside_one_that_is_scored() -> None:
+    assert Settings.make(column=2, keep=[1, "x"]).keep == ("1", "x")
+    assert "name the one to score" in refused(keep=["a"])
+    assert "names a column twice" in refused(column="a", keep=["b", "b"])
+    assert refused(column="a", keep=[]).startswith("Setting keep=[]: ")
 
 
 @pytest.mark.parametrize("value", [1, "yes", None])

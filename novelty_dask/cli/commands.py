@@ -17,7 +17,7 @@ from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import close_output, emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
-from novelty_dask.counts import count_line, refusal_line
+from novelty_dask.counts import count_line, refusal_line, wrapped_line
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
 
 if TYPE_CHECKING:
@@ -228,6 +228,8 @@ def _say_totals(run: "Run", *, quiet: bool) -> None:
     summary = refusal_line(totals) if quiet else count_line(totals, run.manifest.settings.normal_form)
     if summary:
         say(summary)
+    if totals.wrapped and not quiet and run.manifest.settings.features == "url":
+        say(wrapped_line(totals))
 
 
 def _write_corpus(path: Path, lines: bytes) -> None:

@@ -14,7 +14,7 @@ import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.errors import SettingsError, StoreError, check_names_folder
-from novelty_dask.kernels.choices import FILE_FORMATS, VIEWS, FeatureSet, NormalForm
+from novelty_dask.kernels.choices import FILE_FORMATS, VIEWS, FeatureSet, Invalid, NormalForm
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,6 +36,29 @@ READ_OPTIONS = (
         "--column",
         metavar="NAME",
         help="Column to score, by its name, or by its number in CSV and TSV; of JSON as in request.url.",
+    ),
+    click.option(
+        "--keep",
+        metavar="NAME",
+        multiple=True,
+        help="Another column, which each row keeps of its first record and exports have; repeat for more.",
+    ),
+    click.option(
+        "--unwrap",
+        is_flag=True,
+        default=None,
+        help="Take URLs out of quotes, brackets, bullets, numbering, and links of Markdown.",
+    ),
+    click.option(
+        "--refang",
+        is_flag=True,
+        default=None,
+        help="Read URLs that were written so that nothing makes links of them: hxxps://a[.]example.",
+    ),
+    click.option(
+        "--invalid",
+        type=click.Choice(get_args(Invalid)),
+        help="Reject lines that are not UTF-8, or keep their bytes as %XX. " + _default("invalid"),
     ),
 )
 RESULT_OPTIONS = (
@@ -119,7 +142,8 @@ def read_settings(config: str | None, **flags: Any) -> Settings:
     SettingsError
         One of them is unknown or impossible.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    # An option that may be repeated is an empty tuple where it is not given.
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
     try:
         return Settings.read(config, **given) if config else Settings.make(**given)
     except SettingsError as error:

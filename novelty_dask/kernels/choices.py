@@ -15,6 +15,12 @@ MEMORY: InputFormat = "memory"
 """Format in which a run keeps URLs that were in memory; files never have it."""
 FILE_FORMATS: tuple[InputFormat, ...] = tuple(form for form in get_args(InputFormat) if form != MEMORY)
 
+HARMLESS = ("blank", "comment")
+"""Reasons for which lines are rejected that nobody took for a URL."""
+
+Invalid = Literal["reject", "keep"]
+"""What happens to lines that are not UTF-8."""
+
 FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from novelty_dask.errors import DamageError
     from novelty_dask.kernels.choices import NormalForm
-    from novelty_dask.storage.manifest import Failure, Totals
+    from novelty_dask.storage.manifest import Failure
+    from novelty_dask.storage.totals import Totals
 
 
 @dataclass(frozen=True)

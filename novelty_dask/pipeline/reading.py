@@ -14,15 +14,15 @@ from novelty_dask.planning.memory import moved_bytes
 from novelty_dask.planning.stages import SORT, VECTORIZE
 from novelty_dask.stages import sort
 from novelty_dask.stages.ingest import (
-    LINE_SCHEMA,
     PieceRead,
     count_source_lines,
     ingest,
+    line_schema,
     read_results,
 )
 from novelty_dask.stages.rejected import count_rejected, explain_empty, explain_refusal
-from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.tables import SortedTable
+from novelty_dask.storage.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -125,6 +125,7 @@ def make_plan(session: Session) -> None:
         rejected=rejected,
         skipped=skipped,
         source_lines=count_source_lines(reads, len(session.inputs.sources)),
+        wrapped=sum(read.n_wrapped for read in reads),
     )
     session.limits.plan([table.extent for table in tables], session.inputs)
 
@@ -160,7 +161,7 @@ class Sorting:
         """Sort, and commit all tables together; yield the metrics of each table as it comes."""
         executor.reserve(self.moved_bytes)
         tables: list[SortedTable] = []
-        for table in self._sort(executor, run.url):
+        for table in self._sort(executor, run):
             tables.append(table)
             # Metrics are added up: only the first table reports the temporary files of all.
             yield {} if len(tables) > 1 else {"temporary_bytes": self.moved_bytes}
@@ -169,15 +170,16 @@ class Sorting:
         digests = {table.key: table.digest for table in tables}
         run.commit(digests, SORT.task(), epoch, sort.sort_metrics(tables))
 
-    def _sort(self, executor: Executor, url: str) -> Generator[SortedTable, None, None]:
+    def _sort(self, executor: Executor, run: StoredRun) -> Generator[SortedTable, None, None]:
         """Yield the sorted tables as they come."""
-        load, write = partial(sort.load_lines, url), partial(sort.write_range, url)
+        load, write = partial(sort.load_lines, run.url), partial(sort.write_range, run.url)
         if not self.ranges:
             # Rows that fit in one range need no shuffle, nor what is imported for it.
             yield write(pa.concat_tables(map(load, self.tables)), 0)
             return
         from novelty_dask.execution.shuffle import shuffle  # noqa: PLC0415 - Dask's dataframes import slowly
 
-        tables = shuffle(load, self.tables, LINE_SCHEMA, self.ranges, write, sort.TABLE_TYPES)
+        schema = line_schema(run.manifest.settings)
+        tables = shuffle(load, self.tables, schema, self.ranges, write, sort.TABLE_TYPES)
         for frame in executor.compute(tables):
             yield from (SortedTable(*row) for row in frame.itertuples(index=False))

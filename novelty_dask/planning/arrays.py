@@ -21,6 +21,8 @@ REJECTED_CHUNK = 65_536
 REASON_BYTES = max(map(len, Reason))
 ESCAPED = 4
 """Characters for a byte of a sample, at most."""
+KEPT_BYTES = 6 * 1_000 + 4
+"""Most bytes of a further field of a record, which has 1,000 characters at most, in JSON."""
 WHOLE = "all"
 """The item of a stage that has but one task."""
 
@@ -165,9 +167,10 @@ def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
     )
 
 
-def row_arrays(plan: TilePlan, n_features: int) -> list[ArraySpec]:
-    """Return the arrays of rows: URL, count, first position, spellings; and of partial frequencies."""
+def row_arrays(plan: TilePlan, n_features: int, n_kept: int = 0) -> list[ArraySpec]:
+    """Return the arrays of rows, with what they keep of records, and of partial frequencies."""
     rows, chunk = (plan.n_rows,), (plan.block_rows,)
+    kept = ArraySpec("rows/kept", rows, chunk, "str", BY_ROWS, "", "text", n_kept * KEPT_BYTES + 2)
     # The number of rows of a block in which each column occurs.
     partial = ArraySpec(
         "partial_frequency", (plan.n_blocks, n_features), (1, n_features), "uint32", BY_BLOCKS
@@ -179,6 +182,7 @@ def row_arrays(plan: TilePlan, n_features: int) -> list[ArraySpec]:
             ArraySpec("rows/count", rows, chunk, "int64", BY_ROWS),
             ArraySpec("rows/position", rows, chunk, "int64", BY_ROWS, -1),
             ArraySpec("rows/spellings", rows, chunk, "int64", BY_ROWS),
+            *([kept] if n_kept else []),
         ),
         *_named(("block", "column"), partial),
     ]

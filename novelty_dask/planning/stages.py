@@ -70,6 +70,8 @@ class RunShape(NamedTuple):
         Blocks and tiles.
     widest_block : int or None
         Non-zeros of the block that has the most; known once all blocks are counted.
+    n_kept : int
+        Further fields of records that rows keep.
     """
 
     n_features: int
@@ -78,6 +80,7 @@ class RunShape(NamedTuple):
     n_rejected: int | None = None
     plan: TilePlan | None = None
     widest_block: int | None = None
+    n_kept: int = 0
 
 
 Items = Sequence[str] | None
@@ -248,7 +251,7 @@ VECTORIZE = Stage(
     task_bytes=lambda budget, load: (
         TEXT_FORMS * load.text_bytes + 300 * load.rows + 24 * _nonzeros(budget, load) + 12 * budget.n_features
     ),
-    arrays=lambda shape: row_arrays(shape.plan, shape.n_features) if shape.plan else [],
+    arrays=lambda shape: row_arrays(shape.plan, shape.n_features, shape.n_kept) if shape.plan else [],
     replaces=(INGEST, SORT),
 )
 COLUMNS = Stage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from novelty_dask.sources.estimate import Estimate
 from novelty_dask.sources.pieces import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from novelty_dask.kernels.text.lines import LineBatch
     from novelty_dask.sources.find import Source
@@ -57,8 +58,8 @@ class Table(ABC):
         """Return the parts of the file, and the bytes of a column in each."""
 
     @abstractmethod
-    def arrays(self, column: str, start: int, stop: int) -> Iterator[pa.Array]:
-        """Yield the values of a column in some parts."""
+    def arrays(self, columns: Sequence[str], start: int, stop: int) -> Iterator[list[pa.Array]]:
+        """Yield the values of some columns in some parts."""
 
 
 class ParquetTable(Table):
@@ -75,12 +76,12 @@ class ParquetTable(Table):
         groups = map(metadata.row_group, range(metadata.num_row_groups))
         return [Part(group.num_rows, group.column(place).total_uncompressed_size) for group in groups]
 
-    def arrays(self, column: str, start: int, stop: int) -> Iterator[pa.Array]:
-        """Yield the values of a column in some row groups."""
+    def arrays(self, columns: Sequence[str], start: int, stop: int) -> Iterator[list[pa.Array]]:
+        """Yield the values of some columns in some row groups."""
         # One thread: parallelism is the scheduler's.
         groups = list(range(start, stop))
-        for batch in self._file.iter_batches(BATCH_RECORDS, groups, [column], use_threads=False):
-            yield _inner(batch.column(0), column.split(".")[1:])
+        for batch in self._file.iter_batches(BATCH_RECORDS, groups, list(columns), use_threads=False):
+            yield [_values(batch, column) for column in columns]
 
 
 class ArrowTable(Table):
@@ -94,15 +95,16 @@ class ArrowTable(Table):
         """Return the record batches."""
         # The format tells no sizes: each batch is opened, which maps or reads it, and forgotten.
         arrays = (
-            next(self.arrays(column, number, number + 1)) for number in range(self._file.num_record_batches)
+            next(self.arrays([column], number, number + 1))[0]
+            for number in range(self._file.num_record_batches)
         )
         return [Part(len(array), array.nbytes) for array in arrays]
 
-    def arrays(self, column: str, start: int, stop: int) -> Iterator[pa.Array]:
-        """Yield the values of a column in some record batches."""
-        name, *inner = column.split(".")
+    def arrays(self, columns: Sequence[str], start: int, stop: int) -> Iterator[list[pa.Array]]:
+        """Yield the values of some columns in some record batches."""
         for number in range(start, stop):
-            yield _inner(self._file.get_batch(number).column(name), inner)
+            batch = self._file.get_batch(number)
+            yield [_values(batch, column) for column in columns]
 
 
 TABLES: dict[str, tuple[type[Table], bytes]] = {
@@ -121,10 +123,13 @@ class ColumnarReader:
         Format.
     column : str or None
         Name of the column; names of fields within fields are joined by dots.
+    keep : sequence of str
+        Other columns that rows keep, named alike.
     """
 
-    def __init__(self, form: str, column: str | None) -> None:
+    def __init__(self, form: str, column: str | None, keep: Sequence[str] = ()) -> None:
         self._form = form
+        self._keep = keep
         self._table, self._mark = TABLES[form]
         self._column = column
 
@@ -155,13 +160,15 @@ class ColumnarReader:
             n_rows, gathered = sum(part.n_rows for part in parts), Gathered()
             _check_size(source, parts)
             # As bytes: a file that was written carelessly may hold text that is no UTF-8.
-            for array in table.arrays(column, piece.start, piece.start + len(parts)):
+            for array, *others in table.arrays([column, *self._keep], piece.start, piece.start + len(parts)):
                 _check_text(source, column, array.type)
-                for number, value in enumerate(array.cast(pa.large_binary()).to_pylist(), gathered.end):
+                kept = _records(source, self._keep, others) if others else repeat(None)
+                values = array.cast(pa.large_binary()).to_pylist()
+                for number, value, record in zip(count(gathered.end), values, kept, strict=False):
                     if value is None:
                         gathered.reject(number, Reason.MISSING, b"")
                     else:
-                        gathered.add(number, value)
+                        gathered.add(number, value, record)
                 yield gathered.pop(gathered.end + len(array))
                 advance(gathered.end, n_rows)
 
@@ -176,8 +183,9 @@ class ColumnarReader:
         """Return the column; InputError if it is not named, or not there."""
         if self._column is None:
             raise InputError(name_column(source.shown, table.columns))
-        if self._column not in table.columns:
-            raise InputError(describe_absence(source.shown, self._column, table.columns))
+        for column in (self._column, *self._keep):
+            if column not in table.columns:
+                raise InputError(describe_absence(source.shown, column, table.columns))
         return self._column
 
 
@@ -190,8 +198,10 @@ def _paths(fields: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{field.name}"
 
 
-def _inner(array: pa.Array, names: list[str]) -> pa.Array:
-    """Return the values of a field within fields."""
+def _values(batch: pa.RecordBatch, column: str) -> pa.Array:
+    """Return the values of a column, which may be a field within fields."""
+    outer, *names = column.split(".")
+    array = batch.column(outer)
     for name in names:
         # With the missing values of the outer field, which `field` would lose.
         array = pa.compute.struct_field(array, name)
@@ -200,9 +210,27 @@ def _inner(array: pa.Array, names: list[str]) -> pa.Array:
 
 def _check_text(source: Source, column: str, kind: pa.DataType) -> None:
     """Refuse a column that is no text."""
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+    # Older writers do not say of bytes that they are text.
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
+    if not any(is_text(kind) for is_text in texts):
         message = f"The column {column!r} of {source.shown} is {kind}, not text; name another as --column."
         raise InputError(message)
+
+
+def _records(
+    source: Source, names: Sequence[str], arrays: Sequence[pa.Array]
+) -> Iterator[tuple[str | None, ...]]:
+    """Yield the values of further columns as text, a record at a time."""
+    columns = []
+    for name, array in zip(names, arrays, strict=True):
+        try:
+            columns.append(array.cast(pa.string()).to_pylist())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            message = (
+                f"The column {name!r} of {source.shown} is {array.type} and can't be kept; leave it out."
+            )
+            raise InputError(message) from None
+    yield from zip(*columns, strict=True)
 
 
 def _check_size(source: Source, parts: list[Part]) -> None:

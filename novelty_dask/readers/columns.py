@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SHOWN_COLUMNS = 20
 """Most columns that a message names."""
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|[^\s/]+\.[^\s/]", re.ASCII)
+_ADDRESS = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://|/|[^\s/]+\.[^\s/])", re.ASCII)
 
 
 def number_of(column: str) -> int | None:

@@ -13,7 +13,7 @@ from novelty_dask.readers.readers import StreamReader
 from novelty_dask.readers.records import Gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from novelty_dask.kernels.text.lines import LineBatch
 
@@ -36,11 +36,14 @@ class DelimitedReader(StreamReader):
         Format.
     column : str or None
         Name of the column in the header, or its number, from 1.
+    keep : sequence of str
+        Other columns that rows keep, named alike.
     """
 
-    def __init__(self, form: str, column: str | None) -> None:
+    def __init__(self, form: str, column: str | None, keep: Sequence[str] = ()) -> None:
         self._delimiters = DELIMITERS[form]
         self._column = column
+        self._keep = keep
 
     def scan(self, name: str, chunks: Iterator[bytes], *, is_start: bool) -> Iterator[LineBatch]:
         """Yield the records of a source."""
@@ -53,7 +56,7 @@ class DelimitedReader(StreamReader):
             if fields is None:
                 gathered.reject(lines.start, Reason.TOO_LONG, lines.first)
             elif fields != column.header:
-                _take(fields, column.place, lines, gathered)
+                _take(fields, column, lines, gathered)
             if gathered.is_full:
                 yield gathered.pop(lines.end)
         _take_comments(lines, gathered)
@@ -75,12 +78,22 @@ class DelimitedReader(StreamReader):
         # Some feeds have the names of their columns in a comment.
         for header in (head, comment):
             if self._column in header:
-                return _Column(header.index(self._column), header)
-        number = number_of(self._column)
-        if number is None or not 0 < number <= len(head):
-            raise InputError(describe_absence(name, self._column, head))
+                places = [_place(name, kept, header) for kept in self._keep]
+                return _Column(header.index(self._column), header, places)
+        place = _place(name, self._column, head)
         # A header names the column, and a name is no address.
-        return _Column(number - 1, None if looks_like_address(head[number - 1]) else head)
+        is_header = not looks_like_address(head[place])
+        return _Column(place, head if is_header else None, [_place(name, kept, head) for kept in self._keep])
+
+
+def _place(source: str, column: str, head: list[str]) -> int:
+    """Return the place of a column by its name or number; InputError if there is none."""
+    number = number_of(column)
+    if column in head:
+        return head.index(column)
+    if number is None or not 0 < number <= len(head):
+        raise InputError(describe_absence(source, column, head))
+    return number - 1
 
 
 def _take_comments(lines: _Lines, gathered: Gathered) -> None:
@@ -89,20 +102,23 @@ def _take_comments(lines: _Lines, gathered: Gathered) -> None:
         gathered.reject(number, Reason.COMMENT, comment)
 
 
-def _take(fields: list[str], place: int, lines: _Lines, gathered: Gathered) -> None:
-    """Add a record by its field at a place; an empty line has none."""
+def _take(fields: list[str], column: _Column, lines: _Lines, gathered: Gathered) -> None:
+    """Add a record by its fields; an empty line has none."""
     # A record without fields is an empty line, which is blank rather than too short.
-    if fields and len(fields) <= place:
+    if fields and len(fields) <= column.place:
         gathered.reject(lines.start, Reason.MISSING, lines.first)
-    else:
-        gathered.add(lines.start, fields[place].encode("utf-8", "surrogateescape") if fields else b"")
+        return
+    raw = fields[column.place].encode("utf-8", "surrogateescape") if fields else b""
+    kept = [fields[place] if place < len(fields) else None for place in column.kept] if column.kept else None
+    gathered.add(lines.start, raw, kept)
 
 
 class _Column(NamedTuple):
-    """The place of a column in records, and the record that is the header, if there is one."""
+    """The place of a column in records, the record that is the header if there is one, and other places."""
 
     place: int
     header: list[str] | None
+    kept: list[int]
 
 
 class _Lines:

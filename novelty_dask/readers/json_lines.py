@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
@@ -13,7 +14,7 @@ from novelty_dask.readers.readers import StreamReader
 from novelty_dask.readers.records import Gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from novelty_dask.kernels.text.lines import LineBatch
 
@@ -28,12 +29,15 @@ class JsonLinesReader(StreamReader):
     ----------
     column : str or None
         Name of the field; names of fields within fields are joined by dots, as in ``request.endpoint``.
+    keep : sequence of str
+        Other fields that rows keep, named alike.
     """
 
     by_lines = True
 
-    def __init__(self, column: str | None) -> None:
+    def __init__(self, column: str | None, keep: Sequence[str] = ()) -> None:
         self._column = column
+        self._keep = keep
 
     def scan(self, name: str, chunks: Iterator[bytes], *, is_start: bool) -> Iterator[LineBatch]:
         """Yield the objects of consecutive chunks."""
@@ -61,7 +65,8 @@ class JsonLinesReader(StreamReader):
             return
         text = find_field(value, self._column or "")
         if isinstance(text, str):
-            gathered.add(number, text.encode("utf-8", "surrogatepass"))
+            kept = [_text(find_field(value, name)) for name in self._keep] if self._keep else None
+            gathered.add(number, text.encode("utf-8", "surrogatepass"), kept)
         else:
             gathered.reject(number, Reason.MISSING, raw)
 
@@ -81,6 +86,11 @@ def find_field(value: Any, column: str) -> Any:
         return value[column]
     head, dot, rest = column.partition(".")
     return find_field(value.get(head), rest) if dot else None
+
+
+def _text(value: Any) -> str | None:
+    """Return a value as text: strings as they are, others in JSON; None for null."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _fields(raw: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
+from novelty_dask.kernels.text.invalid import escape_invalid
 from novelty_dask.sources.estimate import Estimate, estimate_stream
 from novelty_dask.sources.pieces import read_chunks
 from novelty_dask.sources.signatures import check_text
@@ -64,6 +65,8 @@ class StreamReader(ABC):
 
     by_lines = False
     """True if every line is a record, so that a file can be cut at any newline."""
+    keeps_invalid = False
+    """True to read bytes that are not UTF-8 as ``%XX``."""
 
     def check(self, name: str, beginning: bytes) -> None:
         """Refuse a source that is no text."""
@@ -97,12 +100,14 @@ class StreamReader(ABC):
         """Yield the records of a piece."""
         # A byte order mark counts only where the file begins.
         chunks = read_chunks(source, piece, check=self.check)
+        if self.keeps_invalid:
+            chunks = escape_invalid(chunks)
         return self.scan(source.shown, chunks, is_start=piece.start == 0)
 
     def measure(self, name: str, chunks: Iterator[bytes]) -> Iterator[Estimate]:
         """Yield the number of records of the next chunks, and bytes of their text."""
         for batch in self.scan(name, chunks, is_start=True):
-            yield Estimate(batch.n_lines, sum(map(len, batch.texts)))
+            yield Estimate(batch.n_lines, sum(map(len, [*batch.texts, *(batch.kept or ())])))
 
     def estimate(self, source: Source, head_bytes: int) -> Estimate:
         """Return about how many records a source has, and bytes of their text."""

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import is_comment, sample_of
+from novelty_dask.kernels.text.wrapped import ADDRESS
 from novelty_dask.sources.signatures import check_text
 
 BEGINNING_BYTES = 2**16
@@ -24,9 +25,6 @@ MATCHED_BYTES = 2**10
 """First bytes of a line in which a pattern is sought: its time may grow with the square of their number."""
 SHARE = 0.9
 """Share of them that must be of the kind."""
-_URL = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://|(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/:?#]|$))", re.ASCII | re.IGNORECASE
-)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -102,9 +100,9 @@ def check_list(name: str, beginning: bytes) -> None:
 def recognize(beginning: bytes) -> Kind | None:
     r"""Return what a text is by its first bytes, None if it may be a list of URLs.
 
-    >>> recognize(b"id,url\\n1,https://a.example/x\\n2,https://a.example/y\\n")
+    >>> recognize(b"id,url\n1,https://a.example/x\n2,https://a.example/y\n")
     Kind(name='CSV', form='csv')
-    >>> recognize(b"https://a.example/1,2.html\\nhttps://a.example/3,4.html\\n")
+    >>> recognize(b"https://a.example/1,2.html\nhttps://a.example/3,4.html\n")
     """
     text = beginning[:BEGINNING_BYTES].removeprefix(_BOM).lstrip()
     start = text[:64].lower()
@@ -172,13 +170,13 @@ def _is_table(lines: list[str], delimiter: str) -> bool:
     if not rest or len(first) < 2 or any(len(record) != len(first) for record in rest):
         return False
     shares = [
-        sum(_URL.match(record[place]) is not None for record in rest) / len(rest)
+        sum(ADDRESS.match(record[place]) is not None for record in rest) / len(rest)
         for place in range(len(first))
     ]
     if max(shares) < SHARE:
         return False
     # Lists have URLs with commas in them, and neither names of columns nor quotes nor fields before the URL.
-    is_headed = _URL.match(first[0]) is None
+    is_headed = ADDRESS.match(first[0]) is None
     return shares[0] < SHARE or is_headed or lines[-1].startswith('"')
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from novelty_dask.kernels.text.lines import LineBatch, Reason, Rejected, decode_line, sample_of
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KEPT_CHARACTERS = 1_000
+"""Most characters of a further field that a row keeps."""
 BATCH_RECORDS = 4_096
 BATCH_BYTES = 2**20
 """Records of a batch and bytes of their text, at about which it is yielded."""
@@ -25,6 +33,7 @@ class Gathered:
         self._numbers: list[int] = []
         self._texts: list[str] = []
         self._rejected: list[Rejected] = []
+        self._kept: list[str] = []
         self._n_bytes = 0
 
     @property
@@ -33,8 +42,8 @@ class Gathered:
         n_records = len(self._numbers) + len(self._rejected)
         return n_records >= BATCH_RECORDS or self._n_bytes >= BATCH_BYTES
 
-    def add(self, number: int, raw: bytes) -> None:
-        """Add a record by its text in bytes, which may be no text at all."""
+    def add(self, number: int, raw: bytes, kept: Sequence[str | None] | None = None) -> None:
+        """Add a record by its text in bytes, which may be no text at all, with further fields of it."""
         # A row is one line wherever it is written.
         text = Reason.MALFORMED if b"\n" in raw.strip() else decode_line(raw)
         if isinstance(text, Reason):
@@ -44,6 +53,9 @@ class Gathered:
             self._numbers.append(number)
             self._texts.append(text)
             self._n_bytes += len(text)
+            if kept is not None:
+                self._kept.append(write_kept(kept))
+                self._n_bytes += len(self._kept[-1])
 
     def reject(self, number: int, reason: Reason, raw: bytes) -> None:
         """Add a record that is rejected."""
@@ -51,7 +63,20 @@ class Gathered:
 
     def pop(self, end: int) -> LineBatch:
         """Return the records before a line as a batch, and begin the next."""
-        batch = LineBatch(np.array(self._numbers, np.int64), self._texts, self._rejected, end - self.end)
-        self._numbers, self._texts, self._rejected, self._n_bytes = [], [], [], 0
+        numbers, kept = np.array(self._numbers, np.int64), self._kept or None
+        batch = LineBatch(numbers, self._texts, self._rejected, end - self.end, kept)
+        self._numbers, self._texts, self._rejected, self._kept, self._n_bytes = [], [], [], [], 0
         self.end = end
         return batch
+
+
+def write_kept(fields: Sequence[str | None]) -> str:
+    r"""Return further fields of a record as a list in JSON; bytes that are no text are escaped.
+
+    >>> write_kept(["2026-11-26", None, "caf\udce9"])
+    '["2026-11-26", null, "caf\\\\udce9"]'
+    """
+    texts = [None if field is None else field[:KEPT_CHARACTERS] for field in fields]
+    # Bytes that are no UTF-8 came as lone surrogates, which no file of text can have.
+    texts = [text and text.encode("utf-8", "backslashreplace").decode() for text in texts]
+    return json.dumps(texts, ensure_ascii=False)

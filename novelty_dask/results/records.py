@@ -1,15 +1,17 @@
-"""Places of rows in the sources that they were read from, for those who look for their own records."""
+"""Records that rows were read from: their places, and what rows keep of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from novelty_dask.sources.find import MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,3 +61,27 @@ def _name(source: Source, sources: Sequence[Source]) -> str:
     """Return the name of a source among others."""
     # Partitions have numbers of their own, a list needs none.
     return "urls" if source.url.startswith(MEMORY) and len(sources) == 1 else source.path
+
+
+def read_kept(names: Sequence[str], records: NDArray[Any], taken: Container[str]) -> dict[str, pa.Array]:
+    """Return further fields of records as columns of text.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the fields.
+    records : ndarray of str
+        For each row a list in JSON.
+    taken : container of str
+        Names of other columns; a field of such a name gets "record." before it.
+
+    Examples
+    --------
+    >>> columns = read_kept(["seen", "url"], np.array(['["2026", null]']), {"url"})
+    >>> {name: column.to_pylist() for name, column in columns.items()}
+    {'seen': ['2026'], 'record.url': [None]}
+    """
+    fields = [json.loads(record) if record else [None] * len(names) for record in records.tolist()]
+    columns = zip(*fields, strict=True) if fields else ([] for _ in names)
+    shown = (f"record.{name}" if name in taken else name for name in names)
+    return {name: pa.array(column, pa.string()) for name, column in zip(shown, columns, strict=True)}

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.choices import VIEWS
-from novelty_dask.results.records import Places
+from novelty_dask.results.records import Places, read_kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,7 @@ class Results:
     def __init__(self, run: StoredRun) -> None:
         self.arrays = arrays = run.arrays()
         self.places = Places(run.manifest)
+        self._keep = run.manifest.settings.keep or ()
         self.n_rows: int = arrays["novelty"].shape[0]
         self.block_rows: int = arrays["novelty"].chunks[0]
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
@@ -104,7 +105,7 @@ class Results:
         pyarrow.Table
             Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
             `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
-            of the first occurrence.  Undefined values are null.
+            of the first occurrence, and what rows keep of its record.  Undefined values are null.
         """
         kept = slice(None) if within is None else within
         ids, similarities = (
@@ -133,6 +134,8 @@ class Results:
         columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
         sources, lines = self.places.find(positions)
         columns |= {"source": pa.array(self.places.names[sources], pa.string()), "line": pa.array(lines)}
+        if self._keep:
+            columns |= read_kept(self._keep, self.read("rows/kept", block)[kept], taken=columns)
         return pa.table(columns)
 
     def _view(self, name: str, block: int, kept: slice | NDArray[np.int64]) -> pa.Array:

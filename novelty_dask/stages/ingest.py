@@ -25,11 +25,12 @@ from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.kernels.text.normal_forms import normalize_array, reject_nameless
 from novelty_dask.kernels.text.urls import sort_key, spelling_key
+from novelty_dask.kernels.text.wrapped import count_wrapped, refang, unwrap
 from novelty_dask.planning.stages import INGEST
 from novelty_dask.readers.choose import make_reader
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
-from novelty_dask.storage.tables import Table, write_table
+from novelty_dask.storage.tables import KEPT, Table, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,6 +57,7 @@ BYTES_PER_KEY = 16 * 2**10
 LINE_SCHEMA = pa.schema(
     [("key", pa.string()), ("url", pa.string()), ("position", pa.int64()), ("count", pa.int64())]
 )
+KEPT_FIELD = pa.field(KEPT, pa.string())
 REJECTED_SCHEMA = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("sample", pa.string())])
 
 
@@ -66,8 +68,9 @@ class PieceRead(NamedTuple):
     ----------
     number, source : int
         Numbers of the piece and of its source.
-    n_lines, n_skipped : int
-        Lines read, and those of them that are neither accepted nor rejected.
+    n_lines, n_skipped, n_wrapped : int
+        Lines read, those of them that are neither accepted nor rejected, and those accepted that hold a URL
+        inside other text.
     tables, rejected : list of Table
         Tables of distinct lines, and of rejected lines.
     reasons : dict of str to int
@@ -80,6 +83,7 @@ class PieceRead(NamedTuple):
     source: int
     n_lines: int
     n_skipped: int
+    n_wrapped: int
     tables: list[Table]
     rejected: list[Table]
     reasons: dict[str, int]
@@ -136,20 +140,30 @@ def _ingest_once(run: StoredRun, epoch: int, part: tuple[int, Piece, Source]) ->
 def read_batches(piece: Piece, source: Source, settings: ResultSettings) -> Iterator[LineBatch]:
     """Yield the lines of a piece as they are read; what has no web form is rejected where one is needed."""
     batches = make_reader(settings).read(source, piece)
+    # Defanged first: brackets around a dot are none around a URL.
+    if settings.refang:
+        batches = (batch.changed(refang) for batch in batches)
+    if settings.unwrap:
+        batches = (batch.changed(unwrap) for batch in batches)
     return map(reject_nameless, batches) if settings.normal_form == "web" else batches
 
 
 def _ingest_piece(piece: Piece, source: Source, settings: ResultSettings, draft: Draft) -> Metrics:
     """Write the lines of one piece."""
-    read = PieceRead(int(draft.task.item), piece.source, 0, 0, [], [], {}, [])
+    read = PieceRead(int(draft.task.item), piece.source, 0, 0, 0, [], [], {}, [])
     gathered: list[LineBatch] = []
     form = settings.normal_form
     copies, n_bytes = TEXT_COPIES + (form != "raw"), 0
     for batch in read_batches(piece, source, settings):
         # Positions count from the first line of the piece.
         gathered.append(batch)
-        read = read._replace(n_lines=read.n_lines + batch.n_lines, n_skipped=read.n_skipped + batch.n_skipped)
+        read = read._replace(
+            n_lines=read.n_lines + batch.n_lines,
+            n_skipped=read.n_skipped + batch.n_skipped,
+            n_wrapped=read.n_wrapped + count_wrapped(batch.texts),
+        )
         n_bytes += copies * sum(map(len, batch.texts)) + LINE_OVERHEAD_BYTES * batch.n_lines
+        n_bytes += copies * sum(map(len, batch.kept or ()))
         # Distinct lines are fewest when many lines are gathered, but memory must not depend on the piece.
         if n_bytes >= TABLE_BYTES:
             _flush(gathered, form, read, draft)
@@ -179,7 +193,16 @@ def _line_table(batches: list[LineBatch]) -> pa.Table:
     """Return lines as a table, each counted once; keys come when the lines are distinct."""
     urls = pa.chunked_array([pa.array(batch.texts, pa.string()) for batch in batches], pa.string())
     positions = np.concatenate([batch.numbers for batch in batches])
-    return pa.table({"url": urls, "position": positions, "count": np.ones(len(positions), np.int64)})
+    columns = {"url": urls, "position": positions, "count": np.ones(len(positions), np.int64)}
+    if any(batch.kept for batch in batches):
+        kept = [pa.array(batch.kept or [], pa.string()) for batch in batches]
+        columns[KEPT] = pa.chunked_array(kept, pa.string())
+    return pa.table(columns)
+
+
+def line_schema(settings: ResultSettings) -> pa.Schema:
+    """Return the schema of the lines of a run."""
+    return LINE_SCHEMA.append(KEPT_FIELD) if settings.keep else LINE_SCHEMA
 
 
 def text_columns(form: NormalForm) -> list[str]:
@@ -200,7 +223,18 @@ def distinct(lines: pa.Table, form: NormalForm = "raw") -> pa.Table:
     grouped = lines.group_by("url", use_threads=False).aggregate([("position", "min"), ("count", "sum")])
     urls = grouped["url"]
     columns = [_keys(_array(urls), form), urls, grouped["position_min"], grouped["count_sum"]]
-    return pa.table(columns, schema=LINE_SCHEMA).sort_by([("key", "ascending"), ("url", "ascending")])
+    rows = with_kept(pa.table(columns, schema=LINE_SCHEMA), lines)
+    return rows.sort_by([("key", "ascending"), ("url", "ascending")])
+
+
+def with_kept(rows: pa.Table, lines: pa.Table) -> pa.Table:
+    """Return rows with what their first lines keep, if lines keep anything."""
+    if KEPT not in lines.column_names:
+        return rows
+    positions = lines["position"].to_numpy()
+    order = np.argsort(positions)
+    first = order[np.searchsorted(positions, rows["position"].to_numpy(), sorter=order)]
+    return rows.append_column(KEPT_FIELD, lines[KEPT].take(pa.array(first)).cast(pa.string()))
 
 
 def _array(column: pa.ChunkedArray) -> pa.StringArray:

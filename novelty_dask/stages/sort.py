@@ -16,15 +16,18 @@ from novelty_dask.planning.stages import INGEST, SORT
 from novelty_dask.planning.tiles import slice_tables
 from novelty_dask.stages.ingest import (
     BYTES_PER_KEY,
+    KEPT_FIELD,
     LINE_SCHEMA,
     PieceRead,
     distinct,
     line_offsets,
     text_columns,
+    with_kept,
 )
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import (
+    KEPT,
     SortedTable,
     Table,
     read_slice,
@@ -132,10 +135,11 @@ def merge_spellings(lines: pa.Table) -> pa.Table:
             "spellings": np.ones(urls.num_rows, np.int64),
         }
     )
-    rows = _first_of_each(spellings).sort_by("key")
+    rows = _first_of_each(with_kept(spellings, lines)).sort_by("key")
     # What is left is the sort key, whose length is about that of the form.
     parts = pc.split_pattern(rows["key"], SEPARATOR)
-    return rows.set_column(0, "key", pc.list_element(parts, 0)).cast(ROW_SCHEMA)
+    schema = ROW_SCHEMA.append(KEPT_FIELD) if KEPT in rows.column_names else ROW_SCHEMA
+    return rows.set_column(0, "key", pc.list_element(parts, 0)).cast(schema)
 
 
 def _form_keys(keys: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -146,12 +150,11 @@ def _form_keys(keys: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _first_of_each(rows: pa.Table) -> pa.Table:
     """Return one row for each key: the first by position, with the sums of all."""
-    grouped = (
-        rows.sort_by("position")
-        .group_by("key", use_threads=False)
-        .aggregate([("url", "first"), ("position", "first"), ("count", "sum"), ("spellings", "sum")])
-    )
-    return grouped.rename_columns(ROW_SCHEMA.names)
+    aggregates = [("url", "first"), ("position", "first"), ("count", "sum"), ("spellings", "sum")]
+    kept = [KEPT] if KEPT in rows.column_names else []
+    aggregates += [(name, "first") for name in kept]
+    grouped = rows.sort_by("position").group_by("key", use_threads=False).aggregate(aggregates)
+    return grouped.rename_columns([*ROW_SCHEMA.names, *kept])
 
 
 def join_ranges(run: StoredRun, tables: Iterable[SortedTable], ranges: Sequence[str]) -> list[SortedTable]:

@@ -6,7 +6,7 @@ one task.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from novelty_dask.progress import advance
 from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
+from novelty_dask.storage.tables import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +32,14 @@ def vectorize_block(workspace: Workspace, item: str) -> TaskResult:
     table = read_sorted_rows(workspace.run.commits, *workspace.plan.bounds(int(item)))
     urls = table["url"].to_pylist()
     counts = _count(workspace, urls)
-    rows: Arrays = {
+    rows: dict[str, NDArray[Any]] = {
         "rows/url": np.array(urls, np.dtypes.StringDType()),
         "rows/count": table["count"].to_numpy(),
         "rows/position": table["position"].to_numpy(),
         "rows/spellings": _spellings(table),
     }
+    if KEPT in table.column_names:
+        rows["rows/kept"] = np.array(table[KEPT].to_pylist(), np.dtypes.StringDType())
     return TaskResult({**rows, **_partial_frequency(counts)}, {"nonzeros": counts.nnz})
 
 

@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PlainValidator,
@@ -29,6 +28,7 @@ from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, RunShape, Stage,
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
+from novelty_dask.storage.totals import Part, Text, Totals
 
 FORMAT_VERSION = 8
 ATTRIBUTE = "novelty_dask"
@@ -49,13 +49,6 @@ def this_version() -> str:
     return version("novelty-dask")
 
 
-def _check_text(value: object) -> str:
-    """Return a string as it is; file names may have lone surrogates, which pydantic itself refuses."""
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
 def _make_sources(values: object) -> tuple[Source, ...]:
     """Return sources from what JSON has for them."""
     if isinstance(values, tuple):
@@ -65,16 +58,7 @@ def _make_sources(values: object) -> tuple[Source, ...]:
     return tuple(Source(**fields) for fields in values)
 
 
-Text = Annotated[str, PlainValidator(_check_text)]
-
-
-class _Part(BaseModel):
-    """A part of a manifest, without other fields than those that are declared."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class RunIdentity(_Part):
+class RunIdentity(Part):
     """Everything that the numbers of a run follow from.
 
     Parameters
@@ -109,37 +93,7 @@ class RunIdentity(_Part):
         return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
 
 
-class Totals(_Part):
-    """Numbers of lines of the input.
-
-    Parameters
-    ----------
-    lines, rows, duplicates : int
-        Lines read, distinct URLs, and lines that repeat another.
-    rejected : dict of str to int
-        Rejected lines by reason.
-    skipped : int
-        Lines that hold no record, as headers do, and those of a record behind its first.
-    source_lines : list of int
-        Lines of each source; their sum is `lines`.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    lines: int
-    rows: int
-    duplicates: int
-    rejected: dict[Text, int]
-    skipped: int = 0
-    source_lines: list[int] = []
-
-    @property
-    def n_rejected(self) -> int:
-        """Number of rejected lines."""
-        return sum(self.rejected.values())
-
-
-class Failure(_Part):
+class Failure(Part):
     """A task that was given up, and the reason."""
 
     model_config = ConfigDict(frozen=True)
@@ -153,7 +107,7 @@ class Failure(_Part):
         return TaskId(self.stage, self.item)
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """The state of a run: what it is, and how far it is.
 
     Parameters
@@ -179,12 +133,12 @@ class Manifest(_Part):
 
     identity: RunIdentity
     plan: TilePlan | None = None
-    memory: dict[str, int] = {}
+    memory: dict[str, int] = Field(default_factory=dict)
     totals: Totals | None = None
     widest_block: Annotated[int, Field(ge=0, le=2**40)] | None = None
-    stages: dict[str, StageMetrics] = {}
-    earlier: dict[str, StageMetrics] = {}
-    failures: list[Failure] = []
+    stages: dict[str, StageMetrics] = Field(default_factory=dict)
+    earlier: dict[str, StageMetrics] = Field(default_factory=dict)
+    failures: list[Failure] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check_plan(self) -> Self:
@@ -230,6 +184,7 @@ class Manifest(_Part):
             n_rejected=self.totals.n_rejected if self.totals else None,
             plan=self.plan,
             widest_block=self.widest_block,
+            n_kept=len(self.settings.keep or ()),
         )
 
     def has(self, stage: Stage) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from novelty_dask.planning.stages import Stage
 
 ROW_GROUP_ROWS = 16_384
+KEPT = "kept"
+"""Column of further fields of records, a list in JSON in each row; tables without such fields lack it."""
 
 
 class Table(NamedTuple):
@@ -56,12 +58,23 @@ class SortedTable(NamedTuple):
 
 
 def write_table(draft: Draft, key: str, table: pa.Table, text: Sequence[str] = ("url",)) -> Table:
-    """Write a table in small row groups, so that a part can be read; the longest column is its text."""
+    """Write a table in small row groups, so that a part can be read.
+
+    Its text is the longest of some columns, as the others are forms, and what rows keep of records.
+    """
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=ROW_GROUP_ROWS, compression="lz4")
     draft.write(key, memoryview(sink.getvalue()))
-    n_bytes = max(pc.sum(pc.binary_length(table[name])).as_py() or 0 for name in text)
+    n_bytes = max(_text_bytes(table[name]) for name in text)
+    if KEPT in table.column_names:
+        n_bytes += _text_bytes(table[KEPT])
     return Table(draft.task.item, key, table.num_rows, n_bytes)
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """Return the bytes of the text of a column."""
+    n_bytes: int = pc.sum(pc.binary_length(column)).as_py() or 0
+    return n_bytes
 
 
 def read_table(commits: Commits, stage: Stage, table: Table) -> pa.Table:

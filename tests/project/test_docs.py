@@ -154,7 +154,7 @@ def test_the_settings_table_is_that_of_the_code() -> None:
     rows = table(REFERENCE["settings"], "setting")
     fields = Settings.model_fields
     assert [names(setting) for setting, *_ in rows] == [[name] for name in fields]
-    assert tuple(fields)[:7] == tuple(ResultSettings.model_fields)
+    assert tuple(fields)[:11] == tuple(ResultSettings.model_fields)
     of_score = {parameter.name: parameter.opts for parameter in main.commands["score"].params}
     for setting, option, default, _ in rows:
         field = fields[names(setting)[0]]
@@ -225,8 +225,9 @@ def test_the_layers_are_those_that_are_checked() -> None:
 
 
 def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
-    source = tmp_path / "urls.txt"
-    source.write_text("https://a.example/1\nhttps://a.example/2\n\n", encoding="utf-8")
-    group = zarr.open_group(novelty_dask.score(source, tmp_path / "run.zarr").url, mode="r")
+    source = tmp_path / "urls.csv"
+    source.write_text("url,seen\nhttps://a.example/1,1\nhttps://a.example/2,2\n\n", encoding="utf-8")
+    run = novelty_dask.score(source, tmp_path / "run.zarr", column="url", keep=["seen"])
+    group = zarr.open_group(run.url, mode="r")
     stored = {name for name, member in group.members(max_depth=None) if isinstance(member, zarr.Array)}
     assert {name for cell, *_ in table(REFERENCE["run-format"], "array") for name in names(cell)} == stored

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import novelty_dask
 from novelty_dask.results.records import Places
 from novelty_dask.sources.find import Source
-from novelty_dask.storage.manifest import Totals
+from novelty_dask.storage.totals import Totals
 from tests.support.runs import make_manifest
 
 

@@ -26,9 +26,9 @@ from novelty_dask.stages.ingest import PieceRead, distinct, line_offsets
 from novelty_dask.stages.perform import perform
 from novelty_dask.stages.rejected import count_rejected
 from novelty_dask.stages.sort import merge_spellings
-from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.tables import read_table
+from novelty_dask.storage.totals import Totals
 from tests.support.arrays import listed
 from tests.support.pieces import cut_lines, read_pieces
 from tests.support.runs import NOBODY, make_manifest
@@ -245,7 +245,7 @@ def test_sampled_keys_are_as_many_as_the_bytes_however_they_are_cut(tmp_path: Pa
 
 
 def test_line_offsets_count_the_lines_of_the_pieces_before() -> None:
-    reads = [PieceRead(number, 0, n_lines, 0, [], [], {}, []) for number, n_lines in enumerate((3, 0, 5))]
+    reads = [PieceRead(number, 0, n_lines, 0, 0, [], [], {}, []) for number, n_lines in enumerate((3, 0, 5))]
     np.testing.assert_array_equal(line_offsets(reads), [0, 3, 3])
     assert line_offsets([]).tolist() == []
 

@@ -26,13 +26,13 @@ from novelty_dask.storage.manifest import (
     Failure,
     Manifest,
     RunIdentity,
-    Totals,
     checksum,
     this_version,
     write_manifest,
 )
 from novelty_dask.storage.metadata import COPY
 from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_complete, open_stored
+from novelty_dask.storage.totals import Totals
 from tests.support.arrays import listed
 from tests.support.files import snapshot
 from tests.support.runs import NOBODY, make_arrays, make_run, writable

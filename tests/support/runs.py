@@ -12,8 +12,9 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
 from novelty_dask.storage.arrays import RunArrays
-from novelty_dask.storage.manifest import Manifest, RunIdentity, Totals
+from novelty_dask.storage.manifest import Manifest, RunIdentity
 from novelty_dask.storage.runs import StoredRun, create_run
+from novelty_dask.storage.totals import Totals
 
 STAGE_NAMES = [stage.name for stage in STAGES]
 """Stages in their order; a test of `novelty_dask.storage.layout` says what they are."""

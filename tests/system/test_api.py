@@ -19,8 +19,8 @@ from novelty_dask.errors import BudgetError, ClusterError, InputError, SettingsE
 from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.planning import tiles
 from novelty_dask.sources import estimate
-from novelty_dask.storage.manifest import Totals
 from novelty_dask.storage.runs import open_stored
+from novelty_dask.storage.totals import Totals
 from tests.support.arrays import listed
 from tests.support.cluster import cluster_of
 from tests.support.content import Content, content

@@ -110,6 +110,37 @@ def test_without_a_column_nothing_is_made(folder: Path, tmp_path: Path, name: st
     assert not out.exists()
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.arrow"])
+def test_rows_keep_other_columns_of_their_records(folder: Path, tmp_path: Path, name: str) -> None:
+    keep = ["id", "note"] if name != "a.jsonl" else ["id", "at.url"]
+    run = novelty_dask.score(folder / name, column=FILES[name], keep=keep, workers=0, block_rows=100)
+    frame = run.to_dataframe().compute()
+    assert list(frame)[-2:] == keep
+    number: dict[str, str] = {}
+    for place, url in enumerate(URLS):
+        number.setdefault(url, str(place))
+    assert frame["id"].tolist() == [number[url] for url in frame.url]
+    assert (frame[keep[1]] == (frame.url if name == "a.jsonl" else 'two\n"lines"')).all()
+    novelty_dask.export(run, tmp_path / "rows.csv", raw=True)
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == sorted(frame["id"], key=int)
+    with pytest.raises(StoreError, match="holds another run"):
+        novelty_dask.score(folder / name, run.url, column=FILES[name])
+
+
+def test_a_row_keeps_what_came_with_its_first_spelling(tmp_path: Path) -> None:
+    lines = ["url,seen,count", "http://a.example/,2,x", "http://b.example/,3", "https://www.a.example,1,y"]
+    write_lines(tmp_path / "a.csv", lines)
+    run = novelty_dask.score(tmp_path / "a.csv", column="url", keep=["seen", "count"])
+    frame = run.to_dataframe().compute().set_index("url")
+    assert frame.seen.to_dict() == {"http://a.example/": "2", "http://b.example/": "3"}
+    # A column of the result has this name.
+    assert frame["record.count"].fillna("").tolist() == ["x", ""]
+    with pytest.raises(InputError, match=r"has no column 'nope'; .* \(it has: url, seen, count\)"):
+        novelty_dask.score(tmp_path / "a.csv", column="url", keep=["nope"])
+
+
 def test_lines_of_a_table_can_be_scored_as_they_are(folder: Path) -> None:
     run = novelty_dask.score(folder / "a.jsonl", input_format="lines", features="ngrams")
     assert len(run) == len(URLS)

@@ -14,7 +14,7 @@ show that it is over, and its batch names it with its number, a `Reason` and a s
 [Rejected(number=2, reason=<Reason.INVALID_UTF8: 'invalid-utf8'>, sample='\\xff')]
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -39,10 +39,6 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     MISSING = "missing"
     COMMENT = "comment"
-
-
-HARMLESS = {Reason.BLANK, Reason.COMMENT}
-"""Reasons of lines that nobody took for a URL."""
 
 
 class Rejected(NamedTuple):
@@ -77,12 +73,19 @@ class LineBatch(NamedTuple):
         The lines that are rejected, ascending.
     n_lines : int
         Number of lines of the batch: also of those that are neither, such as the header of a table.
+    kept : list of str, optional
+        For each accepted line, further fields of its record, as a list in JSON.
     """
 
     numbers: NDArray[np.int64]
     texts: list[str]
     rejected: list[Rejected]
     n_lines: int
+    kept: list[str] | None = None
+
+    def changed(self, change: Callable[[str], str]) -> "LineBatch":
+        """Return the batch with its texts changed."""
+        return self._replace(texts=[*map(change, self.texts)])
 
     @property
     def n_skipped(self) -> int:

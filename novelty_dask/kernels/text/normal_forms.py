@@ -1,6 +1,7 @@
 """Normal forms of many texts at a time: in compiled loops, and one by one where these leave texts out."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import pyarrow as pa
@@ -71,8 +72,9 @@ def reject_nameless(batch: LineBatch) -> LineBatch:
         # A form can be longer than its line, as characters are escaped.
         reason = Reason.TOO_LONG if lengths[slot].is_valid else Reason.NOT_A_URL
         rejected.append(Rejected(int(batch.numbers[slot]), reason, sample_of(batch.texts[slot].encode())))
-    texts = [text for text, is_kept in zip(batch.texts, kept, strict=True) if is_kept]
-    return LineBatch(batch.numbers[kept], texts, sorted(rejected), batch.n_lines)
+    texts = [*compress(batch.texts, kept)]
+    records = None if batch.kept is None else [*compress(batch.kept, kept)]
+    return LineBatch(batch.numbers[kept], texts, sorted(rejected), batch.n_lines, records)
 
 
 def _with_hard(texts: pa.StringArray, forms: Forms, form: NormalForm) -> pa.StringArray:
