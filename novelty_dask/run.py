@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 from contextlib import contextmanager
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.objects.leases import Lease
-from novelty_dask.results.results import Results
+from novelty_dask.results.results import Results, check_view
+from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
 if TYPE_CHECKING:
@@ -134,8 +135,10 @@ class Run:
         """Return the number of rows."""
         return self._results.n_rows
 
-    def top(self, n: int = 20, *, by: str = "novelty", lists: bool = False) -> pd.DataFrame:
-        """Return the most novel rows, ties by row.
+    def top(
+        self, n: int = 20, *, by: str = "novelty", lists: bool = False, **choice: Unpack[Choice]
+    ) -> pd.DataFrame:
+        """Return the most novel rows, or those that are chosen, ties by row.
 
         Parameters
         ----------
@@ -145,14 +148,29 @@ class Run:
             Column that is highest in them.
         lists : bool
             True to add the columns neighbor_urls and neighbor_similarities.
+        min_novelty : float, optional
+            Least value of the column `by`.
+        per_site, per_template : int, optional
+            Most rows of one site, which is a registered domain, and of one template.
+        least : bool
+            True to give the least novel rows, lowest first.
 
         Returns
         -------
         pandas.DataFrame
             Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
             novelty_nearest, novelty_kth, uncovered, lof.
+
+        Raises
+        ------
+        SettingsError
+            One of the arguments is impossible.
         """
-        frame: pd.DataFrame = self._results.newest(n, by, lists=lists).to_pandas()
+        selection = Selection(**choice)
+        check_view(by)
+        kept = selection.rows(self._results, by)
+        table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def find_marks(self, rows: pd.DataFrame) -> Iterator[Marks]:

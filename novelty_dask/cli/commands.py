@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TOP_ROWS = 10
 DEMO_RUN = "novelty-demo/run.zarr"
 DEMO_CORPUS = "urls.txt"
+UNCHOSEN = "No row is in this selection; leave out an option, or lower --min-novelty."
 
 
 @click.group(
@@ -85,9 +86,10 @@ def score(
     "--defang", is_flag=True, help="Write URLs so that no program makes links of them: http[://]a[.]example."
 )
 @options.by
+@options.selection_options
 @options.debug
-def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
-    """Print the most novel rows of a run.
+def top(run: str, *, n_rows: int, defang: bool, by: str, **choice: Any) -> None:
+    """Print the most novel rows of a run, or the first of a selection.
 
     Novelty is 1 minus the mean similarity of the neighbors. With --by other columns decide:
     novelty_nearest and novelty_kth, 1 minus the similarity of the nearest and of the last;
@@ -98,7 +100,7 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
     receives lines of novelty, or of the column chosen, URL, similarity and nearest URL in full,
     separated by TAB.
     """
-    show(novelty_dask.open(run), n_rows, by, defanged=defang)
+    show(novelty_dask.open(run), n_rows, by, defanged=defang, **choice)
 
 
 @main.command()
@@ -116,6 +118,7 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
     help="Format; by default what FILE ends with, and CSV for -.",
 )
 @options.order
+@options.selection_options
 @click.option(
     "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
 )
@@ -128,7 +131,7 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
 )
 @options.debug
 def export(run: str, *, out: str, **keywords: Any) -> None:
-    """Write all rows of a run to a file, or with -o - to standard output.
+    """Write the rows of a run to a file, or with -o - to standard output.
 
     Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
     one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON lines also
@@ -192,14 +195,14 @@ def _score(
     return run
 
 
-def show(run: "Run", n_rows: int, by: str = "novelty", *, defanged: bool = False) -> None:
-    """Print the most novel rows of a run by a column; say why there are none."""
+def show(run: "Run", n_rows: int, by: str = "novelty", *, defanged: bool = False, **choice: Any) -> None:
+    """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
     has_marks = is_terminal()
-    rows = run.top(n_rows, by=by, lists=has_marks)
+    rows = run.top(n_rows, by=by, lists=has_marks, **choice)
     emit(novelty_table(rows, by, run.find_marks(rows) if has_marks else (), defanged=defanged))
     if rows.empty:
-        say(undefined_line(run.manifest))
+        say(UNCHOSEN if any(choice.values()) else undefined_line(run.manifest))
 
 
 def _free_name() -> str:

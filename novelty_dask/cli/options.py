@@ -85,6 +85,27 @@ WORK_OPTIONS = (
         help="A running Dask scheduler to work on instead, with the workers that it has.",
     ),
 )
+SELECTION_OPTIONS = (
+    click.option(
+        "--min-novelty",
+        type=float,
+        metavar="X",
+        help="Leave out rows below X, in the column of the order; in novelty, in the order of the input.",
+    ),
+    click.option(
+        "--per-site",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most rows of one site, a registered domain by the public suffix list.",
+    ),
+    click.option(
+        "--per-template",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most rows of one template, which pages share that differ in numbers and random tokens alone.",
+    ),
+    click.option("--least", is_flag=True, help="The least novel rows first, such as those of crawl traps."),
+)
 CONFIG_OPTION = click.option(
     "--config", metavar="FILE", help="TOML file of settings; the options above override it."
 )
@@ -93,6 +114,13 @@ CONFIG_OPTION = click.option(
 def settings_options(command: Command) -> Command:
     """Add a flag for each field of `Settings`, and one for a file of them."""
     for option in reversed([*READ_OPTIONS, *RESULT_OPTIONS, *WORK_OPTIONS, CONFIG_OPTION]):
+        command = option(command)
+    return command
+
+
+def selection_options(command: Command) -> Command:
+    """Add the flags of a selection of rows."""
+    for option in reversed(SELECTION_OPTIONS):
         command = option(command)
     return command
 

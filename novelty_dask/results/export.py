@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Unpack, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
 from novelty_dask.results.marked import Mark, Marker, make_marker
-from novelty_dask.results.ordering import KEYS, tables_in_order
+from novelty_dask.results.ordering import ORDERS, choose_key, tables_in_order
 from novelty_dask.results.outputs import STDOUT_NAMES, Output, VisibleStream, open_output, writing_errors
 from novelty_dask.results.results import Results
+from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.storage.runs import open_complete
 
 EXPORT_FORMATS = ("csv", "parquet", "jsonl", "npz")
@@ -29,7 +30,13 @@ STREAM_FORMAT = "csv"
 """Format of standard output, if none is named."""
 
 
-def export(  # noqa: PLR0913 - one for each option
+class ExportOptions(Choice, total=False):
+    """Keywords of an export besides those of its signature, as `export` explains them."""
+
+    mark: Mark | None
+
+
+def export(
     run: str | PathLike[str],
     out: str | PathLike[str],
     *,
@@ -37,9 +44,9 @@ def export(  # noqa: PLR0913 - one for each option
     format: str | None = None,  # noqa: A002 - named as the option
     overwrite: bool = False,
     raw: bool = False,
-    mark: Mark | None = None,
+    **options: Unpack[ExportOptions],
 ) -> None:
-    """Write all rows of a complete run to a file.
+    """Write the rows of a complete run to a file, all or those that are chosen.
 
     Parameters
     ----------
@@ -59,11 +66,17 @@ def export(  # noqa: PLR0913 - one for each option
     mark : tuple of (str, str), optional
         Text to put before and behind each part of a URL that none of its neighbors has, in one more
         column, marked_url; takes about a millisecond for each row.
+    min_novelty : float, optional
+        Least value of the column of the order, or of novelty in the order of the input.
+    per_site, per_template : int, optional
+        Most rows of one site, which is a registered domain, and of one template; the first in the order.
+    least : bool
+        True to put the lowest values of the column first.
 
     Raises
     ------
     SettingsError
-        The format or the order is unknown, the mark is no pair of texts, or the format can't have it.
+        The format or the order is unknown, another argument impossible, or one that the format can't have.
     StoreError
         There is no complete run, the file exists, is one of a run or its source, or can't be written.
     DiskFullError
@@ -85,22 +98,27 @@ def export(  # noqa: PLR0913 - one for each option
     """
     name = fspath(out).removeprefix("file://")
     chosen = _choose_format(name, format, order)
+    mark = options.pop("mark", None)
+    selection = Selection(**cast("Choice", options))
     if mark and chosen == "npz":
         message = "An npz file has no text to mark; choose another format, or leave out the mark."
         raise SettingsError(message)
+    _check_selection(chosen, order, selection)
     stored = open_complete(fspath(run))
     marker = make_marker(stored.manifest.settings, mark) if mark else None
     sources = (source.path for source in stored.manifest.sources)
     with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
         read = partial(_read_rows, results := Results(stored.arrays()), chosen in WITH_LISTS, marker)
-        tables = partial(tables_in_order, results, read, order, folder=output.folder)
+        kept = selection.rows(results, order, output.folder)
+        key = choose_key(order, least=selection.least)
+        tables = partial(tables_in_order, results, read, key, folder=output.folder, kept=kept)
         _write(results, tables, _harmless(output, chosen), chosen, raw=raw)
 
 
 def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
     """Yield novelty and URL of all rows, most novel first, ties by row; undefined novelty (NaN) is last."""
     results = open_results(run)
-    for table in tables_in_order(results, partial(_novelty_and_url, results), "novelty", 1):
+    for table in tables_in_order(results, partial(_novelty_and_url, results), choose_key("novelty"), 1):
         for batch in table.to_batches(max_chunksize=BATCH_ROWS):
             yield from zip(batch["novelty"].to_pylist(), batch["url"].to_pylist(), strict=True)
 
@@ -136,14 +154,30 @@ def _check_format(name: str, format: str, order: str) -> None:  # noqa: A002
         endings = ", .".join(EXPORT_FORMATS)
         message = f"Can't tell the format of {name!r}; end it in .{endings} or give --format."
         raise SettingsError(message)
-    if order not in KEYS:
-        *first, last = KEYS
+    if order not in ORDERS:
+        *first, last = ORDERS
         message = f"Order {order!r} is unknown; it is {', '.join(first)} or {last}."
         raise SettingsError(message)
     if format == "npz" and order != "input":
         message = (
             "An npz file keeps the order of the run, which its neighbor_ids refer to; leave out --order."
         )
+        raise SettingsError(message)
+
+
+def _check_selection(format: str, order: str, selection: Selection) -> None:  # noqa: A002
+    """Refuse a selection that a format can't have, and the least of an order that has none.
+
+    Raises
+    ------
+    SettingsError
+        It is such a selection.
+    """
+    if selection.least and order == "input":
+        message = "The order of the input has no least rows; choose a column (order)."
+        raise SettingsError(message)
+    if selection.leaves_out and format == "npz":
+        message = "An npz file has all rows, which its neighbor_ids refer to; choose another format."
         raise SettingsError(message)
 
 
