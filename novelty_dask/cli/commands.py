@@ -110,11 +110,12 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, **choice: Any) -> None:
     "--out",
     metavar="FILE",
     required=True,
-    help="A .csv, .parquet, .jsonl or .npz file, or - for standard output.",
+    help="A .csv, .tsv, .jsonl (also .gz, .zst), .parquet, .arrow, .feather or .npz file, or - for "
+    "standard output.",
 )
 @click.option(
     "--format",
-    type=click.Choice(["csv", "parquet", "jsonl", "npz"]),
+    type=click.Choice(["csv", "tsv", "jsonl", "parquet", "arrow", "npz"]),
     help="Format; by default what FILE ends with, and CSV for -.",
 )
 @options.order
@@ -122,7 +123,10 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, **choice: Any) -> None:
 @click.option(
     "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
 )
-@click.option("--raw", is_flag=True, help="CSV: write URLs as they are, for programs.")
+@click.option(
+    "--columns", metavar="A,B,...", callback=options.split_names, help="Columns to write, in this order."
+)
+@click.option("--raw", is_flag=True, help="CSV and TSV: write URLs as they are, for programs.")
 @click.option(
     "--mark",
     nargs=2,
@@ -134,12 +138,12 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     """Write the rows of a run to a file, or with -o - to standard output.
 
     Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
-    one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON lines also
-    neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
+    one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and JSON lines
+    also neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
     with --mark also marked_url, which takes about a millisecond for each row. An npz file holds
     arrays in the order of the run.
 
-    In CSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
+    In CSV and TSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
     it out.
     """
     try:

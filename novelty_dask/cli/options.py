@@ -167,6 +167,13 @@ def _name_run(ctx: click.Context, _parameter: click.Parameter, name: str) -> str
     return name
 
 
+def split_names(
+    _ctx: click.Context, _parameter: click.Parameter, names: str | None
+) -> tuple[str, ...] | None:
+    """Return the names between commas."""
+    return None if names is None else tuple(name.strip() for name in names.split(","))
+
+
 def _check_new(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
     """Refuse a name under which no run can be stored, before anything is made.
 

@@ -1,10 +1,11 @@
-"""Writers of CSV, Parquet, JSON lines and npz, a table or block at a time."""
+"""Writers of CSV, JSON lines, Parquet, Arrow and npz, a table or block at a time."""
 
 from __future__ import annotations
 
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+
+from novelty_dask.results.outputs import Stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,11 +39,22 @@ STORED = {
 """Arrays of the run by their names in an npz file, in which the other views follow."""
 
 
-def write_csv(tables: Iterable[pa.Table], file: IO[bytes], *, raw: bool) -> None:
+@contextmanager
+def compressed(file: IO[bytes], compression: str | None) -> Iterator[IO[bytes]]:
+    """Yield a file that compresses what is written to it; the file behind it stays open."""
+    if compression is None:
+        yield file
+        return
+    # Arrow states no time of the file, so that the bytes are always the same.
+    with pa.CompressedOutputStream(Stream(file), compression) as stream:
+        yield stream
+
+
+def write_csv(tables: Iterable[pa.Table], file: IO[bytes], *, raw: bool, delimiter: str = ",") -> None:
     """Write tables as CSV with a header; guard text that looks like a formula, unless raw."""
     header = True
     for table in tables:
-        options = pyarrow.csv.WriteOptions(include_header=header)
+        options = pyarrow.csv.WriteOptions(include_header=header, delimiter=delimiter)
         pyarrow.csv.write_csv(table if raw else _guarded(table), file, options)
         header = False
 
@@ -70,19 +84,18 @@ def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch with similarities in as few digits as identify them."""
     # JSON has but one kind of number, which Python writes as a double: 0.7 in single precision would become
     # 0.699999988079071.
-    lists = batch["neighbor_similarities"]
-    short = {
-        "nearest_similarity": _shortest(batch["nearest_similarity"]),
-        "neighbor_similarities": pa.ListArray.from_arrays(
-            pc.subtract(lists.offsets, lists.offsets[0]), _shortest(lists.flatten())
-        ),
-    }
-    return pa.RecordBatch.from_pydict({name: short.get(name, batch[name]) for name in batch.schema.names})
+    return pa.RecordBatch.from_pydict({name: _shortest(batch[name]) for name in batch.schema.names})
 
 
-def _shortest(similarities: pa.Array) -> pa.Array:
-    """Return the doubles that print as given single-precision numbers do."""
-    return pc.cast(pc.cast(similarities, pa.string()), pa.float64())
+def _shortest(column: pa.Array) -> pa.Array:
+    """Return a column with the doubles that print as its single-precision numbers do; others as they are."""
+    if pa.types.is_list(column.type):
+        # A part of a table keeps the offsets of the whole.
+        offsets = pc.subtract(column.offsets, column.offsets[0])
+        return pa.ListArray.from_arrays(offsets, _shortest(column.flatten()))
+    if pa.types.is_float32(column.type):
+        return pc.cast(pc.cast(column, pa.string()), pa.float64())
+    return column
 
 
 def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
@@ -92,6 +105,17 @@ def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
         writer.write_table(first, EXPORT_GROUP_ROWS)
         for table in tables:
+            writer.write_table(table, EXPORT_GROUP_ROWS)
+
+
+def write_arrow(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
+    """Write tables as an Arrow file, which is version 2 of Feather too."""
+    tables = iter(tables)
+    first = next(tables)
+    # The compression that Feather has by default, and so the one that most programs can read.
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(file, first.schema, options=options) as writer:
+        for table in chain([first], tables):
             writer.write_table(table, EXPORT_GROUP_ROWS)
 
 
