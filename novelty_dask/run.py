@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import dask.dataframe as dd
     import pandas as pd
+    import pyarrow as pa
 
     from novelty_dask.features.marks import Marks
     from novelty_dask.objects.protocol import Objects
@@ -166,12 +167,15 @@ class Run:
         SettingsError
             One of the arguments is impossible.
         """
+        frame: pd.DataFrame = self.top_table(n, by=by, lists=lists, **choice).to_pandas()
+        return frame
+
+    def top_table(self, n: int, *, by: str, lists: bool, **choice: Unpack[Choice]) -> pa.Table:
+        """Return the rows of `top` as a table of Arrow."""
         selection = Selection(**choice)
         check_view(by)
         kept = selection.rows(self._results, by)
-        table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
-        frame: pd.DataFrame = table.to_pandas()
-        return frame
+        return self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
 
     def find_marks(self, rows: pd.DataFrame) -> Iterator[Marks]:
         """Yield the parts of the URL of each row that none of its neighbors has.

@@ -12,6 +12,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
+from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
@@ -87,8 +88,9 @@ def score(
 )
 @options.by
 @options.selection_options
+@options.as_json
 @options.debug
-def top(run: str, *, n_rows: int, defang: bool, by: str, **choice: Any) -> None:
+def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, **choice: Any) -> None:
     """Print the most novel rows of a run, or the first of a selection.
 
     Novelty is 1 minus the mean similarity of the neighbors. With --by other columns decide:
@@ -100,7 +102,16 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, **choice: Any) -> None:
     receives lines of novelty, or of the column chosen, URL, similarity and nearest URL in full,
     separated by TAB.
     """
-    show(novelty_dask.open(run), n_rows, by, defanged=defang, **choice)
+    opened = novelty_dask.open(run)
+    if as_json:
+        from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
+
+        # With all neighbors: a program has no terminal whose width would limit the evidence.
+        batches = opened.top_table(n_rows, by=by, lists=True, **choice).to_batches()
+        rows = [row for batch in batches for row in to_objects(batch)]
+        emit([in_json(top_document(rows, by, defanged=defang))])
+    else:
+        show(opened, n_rows, by, defanged=defang, **choice)
 
 
 @main.command()
@@ -155,10 +166,12 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
 @main.command()
 @options.sources
 @options.settings_options
+@options.as_json
 @options.debug
-def plan(sources: tuple[str, ...], *, config: str | None, **flags: Any) -> None:
+def plan(sources: tuple[str, ...], *, config: str | None, as_json: bool, **flags: Any) -> None:
     """Estimate what scoring would take, from a sample of the sources."""
-    emit(plan_lines(novelty_dask.plan(sources, settings=options.read_settings(config, **flags))))
+    planned = novelty_dask.plan(sources, settings=options.read_settings(config, **flags))
+    emit([in_json(plan_document(planned))] if as_json else plan_lines(planned))
 
 
 @main.command()

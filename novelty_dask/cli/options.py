@@ -211,6 +211,7 @@ order = click.option(
 sources = click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 new_run = partial(click.option, "-o", "--out", metavar="RUN.zarr", callback=_check_new)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one document in JSON, for programs.")
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show where an error arose."
 )

@@ -75,16 +75,17 @@ def write_jsonl(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     """Write tables as one JSON object a line."""
     for table in tables:
         for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-            rows = _shortened(batch).to_pylist()
-            lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+            lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in to_objects(batch))
             file.write("".join(lines).encode())
 
 
-def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with similarities in as few digits as identify them."""
+def to_objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Return rows as objects, with similarities in as few digits as identify them."""
     # JSON has but one kind of number, which Python writes as a double: 0.7 in single precision would become
     # 0.699999988079071.
-    return pa.RecordBatch.from_pydict({name: _shortest(batch[name]) for name in batch.schema.names})
+    short = {name: _shortest(batch[name]) for name in batch.schema.names}
+    rows: list[dict[str, Any]] = pa.RecordBatch.from_pydict(short).to_pylist()
+    return rows
 
 
 def _shortest(column: pa.Array) -> pa.Array:
