@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.objects.leases import Lease
+from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.results import Results, check_view
 from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
@@ -137,7 +138,13 @@ class Run:
         return self._results.n_rows
 
     def top(
-        self, n: int = 20, *, by: str = "novelty", lists: bool = False, **choice: Unpack[Choice]
+        self,
+        n: int = 20,
+        *,
+        by: str = "novelty",
+        lists: bool = False,
+        redact: bool = False,
+        **choice: Unpack[Choice],
     ) -> pd.DataFrame:
         """Return the most novel rows, or those that are chosen, ties by row.
 
@@ -155,6 +162,10 @@ class Run:
             Most rows of one site, which is a registered domain, and of one template.
         least : bool
             True to give the least novel rows, lowest first.
+        ignore : str or path, optional
+            File of hosts, pages and templates whose rows are left out, one a line.
+        redact : bool
+            True to show ``…`` for secrets in URLs; `find_marks` needs rows with all that was compared.
 
         Returns
         -------
@@ -166,16 +177,19 @@ class Run:
         ------
         SettingsError
             One of the arguments is impossible.
+        InputError
+            The file of what to leave out can't be read.
         """
-        frame: pd.DataFrame = self.top_table(n, by=by, lists=lists, **choice).to_pandas()
+        frame: pd.DataFrame = self.top_table(n, by=by, lists=lists, redact=redact, **choice).to_pandas()
         return frame
 
-    def top_table(self, n: int, *, by: str, lists: bool, **choice: Unpack[Choice]) -> pa.Table:
+    def top_table(self, n: int, *, by: str, lists: bool, redact: bool, **choice: Unpack[Choice]) -> pa.Table:
         """Return the rows of `top` as a table of Arrow."""
         selection = Selection(**choice)
         check_view(by)
         kept = selection.rows(self._results, by)
-        return self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
+        table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
+        return redact_table(table) if redact else table
 
     def find_marks(self, rows: pd.DataFrame) -> Iterator[Marks]:
         """Yield the parts of the URL of each row that none of its neighbors has.

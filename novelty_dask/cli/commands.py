@@ -18,10 +18,11 @@ from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import close_output, emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
-from novelty_dask.counts import count_line
+from novelty_dask.counts import count_line, counted
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
 
 if TYPE_CHECKING:
+    from novelty_dask.results.dismissed import Dismissed
     from novelty_dask.run import Run
     from novelty_dask.settings import Settings
 
@@ -90,7 +91,7 @@ def score(
 @options.selection_options
 @options.as_json
 @options.debug
-def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, **choice: Any) -> None:
+def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: bool, **choice: Any) -> None:
     """Print the most novel rows of a run, or the first of a selection.
 
     Novelty is 1 minus the mean similarity of the neighbors. With --by other columns decide:
@@ -103,15 +104,17 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, **choice
     separated by TAB.
     """
     opened = novelty_dask.open(run)
+    choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
     if as_json:
         from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
 
         # With all neighbors: a program has no terminal whose width would limit the evidence.
-        batches = opened.top_table(n_rows, by=by, lists=True, **choice).to_batches()
+        batches = opened.top_table(n_rows, by=by, lists=True, redact=redact, **choice).to_batches()
         rows = [row for batch in batches for row in to_objects(batch)]
         emit([in_json(top_document(rows, by, defanged=defang))])
     else:
-        show(opened, n_rows, by, defanged=defang, **choice)
+        show(opened, n_rows, by, defanged=defang, redacted=redact, **choice)
+    say_dismissed(dismissed)
 
 
 @main.command()
@@ -157,10 +160,12 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     In CSV and TSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
     it out.
     """
+    keywords["ignore"] = dismissed = read_dismissed(keywords["ignore"])
     try:
         novelty_dask.export(run, out, **keywords)
     except BrokenPipeError:
         close_output()
+    say_dismissed(dismissed)
 
 
 @main.command()
@@ -212,12 +217,39 @@ def _score(
     return run
 
 
-def show(run: "Run", n_rows: int, by: str = "novelty", *, defanged: bool = False, **choice: Any) -> None:
+def read_dismissed(path: str | None) -> "Dismissed | None":
+    """Return what a file dismisses, if one is named."""
+    if path is None:
+        return None
+    from novelty_dask.results.dismissed import Dismissed  # noqa: PLC0415 - Arrow takes long to import
+
+    return Dismissed.read(path)
+
+
+def say_dismissed(dismissed: "Dismissed | None") -> None:
+    """Print how many rows were left out, if any could be."""
+    if dismissed:
+        say(f"{counted(dismissed.n_left_out, 'row')} left out, as --ignore lists them.")
+
+
+def show(
+    run: "Run",
+    n_rows: int,
+    by: str = "novelty",
+    *,
+    defanged: bool = False,
+    redacted: bool = False,
+    **choice: Any,
+) -> None:
     """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
     has_marks = is_terminal()
     rows = run.top(n_rows, by=by, lists=has_marks, **choice)
-    emit(novelty_table(rows, by, run.find_marks(rows) if has_marks else (), defanged=defanged))
+    emit(
+        novelty_table(
+            rows, by, run.find_marks(rows) if has_marks else (), defanged=defanged, redacted=redacted
+        )
+    )
     if rows.empty:
         say(UNCHOSEN if any(choice.values()) else undefined_line(run.manifest))
 

@@ -105,6 +105,16 @@ SELECTION_OPTIONS = (
         help="Most rows of one template, which pages share that differ in numbers and random tokens alone.",
     ),
     click.option("--least", is_flag=True, help="The least novel rows first, such as those of crawl traps."),
+    click.option(
+        "--ignore",
+        metavar="FILE",
+        help="Leave out the rows of hosts, pages and templates that this file lists, one a line.",
+    ),
+    click.option(
+        "--redact",
+        is_flag=True,
+        help="Print … for user names, passwords, and values of parameters such as token.",
+    ),
 )
 CONFIG_OPTION = click.option(
     "--config", metavar="FILE", help="TOML file of settings; the options above override it."
@@ -119,7 +129,7 @@ def settings_options(command: Command) -> Command:
 
 
 def selection_options(command: Command) -> Command:
-    """Add the flags of a selection of rows."""
+    """Add the flags that say which rows to give, and how to show them."""
     for option in reversed(SELECTION_OPTIONS):
         command = option(command)
     return command

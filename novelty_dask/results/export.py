@@ -7,7 +7,7 @@ complete.  Undefined values are null, which CSV shows as an empty field.
 from collections.abc import Iterator, Sequence
 from functools import partial
 from os import PathLike, fspath
-from typing import IO, Unpack, cast
+from typing import IO, TYPE_CHECKING, Unpack, cast
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +27,13 @@ from novelty_dask.results.formats import (
 from novelty_dask.results.marked import Mark, Marker, make_marker
 from novelty_dask.results.ordering import choose_key, tables_in_order
 from novelty_dask.results.outputs import Output, VisibleStream, open_output, writing_errors
+from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.results import Results
 from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.storage.runs import open_complete
+
+if TYPE_CHECKING:
+    from novelty_dask.settings import ResultSettings
 
 
 class ExportOptions(Choice, total=False):
@@ -37,6 +41,7 @@ class ExportOptions(Choice, total=False):
 
     mark: Mark | None
     raw: bool
+    redact: bool
 
 
 def export(
@@ -72,15 +77,21 @@ def export(
     mark : tuple of (str, str), optional
         Text to put before and behind each part of a URL that none of its neighbors has, in one more
         column, marked_url; takes about a millisecond for each row.
+    redact : bool
+        True to write ``…`` for secrets in URLs: user names, passwords, values of parameters such as token.
     min_novelty : float, optional
         Least value of the column of the order, or of novelty in the order of the input.
     per_site, per_template : int, optional
         Most rows of one site, which is a registered domain, and of one template; the first in the order.
     least : bool
         True to put the lowest values of the column first.
+    ignore : str or path, optional
+        File of hosts, pages and templates whose rows are left out, one a line.
 
     Raises
     ------
+    InputError
+        The file of what to leave out can't be read.
     SettingsError
         The format or the order is unknown, another argument impossible, or one that the format can't have.
     StoreError
@@ -105,15 +116,14 @@ def export(
     name = fspath(out).removeprefix("file://")
     chosen = choose_format(name, format)
     mark, raw = options.pop("mark", None), options.pop("raw", False)
+    redact = options.pop("redact", False)
     selection = Selection(**cast("Choice", options))
     check_order(chosen.name, order, selection)
-    if chosen.name == "npz" and mark:
-        message = "An npz file has no text to mark; choose another format, or leave out the mark."
-        raise SettingsError(message)
     stored = open_complete(fspath(run))
     results = Results(stored.arrays())
-    marker = make_marker(stored.manifest.settings, mark) if mark else None
-    read = partial(_read_rows, results, chosen.has_lists, marker)
+    steps = _choose_steps(stored.manifest.settings, chosen, mark, redact=redact)
+    # What a row has new is what no neighbor has, so that all are needed, also where they are not written.
+    read = partial(_read_rows, results, chosen.has_lists or mark is not None, steps)
     if columns is not None:
         # Of no rows, as the columns do not depend on them.
         check_columns(chosen.name, columns, read(None, 0, np.array([], np.int64)).column_names)
@@ -148,6 +158,38 @@ def open_results(run: str | PathLike[str]) -> Results:
     return Results(open_complete(fspath(run)).arrays())
 
 
+def _choose_steps(
+    settings: "ResultSettings",
+    format: Format,  # noqa: A002
+    mark: Mark | None,
+    *,
+    redact: bool,
+) -> list[Marker]:
+    """Return what is done to each table of rows before it is written.
+
+    Raises
+    ------
+    SettingsError
+        The format can't have it, or the mark is none.
+    """
+    if format.name == "npz" and mark:
+        message = "An npz file has no text to mark; choose another format, or leave out the mark."
+        raise SettingsError(message)
+    if format.name == "npz" and redact:
+        message = "An npz file has URLs as they are; choose another format, or leave out --redact."
+        raise SettingsError(message)
+    steps = [make_marker(settings, mark, redacted=redact)] if mark else []
+    if mark and not format.has_lists:
+        steps.append(_without_lists)
+    # Last, so that marks are found in what was compared.
+    return [*steps, redact_table] if redact else steps
+
+
+def _without_lists(table: pa.Table) -> pa.Table:
+    """Return a table without the neighbors but the nearest."""
+    return table.drop_columns(["neighbor_urls", "neighbor_similarities"])
+
+
 def _harmless(output: Output, format: Format) -> Output:  # noqa: A002
     """Return an output which no URL can use to command a terminal.
 
@@ -168,18 +210,15 @@ def _harmless(output: Output, format: Format) -> Output:  # noqa: A002
 def _read_rows(
     results: Results,
     lists: bool,  # noqa: FBT001
-    marker: Marker | None,
+    steps: Sequence[Marker],
     columns: Sequence[str] | None,
     block: int,
     within: NDArray[np.int64],
 ) -> pa.Table:
-    """Return some rows of a block, with their marks if they are wanted, and the columns that are."""
-    # A mark is what no neighbor has, so that all are needed, also where they are not written.
-    table = results.table(block, within, lists=lists or marker is not None)
-    if marker:
-        table = marker(table)
-        if not lists:
-            table = table.drop_columns(["neighbor_urls", "neighbor_similarities"])
+    """Return some rows of a block, changed step by step, and of these the columns that are wanted."""
+    table = results.table(block, within, lists=lists)
+    for step in steps:
+        table = step(table)
     return table if columns is None else table.select(list(columns))
 
 

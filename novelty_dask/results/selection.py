@@ -5,25 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError
+from novelty_dask.results.dismissed import Dismissed
+from novelty_dask.results.groups import GROUPS, digests
 from novelty_dask.results.ordering import choose_key, tables_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+    from os import PathLike
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from novelty_dask.results.ordering import Kept
     from novelty_dask.results.results import Results
-
-DIGEST_BYTES = 8
 
 
 class Choice(TypedDict, total=False):
@@ -33,6 +33,7 @@ class Choice(TypedDict, total=False):
     per_site: int | None
     per_template: int | None
     least: bool
+    ignore: str | PathLike[str] | Dismissed | None
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,25 @@ class Selection:
         Most rows of one template, likewise.  Templates are limited first, and sites after that.
     least : bool
         True to order by the lowest values first.
+    ignore : str, path or Dismissed, optional
+        File of the hosts, pages and templates to leave out; see `Dismissed`.
 
     Raises
     ------
     SettingsError
         One of them is impossible.
+    InputError
+        The file can't be read.
     """
 
     min_novelty: float | None = None
     per_site: int | None = None
     per_template: int | None = None
     least: bool = False
+    ignore: str | PathLike[str] | Dismissed | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
+        """Check the values, and read the file."""
         if self.min_novelty is not None and not math.isfinite(self.min_novelty):
             message = f"The least novelty can't be {self.min_novelty}; give a number."
             raise SettingsError(message)
@@ -72,11 +78,14 @@ class Selection:
             if limit is not None and limit < 1:
                 message = f"Can't give {limit} rows a {name[4:]} ({name}); give 1 or more, or leave it out."
                 raise SettingsError(message)
+        if self.ignore is not None:
+            object.__setattr__(self, "ignore", Dismissed.read(self.ignore))
 
     @property
     def leaves_out(self) -> bool:
         """True if any row may be left out."""
-        return any(limit is not None for limit in (self.min_novelty, self.per_site, self.per_template))
+        limits = (self.min_novelty, self.per_site, self.per_template, self.ignore)
+        return any(limit is not None for limit in limits)
 
     def rows(self, results: Results, order: str, folder: Path | None = None) -> Kept:
         """Return which rows are wanted, or None if all are.
@@ -92,12 +101,8 @@ class Selection:
         """
         if not self.leaves_out:
             return None
-        kept = np.ones(results.n_rows, np.bool_)
-        if self.min_novelty is not None:
-            view = "novelty" if order == "input" else order
-            # Comparison with NaN is false.
-            parts = [results.read(view, block) >= self.min_novelty for block in range(results.n_blocks)]
-            kept = np.concatenate(parts)
+        view = "novelty" if order == "input" else order
+        kept = np.concatenate([self._keeps(results, view, block) for block in range(results.n_blocks)])
         # Templates first: a row that is one too many of its template takes no place of its site.
         limits = {
             name: limit
@@ -110,6 +115,20 @@ class Selection:
         # Digests and not URLs are sorted: they are short, and found where a host has its rows together.
         tables = tables_in_order(results, read, key, 0, folder=folder, kept=kept)
         return _limited(tables, results.n_rows, limits)
+
+    def _keeps(self, results: Results, view: str, block: int) -> NDArray[np.bool_]:
+        """Return which rows of a block are novel enough, and not dismissed."""
+        values = results.read(view, block)
+        # Comparison with NaN is false.
+        kept = np.ones(len(values), np.bool_) if self.min_novelty is None else values >= self.min_novelty
+        if isinstance(self.ignore, Dismissed):
+            kept[kept] = self.ignore.keeps(_texts(results, block, np.flatnonzero(kept)))
+        return kept
+
+
+def _texts(results: Results, block: int, within: NDArray[np.int64]) -> pa.StringArray:
+    """Return the URLs of some rows of a block."""
+    return pa.array(results.read("rows/url", block)[within].tolist(), pa.string())
 
 
 def _limited(tables: Iterable[pa.Table], n_rows: int, limits: dict[str, int]) -> NDArray[np.bool_]:
@@ -128,38 +147,9 @@ def _limited(tables: Iterable[pa.Table], n_rows: int, limits: dict[str, int]) ->
 
 def _read_groups(results: Results, names: tuple[str, ...], block: int, within: NDArray[np.int64]) -> pa.Table:
     """Return digests of the groups of some rows of a block, and the numbers of the rows."""
-    urls = pa.array(results.read("rows/url", block)[within].tolist(), pa.string())
+    urls = _texts(results, block, within)
     groups = {name: digests(GROUPS[name](urls)) for name in names}
     return pa.table({"row": pa.array(block * results.block_rows + within), **groups})
-
-
-def sites(urls: pa.StringArray) -> pa.Array:
-    """Return the site of each URL."""
-    from novelty_dask.kernels.text.sites import sites_of  # noqa: PLC0415 - its library takes long to import
-
-    return sites_of(urls)
-
-
-def templates(urls: pa.StringArray) -> pa.Array:
-    """Return the template of each URL."""
-    from novelty_dask.kernels.text.normal_forms import normalize_array  # noqa: PLC0415 - as does Numba
-
-    return normalize_array(urls, "template")
-
-
-GROUPS: dict[str, Callable[[pa.StringArray], pa.Array]] = {"template": templates, "site": sites}
-"""Functions that name the group of each URL."""
-
-
-def digests(names: pa.Array) -> NDArray[np.uint64]:
-    """Return a number of 64 bits for each name, the same on every machine."""
-    encoded = names if pa.types.is_dictionary(names.type) else names.dictionary_encode()
-    distinct = (blake2b(name.encode(), digest_size=DIGEST_BYTES) for name in encoded.dictionary.to_pylist())
-    # Not Python's own hash, which differs from process to process: if two names share a number, they do so
-    # everywhere.
-    numbers = np.frombuffer(b"".join(digest.digest() for digest in distinct), np.uint64)
-    each: NDArray[np.uint64] = np.take(numbers, encoded.indices.to_numpy())
-    return each
 
 
 class Tally:

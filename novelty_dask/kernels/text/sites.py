@@ -19,6 +19,13 @@ _ORIGIN = r"^(?P<origin>(?:(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//)?[^/?#]*)"
 _IS_ADDRESS = re.compile(r"\[.*\]|(?:.*\.)?[0-9]+", re.DOTALL)
 
 
+def hosts_of(lines: pa.StringArray) -> pa.DictionaryArray:
+    """Return the host of each line, as it stands in its page; it is empty for a line without a host."""
+    # Once for each origin, as the rows of a site have few, and a run has them side by side.
+    origins = pc.struct_field(pc.extract_regex(lines, _ORIGIN), "origin").dictionary_encode()
+    return _renamed(origins, [find_host(origin) for origin in origins.dictionary.to_pylist()])
+
+
 def sites_of(lines: pa.StringArray) -> pa.DictionaryArray:
     """Return the site of each line; it is empty for a line without a host.
 
@@ -26,9 +33,8 @@ def sites_of(lines: pa.StringArray) -> pa.DictionaryArray:
     >>> sites_of(pa.array(lines)).to_pylist()
     ['example.co.uk', 'a.github.io', '', '192.0.2.7']
     """
-    # Once for each origin, as the rows of a site have few, and a run has them side by side.
-    origins = pc.struct_field(pc.extract_regex(lines, _ORIGIN), "origin").dictionary_encode()
-    return _renamed(origins, [site_of(find_host(origin)) for origin in origins.dictionary.to_pylist()])
+    hosts = hosts_of(lines)
+    return _renamed(hosts, [site_of(host) for host in hosts.dictionary.to_pylist()])
 
 
 def _renamed(groups: pa.DictionaryArray, names: Sequence[str]) -> pa.DictionaryArray:
