@@ -117,8 +117,10 @@ def _find_all(url: str) -> Iterator[tuple[int, int]]:
         # Through all decodings, to the places in the text as it is.
         places = [places[place] for place in inner]
         yield from ((places[start], places[stop]) for start, stop in _find_spans(text))
-    if escape := _ESCAPE.search(text):
-        yield places[escape.start()], len(url)
+    if _ESCAPE.search(text):
+        # Too deep: all is hidden from the part of the URL that has the first escape.
+        escape = url.index("%")
+        yield max(url.rfind(char, 0, escape) for char in "/\\?&=;#") + 1, len(url)
 
 
 def _decode(text: str) -> tuple[str, list[int]]:
