@@ -13,6 +13,7 @@ from novelty_dask.objects.leases import Lease
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.results import Results, check_view
 from novelty_dask.results.selection import Choice, Selection
+from novelty_dask.results.summaries import summarize
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
 if TYPE_CHECKING:
@@ -190,6 +191,62 @@ class Run:
         kept = selection.rows(self._results, by)
         table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
         return redact_table(table) if redact else table
+
+    def sites(self, n: int | None = None, *, by: str = "top_novelty", above: float = 0.5) -> pd.DataFrame:
+        """Return the sites of all rows, which are registered domains by the public suffix list.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of sites; all by default.
+        by : {"top_novelty", "mean_novelty", "share_above", "rows", "count", "templates"}
+            Column that is highest in the first; ties are in the order of their first rows.
+        above : float
+            Novelty from which on rows count for share_above.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns site, empty for lines without a host; rows; count, their lines; mean_novelty and
+            top_novelty; share_above; templates.
+
+        Raises
+        ------
+        SettingsError
+            One of the arguments is impossible.
+        """
+        frame: pd.DataFrame = self.summary_table("site", n, by=by, above=above).to_pandas()
+        return frame
+
+    def templates(self, n: int | None = None, *, by: str = "rows", above: float = 0.5) -> pd.DataFrame:
+        """Return the templates of all rows, which are pages without their numbers and random tokens.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of templates; all by default.
+        by : {"rows", "count", "top_novelty", "mean_novelty", "share_above"}
+            Column that is highest in the first; ties are in the order of their first rows.
+        above : float
+            Novelty from which on rows count for share_above.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns template, with symbols such as {digits}; rows; count, their lines; mean_novelty and
+            top_novelty; share_above; url, the first of its rows.
+
+        Raises
+        ------
+        SettingsError
+            One of the arguments is impossible.
+        """
+        frame: pd.DataFrame = self.summary_table("template", n, by=by, above=above).to_pandas()
+        return frame
+
+    def summary_table(self, group: str, n: int | None, *, by: str, above: float) -> pa.Table:
+        """Return sites or templates as a table of Arrow."""
+        return summarize(self._results, group, n, by=by, above=above)
 
     def find_marks(self, rows: pd.DataFrame) -> Iterator[Marks]:
         """Yield the parts of the URL of each row that none of its neighbors has.

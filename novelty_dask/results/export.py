@@ -17,12 +17,8 @@ from novelty_dask.errors import SettingsError
 from novelty_dask.results.checks import Format, check_columns, check_order, choose_format
 from novelty_dask.results.formats import (
     BATCH_ROWS,
-    compressed,
-    write_arrow,
-    write_csv,
-    write_jsonl,
     write_npz,
-    write_parquet,
+    write_tables,
 )
 from novelty_dask.results.marked import Mark, Marker, make_marker
 from novelty_dask.results.ordering import choose_key, tables_in_order
@@ -231,16 +227,34 @@ def _write(
     raw: bool,
 ) -> None:
     """Write rows in a format; of the arrays of npz, all."""
-    writers = {
-        "csv": partial(write_csv, tables, raw=raw),
-        "tsv": partial(write_csv, tables, raw=raw, delimiter="\t"),
-        "jsonl": partial(write_jsonl, tables),
-        "parquet": partial(write_parquet, tables),
-        "arrow": partial(write_arrow, tables),
-        "npz": partial(write_npz, results),
-    }
-    with compressed(output.file, format.compression) as file:
-        writers[format.name](file)
+    if format.name == "npz":
+        write_npz(results, output.file)
+    else:
+        write_tables(tables, output.file, format, raw=raw)
+
+
+def write_summary(
+    run: str | PathLike[str], table: pa.Table, out: str, *, overwrite: bool, redact: bool
+) -> None:
+    """Write a table on a run to a file, in the format of its name, as `export` writes rows.
+
+    Raises
+    ------
+    SettingsError
+        The format is unknown, or has arrays of rows.
+    StoreError
+        The file exists, is one of a run or its source, or can't be written.
+    DiskFullError
+        There is no space for the file.
+    """
+    chosen = choose_format(out, None)
+    if chosen.name == "npz":
+        message = "An npz file has the arrays of rows; choose another format."
+        raise SettingsError(message)
+    sources = (source.path for source in open_complete(fspath(run)).manifest.sources)
+    with writing_errors(out), open_output(out, sources, overwrite=overwrite) as output:
+        shown = [redact_table(table) if redact else table]
+        write_tables(shown, _harmless(output, chosen).file, chosen, raw=False)
 
 
 def _novelty_and_url(results: Results, block: int, within: NDArray[np.int64]) -> pa.Table:

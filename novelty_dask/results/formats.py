@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from novelty_dask.results.outputs import Stream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from novelty_dask.results.checks import Format
     from novelty_dask.results.results import Results
 
 FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
@@ -37,6 +39,25 @@ STORED = {
     "neighbor_similarities": "neighbors/similarities",
 }
 """Arrays of the run by their names in an npz file, in which the other views follow."""
+
+
+def write_tables(
+    tables: Iterable[pa.Table],
+    file: IO[bytes],
+    format: Format,  # noqa: A002
+    *,
+    raw: bool,
+) -> None:
+    """Write tables of equal columns in a format, compressed as it says."""
+    writers = {
+        "csv": partial(write_csv, tables, raw=raw),
+        "tsv": partial(write_csv, tables, raw=raw, delimiter="\t"),
+        "jsonl": partial(write_jsonl, tables),
+        "parquet": partial(write_parquet, tables),
+        "arrow": partial(write_arrow, tables),
+    }
+    with compressed(file, format.compression) as stream:
+        writers[format.name](stream)
 
 
 @contextmanager

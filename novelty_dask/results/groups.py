@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from novelty_dask.kernels.text.templates import DIGITS, SYMBOLS
-from novelty_dask.kernels.text.tokens import HEX, MIXED, UUID
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
 
 DIGEST_BYTES = 8
-READABLE = {DIGITS: "{digits}", SYMBOLS[HEX]: "{hex}", SYMBOLS[UUID]: "{uuid}", SYMBOLS[MIXED]: "{mixed}"}
+READABLE = dict(zip([DIGITS, *SYMBOLS.values()], ["{digits}", "{hex}", "{uuid}", "{mixed}"], strict=True))
 """What stands for each symbol of a template where people read it."""
 _SYMBOL = re.compile("|".join(READABLE))
 _READABLE_SYMBOL = re.compile("|".join(map(re.escape, READABLE.values())))

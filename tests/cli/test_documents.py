@@ -87,6 +87,11 @@ def test_status(run: Path, tmp_path: Path, novelty: Novelty) -> None:
     assert fields(document) <= documented("status")
 
 
+@pytest.mark.parametrize("command", ["sites", "templates"])
+def test_summaries(run: Path, novelty: Novelty, command: str) -> None:
+    assert fields(json.loads(novelty(command, run, "--json").stdout)) == documented(command)
+
+
 def test_plan(corpus: Path, novelty: Novelty) -> None:
     result = novelty("plan", corpus, "--json", "--workers", "0")
     document = json.loads(result.stdout)
@@ -110,7 +115,7 @@ def test_verify(run: Path, tmp_path: Path, novelty: Novelty) -> None:
     assert fields(document) == documented("verify")
 
 
-@pytest.mark.parametrize("command", ["top", "status", "verify", "plan"])
+@pytest.mark.parametrize("command", ["top", "sites", "status", "verify", "plan"])
 def test_an_error_prints_no_document(tmp_path: Path, novelty: Novelty, command: str) -> None:
     result = novelty(command, tmp_path / "missing", "--json")
     assert (result.exit_code, result.stdout) == (2, "")
