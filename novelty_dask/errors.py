@@ -40,7 +40,23 @@ LONGEST_REASON = 400
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk that is full, a quota, and a limit on the size of a file, which need the same remedy."""
 FILE_ENDINGS = frozenset(
-    {"bz2", "csv", "gz", "json", "jsonl", "ndjson", "npy", "npz", "parquet", "tsv", "txt", "xz", "zst"}
+    {
+        "arrow",
+        "bz2",
+        "csv",
+        "feather",
+        "gz",
+        "json",
+        "jsonl",
+        "ndjson",
+        "npy",
+        "npz",
+        "parquet",
+        "tsv",
+        "txt",
+        "xz",
+        "zst",
+    }
 )
 """Endings of names that are those of files."""
 

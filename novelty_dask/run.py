@@ -5,15 +5,18 @@ from __future__ import annotations
 import html
 from contextlib import contextmanager
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import pyarrow as pa
 
 from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.objects.leases import Lease
+from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.rejected import REJECTED, read_rejected
-from novelty_dask.results.results import Results
+from novelty_dask.results.results import Results, check_view
+from novelty_dask.results.selection import Choice, Selection
+from novelty_dask.results.summaries import summarize
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
 
 if TYPE_CHECKING:
@@ -137,8 +140,16 @@ class Run:
         """Return the number of rows."""
         return self._results.n_rows
 
-    def top(self, n: int = 20, *, by: str = "novelty", lists: bool = False) -> pd.DataFrame:
-        """Return the most novel rows, ties by row.
+    def top(
+        self,
+        n: int = 20,
+        *,
+        by: str = "novelty",
+        lists: bool = False,
+        redact: bool = False,
+        **choice: Unpack[Choice],
+    ) -> pd.DataFrame:
+        """Return the most novel rows, or those that are chosen, ties by row.
 
         Parameters
         ----------
@@ -148,15 +159,96 @@ class Run:
             Column that is highest in them.
         lists : bool
             True to add the columns neighbor_urls and neighbor_similarities.
+        min_novelty : float, optional
+            Least value of the column `by`.
+        per_site, per_template : int, optional
+            Most rows of one site, which is a registered domain, and of one template.
+        least : bool
+            True to give the least novel rows, lowest first.
+        ignore : str or path, optional
+            File of hosts, pages and templates whose rows are left out, one a line.
+        redact : bool
+            True to show ``…`` for secrets in URLs; `find_marks` needs rows with all that was compared.
 
         Returns
         -------
         pandas.DataFrame
             Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
-            novelty_nearest, novelty_kth, uncovered, lof, source, line.
+            novelty_nearest, novelty_kth, uncovered, lof, source, line, and those that are kept.
+
+        Raises
+        ------
+        SettingsError
+            One of the arguments is impossible.
+        InputError
+            The file of what to leave out can't be read.
         """
-        frame: pd.DataFrame = self._results.newest(n, by, lists=lists).to_pandas()
+        frame: pd.DataFrame = self.top_table(n, by=by, lists=lists, redact=redact, **choice).to_pandas()
         return frame
+
+    def top_table(self, n: int, *, by: str, lists: bool, redact: bool, **choice: Unpack[Choice]) -> pa.Table:
+        """Return the rows of `top` as a table of Arrow."""
+        selection = Selection(**choice)
+        check_view(by)
+        kept = selection.rows(self._results, by)
+        table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
+        return redact_table(table) if redact else table
+
+    def sites(self, n: int | None = None, *, by: str = "top_novelty", above: float = 0.5) -> pd.DataFrame:
+        """Return the sites of all rows, which are registered domains by the public suffix list.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of sites; all by default.
+        by : {"top_novelty", "mean_novelty", "share_above", "rows", "count", "templates"}
+            Column that is highest in the first; ties are in the order of their first rows.
+        above : float
+            Novelty from which on rows count for share_above.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns site, empty for lines without a host; rows; count, their lines; mean_novelty and
+            top_novelty; share_above; templates.
+
+        Raises
+        ------
+        SettingsError
+            One of the arguments is impossible.
+        """
+        frame: pd.DataFrame = self.summary_table("site", n, by=by, above=above).to_pandas()
+        return frame
+
+    def templates(self, n: int | None = None, *, by: str = "rows", above: float = 0.5) -> pd.DataFrame:
+        """Return the templates of all rows, which are pages without their numbers and random tokens.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of templates; all by default.
+        by : {"rows", "count", "top_novelty", "mean_novelty", "share_above"}
+            Column that is highest in the first; ties are in the order of their first rows.
+        above : float
+            Novelty from which on rows count for share_above.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns template, with symbols such as {digits}; rows; count, their lines; mean_novelty and
+            top_novelty; share_above; url, the first of its rows.
+
+        Raises
+        ------
+        SettingsError
+            One of the arguments is impossible.
+        """
+        frame: pd.DataFrame = self.summary_table("template", n, by=by, above=above).to_pandas()
+        return frame
+
+    def summary_table(self, group: str, n: int | None, *, by: str, above: float) -> pa.Table:
+        """Return sites or templates as a table of Arrow."""
+        return summarize(self._results, group, n, by=by, above=above)
 
     def find_marks(self, rows: pd.DataFrame) -> Iterator[Marks]:
         """Yield the parts of the URL of each row that none of its neighbors has.

@@ -2,34 +2,27 @@
 
     python workflows/score_corpus.py crawl-*.txt.gz --out run.zarr --json unusual.jsonl
 
-Novelty is measured against the whole crawl.  Each site of at least --min-pages pages then shows its most
-novel ones, the site with the most novel page first.  With --scheduler, a Dask cluster does the work.
+Novelty is measured against the whole crawl.  Each site (a registered domain) of at least --min-pages pages
+then shows its most novel ones, the site with the most novel page first.  With --scheduler, a Dask cluster
+scores the crawl.
 """
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
 
 import click
 import pandas as pd
-from dask.base import compute
-from dask.diagnostics.progress import ProgressBar
-from dask.distributed import Client, progress
+import pyarrow as pa
+from dask.distributed import Client
 
 import novelty_dask
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.errors import NoveltyError
-
-if TYPE_CHECKING:
-    import dask.dataframe as dd
+from novelty_dask.kernels.text.sites import sites_of
 
 CONNECT_SECONDS = 5
 
-SITE = r"^(?:[^:/?#]*:)?(?://)?(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)"
-"""The host of a URL: after a scheme and a user name, before a port and the rest."""
 COLUMNS = ["site", "novelty", "url", "nearest_similarity", "nearest_url"]
 
 
@@ -52,7 +45,7 @@ def main(
     with one_sentence(), connected(scheduler) as client:
         with choose_listener() as listener:
             run = novelty_dask.score(sources, out, client=client, listener=listener)
-        pages = unusual_pages(run, per_site, min_pages, client)
+        pages = unusual_pages(run, per_site, min_pages)
         if json:
             pages.to_json(json, orient="records", lines=True)
     click.echo(f"{len(run):,} URLs, {pages['site'].nunique():,} sites with at least {min_pages} of them")
@@ -85,39 +78,15 @@ def connected(scheduler: str | None) -> Iterator[Client | None]:
         yield client
 
 
-def computed(client: Client | None, *collections: Any) -> Any:
-    """Compute Dask collections, with a bar on standard error that shows how far they are."""
-    if client is None:
-        with ProgressBar(minimum=1, dt=1, out=sys.stderr):
-            return compute(*collections)
-    futures = client.compute(list(collections))
-    with redirect_stdout(sys.stderr):
-        progress(futures, notebook=False)
-    return client.gather(futures)
-
-
-def unusual_pages(
-    run: novelty_dask.Run, per_site: int, min_pages: int, client: Client | None = None
-) -> pd.DataFrame:
+def unusual_pages(run: novelty_dask.Run, per_site: int, min_pages: int) -> pd.DataFrame:
     """Return the most novel pages of each site, the site with the most novel page first."""
-    rows = run.to_dataframe().dropna(subset=["novelty"])
-    rows = rows.assign(site=rows["url"].str.extract(SITE, expand=False).str.lower())[COLUMNS]
-    sizes, best = computed(client, rows["site"].value_counts(), best_of_sites(rows, per_site))
-    best = best[best["site"].map(sizes) >= min_pages]
+    best = run.top(len(run), per_site=per_site)
+    best = best.assign(site=sites_of(pa.array(best["url"], pa.string())).to_pylist())[COLUMNS]
+    best = best[best["site"].map(run.sites().set_index("site")["rows"]) >= min_pages]
     order = best.assign(first=best.groupby("site")["novelty"].transform("max"))
-    order = order.sort_values(["first", "site", "novelty"], ascending=[False, True, False])
-    return cast("pd.DataFrame", order[COLUMNS].reset_index(drop=True))
-
-
-def best_of_sites(rows: "dd.DataFrame", n: int) -> "dd.DataFrame":
-    """Return the n most novel rows of each site; each block is reduced where it is, then their best rows."""
-    best = partial(most_novel, n=n)
-    return cast("dd.DataFrame", rows.reduction(best, aggregate=best))
-
-
-def most_novel(rows: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Return the n most novel rows of each site."""
-    return rows.sort_values("novelty", ascending=False, kind="stable").groupby("site").head(n)
+    # Stable, so that pages of a site stay in their order.
+    order = order.sort_values(["first", "site"], ascending=[False, True], kind="stable")
+    return order[COLUMNS].reset_index(drop=True)
 
 
 if __name__ == "__main__":

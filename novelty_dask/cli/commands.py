@@ -12,21 +12,24 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
+from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import close_output, emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
-from novelty_dask.counts import count_line, refusal_line, wrapped_line
+from novelty_dask.counts import count_line, counted, refusal_line, wrapped_line
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
 
 if TYPE_CHECKING:
+    from novelty_dask.results.dismissed import Dismissed
     from novelty_dask.run import Run
     from novelty_dask.settings import Settings
 
 TOP_ROWS = 10
 DEMO_RUN = "novelty-demo/run.zarr"
 DEMO_CORPUS = "urls.txt"
+UNCHOSEN = "No row is in this selection; leave out an option, or lower --min-novelty."
 
 
 @click.group(
@@ -85,9 +88,11 @@ def score(
     "--defang", is_flag=True, help="Write URLs so that no program makes links of them: http[://]a[.]example."
 )
 @options.by
+@options.selection_options
+@options.as_json
 @options.debug
-def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
-    """Print the most novel rows of a run.
+def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: bool, **choice: Any) -> None:
+    """Print the most novel rows of a run, or the first of a selection.
 
     Novelty is 1 minus the mean similarity of the neighbors. With --by other columns decide:
     novelty_nearest and novelty_kth, 1 minus the similarity of the nearest and of the last;
@@ -98,7 +103,18 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
     receives lines of novelty, or of the column chosen, URL, similarity and nearest URL in full,
     separated by TAB.
     """
-    show(novelty_dask.open(run), n_rows, by, defanged=defang)
+    opened = novelty_dask.open(run)
+    choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
+    if as_json:
+        from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
+
+        # With all neighbors: a program has no terminal whose width would limit the evidence.
+        batches = opened.top_table(n_rows, by=by, lists=True, redact=redact, **choice).to_batches()
+        rows = [row for batch in batches for row in to_objects(batch)]
+        emit([in_json(top_document(rows, by, defanged=defang))])
+    else:
+        show(opened, n_rows, by, defanged=defang, redacted=redact, **choice)
+    say_dismissed(dismissed)
 
 
 @main.command()
@@ -108,18 +124,23 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
     "--out",
     metavar="FILE",
     required=True,
-    help="A .csv, .parquet, .jsonl or .npz file, or - for standard output.",
+    help="A .csv, .tsv, .jsonl (also .gz, .zst), .parquet, .arrow, .feather or .npz file, or - for "
+    "standard output.",
 )
 @click.option(
     "--format",
-    type=click.Choice(["csv", "parquet", "jsonl", "npz"]),
+    type=click.Choice(["csv", "tsv", "jsonl", "parquet", "arrow", "npz"]),
     help="Format; by default what FILE ends with, and CSV for -.",
 )
 @options.order
+@options.selection_options
 @click.option(
     "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
 )
-@click.option("--raw", is_flag=True, help="CSV: write URLs as they are, for programs.")
+@click.option(
+    "--columns", metavar="A,B,...", callback=options.split_names, help="Columns to write, in this order."
+)
+@click.option("--raw", is_flag=True, help="CSV and TSV: write URLs as they are, for programs.")
 @click.option(
     "--mark",
     nargs=2,
@@ -128,30 +149,34 @@ def top(run: str, *, n_rows: int, defang: bool, by: str) -> None:
 )
 @options.debug
 def export(run: str, *, out: str, **keywords: Any) -> None:
-    """Write all rows of a run to a file, or with -o - to standard output.
+    """Write the rows of a run to a file, or with -o - to standard output.
 
     Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
-    one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON lines also
-    neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
+    one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and JSON lines
+    also neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
     with --mark also marked_url, which takes about a millisecond for each row. An npz file holds
     arrays in the order of the run.
 
-    In CSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
+    In CSV and TSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
     it out.
     """
+    keywords["ignore"] = dismissed = read_dismissed(keywords["ignore"])
     try:
         novelty_dask.export(run, out, **keywords)
     except BrokenPipeError:
         close_output()
+    say_dismissed(dismissed)
 
 
 @main.command()
 @options.sources
 @options.settings_options
+@options.as_json
 @options.debug
-def plan(sources: tuple[str, ...], *, config: str | None, **flags: Any) -> None:
+def plan(sources: tuple[str, ...], *, config: str | None, as_json: bool, **flags: Any) -> None:
     """Estimate what scoring would take, from a sample of the sources."""
-    emit(plan_lines(novelty_dask.plan(sources, settings=options.read_settings(config, **flags))))
+    planned = novelty_dask.plan(sources, settings=options.read_settings(config, **flags))
+    emit([in_json(plan_document(planned))] if as_json else plan_lines(planned))
 
 
 @main.command()
@@ -192,14 +217,41 @@ def _score(
     return run
 
 
-def show(run: "Run", n_rows: int, by: str = "novelty", *, defanged: bool = False) -> None:
-    """Print the most novel rows of a run by a column; say why there are none."""
+def read_dismissed(path: str | None) -> "Dismissed | None":
+    """Return what a file dismisses, if one is named."""
+    if path is None:
+        return None
+    from novelty_dask.results.dismissed import Dismissed  # noqa: PLC0415 - Arrow takes long to import
+
+    return Dismissed.read(path)
+
+
+def say_dismissed(dismissed: "Dismissed | None") -> None:
+    """Print how many rows were left out, if any could be."""
+    if dismissed:
+        say(f"{counted(dismissed.n_left_out, 'row')} left out, as --ignore lists them.")
+
+
+def show(
+    run: "Run",
+    n_rows: int,
+    by: str = "novelty",
+    *,
+    defanged: bool = False,
+    redacted: bool = False,
+    **choice: Any,
+) -> None:
+    """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
     has_marks = is_terminal()
-    rows = run.top(n_rows, by=by, lists=has_marks)
-    emit(novelty_table(rows, by, run.find_marks(rows) if has_marks else (), defanged=defanged))
+    rows = run.top(n_rows, by=by, lists=has_marks, **choice)
+    emit(
+        novelty_table(
+            rows, by, run.find_marks(rows) if has_marks else (), defanged=defanged, redacted=redacted
+        )
+    )
     if rows.empty:
-        say(undefined_line(run.manifest))
+        say(UNCHOSEN if any(choice.values()) else undefined_line(run.manifest))
 
 
 def _free_name() -> str:

@@ -1,6 +1,5 @@
 """Commands that maintain a run, one function each."""
 
-import json
 from typing import Any
 
 import click
@@ -8,6 +7,7 @@ import click
 import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
+from novelty_dask.cli.documents import in_json, status_document, verification_document
 from novelty_dask.cli.failures import RESUMABLE, ExitCode, with_run
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import (
@@ -23,13 +23,15 @@ from novelty_dask.events import VERIFY, Event, StageStarted
 
 @main.command()
 @options.run
+@options.as_json
 @options.debug
-def status(run: str) -> None:
+def status(run: str, *, as_json: bool) -> None:
     """Show the progress of a run by stage, and tasks that were given up.
 
     It also works while another process is working on the run, and names it.
     """
-    emit(status_lines(novelty_dask.status(run)))
+    found = novelty_dask.status(run)
+    emit([in_json(status_document(found))] if as_json else status_lines(found))
 
 
 @main.command()
@@ -90,14 +92,18 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
     help="Also compute N random blocks of rows again.",
 )
 @options.quiet
+@options.as_json
 @options.debug
-def verify(run: str, *, recompute: int, quiet: bool) -> None:
+def verify(run: str, *, recompute: int, quiet: bool, as_json: bool) -> None:
     """Read every byte of a run and compare it with what was written."""
     with choose_listener(quiet=quiet, brief=True) as listener:
         verification = novelty_dask.verify(run, recompute_blocks=recompute, listener=listener)
     for damage in verification.damages:
         say(with_run(f"Damage: {damage}", run))
-    emit([verification_line(verification, was_recomputed=recompute > 0)])
+    if as_json:
+        emit([in_json(verification_document(verification))])
+    else:
+        emit([verification_line(verification, was_recomputed=recompute > 0)])
     if verification.damages:
         click.get_current_context().exit(ExitCode.PARTIAL)
 
@@ -111,7 +117,7 @@ def clean(run: str) -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print an object in JSON, for programs.")
+@options.as_json
 @options.debug
 def doctor(*, as_json: bool) -> None:
     """Check the installation and this machine, and say what to do about problems.
@@ -121,7 +127,7 @@ def doctor(*, as_json: bool) -> None:
     """
     checks = novelty_dask.doctor.examine()
     if as_json:
-        emit([json.dumps([check._asdict() for check in checks], indent=2)])
+        emit([in_json([check._asdict() for check in checks])])
     else:
         emit(check_lines(checks))
     if any(check.state == novelty_dask.doctor.PROBLEM for check in checks):

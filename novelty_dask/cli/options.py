@@ -115,6 +115,37 @@ WORK_OPTIONS = (
         help="Refuse sources if a line of them is rejected, unless it is blank or a comment.",
     ),
 )
+SELECTION_OPTIONS = (
+    click.option(
+        "--min-novelty",
+        type=float,
+        metavar="X",
+        help="Leave out rows below X, in the column of the order; in novelty, in the order of the input.",
+    ),
+    click.option(
+        "--per-site",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most rows of one site, a registered domain by the public suffix list.",
+    ),
+    click.option(
+        "--per-template",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most rows of one template, which pages share that differ in numbers and random tokens alone.",
+    ),
+    click.option("--least", is_flag=True, help="The least novel rows first, such as those of crawl traps."),
+    click.option(
+        "--ignore",
+        metavar="FILE",
+        help="Leave out the rows of hosts, pages and templates that this file lists, one a line.",
+    ),
+    click.option(
+        "--redact",
+        is_flag=True,
+        help="Print … for user names, passwords, and values of parameters such as token.",
+    ),
+)
 CONFIG_OPTION = click.option(
     "--config", metavar="FILE", help="TOML file of settings; the options above override it."
 )
@@ -123,6 +154,13 @@ CONFIG_OPTION = click.option(
 def settings_options(command: Command) -> Command:
     """Add a flag for each field of `Settings`, and one for a file of them."""
     for option in reversed([*READ_OPTIONS, *RESULT_OPTIONS, *WORK_OPTIONS, CONFIG_OPTION]):
+        command = option(command)
+    return command
+
+
+def selection_options(command: Command) -> Command:
+    """Add the flags that say which rows to give, and how to show them."""
+    for option in reversed(SELECTION_OPTIONS):
         command = option(command)
     return command
 
@@ -168,6 +206,13 @@ def _name_run(ctx: click.Context, _parameter: click.Parameter, name: str) -> str
     """Keep the name of a run for the commands that messages print."""
     ctx.meta[RUN] = name
     return name
+
+
+def split_names(
+    _ctx: click.Context, _parameter: click.Parameter, names: str | None
+) -> tuple[str, ...] | None:
+    """Return the names between commas."""
+    return None if names is None else tuple(name.strip() for name in names.split(","))
 
 
 def _check_new(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
@@ -219,6 +264,7 @@ order = click.option(
 sources = click.argument("sources", metavar="SOURCE...", nargs=-1, callback=_find_input)
 new_run = partial(click.option, "-o", "--out", metavar="RUN.zarr", callback=_check_new)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one document in JSON, for programs.")
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show where an error arose."
 )

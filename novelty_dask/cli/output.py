@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from novelty_dask.cli.marked import mark
+from novelty_dask.cli.marked import MarkedText, mark
 from novelty_dask.cli.terminal import Column, defang, escape, number, table
 from novelty_dask.counts import count_line, counted
 from novelty_dask.errors import shell_quoted
+from novelty_dask.kernels.text.secrets import hide
 from novelty_dask.planning.budget import megabytes
 
 if TYPE_CHECKING:
@@ -29,13 +30,24 @@ EVIDENCE_COLUMNS = (
 
 
 def novelty_table(
-    top: "pd.DataFrame", by: str, marks: "Iterable[Marks]" = (), *, defanged: bool = False
+    top: "pd.DataFrame",
+    by: str,
+    marks: "Iterable[Marks]" = (),
+    *,
+    defanged: bool = False,
+    redacted: bool = False,
 ) -> Iterator[str]:
     """Return a table of rows with a column of them, their marked URL and their nearest neighbor."""
     shown: Callable[[str], Sequence[str]] = defang if defanged else str
+
+    def cell(url: str, parts: "Marks") -> MarkedText:
+        # Before it is defanged or escaped, as both change what a secret looks like.
+        text, places = hide(url, parts) if redacted else (url, parts)
+        return mark(text, places, shown(text))
+
     columns = (top[by], top.url, top.nearest_similarity, top.nearest_url.fillna(""))
     rows = [
-        (number(value), mark(url, parts, shown(url)), number(similarity), mark(nearest, (), shown(nearest)))
+        (number(value), cell(url, parts), number(similarity), cell(nearest, ()))
         for (value, url, similarity, nearest), parts in zip(
             zip(*columns, strict=True), chain(marks, repeat(())), strict=False
         )

@@ -1,45 +1,56 @@
-"""Export of a complete run to a file for other programs: CSV, Parquet, JSON lines or npz.
+"""Export of a complete run to a file for other programs: text, Parquet, Arrow or npz.
 
 Rows are streamed in bounded memory, and a file gets its name only when it is
 complete.  Undefined values are null, which CSV shows as an empty field.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from os import PathLike, fspath
-from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, Unpack, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.results.formats import BATCH_ROWS, write_csv, write_jsonl, write_npz, write_parquet
+from novelty_dask.errors import SettingsError
+from novelty_dask.results.checks import Format, check_columns, check_order, choose_format
+from novelty_dask.results.formats import (
+    BATCH_ROWS,
+    write_npz,
+    write_tables,
+)
 from novelty_dask.results.marked import Mark, Marker, make_marker
-from novelty_dask.results.ordering import KEYS, tables_in_order
-from novelty_dask.results.outputs import STDOUT_NAMES, Output, VisibleStream, open_output, writing_errors
+from novelty_dask.results.ordering import choose_key, tables_in_order
+from novelty_dask.results.outputs import Output, VisibleStream, open_output, writing_errors
+from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.results import Results
+from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.storage.runs import open_complete
 
-EXPORT_FORMATS = ("csv", "parquet", "jsonl", "npz")
-WITH_LISTS = ("parquet", "jsonl")
-BINARY = ("parquet", "npz")
-STREAM_FORMAT = "csv"
-"""Format of standard output, if none is named."""
+if TYPE_CHECKING:
+    from novelty_dask.settings import ResultSettings
 
 
-def export(  # noqa: PLR0913 - one for each option
+class ExportOptions(Choice, total=False):
+    """Keywords of an export besides those of its signature, as `export` explains them."""
+
+    mark: Mark | None
+    raw: bool
+    redact: bool
+
+
+def export(
     run: str | PathLike[str],
     out: str | PathLike[str],
     *,
     order: str = "input",
     format: str | None = None,  # noqa: A002 - named as the option
     overwrite: bool = False,
-    raw: bool = False,
-    mark: Mark | None = None,
+    columns: Sequence[str] | None = None,
+    **options: Unpack[ExportOptions],
 ) -> None:
-    """Write all rows of a complete run to a file.
+    """Write the rows of a complete run to a file, all or those that are chosen.
 
     Parameters
     ----------
@@ -49,21 +60,36 @@ def export(  # noqa: PLR0913 - one for each option
         The file, or a pipe or device, which is written to as it is; ``"-"`` is standard output.
     order : {"input", "novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"}
         By position, or by a column of that name, highest first, ties by row and undefined last.
-    format : {"csv", "parquet", "jsonl", "npz"}, optional
-        By default the ending of the file's name; CSV for standard output.
+    format : {"csv", "tsv", "jsonl", "parquet", "arrow", "npz"}, optional
+        By default the ending of the file's name, where ``.feather`` is arrow; CSV for standard output.
+        Text is compressed if the name ends in ``.gz`` or ``.zst``.
     overwrite : bool
         True to replace an existing file, whose owner and mode stay; links are followed.
+    columns : sequence of str, optional
+        Columns to write, in this order; all by default.
     raw : bool
-        True to write text to CSV as it is.  By default an apostrophe precedes text that a
+        True to write text to CSV and TSV as it is.  By default an apostrophe precedes text that a
         spreadsheet would take for a formula.
     mark : tuple of (str, str), optional
         Text to put before and behind each part of a URL that none of its neighbors has, in one more
         column, marked_url; takes about a millisecond for each row.
+    redact : bool
+        True to write ``…`` for secrets in URLs: user names, passwords, values of parameters such as token.
+    min_novelty : float, optional
+        Least value of the column of the order, or of novelty in the order of the input.
+    per_site, per_template : int, optional
+        Most rows of one site, which is a registered domain, and of one template; the first in the order.
+    least : bool
+        True to put the lowest values of the column first.
+    ignore : str or path, optional
+        File of hosts, pages and templates whose rows are left out, one a line.
 
     Raises
     ------
+    InputError
+        The file of what to leave out can't be read.
     SettingsError
-        The format or the order is unknown, the mark is no pair of texts, or the format can't have it.
+        The format or the order is unknown, another argument impossible, or one that the format can't have.
     StoreError
         There is no complete run, the file exists, is one of a run or its source, or can't be written.
     DiskFullError
@@ -74,34 +100,46 @@ def export(  # noqa: PLR0913 - one for each option
     Notes
     -----
     Columns: position (line of the first occurrence in the input, from 0), url, count, spellings
-    (URLs of one normal form), novelty, nearest_url and nearest_similarity; in Parquet and JSON
-    lines also neighbor_urls and neighbor_similarities, most similar first; novelty_nearest,
+    (URLs of one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and
+    JSON lines also neighbor_urls and neighbor_similarities, most similar first; novelty_nearest,
     novelty_kth, uncovered and lof; source (its path) and line of the first occurrence there, from 1;
-    with `mark` also marked_url.  CSV is UTF-8 with lines that
-    end in LF; text is quoted as RFC 4180 has it, null is an empty field.
+    columns that are kept; with `mark` also marked_url.  CSV is UTF-8 with lines that
+    end in LF; text is quoted as RFC 4180 has it, null is an empty field.  TSV is the same with TAB.
 
     An npz file always keeps the order of the run, so that its neighbor_ids are rows of its
     other arrays; -1 is none, undefined novelty NaN.  It loads without pickle: URL ``i`` is
     ``bytes(url_bytes[url_offsets[i] : url_offsets[i + 1]]).decode()``.
     """
     name = fspath(out).removeprefix("file://")
-    chosen = _choose_format(name, format, order)
-    if mark and chosen == "npz":
-        message = "An npz file has no text to mark; choose another format, or leave out the mark."
-        raise SettingsError(message)
+    chosen = choose_format(name, format)
+    mark, raw = options.pop("mark", None), options.pop("raw", False)
+    redact = options.pop("redact", False)
+    selection = Selection(**cast("Choice", options))
+    check_order(chosen.name, order, selection)
     stored = open_complete(fspath(run))
-    marker = make_marker(stored.manifest.settings, mark) if mark else None
+    results = Results(stored)
+    steps = _choose_steps(stored.manifest.settings, chosen, mark, redact=redact)
+    # What a row has new is what no neighbor has, so that all are needed, also where they are not written.
+    read = partial(_read_rows, results, chosen.has_lists or mark is not None, steps)
+    if columns is not None:
+        # Of no rows, as the columns do not depend on them.
+        check_columns(chosen.name, columns, read(None, 0, np.array([], np.int64)).column_names)
     sources = (source.path for source in stored.manifest.sources)
     with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
-        read = partial(_read_rows, results := Results(stored), chosen in WITH_LISTS, marker)
-        tables = partial(tables_in_order, results, read, order, folder=output.folder)
+        kept = selection.rows(results, order, output.folder)
+        key = choose_key(order, least=selection.least)
+        # The URL, its marked copy if there is one, and its neighbors.
+        n_urls = 3 + results.arrays["neighbors/ids"].shape[1] * chosen.has_lists
+        tables = tables_in_order(
+            results, partial(read, columns), key, n_urls, folder=output.folder, kept=kept
+        )
         _write(results, tables, _harmless(output, chosen), chosen, raw=raw)
 
 
 def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
     """Yield novelty and URL of all rows, most novel first, ties by row; undefined novelty (NaN) is last."""
     results = open_results(run)
-    for table in tables_in_order(results, partial(_novelty_and_url, results), "novelty", 1):
+    for table in tables_in_order(results, partial(_novelty_and_url, results), choose_key("novelty"), 1):
         for batch in table.to_batches(max_chunksize=BATCH_ROWS):
             yield from zip(batch["novelty"].to_pylist(), batch["url"].to_pylist(), strict=True)
 
@@ -117,38 +155,39 @@ def open_results(run: str | PathLike[str]) -> Results:
     return Results(open_complete(fspath(run)))
 
 
-def _choose_format(out: str, format: str | None, order: str) -> str:  # noqa: A002
-    """Return the format of an output; refuse names of no local file."""
-    if "\0" in out:
-        message = f"Can't write {out!r}: a file name can't contain NUL."
-        raise StoreError(message)
-    if "://" in out:
-        message = f"Can't write {out!r}: exports are local files; name one, and copy it there."
-        raise StoreError(message)
-    ending = Path(out).suffix.removeprefix(".").lower()
-    chosen = format or (STREAM_FORMAT if out in STDOUT_NAMES else ending)
-    _check_format(Path(out).name, chosen, order)
-    return chosen
+def _choose_steps(
+    settings: "ResultSettings",
+    format: Format,  # noqa: A002
+    mark: Mark | None,
+    *,
+    redact: bool,
+) -> list[Marker]:
+    """Return what is done to each table of rows before it is written.
 
-
-def _check_format(name: str, format: str, order: str) -> None:  # noqa: A002
-    """Refuse an unknown format, an unknown order, and an order that the format can't have."""
-    if format not in EXPORT_FORMATS:
-        endings = ", .".join(EXPORT_FORMATS)
-        message = f"Can't tell the format of {name!r}; end it in .{endings} or give --format."
+    Raises
+    ------
+    SettingsError
+        The format can't have it, or the mark is none.
+    """
+    if format.name == "npz" and mark:
+        message = "An npz file has no text to mark; choose another format, or leave out the mark."
         raise SettingsError(message)
-    if order not in KEYS:
-        *first, last = KEYS
-        message = f"Order {order!r} is unknown; it is {', '.join(first)} or {last}."
+    if format.name == "npz" and redact:
+        message = "An npz file has URLs as they are; choose another format, or leave out --redact."
         raise SettingsError(message)
-    if format == "npz" and order != "input":
-        message = (
-            "An npz file keeps the order of the run, which its neighbor_ids refer to; leave out --order."
-        )
-        raise SettingsError(message)
+    steps = [make_marker(settings, mark, redacted=redact)] if mark else []
+    if mark and not format.has_lists:
+        steps.append(_without_lists)
+    # Last, so that marks are found in what was compared.
+    return [*steps, redact_table] if redact else steps
 
 
-def _harmless(output: Output, format: str) -> Output:  # noqa: A002
+def _without_lists(table: pa.Table) -> pa.Table:
+    """Return a table without the neighbors but the nearest."""
+    return table.drop_columns(["neighbor_urls", "neighbor_similarities"])
+
+
+def _harmless(output: Output, format: Format) -> Output:  # noqa: A002
     """Return an output which no URL can use to command a terminal.
 
     Raises
@@ -158,45 +197,65 @@ def _harmless(output: Output, format: str) -> Output:  # noqa: A002
     """
     if not output.file.isatty():
         return output
-    if format in BINARY:
-        message = f"A terminal can't show {format}; name a file, or pipe it to a program."
+    if format.is_binary:
+        name = format.compression or format.name
+        message = f"A terminal can't show {name}; name a file, or pipe it to a program."
         raise SettingsError(message)
     return Output(cast("IO[bytes]", VisibleStream(output.file)))
 
 
 def _read_rows(
     results: Results,
-    lists: bool,  # noqa: FBT001 - bound before
-    marker: Marker | None,
+    lists: bool,  # noqa: FBT001
+    steps: Sequence[Marker],
+    columns: Sequence[str] | None,
     block: int,
     within: NDArray[np.int64],
 ) -> pa.Table:
-    """Return some rows of a block, with their marks if they are wanted."""
-    if not marker:
-        return results.table(block, within, lists=lists)
-    table = marker(results.table(block, within, lists=True))
-    return table if lists else table.drop_columns(["neighbor_urls", "neighbor_similarities"])
+    """Return some rows of a block, changed step by step, and of these the columns that are wanted."""
+    table = results.table(block, within, lists=lists)
+    for step in steps:
+        table = step(table)
+    return table if columns is None else table.select(list(columns))
 
 
 def _write(
     results: Results,
-    order_tables: Callable[..., Iterator[pa.Table]],
+    tables: Iterator[pa.Table],
     output: Output,
-    format: str,  # noqa: A002
+    format: Format,  # noqa: A002
     *,
     raw: bool,
 ) -> None:
-    """Write all rows in a format."""
-    n_neighbors = results.arrays["neighbors/ids"].shape[1]
-    # The URL, its marked copy if there is one, and its nearest neighbor.
-    tables = order_tables(urls_per_row=3 + n_neighbors * (format in WITH_LISTS))
-    writers = {
-        "csv": partial(write_csv, tables, raw=raw),
-        "jsonl": partial(write_jsonl, tables),
-        "parquet": partial(write_parquet, tables),
-        "npz": partial(write_npz, results),
-    }
-    writers[format](output.file)
+    """Write rows in a format; of the arrays of npz, all."""
+    if format.name == "npz":
+        write_npz(results, output.file)
+    else:
+        write_tables(tables, output.file, format, raw=raw)
+
+
+def write_summary(
+    run: str | PathLike[str], table: pa.Table, out: str, *, overwrite: bool, redact: bool
+) -> None:
+    """Write a table on a run to a file, in the format of its name, as `export` writes rows.
+
+    Raises
+    ------
+    SettingsError
+        The format is unknown, or has arrays of rows.
+    StoreError
+        The file exists, is one of a run or its source, or can't be written.
+    DiskFullError
+        There is no space for the file.
+    """
+    chosen = choose_format(out, None)
+    if chosen.name == "npz":
+        message = "An npz file has the arrays of rows; choose another format."
+        raise SettingsError(message)
+    sources = (source.path for source in open_complete(fspath(run)).manifest.sources)
+    with writing_errors(out), open_output(out, sources, overwrite=overwrite) as output:
+        shown = [redact_table(table) if redact else table]
+        write_tables(shown, _harmless(output, chosen).file, chosen, raw=False)
 
 
 def _novelty_and_url(results: Results, block: int, within: NDArray[np.int64]) -> pa.Table:

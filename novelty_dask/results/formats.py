@@ -1,10 +1,12 @@
-"""Writers of CSV, Parquet, JSON lines and npz, a table or block at a time."""
+"""Writers of CSV, JSON lines, Parquet, Arrow and npz, a table or block at a time."""
 
 from __future__ import annotations
 
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,9 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from novelty_dask.results.outputs import Stream
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from novelty_dask.results.checks import Format
     from novelty_dask.results.results import Results
 
 FORMULA = r"^[\s\pZ\pC]*[=+\-@\x{ff0b}\x{ff0d}\x{ff1d}\x{ff20}]|^[\t\r\x00]"
@@ -36,11 +41,41 @@ STORED = {
 """Arrays of the run by their names in an npz file, in which the other views follow."""
 
 
-def write_csv(tables: Iterable[pa.Table], file: IO[bytes], *, raw: bool) -> None:
+def write_tables(
+    tables: Iterable[pa.Table],
+    file: IO[bytes],
+    format: Format,  # noqa: A002
+    *,
+    raw: bool,
+) -> None:
+    """Write tables of equal columns in a format, compressed as it says."""
+    writers = {
+        "csv": partial(write_csv, tables, raw=raw),
+        "tsv": partial(write_csv, tables, raw=raw, delimiter="\t"),
+        "jsonl": partial(write_jsonl, tables),
+        "parquet": partial(write_parquet, tables),
+        "arrow": partial(write_arrow, tables),
+    }
+    with compressed(file, format.compression) as stream:
+        writers[format.name](stream)
+
+
+@contextmanager
+def compressed(file: IO[bytes], compression: str | None) -> Iterator[IO[bytes]]:
+    """Yield a file that compresses what is written to it; the file behind it stays open."""
+    if compression is None:
+        yield file
+        return
+    # Arrow states no time of the file, so that the bytes are always the same.
+    with pa.CompressedOutputStream(Stream(file), compression) as stream:
+        yield stream
+
+
+def write_csv(tables: Iterable[pa.Table], file: IO[bytes], *, raw: bool, delimiter: str = ",") -> None:
     """Write tables as CSV with a header; guard text that looks like a formula, unless raw."""
     header = True
     for table in tables:
-        options = pyarrow.csv.WriteOptions(include_header=header)
+        options = pyarrow.csv.WriteOptions(include_header=header, delimiter=delimiter)
         pyarrow.csv.write_csv(table if raw else _guarded(table), file, options)
         header = False
 
@@ -61,28 +96,28 @@ def write_jsonl(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     """Write tables as one JSON object a line."""
     for table in tables:
         for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-            rows = _shortened(batch).to_pylist()
-            lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+            lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in to_objects(batch))
             file.write("".join(lines).encode())
 
 
-def _shortened(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with similarities in as few digits as identify them."""
+def to_objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Return rows as objects, with similarities in as few digits as identify them."""
     # JSON has but one kind of number, which Python writes as a double: 0.7 in single precision would become
     # 0.699999988079071.
-    lists = batch["neighbor_similarities"]
-    short = {
-        "nearest_similarity": _shortest(batch["nearest_similarity"]),
-        "neighbor_similarities": pa.ListArray.from_arrays(
-            pc.subtract(lists.offsets, lists.offsets[0]), _shortest(lists.flatten())
-        ),
-    }
-    return pa.RecordBatch.from_pydict({name: short.get(name, batch[name]) for name in batch.schema.names})
+    short = {name: _shortest(batch[name]) for name in batch.schema.names}
+    rows: list[dict[str, Any]] = pa.RecordBatch.from_pydict(short).to_pylist()
+    return rows
 
 
-def _shortest(similarities: pa.Array) -> pa.Array:
-    """Return the doubles that print as given single-precision numbers do."""
-    return pc.cast(pc.cast(similarities, pa.string()), pa.float64())
+def _shortest(column: pa.Array) -> pa.Array:
+    """Return a column with the doubles that print as its single-precision numbers do; others as they are."""
+    if pa.types.is_list(column.type):
+        # A part of a table keeps the offsets of the whole.
+        offsets = pc.subtract(column.offsets, column.offsets[0])
+        return pa.ListArray.from_arrays(offsets, _shortest(column.flatten()))
+    if pa.types.is_float32(column.type):
+        return pc.cast(pc.cast(column, pa.string()), pa.float64())
+    return column
 
 
 def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
@@ -92,6 +127,17 @@ def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
         writer.write_table(first, EXPORT_GROUP_ROWS)
         for table in tables:
+            writer.write_table(table, EXPORT_GROUP_ROWS)
+
+
+def write_arrow(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
+    """Write tables as an Arrow file, which is version 2 of Feather too."""
+    tables = iter(tables)
+    first = next(tables)
+    # The compression that Feather has by default, and so the one that most programs can read.
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(file, first.schema, options=options) as writer:
+        for table in chain([first], tables):
             writer.write_table(table, EXPORT_GROUP_ROWS)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError
 from novelty_dask.features.marks import choose_marks
+from novelty_dask.kernels.text.secrets import hide
 
 if TYPE_CHECKING:
     from novelty_dask.features.marks import FindMarks, Marks
@@ -21,7 +23,7 @@ Marker = Callable[[pa.Table], pa.Table]
 """Adds a column of marked URLs to a table of rows with all their neighbors."""
 
 
-def make_marker(settings: ResultSettings, mark: Mark) -> Marker:
+def make_marker(settings: ResultSettings, mark: Mark, *, redacted: bool = False) -> Marker:
     """Return what adds a column of marked URLs to a table of rows with all their neighbors.
 
     Parameters
@@ -30,6 +32,8 @@ def make_marker(settings: ResultSettings, mark: Mark) -> Marker:
         Settings of the run.
     mark : tuple of (str, str)
         Text before each part that is new, and behind it.
+    redacted : bool
+        True to hide secrets, also whether they are new.
 
     Raises
     ------
@@ -41,13 +45,21 @@ def make_marker(settings: ResultSettings, mark: Mark) -> Marker:
     ):
         message = 'A mark is what stands before and behind, as in mark=("<b>", "</b>").'
         raise SettingsError(message)
-    return partial(_add_marked, choose_marks(settings), mark)
+    return partial(_add_marked, choose_marks(settings), mark, redacted)
 
 
-def _add_marked(find_marks: FindMarks, mark: Mark, table: pa.Table) -> pa.Table:
+def _add_marked(
+    find_marks: FindMarks,
+    mark: Mark,
+    redacted: bool,  # noqa: FBT001 - bound before
+    table: pa.Table,
+) -> pa.Table:
     """Return a table with its URLs once more, in which the new parts are marked."""
     rows = zip(table["url"].to_pylist(), table["neighbor_urls"].to_pylist(), strict=True)
-    marked = [put_marks(url, find_marks(url, neighbors), mark) for url, neighbors in rows]
+    # Marks are found in what was compared, and then moved to what is shown.
+    parts = ((url, find_marks(url, neighbors)) for url, neighbors in rows)
+    shown = starmap(hide, parts) if redacted else parts
+    marked = [put_marks(url, places, mark) for url, places in shown]
     return table.append_column("marked_url", pa.array(marked, pa.string()))
 
 

@@ -28,6 +28,8 @@ ReadPart = Callable[[int, NDArray[np.int64]], pa.Table]
 """Function that reads some rows of a block, counted from its first."""
 Key = Callable[[Results, int], NDArray[Any]]
 """Function that returns a sort key for each row of a block."""
+Kept = NDArray[np.bool_] | None
+"""Whether each row of a run is wanted; None for all."""
 
 
 def position_key(results: Results, block: int) -> NDArray[np.int64]:
@@ -35,19 +37,30 @@ def position_key(results: Results, block: int) -> NDArray[np.int64]:
     return results.read("rows/position", block)
 
 
-def view_key(name: str, results: Results, block: int) -> NDArray[np.float64]:
-    """Return a negated view of each row, as keys ascend; where it is undefined, it comes last."""
+def view_key(name: str, sign: int, results: Results, block: int) -> NDArray[np.float64]:
+    """Return a view of each row, with a sign, as keys ascend; where it is undefined, it comes last."""
     view = results.read(name, block)
-    return np.where(np.isnan(view), np.inf, -view)
+    return np.where(np.isnan(view), np.inf, sign * view)
 
 
-KEYS: dict[str, Key] = {"input": position_key, **{name: partial(view_key, name) for name in Results.views}}
+ORDERS = ("input", *Results.views)
+
+
+def choose_key(order: str, *, least: bool = False) -> Key:
+    """Return the key of an order: the highest of a view come first, or the lowest."""
+    return position_key if order == "input" else partial(view_key, order, 1 if least else -1)
 
 
 def tables_in_order(
-    results: Results, read: ReadPart, order: str, urls_per_row: float, folder: Path | None = None
+    results: Results,
+    read: ReadPart,
+    key: Key,
+    urls_per_row: float,
+    *,
+    folder: Path | None = None,
+    kept: Kept = None,
 ) -> Iterator[pa.Table]:
-    """Yield all rows in an order, as consecutive tables.
+    """Yield rows in an order, as consecutive tables, one at least.
 
     Parameters
     ----------
@@ -55,33 +68,36 @@ def tables_in_order(
         A complete run.
     read : callable
         ``read(block, within)`` gives the table of some rows of a block.
-    order : str
-        "input" by position, or the name of a view, the highest first, ties by row and undefined ones last.
+    key : callable
+        Made by `choose_key`; ties are by row.
     urls_per_row : float
         URLs in a row of the table, on average; the number of buckets depends on it.
     folder : Path, optional
         Folder for the buckets; the system's temporary folder by default.
+    kept : ndarray of bool, shape (n_rows,), optional
+        Rows that are wanted; all by default.
 
     Yields
     ------
     pyarrow.Table
         The next rows, of about `BUCKET_BYTES` bytes at most.
     """
-    key = KEYS[order]
     # Buckets of about equal bytes, so that each can be sorted in memory, whatever the length of the URLs.
-    text_bytes = urls_per_row * _mean_url_bytes(results) + results.places.mean_name_bytes
+    text_bytes = urls_per_row and urls_per_row * _mean_url_bytes(results) + results.places.mean_name_bytes
     row_bytes = OTHER_BYTES + text_bytes
-    n_buckets = max(1, round(results.n_rows * row_bytes / BUCKET_BYTES))
-    parts = _keyed_parts(results, read, key)
+    # Of the wanted rows alone, as each bucket becomes a group of rows of its own in Parquet.
+    n_rows = results.n_rows if kept is None else int(np.count_nonzero(kept))
+    n_buckets = max(1, round(n_rows * row_bytes / BUCKET_BYTES))
+    parts = _keyed_parts(results, read, key, kept)
     if n_buckets == 1:
         yield _sort_by_key([table for table, _ in parts])
         return
-    keys, rows = _boundaries(results, key, n_buckets)
+    keys, rows = _boundaries(results, key, kept, n_buckets)
     with tempfile.TemporaryDirectory(prefix="novelty-", dir=folder) as temporary:
-        for table, first in parts:
-            numbers = np.arange(first, first + len(table))
+        for table, numbers in parts:
             buckets = bucket_numbers(table["key"].to_numpy(), numbers, keys, rows)
-            _distribute(table, buckets, Path(temporary))
+            if len(buckets):
+                _distribute(table, buckets, Path(temporary))
         for bucket in sorted(Path(temporary).iterdir()):
             yield _sort_by_key(_read_streams(bucket))
             bucket.unlink()
@@ -102,15 +118,28 @@ def bucket_numbers(
     return buckets[len(bound_rows) :]
 
 
-def _boundaries(results: Results, key: Key, n_buckets: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return keys and rows that divide all rows into about equal buckets, from an even sample."""
-    step = -(-results.n_rows // SAMPLED_KEYS)
-    starts = [-block * results.block_rows % step for block in range(results.n_blocks)]
-    keys = np.concatenate([key(results, block)[start::step] for block, start in enumerate(starts)])
-    rows = np.arange(0, results.n_rows, step)
+def _boundaries(
+    results: Results, key: Key, kept: Kept, n_buckets: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return keys and rows that divide the wanted rows into about equal buckets, from an even sample."""
+    step = -(-(results.n_rows if kept is None else np.count_nonzero(kept)) // SAMPLED_KEYS)
+    samples, n_seen = [], 0
+    for block in range(results.n_blocks):
+        within = _wanted(results, kept, block)
+        sampled = within[-n_seen % step :: step]
+        samples.append((key(results, block)[sampled], block * results.block_rows + sampled))
+        n_seen += len(within)
+    keys, rows = map(np.concatenate, zip(*samples, strict=True))
     order = np.lexsort((rows, keys))
     chosen = order[np.linspace(0, len(order), n_buckets + 1).astype(np.int64)[1:-1]]
     return keys[chosen], rows[chosen]
+
+
+def _wanted(results: Results, kept: Kept, block: int) -> NDArray[np.int64]:
+    """Return the rows of a block that are wanted, counted from its first."""
+    start = block * results.block_rows
+    stop = min(start + results.block_rows, results.n_rows)
+    return np.arange(stop - start) if kept is None else np.flatnonzero(kept[start:stop])
 
 
 def _mean_url_bytes(results: Results) -> float:
@@ -119,14 +148,20 @@ def _mean_url_bytes(results: Results) -> float:
     return sum(int(length.sum()) for length in lengths) / results.n_rows
 
 
-def _keyed_parts(results: Results, read: ReadPart, key: Key) -> Iterator[tuple[pa.Table, int]]:
-    """Yield tables of all rows as stored, with their keys, and the number of each table's first row."""
+def _keyed_parts(
+    results: Results, read: ReadPart, key: Key, kept: Kept
+) -> Iterator[tuple[pa.Table, NDArray[np.int64]]]:
+    """Yield tables of wanted rows as stored, with keys, and numbers of rows; the first may be empty."""
     for block in range(results.n_blocks):
+        rows = _wanted(results, kept, block)
+        if block and not len(rows):
+            continue
         keys = key(results, block)
-        for start in range(0, len(keys), PART_ROWS):
-            within = np.arange(start, min(start + PART_ROWS, len(keys)))
+        # Of the first block in any case, so that there are columns.
+        for start in range(0, max(len(rows), 1), PART_ROWS):
+            within = rows[start : start + PART_ROWS]
             table = read(block, within).append_column("key", pa.array(keys[within]))
-            yield table, block * results.block_rows + start
+            yield table, block * results.block_rows + within
 
 
 def _distribute(table: pa.Table, row_buckets: NDArray[np.int64], folder: Path) -> None:

@@ -143,27 +143,36 @@ class Results:
         view = self.read(name, block)[kept]
         return pa.array(view, mask=np.isnan(view))
 
-    def newest(self, n: int, by: str = "novelty", *, lists: bool = False) -> pa.Table:
-        """Return the n rows whose view is highest, ties by row, with the columns of `table`.
+    def newest(
+        self,
+        n: int,
+        by: str = "novelty",
+        *,
+        lists: bool = False,
+        least: bool = False,
+        kept: NDArray[np.bool_] | None = None,
+    ) -> pa.Table:
+        """Return the n rows whose view is highest, or lowest, ties by row, with the columns of `table`.
 
-        Rows where it is undefined are left out.
+        Rows where it is undefined are left out, and those that are not to be kept.
 
         Raises
         ------
         SettingsError
             `n` is negative, or there is no such view.
         """
-        if by not in VIEWS:
-            message = f"Rows have no view {by!r}; order them by {', '.join(VIEWS[:-1])} or {VIEWS[-1]}."
-            raise SettingsError(message)
+        check_view(by)
         if n < 0:
             message = f"Can't give {n} rows; ask for 0 or more."
             raise SettingsError(message)
         best: list[tuple[float, int]] = []
         for block in range(self.n_blocks):
-            view = self.read(by, block)
-            order = np.argsort(-view, kind="stable")[: min(n, int(np.isfinite(view).sum()))]
-            best += [(-float(view[row]), block * self.block_rows + int(row)) for row in order]
+            start = block * self.block_rows
+            keys = self.read(by, block) * (1 if least else -1)
+            if kept is not None:
+                keys[~kept[start : start + len(keys)]] = np.nan
+            order = np.argsort(keys, kind="stable")[: min(n, int(np.isfinite(keys).sum()))]
+            best += [(float(keys[row]), start + int(row)) for row in order]
             best = sorted(best)[:n]
         return self._rows(np.array([row for _, row in best], np.int64), lists=lists)
 
@@ -174,6 +183,19 @@ class Results:
         tables = [self.table(int(block), within[blocks == block], lists=lists) for block in np.unique(blocks)]
         table = pa.concat_tables(tables or [self.table(0, rows, lists=lists)])
         return table.take(np.argsort(np.argsort(blocks, kind="stable")))
+
+
+def check_view(name: str) -> None:
+    """Refuse a name that no view has.
+
+    Raises
+    ------
+    SettingsError
+        There is no such view.
+    """
+    if name not in VIEWS:
+        message = f"Rows have no view {name!r}; order them by {', '.join(VIEWS[:-1])} or {VIEWS[-1]}."
+        raise SettingsError(message)
 
 
 def _text(urls: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:

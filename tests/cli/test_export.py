@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
@@ -51,13 +53,34 @@ def test_standard_output_takes_rows(run: Path, tmp_path: Path, csv: str, out: st
 
 
 def test_every_format_streams(run: Path, tmp_path: Path) -> None:
-    for name in ("jsonl", "parquet", "npz"):
+    for name in ("jsonl", "parquet", "npz", "tsv", "arrow"):
         assert shell(f"novelty export {run} -o - --format {name} >> rows.{name}", tmp_path).stderr == ""
     lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     urls = pq.read_table(tmp_path / "rows.parquet")["url"].to_pylist()
+    assert pa.feather.read_table(tmp_path / "rows.arrow")["url"].to_pylist() == urls
+    assert (tmp_path / "rows.tsv").read_text(encoding="utf-8").count("\n") == 296
     assert [json.loads(line)["url"] for line in lines] == urls
     with np.load(tmp_path / "rows.npz") as arrays:
         assert len(arrays["novelty"]) == len(urls) == 295
+
+
+def test_columns_are_named_between_commas(run: Path, novelty: Novelty) -> None:
+    done = novelty("export", run, "-o", "-", "--columns", "novelty, url")
+    assert done.stdout.startswith('"novelty","url"\n')
+    refused = novelty("export", run, "-o", "-", "--columns", "novelty,")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("Error: There is no column ''; choose some of position, url, ")
+
+
+def test_a_disk_that_is_full_and_a_reader_that_has_gone_are_told_through_a_compression(
+    run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv.gz").symlink_to("/dev/full")
+    done = shell(f"novelty export {run} -o rows.csv.gz", tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.endswith("'rows.csv.gz': No space left on device; free some space, then repeat it.\n")
+    done = shell(f"mkfifo f.jsonl.zst; true < f.jsonl.zst & novelty export {run} -o f.jsonl.zst", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_in_process_standard_output_takes_rows_too(run: Path, csv: str, novelty: Novelty) -> None:

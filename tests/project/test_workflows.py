@@ -8,10 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
 from novelty_dask.datasets import make_urls
+from novelty_dask.kernels.text.pages import find_host
+from novelty_dask.kernels.text.sites import site_of
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.py"))
@@ -24,24 +27,51 @@ def run_workflow(name: str, *arguments: str, folder: Path) -> str:
 
 
 def test_score_corpus_finds_what_is_unlike_its_site(tmp_path: Path) -> None:
-    # The sites of the made corpus, each with an odd page of its own, and a planted site of one page.
+    # Sites of the made corpus, each with an odd page of its own, and a site of one page.
     urls, planted = make_urls(2_000, n_planted=1, seed=5)
-    hosts = sorted({urlsplit(url).netloc for i, url in enumerate(urls) if i not in planted})[:10]
+    lone = "https://qxzj-wvk.test/~zzqq"
+    found_hosts = {find_host(url) for i, url in enumerate(urls) if i not in planted}
+    # One of each site, but for those that have half of all hosts.
+    by_site = {site_of(host): host for host in sorted(found_hosts) if ".example." not in host}
+    hosts = list(by_site.values())[:10]
     odd = [f"https://{host}/~{chr(0x3041 + i) * 9}/{i:x}{'ZQXJ'[i % 4] * 3}" for i, host in enumerate(hosts)]
-    (tmp_path / "crawl.txt").write_text("".join(f"{url}\n" for url in [*urls, *odd]), encoding="utf-8")
+    (tmp_path / "crawl.txt").write_text("".join(f"{url}\n" for url in [*urls, *odd, lone]), encoding="utf-8")
     arguments = ["crawl.txt", "--per-site", "2", "--min-pages", "4", "--json", "unusual.jsonl"]
     printed = run_workflow("score_corpus.py", *arguments, folder=tmp_path)
     pages = [json.loads(line) for line in (tmp_path / "unusual.jsonl").read_text("utf-8").splitlines()]
     found = {page["url"] for page in pages}
     large = {page["site"] for page in pages}
-    assert found >= {url for url, host in zip(odd, hosts, strict=True) if host in large}
-    assert large & set(hosts)
-    assert urls[planted[0]] not in found
-    assert all(urlsplit(page["url"]).netloc == page["site"] for page in pages)
+    assert found >= {url for url, host in zip(odd, hosts, strict=True) if site_of(host) in large}
+    assert large & set(map(site_of, hosts))
+    assert lone not in found
+    assert all(site_of(find_host(page["url"])) == page["site"] for page in pages)
     assert max(sum(page["site"] == site for page in pages) for site in large) == 2
     first_of_sites = [page["novelty"] for page in pages[::2]]
     assert first_of_sites == sorted(first_of_sites, reverse=True)
     assert repr(pages[0]["url"]) in printed
+
+
+def test_crawl_frontier_gives_each_site_and_template_few_places(tmp_path: Path) -> None:
+    urls, planted = make_urls(500, n_planted=3, seed=5)
+    flood = [f"https://calendar.flood.test/{n:04}/{n % 12:02}/day" for n in range(300)]
+    (tmp_path / "found.txt").write_text("".join(f"{url}\n" for url in [*urls, *flood]), encoding="utf-8")
+    known = urlsplit(urls[planted[0]]).netloc
+    (tmp_path / "known.txt").write_text(f"# crawled\n{known}\n", encoding="utf-8")
+    arguments = ["found.txt", "--per-site", "2", "--per-template", "1", "--min-novelty", "0"]
+    files = ["--known", "known.txt", "--out", "next.csv", "--traps", "traps.csv"]
+    printed = run_workflow("crawl_frontier.py", *arguments, *files, folder=tmp_path)
+    rows = pd.read_csv(tmp_path / "next.csv")
+    assert list(rows) == ["novelty", "url"]
+    assert rows.novelty.is_monotonic_decreasing
+    sites = rows.url.map(lambda url: ".".join(urlsplit(url).netloc.split(".")[-2:]))
+    assert sites.value_counts().max() == 2
+    assert sites.eq("flood.test").sum() == 1
+    assert {urls[number] for number in planted[1:]} <= set(rows.url)
+    assert not rows.url.str.contains(f"//{known}/", regex=False).any()
+    traps = pd.read_csv(tmp_path / "traps.csv")
+    assert traps.template[0] == "calendar.flood.test/{digits}/{digits}/day"
+    assert traps.rows[0] == 300
+    assert repr(rows.url[0]) in printed
 
 
 @pytest.mark.parametrize(

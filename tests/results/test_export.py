@@ -195,6 +195,88 @@ def test_format_can_be_named(run: Run, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "rows.txt").read_text(encoding="utf-8").split("\n")[0])["position"] == 0
 
 
+# Formats and columns.
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, decompressed."""
+    raw = path.read_bytes()
+    names = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
+    if raw[:2] in names:
+        raw = pa.CompressedInputStream(pa.BufferReader(raw), names[raw[:2]]).read()
+    return raw.decode()
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
+def test_text_is_compressed_by_the_ending(run: Run, tmp_path: Path, form: str, ending: str) -> None:
+    names = [f"rows.{form}", f"rows.{form}.{ending}", f"again.{form}.{ending}", f"named.{ending}"]
+    for name in names:
+        export(run, tmp_path / name, format=form if name.startswith("named") else None)
+    texts = [read_text(tmp_path / name) for name in names]
+    assert texts == [texts[0]] * 4
+    first, second = ((tmp_path / name).read_bytes() for name in names[1:3])
+    assert first == second
+    assert len(first) < len(texts[0]) / 2
+
+
+def test_tsv_is_csv_with_tabs(run: Run, tmp_path: Path) -> None:
+    for form in ("csv", "tsv"):
+        export(run, tmp_path / f"rows.{form}", order="novelty")
+    rows = []
+    for form, delimiter in (("csv", ","), ("tsv", "\t")):
+        with (tmp_path / f"rows.{form}").open(encoding="utf-8", newline="") as file:
+            rows.append(list(csv.reader(file, delimiter=delimiter)))
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("name", ["rows.arrow", "rows.feather", "rows.FEATHER"])
+def test_arrow(run: Run, tmp_path: Path, name: str) -> None:
+    export(run, tmp_path / name, order="novelty")
+    pd.testing.assert_frame_equal(
+        pd.read_feather(tmp_path / name), expected(run, "novelty", lists=True), check_dtype=False
+    )
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet", "arrow"])
+def test_columns_are_written_in_their_order(run: Run, tmp_path: Path, form: str) -> None:
+    columns = ["lof", "url", "marked_url", *(LISTS[1:] if form in ("jsonl", "parquet", "arrow") else [])]
+    export(run, tmp_path / f"rows.{form}", columns=columns, mark=("[", "]"), raw=True)
+    export(run, tmp_path / f"all.{form}", mark=("[", "]"), raw=True)
+    readers: dict[str, Any] = {
+        "csv": pd.read_csv,
+        "tsv": lambda path: pd.read_csv(path, sep="\t"),
+        "jsonl": lambda path: pd.read_json(path, lines=True),
+        "parquet": pd.read_parquet,
+        "arrow": pd.read_feather,
+    }
+    rows, whole = (readers[form](tmp_path / f"{name}.{form}") for name in ("rows", "all"))
+    assert list(rows) == columns
+    pd.testing.assert_frame_equal(rows, whole[columns])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("rows.csv", {"columns": ["url", "host"]}, r"^There is no column 'host'; choose some of position, "),
+        ("rows.csv", {"columns": ["neighbor_urls"]}, r"^There is no column 'neighbor_urls'; .* and lof\.$"),
+        ("rows.csv", {"columns": "url"}, r"^There is no column 'url'; "),
+        ("rows.csv", {"columns": []}, r"^Name each column once, and one at least \(columns\)\.$"),
+        ("rows.csv", {"columns": ["url", "url"]}, r"^Name each column once, "),
+        ("rows.npz", {"columns": ["url"]}, r"^An npz file has all arrays; "),
+        ("rows.parquet.gz", {}, r"^A file of parquet is compressed in itself; leave out \.gz\.$"),
+        ("rows.zst", {}, r"^Can't tell the format of 'rows\.zst'; end it in \.csv, .* or give --format\.$"),
+    ],
+)
+def test_columns_and_formats_that_are_not_there(
+    run: Run, tmp_path: Path, name: str, options: Any, said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        export(run, tmp_path / name, **options)
+    assert not list(tmp_path.iterdir())
+
+
 def test_existing_file_is_kept_unless_told(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "rows.csv"
     out.write_text("old")

@@ -87,6 +87,16 @@ def template(line: str) -> str:
     return _normalize(line, masked=True)
 
 
+def find_host(line: str) -> str:
+    """Return the host of a line, as it stands in its page, or nothing.
+
+    >>> find_host("https://me@www.Example.com:8080/x"), find_host("GET /x HTTP/1.1")
+    ('example.com', '')
+    """
+    parts = _split(line)
+    return _normal_host(parts.host) if parts else ""
+
+
 def _normalize(line: str, *, masked: bool) -> str:
     """Return the page of a line, or its template."""
     parts = _split(line)

@@ -1,0 +1,130 @@
+"""Commands that sum up a run: its sites and its templates."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import novelty_dask
+from novelty_dask.cli import options
+from novelty_dask.cli.commands import main
+from novelty_dask.cli.documents import in_json
+from novelty_dask.cli.streams import close_output, emit
+from novelty_dask.cli.terminal import Column, defang, number, table
+from novelty_dask.kernels.text.secrets import redact as hide_secrets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN_ROWS = 20
+NOVELTIES = ("mean_novelty", "top_novelty", "share_above")
+TEXTS = ("site", "template", "url")
+
+
+def summary_options(*columns: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds the options of a summary that can be ordered by some columns, the default first."""
+    added = (
+        options.run,
+        click.option(
+            "-n", "n_rows", type=click.IntRange(min=1), help="How many. [default: 20; with --out, all]"
+        ),
+        click.option(
+            "--by",
+            type=click.Choice(columns),
+            default=columns[0],
+            show_default=True,
+            help="Column whose highest values come first.",
+        ),
+        click.option(
+            "--above",
+            type=float,
+            default=0.5,
+            show_default=True,
+            metavar="X",
+            help="Novelty from which on rows count for share_above.",
+        ),
+        click.option(
+            "-o", "--out", metavar="FILE", help="A file as of `novelty export`; - is CSV on standard output."
+        ),
+        click.option("--force", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."),
+        click.option("--defang", is_flag=True, help="Print URLs so that no program makes links of them."),
+        click.option(
+            "--redact", is_flag=True, help="Print … for user names, passwords, and values such as of token."
+        ),
+        options.as_json,
+        options.debug,
+    )
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(added):
+            command = option(command)
+        return command
+
+    return add
+
+
+@main.command()
+@summary_options("top_novelty", "mean_novelty", "share_above", "rows", "count", "templates")
+def sites(run: str, **flags: Any) -> None:
+    """Print the sites of a run, those with the most novel row first.
+
+    A site is a registered domain by the public suffix list. Columns are site, rows, count (their
+    lines), mean_novelty, top_novelty, share_above (share of the rows with a novelty of --above or
+    more) and templates. A pipe receives them separated by TAB.
+    """
+    _summarize("site", run, **flags)
+
+
+@main.command()
+@summary_options("rows", "count", "top_novelty", "mean_novelty", "share_above")
+def templates(run: str, **flags: Any) -> None:
+    """Print the templates of a run, those with the most rows first.
+
+    A template is a page without its numbers and random tokens, for which {digits}, {hex}, {uuid}
+    and {mixed} stand. Columns are template, rows, count (their lines), mean_novelty, top_novelty,
+    share_above (share of the rows with a novelty of --above or more) and url, the first of its
+    rows. A pipe receives them separated by TAB.
+    """
+    _summarize("template", run, **flags)
+
+
+def _summarize(
+    group: str, run: str, *, n_rows: int | None, by: str, above: float, out: str | None, **flags: Any
+) -> None:
+    """Print the groups of a run, or write them to a file."""
+    opened = novelty_dask.open(run)
+    if out is not None:
+        from novelty_dask.results.export import write_summary  # noqa: PLC0415 - Arrow takes long to import
+
+        # All of them, where a person need not look at each.
+        rows = opened.summary_table(group, n_rows, by=by, above=above)
+        try:
+            write_summary(opened, rows, out, overwrite=flags["force"], redact=flags["redact"])
+        except BrokenPipeError:
+            close_output()
+        return
+    rows = opened.summary_table(group, n_rows or SHOWN_ROWS, by=by, above=above)
+    shown = _shown(rows, redact=flags["redact"], defanged=flags["defang"])
+    if flags["as_json"]:
+        emit([in_json({"by": by, "above": above, "rows": shown})])
+    else:
+        columns = [Column(name, is_text=name in TEXTS) for name in rows.column_names]
+        emit(table(columns, [[_cell(name, row[name]) for name in rows.column_names] for row in shown]))
+
+
+def _shown(rows: "pa.Table", *, redact: bool, defanged: bool) -> list[dict[str, Any]]:
+    """Return groups as they are printed."""
+    # A site has no user, but may be taken for a link.
+    shown: list[dict[str, Any]] = rows.to_pylist()
+    for row in shown:
+        for name in TEXTS:
+            if name in row and redact:
+                row[name] = hide_secrets(row[name])
+            if name in row and defanged:
+                row[name] = "".join(defang(row[name]))
+    return shown
+
+
+def _cell(name: str, value: Any) -> str:
+    """Return a value as text."""
+    return number(value) if name in NOVELTIES else str(value)

@@ -1,0 +1,133 @@
+"""Checks of what an export is asked for, before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from novelty_dask.errors import SettingsError, StoreError
+from novelty_dask.results.ordering import ORDERS
+from novelty_dask.results.outputs import STDOUT_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from novelty_dask.results.selection import Selection
+
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "arrow", "npz")
+WITH_LISTS = ("jsonl", "parquet", "arrow")
+TEXT = ("csv", "tsv", "jsonl")
+STREAM_FORMAT = "csv"
+"""Format of standard output, if none is named."""
+ENDINGS = {**{name: name for name in FORMATS}, "feather": "arrow"}
+COMPRESSIONS = {"gz": "gzip", "zst": "zstd"}
+"""Compressions of text by the last ending of a name; the other formats have their own."""
+
+
+class Format(NamedTuple):
+    """Format of a file: what it holds, and how it is compressed.
+
+    Parameters
+    ----------
+    name : str
+        One of `FORMATS`.
+    compression : {"gzip", "zstd"}, optional
+    """
+
+    name: str
+    compression: str | None = None
+
+    @property
+    def has_lists(self) -> bool:
+        """True if it has all neighbors of each row."""
+        return self.name in WITH_LISTS
+
+    @property
+    def is_binary(self) -> bool:
+        """True if a terminal can't show it."""
+        return self.name not in TEXT or self.compression is not None
+
+
+def choose_format(out: str, format: str | None) -> Format:  # noqa: A002 - named as the option
+    """Return the format of an output, by its name or by that of its file.
+
+    >>> choose_format("rows.CSV.gz", None), choose_format("-", None)
+    (Format(name='csv', compression='gzip'), Format(name='csv', compression=None))
+
+    Raises
+    ------
+    SettingsError
+        It can't be told, or is unknown.
+    StoreError
+        The name is that of no local file.
+    """
+    if "\0" in out:
+        message = f"Can't write {out!r}: a file name can't contain NUL."
+        raise StoreError(message)
+    if "://" in out:
+        message = f"Can't write {out!r}: exports are local files; name one, and copy it there."
+        raise StoreError(message)
+    *others, ending = ["", *(suffix.removeprefix(".").lower() for suffix in Path(out).suffixes)]
+    compression = COMPRESSIONS.get(ending)
+    if compression:
+        ending = others[-1]
+    chosen = format or (STREAM_FORMAT if out in STDOUT_NAMES else ENDINGS.get(ending))
+    if chosen not in FORMATS:
+        *first, last = FORMATS
+        endings = f".{', .'.join(first)} or .{last}"
+        message = f"Can't tell the format of {Path(out).name!r}; end it in {endings}, or give --format."
+        raise SettingsError(message)
+    if compression and chosen not in TEXT:
+        message = f"A file of {chosen} is compressed in itself; leave out .{Path(out).suffix[1:]}."
+        raise SettingsError(message)
+    return Format(chosen, compression)
+
+
+def check_order(format: str, order: str, selection: Selection) -> None:  # noqa: A002
+    """Refuse an unknown order, one that the format can't have, and a selection that either can't have.
+
+    Raises
+    ------
+    SettingsError
+        It says which.
+    """
+    if order not in ORDERS:
+        *first, last = ORDERS
+        message = f"Order {order!r} is unknown; it is {', '.join(first)} or {last}."
+        raise SettingsError(message)
+    if selection.least and order == "input":
+        message = "The order of the input has no least rows; choose a column (order)."
+        raise SettingsError(message)
+    if format != "npz":
+        return
+    if order != "input":
+        message = (
+            "An npz file keeps the order of the run, which its neighbor_ids refer to; leave out --order."
+        )
+        raise SettingsError(message)
+    if selection.leaves_out:
+        message = "An npz file has all rows, which its neighbor_ids refer to; choose another format."
+        raise SettingsError(message)
+
+
+def check_columns(format: str, columns: Sequence[str], names: Sequence[str]) -> None:  # noqa: A002
+    """Refuse columns that are not there, a list of none or of one twice, and any of npz.
+
+    Raises
+    ------
+    SettingsError
+        It says which, and which columns there are.
+    """
+    if format == "npz":
+        message = "An npz file has all arrays; choose another format, or leave out the columns."
+        raise SettingsError(message)
+    missing = [name for name in columns if name not in names]
+    # One name without brackets would be taken for the list of its letters.
+    if missing or isinstance(columns, str):
+        *first, last = names
+        wrong = repr(columns if isinstance(columns, str) else missing[0])
+        message = f"There is no column {wrong}; choose some of {', '.join(first)} and {last}."
+        raise SettingsError(message)
+    if not columns or len(set(columns)) < len(columns):
+        message = "Name each column once, and one at least (columns)."
+        raise SettingsError(message)
