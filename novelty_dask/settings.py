@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import FeatureSet, InputFormat, NormalForm
+from novelty_dask.kernels.choices import TABLES, FeatureSet, InputFormat, NormalForm
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -117,7 +117,7 @@ class ReadSettings(_Checked):
 
     Parameters
     ----------
-    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", "arrow"} or None
+    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj"} or None
         Format of the sources; if None, their content tells it where there is a column, and else what is no
         list of URLs is refused.
     column : str or None
@@ -131,8 +131,9 @@ class ReadSettings(_Checked):
     @field_validator("column")
     @classmethod
     def _of_columns(cls, column: str | None, info: ValidationInfo) -> str | None:
-        if column is not None and info.data.get("input_format") == "lines":
-            message = "a list has one URL a line and no columns; leave it out, or name another input_format"
+        form = info.data.get("input_format")
+        if column is not None and form not in (None, *TABLES):
+            message = f"the format {form!r} has no columns; leave it out, or name another input_format"
             raise ValueError(message)
         return column
 

@@ -9,8 +9,10 @@ As they were written, as a browser would request them, as the page that their sp
 as the template that pages have in common.
 """
 
-InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow"]
+InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj"]
 """Format of sources."""
+TABLES: tuple[InputFormat, ...] = ("csv", "tsv", "jsonl", "parquet", "arrow")
+"""Formats with columns, one to be named; the others tell where their URLs are."""
 
 FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.readers.columnar import TABLES, ColumnarReader
-from novelty_dask.readers.delimited import DELIMITERS, DelimitedReader
+from novelty_dask.readers.cdx import CdxjReader, CdxReader
+from novelty_dask.readers.columnar import ColumnarReader
+from novelty_dask.readers.delimited import DelimitedReader
 from novelty_dask.readers.json_lines import JsonLinesReader
 from novelty_dask.readers.lines import LineReader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from novelty_dask.kernels.choices import InputFormat
     from novelty_dask.readers.readers import Reader
-    from novelty_dask.settings import ResultSettings
+    from novelty_dask.settings import ReadSettings
+
+READERS: dict[InputFormat, Callable[[ReadSettings], Reader]] = {
+    "lines": lambda _: LineReader(is_sure=True),
+    "csv": lambda settings: DelimitedReader("csv", settings.column),
+    "tsv": lambda settings: DelimitedReader("tsv", settings.column),
+    "jsonl": lambda settings: JsonLinesReader(settings.column),
+    "parquet": lambda settings: ColumnarReader("parquet", settings.column),
+    "arrow": lambda settings: ColumnarReader("arrow", settings.column),
+    "cdx": lambda _: CdxReader(),
+    "cdxj": lambda _: CdxjReader(),
+}
+"""What makes the reader of each format."""
 
 
-def make_reader(settings: ResultSettings) -> Reader:
+def make_reader(settings: ReadSettings) -> Reader:
     """Return what reads the sources of a run."""
-    form, column = settings.input_format, settings.column
-    if form in DELIMITERS:
-        return DelimitedReader(form, column)
-    if form in TABLES:
-        return ColumnarReader(form, column)
-    if form == "jsonl":
-        return JsonLinesReader(column)
-    return LineReader(is_sure=form == "lines")
+    form = settings.input_format
+    return READERS[form](settings) if form else LineReader()

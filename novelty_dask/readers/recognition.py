@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import re
-from typing import NamedTuple
 
 from pydantic_core import from_json
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import is_comment, sample_of
+from novelty_dask.readers.kinds import PATTERNS, STARTS, Kind
 from novelty_dask.sources.signatures import check_text
 
 BEGINNING_BYTES = 2**16
@@ -28,46 +28,6 @@ _URL = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://|(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/:?#]|$))", re.ASCII | re.IGNORECASE
 )
 _BOM = b"\xef\xbb\xbf"
-
-
-class Kind(NamedTuple):
-    """What a text is.
-
-    Parameters
-    ----------
-    name : str
-        As messages say it, behind "looks like".
-    form : str or None
-        The format to read it by, None if it can't be read.
-    """
-
-    name: str
-    form: str | None = None
-
-
-STARTS = {
-    b"<!doctype netscape-bookmark": Kind("the bookmarks of a browser"),
-    b"<!doctype html": Kind("an HTML page"),
-    b"<html": Kind("an HTML page"),
-    b"<urlset": Kind("a sitemap"),
-    b"<sitemapindex": Kind("a sitemap"),
-    b"<?xml": Kind("XML"),
-    b"warc/1.": Kind("a WARC file"),
-    b"warc/0.": Kind("a WARC file"),
-    b"cdx ": Kind("a CDX index"),
-    b"#separator ": Kind("a log of Zeek"),
-    b"[adblock": Kind("a list of an ad blocker"),
-}
-"""Beginnings of texts in small letters, without white space before them."""
-PATTERNS = {
-    rb"\S+\)\S* \d{14} \{": Kind("a CDXJ index"),
-    rb"\S+\)\S* \d{14} \S+ ": Kind("a CDX index"),
-    rb'\S+ \S+ \S+ \[[^\]]+\] "': Kind("the log of a web server"),
-    rb"\s*\d+\.\d{3}\s+\d+ \S+ \S+/\d{3} \d+ [A-Z]+ ": Kind("the log of a proxy"),
-    rb"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+\S": Kind("a hosts file"),
-    rb"\|\|\S+\^": Kind("a list of an ad blocker"),
-}
-"""Beginnings of lines."""
 
 
 def check_list(name: str, beginning: bytes) -> None:
@@ -89,12 +49,9 @@ def check_list(name: str, beginning: bytes) -> None:
     if kind := recognize(beginning):
         [first] = beginning.lstrip(_BOM).lstrip().split(b"\n", 1)[:1]
         shown = sample_of(first.rstrip())
-        remedy = "write its URLs as text, one a line"
-        if kind.form:
-            remedy = "name the column to score, as in --column url"
         message = (
-            f"{name} looks like {kind.name} (it begins with {shown!r}); {remedy}, or score its lines as they "
-            "are with --input-format lines."
+            f"{name} looks like {kind.name} (it begins with {shown!r}); {kind.remedy}, or score its lines as "
+            "they are with --input-format lines."
         )
         raise InputError(message)
 
@@ -102,9 +59,9 @@ def check_list(name: str, beginning: bytes) -> None:
 def recognize(beginning: bytes) -> Kind | None:
     r"""Return what a text is by its first bytes, None if it may be a list of URLs.
 
-    >>> recognize(b"id,url\\n1,https://a.example/x\\n2,https://a.example/y\\n")
+    >>> recognize(b"id,url\n1,https://a.example/x\n2,https://a.example/y\n")
     Kind(name='CSV', form='csv')
-    >>> recognize(b"https://a.example/1,2.html\\nhttps://a.example/3,4.html\\n")
+    >>> recognize(b"https://a.example/1,2.html\nhttps://a.example/3,4.html\n")
     """
     text = beginning[:BEGINNING_BYTES].removeprefix(_BOM).lstrip()
     start = text[:64].lower()

@@ -14,12 +14,13 @@ from click.testing import CliRunner
 import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
-from novelty_dask.errors import InputError, StoreError
+from novelty_dask.errors import InputError, SettingsError, StoreError
 from novelty_dask.sources.find import Source
 from novelty_dask.storage.runs import STDIN_KEY
 from tests.support.arrays import listed
 from tests.support.content import content
 from tests.support.files import write_lines
+from tests.support.formats import WRITERS
 from tests.support.listeners import at_start, interrupt
 
 URLS = [url for url in make_urls(600, seed=3)[0] if "\t" not in url]
@@ -73,6 +74,29 @@ def test_a_table_is_scored_like_the_list_of_its_column(
     assert (totals.rows, totals.duplicates) == (len(expected), len(URLS) - len(expected))
     # Of a record of two lines the second holds none, nor does the header.
     assert totals.skipped == (1 + len(URLS) if name.endswith((".csv", ".tsv", ".gz")) else 0)
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_format_is_scored_like_the_list_of_its_urls(
+    folder: Path, expected: novelty_dask.Run, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(WRITERS[form](URLS)))
+    with pytest.raises(InputError, match=f"read it with --input-format {form}, or "):
+        novelty_dask.score(path, workers=0)
+    with pytest.raises(InputError, match=f"read it with --input-format {form}, or "):
+        novelty_dask.score(path, column="url", workers=0)
+    run = novelty_dask.score(path, input_format=form, workers=0)
+    for array in ("urls", "counts", "novelty", "uncovered"):
+        assert (getattr(run, array)[:] == getattr(expected, array)[:]).all()
+    assert run.manifest.totals
+    assert run.manifest.totals.rejected == {}
+
+
+def test_formats_without_columns_take_none(folder: Path) -> None:
+    for form in WRITERS:
+        with pytest.raises(SettingsError, match=f"the format '{form}' has no columns; leave it out"):
+            novelty_dask.score(folder / "a.csv", input_format=form, column="url")
 
 
 @pytest.mark.process
