@@ -117,7 +117,7 @@ class ReadSettings(_Checked):
 
     Parameters
     ----------
-    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj"} or None
+    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat"} or None
         Format of the sources; if None, their content tells it where there is a column, and else what is no
         list of URLs is refused.
     column : str or None

@@ -9,7 +9,7 @@ As they were written, as a browser would request them, as the page that their sp
 as the template that pages have in common.
 """
 
-InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj"]
+InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat"]
 """Format of sources."""
 TABLES: tuple[InputFormat, ...] = ("csv", "tsv", "jsonl", "parquet", "arrow")
 """Formats with columns, one to be named; the others tell where their URLs are."""

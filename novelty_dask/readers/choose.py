@@ -9,6 +9,7 @@ from novelty_dask.readers.columnar import ColumnarReader
 from novelty_dask.readers.delimited import DelimitedReader
 from novelty_dask.readers.json_lines import JsonLinesReader
 from novelty_dask.readers.lines import LineReader
+from novelty_dask.readers.warc import WarcReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,8 @@ READERS: dict[InputFormat, Callable[[ReadSettings], Reader]] = {
     "arrow": lambda settings: ColumnarReader("arrow", settings.column),
     "cdx": lambda _: CdxReader(),
     "cdxj": lambda _: CdxjReader(),
+    "warc": lambda _: WarcReader("warc"),
+    "wat": lambda _: WarcReader("wat"),
 }
 """What makes the reader of each format."""
 

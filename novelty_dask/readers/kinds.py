@@ -46,13 +46,17 @@ STARTS = {
     b"<urlset": Kind("a sitemap"),
     b"<sitemapindex": Kind("a sitemap"),
     b"<?xml": Kind("XML"),
-    b"warc/1.": Kind("a WARC file"),
-    b"warc/0.": Kind("a WARC file"),
+    b"warc/1.": Kind("a WARC file", "warc"),
+    b"warc/0.": Kind("a WARC file", "warc"),
     b"cdx ": Kind("a CDX index", "cdx"),
     b"#separator ": Kind("a log of Zeek"),
     b"[adblock": Kind("a list of an ad blocker"),
 }
 """Beginnings of texts in small letters, without white space before them."""
+SPECIAL: dict[Kind | None, tuple[bytes, Kind]] = {
+    STARTS[b"warc/1."]: (rb'\r?\n\r?\n\{"(?:Container|Envelope)"', Kind("a WAT file", "wat")),
+}
+"""What is in some texts of a kind, and the kind that they are then."""
 PATTERNS = {
     # The time has 14 digits; behind it, where an object of JSON is not, is the URL.
     rb"\S+ \d{14} \{": Kind("a CDXJ index", "cdxj"),

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import is_comment, sample_of
-from novelty_dask.readers.kinds import PATTERNS, STARTS, Kind
+from novelty_dask.readers.kinds import PATTERNS, SPECIAL, STARTS, Kind
 from novelty_dask.sources.signatures import check_text
 
 BEGINNING_BYTES = 2**16
@@ -45,8 +45,11 @@ def check_list(name: str, beginning: bytes) -> None:
     InputError
         It is no text, or is recognized as something else.
     """
-    check_text(name, beginning)
-    if kind := recognize(beginning):
+    kind = recognize(beginning)
+    # What is recognized may hold bytes that are no text, as the payloads of web archives are.
+    if not kind:
+        check_text(name, beginning)
+    else:
         [first] = beginning.lstrip(_BOM).lstrip().split(b"\n", 1)[:1]
         shown = sample_of(first.rstrip())
         message = (
@@ -64,13 +67,19 @@ def recognize(beginning: bytes) -> Kind | None:
     >>> recognize(b"https://a.example/1,2.html\nhttps://a.example/3,4.html\n")
     """
     text = beginning[:BEGINNING_BYTES].removeprefix(_BOM).lstrip()
-    start = text[:64].lower()
-    for mark, kind in STARTS.items():
-        if start.startswith(mark):
-            return kind
+    if kind := _recognize_start(text):
+        return kind
     lines = [line.rstrip(b"\r") for line in _whole_lines(text, is_all=len(beginning) < BEGINNING_BYTES)]
     lines = [line for line in lines if line.strip() and not is_comment(line)][:LINES]
     return _recognize_json(text, lines) or _recognize_lines(lines) or _recognize_table(lines)
+
+
+def _recognize_start(text: bytes) -> Kind | None:
+    """Return the kind that the first bytes of a text name."""
+    start = text[:64].lower()
+    kind = next((kind for mark, kind in STARTS.items() if start.startswith(mark)), None)
+    pattern, special = SPECIAL.get(kind, (None, None))
+    return special if pattern and re.search(pattern, text) else kind
 
 
 def _whole_lines(text: bytes, *, is_all: bool) -> list[bytes]:

@@ -27,7 +27,8 @@ OTHERS = {
     "the bookmarks of a browser": [b"<!DOCTYPE NETSCAPE-Bookmark-file-1>\n"],
     "a sitemap": [b"<urlset><url><loc>https://a.example/</loc></url></urlset>"],
     "XML": [b"<?xml version='1.0'?><feed/>"],
-    "a WARC file": [b"WARC/1.0\r\nWARC-Type: response\r\n"],
+    "a WARC file": [b"WARC/1.0\r\nWARC-Type: response\r\n", b"WARC/1.0\r\n\r\n" + bytes(9_999)],
+    "a WAT file": [b'WARC/1.0\r\nWARC-Type: warcinfo\r\n\r\n\r\n\r\n{"Envelope": {}}'],
     "a CDX index": [
         b" CDX N b a m s k r M S V g\n",
         b"example,a)/x 20250101000000 https://a.example/x text/html 200 A - - 9 9 f\n",

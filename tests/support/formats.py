@@ -23,5 +23,24 @@ def _cdxj(urls: list[str]) -> bytes:
     return _lines(f"example,a)/ 20250101000000 {json.dumps({'url': url, 'status': '200'})}" for url in urls)
 
 
-WRITERS: dict[str, Callable[[list[str]], bytes]] = {"cdx": _cdx, "cdxj": _cdxj}
+def _warc(urls: list[str]) -> bytes:
+    """Return a web archive, of which half of the records are requests."""
+    tail = "Content-Length: 4\r\n\r\n\0\r\n\0\r\n\r\n"
+    records = (
+        f"WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\n{tail}"
+        for url in urls
+        for kind in ("request", "response")
+    )
+    return "".join(records).encode()
+
+
+def _wat(urls: list[str]) -> bytes:
+    """Return what was drawn from a web archive, as JSON."""
+    content = '{"Envelope": {}}'
+    head = f"Content-Length: {len(content)}\r\n\r\n{content}\r\n\r\n"
+    records = (f"WARC/1.0\r\nWARC-Type: metadata\r\nWARC-Target-URI: {url}\r\n{head}" for url in urls)
+    return "".join(records).encode()
+
+
+WRITERS: dict[str, Callable[[list[str]], bytes]] = {"cdx": _cdx, "cdxj": _cdxj, "warc": _warc, "wat": _wat}
 """What writes some URLs, by format."""

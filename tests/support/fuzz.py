@@ -47,7 +47,8 @@ def check_damaged(reader: StreamReader, content: bytes, n_files: int = 150) -> N
     """Assert that files which are damaged by chance have an account or a sentence, however they are cut."""
     for seed in range(n_files):
         damaged = damage(content, random.Random(seed))
-        assert len({repr(outcome(reader, damaged, size)) for size in CHUNK_BYTES}) == 1, (seed, damaged)
+        outcomes = {repr(outcome(reader, damaged, size)) for size in CHUNK_BYTES}
+        assert len(outcomes) == 1, seed
 
 
 def check_cuts(
