@@ -117,9 +117,9 @@ class ReadSettings(_Checked):
 
     Parameters
     ----------
-    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat"} or None
-        Format of the sources; if None, their content tells it where there is a column, and else what is no
-        list of URLs is refused.
+    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", ...} or None
+        Format of the sources, one of `InputFormat`; if None, their content tells it where there is a column,
+        and else what is no list of URLs is refused.
     column : str or None
         Column to score, by its name, or by its number from 1 in CSV and TSV; fields within fields of JSON,
         Parquet and Arrow are joined by dots.

@@ -9,7 +9,9 @@ As they were written, as a browser would request them, as the page that their sp
 as the template that pages have in common.
 """
 
-InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat"]
+InputFormat = Literal[
+    "lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat", "sitemap"
+]
 """Format of sources."""
 TABLES: tuple[InputFormat, ...] = ("csv", "tsv", "jsonl", "parquet", "arrow")
 """Formats with columns, one to be named; the others tell where their URLs are."""

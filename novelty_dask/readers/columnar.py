@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from novelty_dask.errors import InputError
-from novelty_dask.kernels.text.lines import Reason
 from novelty_dask.progress import advance
 from novelty_dask.readers.columns import describe_absence, name_column
 from novelty_dask.readers.records import BATCH_RECORDS, Gathered
@@ -158,10 +157,7 @@ class ColumnarReader:
             for array in table.arrays(column, piece.start, piece.start + len(parts)):
                 _check_text(source, column, array.type)
                 for number, value in enumerate(array.cast(pa.large_binary()).to_pylist(), gathered.end):
-                    if value is None:
-                        gathered.reject(number, Reason.MISSING, b"")
-                    else:
-                        gathered.add(number, value)
+                    gathered.add(number, value)
                 yield gathered.pop(gathered.end + len(array))
                 advance(gathered.end, n_rows)
 

@@ -43,8 +43,8 @@ STARTS = {
     b"<!doctype netscape-bookmark": Kind("the bookmarks of a browser"),
     b"<!doctype html": Kind("an HTML page"),
     b"<html": Kind("an HTML page"),
-    b"<urlset": Kind("a sitemap"),
-    b"<sitemapindex": Kind("a sitemap"),
+    b"<urlset": Kind("a sitemap", "sitemap"),
+    b"<sitemapindex": Kind("a sitemap", "sitemap"),
     b"<?xml": Kind("XML"),
     b"warc/1.": Kind("a WARC file", "warc"),
     b"warc/0.": Kind("a WARC file", "warc"),
@@ -55,6 +55,7 @@ STARTS = {
 """Beginnings of texts in small letters, without white space before them."""
 SPECIAL: dict[Kind | None, tuple[bytes, Kind]] = {
     STARTS[b"warc/1."]: (rb'\r?\n\r?\n\{"(?:Container|Envelope)"', Kind("a WAT file", "wat")),
+    STARTS[b"<?xml"]: (rb"<(?:[\w-]+:)?(?:urlset|sitemapindex)[\s>]", Kind("a sitemap", "sitemap")),
 }
 """What is in some texts of a kind, and the kind that they are then."""
 PATTERNS = {

@@ -59,6 +59,10 @@ class Reader(Protocol):
         ...
 
 
+class BrokenError(Exception):
+    """What is wrong with a source, as a sentence goes on behind its name."""
+
+
 class StreamReader(ABC):
     """Reader of a format that is read from its beginning to its end."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import InputError
 from novelty_dask.readers.addresses import is_address
-from novelty_dask.readers.readers import StreamReader
+from novelty_dask.readers.readers import BrokenError, StreamReader
 from novelty_dask.readers.records import Gathered
 
 if TYPE_CHECKING:
@@ -75,10 +75,6 @@ class WarcReader(StreamReader):
             url = header.field(b"warc-target-uri").strip(b"<>")
             if is_address(url):
                 gathered.add(number, url)
-
-
-class BrokenError(Exception):
-    """What is wrong with a record, as a sentence goes on behind the name of its source."""
 
 
 class _Header:

@@ -25,7 +25,10 @@ OTHERS = {
     "JSON": [b'{\n  "log": {"entries": []}\n}\n', b'[{"url": "x"},\n{"url": "y"}]', b'["x",\n"y"]'],
     "an HTML page": [b"<!DOCTYPE html>\n<title>404</title>\n", b"\n <HTML lang=en>"],
     "the bookmarks of a browser": [b"<!DOCTYPE NETSCAPE-Bookmark-file-1>\n"],
-    "a sitemap": [b"<urlset><url><loc>https://a.example/</loc></url></urlset>"],
+    "a sitemap": [
+        b"<?xml version='1.0'?>\n<!-- x -->\n<urlset xmlns='x'>",
+        b"<urlset><url><loc>https://a.example/</loc></url></urlset>",
+    ],
     "XML": [b"<?xml version='1.0'?><feed/>"],
     "a WARC file": [b"WARC/1.0\r\nWARC-Type: response\r\n", b"WARC/1.0\r\n\r\n" + bytes(9_999)],
     "a WAT file": [b'WARC/1.0\r\nWARC-Type: warcinfo\r\n\r\n\r\n\r\n{"Envelope": {}}'],

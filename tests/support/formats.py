@@ -1,5 +1,6 @@
 """Files of each format that hold some URLs, one a record, in their order."""
 
+import html
 import json
 from collections.abc import Callable, Iterable
 
@@ -42,5 +43,17 @@ def _wat(urls: list[str]) -> bytes:
     return "".join(records).encode()
 
 
-WRITERS: dict[str, Callable[[list[str]], bytes]] = {"cdx": _cdx, "cdxj": _cdxj, "warc": _warc, "wat": _wat}
+def _sitemap(urls: list[str]) -> bytes:
+    """Return a sitemap."""
+    start = '<?xml version="1.0"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
+    return _lines([start, *(f"<url><loc>{html.escape(url)}</loc></url>" for url in urls), "</urlset>"])
+
+
+WRITERS: dict[str, Callable[[list[str]], bytes]] = {
+    "cdx": _cdx,
+    "cdxj": _cdxj,
+    "warc": _warc,
+    "wat": _wat,
+    "sitemap": _sitemap,
+}
 """What writes some URLs, by format."""
