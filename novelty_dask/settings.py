@@ -123,10 +123,21 @@ class ReadSettings(_Checked):
     column : str or None
         Column to score, by its name, or by its number from 1 in CSV and TSV; fields within fields of JSON,
         Parquet and Arrow are joined by dots.
+    host : str or None
+        Host of requests in access logs that name none.
     """
 
     input_format: InputFormat | None = None
     column: Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)] | None = None
+    host: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\S+$")] | None = None
+
+    @field_validator("host")
+    @classmethod
+    def _of_logs(cls, host: str | None, info: ValidationInfo) -> str | None:
+        if host is not None and info.data.get("input_format") != "log":
+            message = "is for input_format='log'; name that too, or leave it out"
+            raise ValueError(message)
+        return host
 
     @field_validator("column")
     @classmethod

@@ -159,7 +159,9 @@ def test_an_integer_that_python_does_not_print_is_refused() -> None:
 
 def test_unknown_settings_are_named_with_those_that_are_known() -> None:
     message = refused(n_neighbours=3)
-    assert message.startswith("Unknown setting 'n_neighbours'; known are input_format, column, n_neighbors, ")
+    assert message.startswith(
+        "Unknown setting 'n_neighbours'; known are input_format, column, host, n_neighbors, "
+    )
     assert refused(cls=1).startswith("Unknown setting 'cls'; ")
     assert refused(model_config=1).startswith("Unknown setting 'model_config'; ")
 

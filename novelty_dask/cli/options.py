@@ -36,6 +36,7 @@ READ_OPTIONS = (
         metavar="NAME",
         help="Column to score, by its name, or by its number in CSV and TSV; of JSON as in request.url.",
     ),
+    click.option("--host", help="Host of the requests in access logs that name none, as in a.example."),
 )
 RESULT_OPTIONS = (
     click.option(

@@ -10,7 +10,7 @@ as the template that pages have in common.
 """
 
 InputFormat = Literal[
-    "lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat", "sitemap"
+    "lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat", "sitemap", "log"
 ]
 """Format of sources."""
 TABLES: tuple[InputFormat, ...] = ("csv", "tsv", "jsonl", "parquet", "arrow")

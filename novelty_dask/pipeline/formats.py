@@ -46,7 +46,7 @@ def _find_format(source: Source) -> str | None:
         if beginning.startswith(mark):
             return form
     kind = recognize(beginning)
-    if kind and not kind.has_columns:
+    if kind and not kind.table:
         # It has no columns to name.
         check_list(source.shown, beginning)
-    return kind.form if kind else None
+    return kind.table if kind else None

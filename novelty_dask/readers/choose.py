@@ -9,6 +9,7 @@ from novelty_dask.readers.columnar import ColumnarReader
 from novelty_dask.readers.delimited import DelimitedReader
 from novelty_dask.readers.json_lines import JsonLinesReader
 from novelty_dask.readers.lines import LineReader
+from novelty_dask.readers.logs import LogReader
 from novelty_dask.readers.sitemap import SitemapReader
 from novelty_dask.readers.warc import WarcReader
 
@@ -30,6 +31,7 @@ READERS: dict[InputFormat, Callable[[ReadSettings], Reader]] = {
     "cdxj": lambda _: CdxjReader(),
     "warc": lambda _: WarcReader("warc"),
     "wat": lambda _: WarcReader("wat"),
+    "log": lambda settings: LogReader(settings.host),
     "sitemap": lambda _: SitemapReader(),
 }
 """What makes the reader of each format."""

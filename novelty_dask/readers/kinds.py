@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from novelty_dask.kernels.choices import TABLES
-
 if TYPE_CHECKING:
     from novelty_dask.kernels.choices import InputFormat
 
@@ -18,25 +16,22 @@ class Kind(NamedTuple):
     name : str
         As messages say it, behind "looks like".
     form : str or None
-        The format to read it by, None if it can't be read.
+        The format to read it by, None if there is none that needs no column.
+    table : str or None
+        The format to read a column of it by, None if it has no columns.
     """
 
     name: str
     form: InputFormat | None = None
-
-    @property
-    def has_columns(self) -> bool:
-        """True if a column of it can be named."""
-        return self.form in TABLES
+    table: InputFormat | None = None
 
     @property
     def remedy(self) -> str:
         """What messages tell to do."""
-        if self.has_columns:
-            return "name the column to score, as in --column url"
-        return (
-            f"read it with --input-format {self.form}" if self.form else "write its URLs as text, one a line"
-        )
+        ways = [f"read it with --input-format {self.form}"] if self.form else []
+        if self.table:
+            ways.append("name the column to score, as in --column url")
+        return ", or ".join(ways) or "write its URLs as text, one a line"
 
 
 STARTS = {
@@ -49,7 +44,7 @@ STARTS = {
     b"warc/1.": Kind("a WARC file", "warc"),
     b"warc/0.": Kind("a WARC file", "warc"),
     b"cdx ": Kind("a CDX index", "cdx"),
-    b"#separator ": Kind("a log of Zeek"),
+    b"#separator ": Kind("a log of Zeek", "log"),
     b"[adblock": Kind("a list of an ad blocker"),
 }
 """Beginnings of texts in small letters, without white space before them."""
@@ -62,9 +57,13 @@ PATTERNS = {
     # The time has 14 digits; behind it, where an object of JSON is not, is the URL.
     rb"\S+ \d{14} \{": Kind("a CDXJ index", "cdxj"),
     rb"\S+ \d{14} [^\s{]\S* ": Kind("a CDX index", "cdx"),
-    rb'\S+ \S+ \S+ \[[^\]]+\] "': Kind("the log of a web server"),
-    rb"\s*\d+\.\d{3}\s+\d+ \S+ \S+/\d{3} \d+ [A-Z]+ ": Kind("the log of a proxy"),
+    rb'(?:\S+ )?\S+ \S+ \S+ \[[^\]]+\] "': Kind("the log of a web server", "log"),
+    rb"\s*\d+\.\d{3}\s+\d+ \S+ \S+/\d{3} \d+ [A-Z]+ ": Kind("the log of a proxy", "log"),
     rb"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+\S": Kind("a hosts file"),
     rb"\|\|\S+\^": Kind("a list of an ad blocker"),
 }
 """Beginnings of lines."""
+JSON_LINES = Kind("JSON lines", table="jsonl")
+JSON_LOG = Kind("a log in JSON lines", "log", "jsonl")
+REQUEST = rb'"request"\s*:\s*"[A-Z]+ [^"]* HTTP/'
+"""What is in the lines of such a log."""

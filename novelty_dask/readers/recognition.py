@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import is_comment, sample_of
-from novelty_dask.readers.kinds import PATTERNS, SPECIAL, STARTS, Kind
+from novelty_dask.readers.kinds import JSON_LINES, JSON_LOG, PATTERNS, REQUEST, SPECIAL, STARTS, Kind
 from novelty_dask.sources.signatures import check_text
 
 BEGINNING_BYTES = 2**16
@@ -63,7 +63,7 @@ def recognize(beginning: bytes) -> Kind | None:
     r"""Return what a text is by its first bytes, None if it may be a list of URLs.
 
     >>> recognize(b"id,url\n1,https://a.example/x\n2,https://a.example/y\n")
-    Kind(name='CSV', form='csv')
+    Kind(name='CSV', form=None, table='csv')
     >>> recognize(b"https://a.example/1,2.html\nhttps://a.example/3,4.html\n")
     """
     text = beginning[:BEGINNING_BYTES].removeprefix(_BOM).lstrip()
@@ -94,7 +94,7 @@ def _recognize_json(text: bytes, lines: list[bytes]) -> Kind | None:
     if text[:1] not in b"{[" or not lines:
         return None
     if all(map(_is_object, lines[:3])) and text.startswith(b"{"):
-        return Kind("JSON lines", "jsonl")
+        return JSON_LOG if re.search(REQUEST, lines[0]) else JSON_LINES
     # The address of IPv6 in brackets is none.
     return Kind("JSON") if re.match(rb'(?:\{\s*["}]|\[\s*[\[{"\]])', text) else None
 
@@ -122,10 +122,10 @@ def _recognize_table(lines: list[bytes]) -> Kind | None:
     # The tab first: it is in no URL, so that other delimiters may be parts of fields.
     texts = [line.decode("utf-8", "replace") for line in lines]
     for delimiter, kind in {
-        "\t": Kind("TSV", "tsv"),
-        ",": Kind("CSV", "csv"),
-        ";": Kind("CSV", "csv"),
-        "|": Kind("CSV", "csv"),
+        "\t": Kind("TSV", table="tsv"),
+        ",": Kind("CSV", table="csv"),
+        ";": Kind("CSV", table="csv"),
+        "|": Kind("CSV", table="csv"),
     }.items():
         if _is_table(texts, delimiter):
             return kind

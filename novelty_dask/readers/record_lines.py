@@ -49,11 +49,12 @@ class RecordLines(StreamReader):
 
     def read(self, source: Source, piece: Piece) -> Iterator[LineBatch]:
         """Yield the lines of a piece."""
-        if piece.start == 0:
+        if piece.start == 0 and piece.stop is None:
             return super().read(source, piece)
-        # What its first lines say holds for every piece.
+        # What its first lines say holds for every piece, even one that has not all of them.
         take = self._learn(source.shown, read_beginning(source, BEGINNING_BYTES))
-        return _take_lines(take, read_chunks(source, piece), is_start=False)
+        chunks = read_chunks(source, piece, check=self.check)
+        return _take_lines(take, chunks, is_start=piece.start == 0)
 
     def _learn(self, name: str, beginning: bytes) -> Take:
         """Return how a line is read, whatever was read ahead."""

@@ -49,11 +49,19 @@ def _sitemap(urls: list[str]) -> bytes:
     return _lines([start, *(f"<url><loc>{html.escape(url)}</loc></url>" for url in urls), "</urlset>"])
 
 
+def _log(urls: list[str]) -> bytes:
+    """Return the log of a proxy in the combined format."""
+    targets = (url.replace("\\", "\\\\").replace('"', '\\"') for url in urls)
+    start = '192.0.2.7 - - [01/Jan/2025:00:00:00 +0000] "GET'
+    return _lines(f'{start} {target} HTTP/1.1" 200 99 "-" "Mozilla/5.0 (X11)"' for target in targets)
+
+
 WRITERS: dict[str, Callable[[list[str]], bytes]] = {
     "cdx": _cdx,
     "cdxj": _cdxj,
     "warc": _warc,
     "wat": _wat,
     "sitemap": _sitemap,
+    "log": _log,
 }
 """What writes some URLs, by format."""

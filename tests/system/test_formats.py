@@ -93,6 +93,17 @@ def test_a_format_is_scored_like_the_list_of_its_urls(
     assert run.manifest.totals.rejected == {}
 
 
+def test_the_paths_of_a_log_are_those_of_its_host(folder: Path, tmp_path: Path) -> None:
+    urls = [url for url in URLS if url.startswith("https://") and url.count("/") > 2]
+    write_lines(tmp_path / "a.txt", ["https://a.example/" + url.split("/", 3)[3] for url in urls])
+    (tmp_path / "a.log").write_bytes(WRITERS["log"](["/" + url.split("/", 3)[3] for url in urls]))
+    listed_run = novelty_dask.score(tmp_path / "a.txt", workers=0)
+    run = novelty_dask.score(tmp_path / "a.log", input_format="log", host="https://a.example", workers=0)
+    assert listed(run.urls[:]) == listed(listed_run.urls[:])
+    with pytest.raises(SettingsError, match="host='a': is for input_format='log'"):
+        novelty_dask.score(tmp_path / "a.txt", host="a")
+
+
 def test_formats_without_columns_take_none(folder: Path) -> None:
     for form in WRITERS:
         with pytest.raises(SettingsError, match=f"the format '{form}' has no columns; leave it out"):
