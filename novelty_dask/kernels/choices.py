@@ -10,7 +10,22 @@ as the template that pages have in common.
 """
 
 InputFormat = Literal[
-    "lines", "csv", "tsv", "jsonl", "parquet", "arrow", "cdx", "cdxj", "warc", "wat", "sitemap", "log"
+    "lines",
+    "csv",
+    "tsv",
+    "jsonl",
+    "parquet",
+    "arrow",
+    "cdx",
+    "cdxj",
+    "warc",
+    "wat",
+    "sitemap",
+    "log",
+    "har",
+    "bookmarks",
+    "misp",
+    "hosts",
 ]
 """Format of sources."""
 TABLES: tuple[InputFormat, ...] = ("csv", "tsv", "jsonl", "parquet", "arrow")

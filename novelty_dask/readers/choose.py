@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from novelty_dask.readers.bookmarks import BookmarksReader
 from novelty_dask.readers.cdx import CdxjReader, CdxReader
 from novelty_dask.readers.columnar import ColumnarReader
 from novelty_dask.readers.delimited import DelimitedReader
+from novelty_dask.readers.hosts import HostsReader
+from novelty_dask.readers.json_documents import HarReader, MispReader
 from novelty_dask.readers.json_lines import JsonLinesReader
 from novelty_dask.readers.lines import LineReader
 from novelty_dask.readers.logs import LogReader
@@ -33,6 +36,10 @@ READERS: dict[InputFormat, Callable[[ReadSettings], Reader]] = {
     "wat": lambda _: WarcReader("wat"),
     "log": lambda settings: LogReader(settings.host),
     "sitemap": lambda _: SitemapReader(),
+    "har": lambda _: HarReader(),
+    "bookmarks": lambda _: BookmarksReader(),
+    "misp": lambda _: MispReader(),
+    "hosts": lambda _: HostsReader(),
 }
 """What makes the reader of each format."""
 

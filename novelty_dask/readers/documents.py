@@ -82,7 +82,7 @@ class DocumentReader(StreamReader):
         except BrokenError as error:
             # What was read before counts where a part of the source is looked at.
             yield records.pop()
-            message = f"{name} {error}; write its URLs as text, one a line."
+            message = f"{name} {error}; get it again, or write its URLs as text, one a line."
             raise InputError(message) from None
         yield records.pop()
 

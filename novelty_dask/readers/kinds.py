@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 
 
 STARTS = {
-    b"<!doctype netscape-bookmark": Kind("the bookmarks of a browser"),
+    b"<!doctype netscape-bookmark": Kind("the bookmarks of a browser", "bookmarks"),
     b"<!doctype html": Kind("an HTML page"),
     b"<html": Kind("an HTML page"),
     b"<urlset": Kind("a sitemap", "sitemap"),
@@ -45,7 +45,7 @@ STARTS = {
     b"warc/0.": Kind("a WARC file", "warc"),
     b"cdx ": Kind("a CDX index", "cdx"),
     b"#separator ": Kind("a log of Zeek", "log"),
-    b"[adblock": Kind("a list of an ad blocker"),
+    b"[adblock": Kind("a list of an ad blocker", "hosts"),
 }
 """Beginnings of texts in small letters, without white space before them."""
 SPECIAL: dict[Kind | None, tuple[bytes, Kind]] = {
@@ -59,11 +59,16 @@ PATTERNS = {
     rb"\S+ \d{14} [^\s{]\S* ": Kind("a CDX index", "cdx"),
     rb'(?:\S+ )?\S+ \S+ \S+ \[[^\]]+\] "': Kind("the log of a web server", "log"),
     rb"\s*\d+\.\d{3}\s+\d+ \S+ \S+/\d{3} \d+ [A-Z]+ ": Kind("the log of a proxy", "log"),
-    rb"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+\S": Kind("a hosts file"),
-    rb"\|\|\S+\^": Kind("a list of an ad blocker"),
+    rb"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+\S": Kind("a hosts file", "hosts"),
+    rb"\|\|\S+\^|! ": Kind("a list of an ad blocker", "hosts"),
 }
 """Beginnings of lines."""
 JSON_LINES = Kind("JSON lines", table="jsonl")
 JSON_LOG = Kind("a log in JSON lines", "log", "jsonl")
 REQUEST = rb'"request"\s*:\s*"[A-Z]+ [^"]* HTTP/'
 """What is in the lines of such a log."""
+DOCUMENTS = {
+    rb'\{\s*"log"\s*:\s*\{\s*"(?:version|creator|browser|pages|entries|comment)"': Kind("HAR", "har"),
+    rb'(?:\{\s*"response"\s*:\s*)?\[?\s*\{\s*"(?:Event|Attribute)"\s*:\s*[\[{]': Kind("a MISP event", "misp"),
+}
+"""Beginnings of documents of JSON."""

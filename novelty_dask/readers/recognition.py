@@ -13,7 +13,16 @@ from pydantic_core import from_json
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import is_comment, sample_of
-from novelty_dask.readers.kinds import JSON_LINES, JSON_LOG, PATTERNS, REQUEST, SPECIAL, STARTS, Kind
+from novelty_dask.readers.kinds import (
+    DOCUMENTS,
+    JSON_LINES,
+    JSON_LOG,
+    PATTERNS,
+    REQUEST,
+    SPECIAL,
+    STARTS,
+    Kind,
+)
 from novelty_dask.sources.signatures import check_text
 
 BEGINNING_BYTES = 2**16
@@ -93,6 +102,9 @@ def _recognize_json(text: bytes, lines: list[bytes]) -> Kind | None:
     """Return the kind of JSON that a text is."""
     if text[:1] not in b"{[" or not lines:
         return None
+    # First, as a document may be one line.
+    if kind := next((kind for pattern, kind in DOCUMENTS.items() if re.match(pattern, text)), None):
+        return kind
     if all(map(_is_object, lines[:3])) and text.startswith(b"{"):
         return JSON_LOG if re.search(REQUEST, lines[0]) else JSON_LINES
     # The address of IPv6 in brackets is none.

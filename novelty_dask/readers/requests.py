@@ -74,6 +74,7 @@ def parse_json(line: bytes) -> Request | None:
         value = None
     if not isinstance(value, dict):
         return None
+    # Servers name the fields as they are configured.
     target, host = (
         next((text for name in names if isinstance(text := value.get(name), str) and text), "")
         for names in (TARGET_NAMES, HOST_NAMES)

@@ -23,7 +23,14 @@ OTHERS = {
     "TSV": [b"first_seen\turl\n2025-01-01\thttps://a.example/\n2025-01-02\thttps://b.example/\n"],
     "JSON lines": [b'{"url": "https://a.example/"}\n{"url": "https://b.example/"}\n', b'{"url": "x"}'],
     "a log in JSON lines": [b'{"time": 1, "request": "GET /x HTTP/1.1"}\n'],
-    "JSON": [b'{\n  "log": {"entries": []}\n}\n', b'[{"url": "x"},\n{"url": "y"}]', b'["x",\n"y"]'],
+    "HAR": [b'{\n  "log": {"entries": []}\n}\n', b'{"log":{"version":"1.2","entries":[]}}'],
+    "a MISP event": [
+        b'{"Event": {"info": "x"}}',
+        b'{"response": [{"Event": {"info": "x"}}]}',
+        b'[{"Event": {}}]',
+        b'{"response": {"Attribute": []}}',
+    ],
+    "JSON": [b'[{"url": "x"},\n{"url": "y"}]', b'["x",\n"y"]'],
     "an HTML page": [b"<!DOCTYPE html>\n<title>404</title>\n", b"\n <HTML lang=en>"],
     "the bookmarks of a browser": [b"<!DOCTYPE NETSCAPE-Bookmark-file-1>\n"],
     "a sitemap": [

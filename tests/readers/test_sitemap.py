@@ -43,7 +43,7 @@ def test_another_encoding_may_be_declared() -> None:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (LAUGHS, "declares entities of XML, which are not expanded; write its URLs as text"),
+        (LAUGHS, "declares entities of XML, which are not expanded; get it again, or write"),
         (b'<!DOCTYPE a [<!ENTITY % x SYSTEM "http://127.0.0.1:9/">%x;]><urlset/>', "declares entities"),
         (b"<rss><url><loc>x</loc></url></rss>", "is XML, but no sitemap: its root is 'rss'"),
         (b"<urlset><url></loc></urlset>", r"is no well-formed XML \(line 1: mismatched tag\)"),

@@ -56,6 +56,27 @@ def _log(urls: list[str]) -> bytes:
     return _lines(f'{start} {target} HTTP/1.1" 200 99 "-" "Mozilla/5.0 (X11)"' for target in targets)
 
 
+def _har(urls: list[str]) -> bytes:
+    """Return what a browser recorded."""
+    entries = [{"request": {"method": "GET", "url": url}, "response": {"content": {}}} for url in urls]
+    return json.dumps({"log": {"version": "1.2", "entries": entries}}).encode()
+
+
+def _bookmarks(urls: list[str]) -> bytes:
+    """Return the bookmarks of a browser."""
+    links = (f'<DT><A HREF="{html.escape(url)}" ADD_DATE="1">Title</A>' for url in urls)
+    return _lines(["<!DOCTYPE NETSCAPE-Bookmark-file-1>", "<DL><p>", *links, "</DL><p>"])
+
+
+def _misp(urls: list[str]) -> bytes:
+    """Return an event of MISP, half of whose attributes are those of objects."""
+    attributes = [{"type": "url", "value": url, "Tag": [{"name": "x"}]} for url in urls]
+    half = len(urls) // 2
+    return json.dumps(
+        {"Event": {"Attribute": attributes[:half], "Object": [{"Attribute": attributes[half:]}]}}
+    ).encode()
+
+
 WRITERS: dict[str, Callable[[list[str]], bytes]] = {
     "cdx": _cdx,
     "cdxj": _cdxj,
@@ -63,5 +84,8 @@ WRITERS: dict[str, Callable[[list[str]], bytes]] = {
     "wat": _wat,
     "sitemap": _sitemap,
     "log": _log,
+    "har": _har,
+    "bookmarks": _bookmarks,
+    "misp": _misp,
 }
 """What writes some URLs, by format."""

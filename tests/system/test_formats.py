@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.feather as feather
@@ -104,6 +105,16 @@ def test_the_paths_of_a_log_are_those_of_its_host(folder: Path, tmp_path: Path) 
         novelty_dask.score(tmp_path / "a.txt", host="a")
 
 
+def test_hosts_are_scored_like_the_list_of_them(tmp_path: Path) -> None:
+    hosts = [f"{name}.example" for name in ("a", "b", "login", "b", "cdn7.c")]
+    write_lines(tmp_path / "a.txt", hosts)
+    write_lines(tmp_path / "hosts", ["127.0.0.1 localhost", *(f"0.0.0.0 {host}" for host in hosts)])
+    with pytest.raises(InputError, match=r"looks like a hosts file .*--input-format hosts, or"):
+        novelty_dask.score(tmp_path / "hosts", workers=0)
+    run = novelty_dask.score(tmp_path / "hosts", input_format="hosts", workers=0)
+    assert listed(run.urls[:]) == listed(novelty_dask.score(tmp_path / "a.txt", workers=0).urls[:])
+
+
 def test_formats_without_columns_take_none(folder: Path) -> None:
     for form in WRITERS:
         with pytest.raises(SettingsError, match=f"the format '{form}' has no columns; leave it out"):
@@ -111,12 +122,14 @@ def test_formats_without_columns_take_none(folder: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.log"])
 def test_a_stopped_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, name: str) -> None:
-    whole = novelty_dask.score(folder / name, column="url", workers=0)
+    (folder / "a.log").write_bytes(WRITERS["log"](URLS))
+    how: Any = {"input_format": "log", "host": "a.example"} if name == "a.log" else {"column": "url"}
+    whole = novelty_dask.score(folder / name, workers=0, **how)
     out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(folder / name, out, column="url", listener=at_start("vectorize", interrupt))
+        novelty_dask.score(folder / name, out, listener=at_start("vectorize", interrupt), **how)
     resumed = novelty_dask.resume(out, workers=2)
     assert content(resumed) == content(whole)
     assert not novelty_dask.verify(out, recompute_blocks=9).damages
