@@ -174,7 +174,7 @@ class _Stream:
 
     def _check_header(self, stop: int) -> None:
         """Refuse what does not begin like a record, and a header that is too long."""
-        if not MARK.startswith(self._held[self._place : min(self._place + len(MARK), stop)]):
+        if not MARK.startswith(self._held[self._place : self._place + len(MARK)]):
             message = "holds something else than a record of a web archive"
             raise BrokenError(message)
         if stop - self._place > HEADER_BYTES:

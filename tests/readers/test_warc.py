@@ -69,6 +69,7 @@ def test_a_file_that_is_cut_is_refused_wherever_it_is() -> None:
         (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", "has a record without its length"),
         (b"WARC/1.0\r\nContent-Length: -1\r\n\r\n", "has a record without its length"),
         (b"WARC/1.0\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", "has a record without its length"),
+        (b"WARC\r\n\r\n", "holds something else than a record of a web archive, which is its record 0"),
         (ARCHIVE + b"<html>", "holds something else than a record of a web archive, which is its record 11"),
         (b"WARC/1.0\r\n" + b"x: y\r\n" * HEADER_BYTES, "has a record with a header of more than 1 MiB"),
     ],
