@@ -23,10 +23,13 @@ Way = tuple[bytes | None, ...]
 """Names on the way to a value, None in a list."""
 Fields = dict[Way, bytes]
 """Texts of a record, by the names on the way to them."""
-# What stands between marks: white space, numbers, and words such as `null`.
-_GAP = re.compile(rb"[\s\w.+-]*")
-_MARK = re.compile(_GAP.pattern + rb'(["{}\[\]:,])')
-_TEXT = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+# What stands between marks: white space, commas, numbers, and words such as `null`.
+_GAP = re.compile(rb"[\s\w.+,-]*")
+_CHARS = rb'[^"\\]*(?:\\.[^"\\]*)*'
+_TEXT = re.compile(_CHARS, re.DOTALL)
+# A text is a name if a colon follows, and a value if the end of it or of what holds it does.
+_TOKEN = re.compile(_GAP.pattern + rb'(?:([{}\[\]])|"(' + _CHARS + rb')"\s*(:|(?=[,}\]])))', re.DOTALL)
+_CLOSED = re.compile(rb'"' + _CHARS + rb'"\s*\S', re.DOTALL)
 
 
 class JsonParser:
@@ -47,21 +50,29 @@ class JsonParser:
     ) -> None:
         self._list = [*names, None]
         self._wanted = wanted
+        self._last_names = [way[-1] for way in wanted]
         self._take = take
         self._way: list[bytes | None] = []
         self._record = 0
         self._found: Fields = {}
-        self._text: bytes | None = None
         self._held = b""
-        self._is_name = self._has_list = self._is_done = False
+        self._long: bytes | None = None
+        self._escape = b""
+        self._has_list = self._is_done = False
 
     def feed(self, part: bytes) -> int:
         """Parse the next part."""
-        data, place = self._held + part, 0
-        self._held = b""
-        while place < len(data):
-            place = self._pass_mark(data, place) if self._text is None else self._pass_text(data, place)
-        return len(self._held)
+        data = self._held + part if self._long is None else self._pass_long(part)
+        place = self._pass_tokens(data)
+        gap = _GAP.match(data, place)
+        rest = data[gap.end() if gap else place :]
+        if rest and (not rest.startswith(b'"') or _CLOSED.match(rest)):
+            raise _malformed()
+        if len(rest) > 2 * TEXT_BYTES:
+            self._long = b""
+            rest = self._pass_long(rest[1:])
+        self._held = rest
+        return len(rest)
 
     def close(self) -> None:
         """End the document."""
@@ -72,52 +83,51 @@ class JsonParser:
             message = f"has no list {b'.'.join(filter(None, self._list)).decode()!r}"
             raise BrokenError(message)
 
-    def _pass_text(self, data: bytes, place: int) -> int:
-        """Pass a text, or what there is of it; return what is behind."""
+    def _pass_long(self, data: bytes) -> bytes:
+        """Pass a long text, or what there is of it; return its beginning in quotes, and what is behind."""
+        data = self._escape + data
         # It matches whatever is there.
-        found = _TEXT.match(data, place)
-        stop = found.end() if found else place
-        self._text = ((self._text or b"") + data[place:stop])[:TEXT_BYTES]
-        if data[stop : stop + 1] == b'"':
-            self._end_text(self._text)
-            self._text = None
-            return stop + 1
-        # A backslash at the end escapes what is not there yet.
-        self._held = data[stop:]
-        return len(data)
+        found = _TEXT.match(data)
+        stop = found.end() if found else 0
+        self._long = ((self._long or b"") + data[:stop])[:TEXT_BYTES]
+        if data[stop : stop + 1] != b'"':
+            # A backslash at the end escapes what is not there yet.
+            self._escape = data[stop:]
+            return b""
+        # It is too long for anything, and must not end within an escape.
+        text, self._long, self._escape = self._long.replace(b"\\", b"/"), None, b""
+        return b'"%b"%b' % (text, data[stop + 1 :])
 
-    def _end_text(self, text: bytes) -> None:
-        """Take a text as the name of what follows, or as a value."""
-        # Names with escapes are not those that are wanted.
-        if self._is_name:
-            self._way[-1] = text
-        elif self._record and (names := tuple(self._way[self._record :])) in self._wanted:
-            # One that is cut is too long in any case.
-            value = text if len(text) >= TEXT_BYTES else _unescaped(text)
-            if value is not None:
-                self._found[names] = value
+    def _pass_tokens(self, data: bytes) -> int:
+        """Pass the marks and texts that are whole; return what is behind."""
+        place = 0
+        while found := _TOKEN.match(data, place):
+            mark, text, colon = found.groups()
+            if mark:
+                self._pass_mark(mark)
+            elif colon:
+                if not self._way or self._way[-1] is None:
+                    raise _malformed()
+                self._way[-1] = text
+            elif self._record and self._way[-1] in self._last_names:
+                self._keep(text)
+            place = found.end()
+        return place
 
-    def _pass_mark(self, data: bytes, place: int) -> int:
-        """Pass the next mark; return what is behind."""
-        found = _MARK.match(data, place)
-        if not found:
-            # Numbers may be long, and are not looked at.
-            if _GAP.fullmatch(data, place):
-                return len(data)
-            raise _malformed()
+    def _keep(self, text: bytes) -> None:
+        """Keep a text of a record if it is wanted."""
+        names = tuple(self._way[self._record :])
+        if names in self._wanted:
+            self._found[names] = text
+
+    def _pass_mark(self, mark: bytes) -> None:
+        """Begin or end a list or an object."""
         if self._is_done:
             raise _malformed()
-        # A text in an object is a name where it begins and behind commas, and a value behind colons.
-        mark = found[1]
-        if mark == b'"':
-            self._text = b""
-        elif mark in b"{[":
+        if mark in b"{[":
             self._begin(is_object=mark == b"{")
-        elif mark in b"}]":
-            self._end(is_object=mark == b"}")
         else:
-            self._is_name = mark == b"," and bool(self._way) and self._way[-1] is not None
-        return found.end()
+            self._end(is_object=mark == b"}")
 
     def _begin(self, *, is_object: bool) -> None:
         """Begin a list, or an object that may be a record."""
@@ -128,16 +138,16 @@ class JsonParser:
         if is_object and not self._record and self._is_in_list:
             self._record, self._found = len(self._way), {}
         self._way.append(b"" if is_object else None)
-        self._is_name = is_object
-        self._has_list |= self._is_in_list
+        # Once is enough, as it takes a while.
+        self._has_list = self._has_list or (not is_object and self._is_in_list)
 
     def _end(self, *, is_object: bool) -> None:
         """End a list or an object."""
         if not self._way or (self._way.pop() is not None) != is_object:
             raise _malformed()
-        self._is_name, self._is_done = False, not self._way
+        self._is_done = not self._way
         if self._record == len(self._way) and self._record:
-            self._take(self._found)
+            self._take({names: value for names, text in self._found.items() if (value := _unescaped(text))})
             self._record = 0
 
     @property
