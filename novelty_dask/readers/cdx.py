@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic_core import from_json
 
-from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import Reason
+from novelty_dask.readers.readers import BrokenError
 from novelty_dask.readers.record_lines import RecordLines
 
 if TYPE_CHECKING:
@@ -35,18 +35,18 @@ class CdxReader(RecordLines):
     the fields.  It may be repeated, as in files that were joined, and is no record.
     """
 
-    def learn(self, name: str, beginning: bytes) -> Take:
+    def learn(self, beginning: bytes) -> Take:
         """Return how a line is read, by the header."""
         first = beginning.split(b"\n", 1)[0].rstrip(b"\r")
-        layout = _read_header(name, first) if _is_header(first) else USUAL
+        layout = _read_header(first) if _is_header(first) else USUAL
 
         def take(raw: bytes) -> bytes | Reason | None:
             # Again where files were joined: the same is no record, and another would need another layout.
             if _is_header(raw):
-                if _read_header(name, raw) == layout:
+                if _read_header(raw) == layout:
                     return None
-                message = f"{name} was joined from CDX indexes with other fields; score them as two sources."
-                raise InputError(message)
+                message = "was joined from CDX indexes with other fields; score them as two sources"
+                raise BrokenError(message)
             fields = raw.split(layout.delimiter, layout.place + 1)
             # The date before the URL is what tells a line from others.
             if len(fields) <= layout.place or not (fields[1].isdigit() or layout != USUAL):
@@ -60,7 +60,7 @@ class CdxReader(RecordLines):
 class CdxjReader(RecordLines):
     """Reader of the URLs of CDXJ indexes: key, date, and an object of JSON; lines with ``!`` are headers."""
 
-    def learn(self, name: str, beginning: bytes) -> Take:
+    def learn(self, beginning: bytes) -> Take:
         """Return how a line is read."""
         return _take_json
 
@@ -71,13 +71,13 @@ def _is_header(line: bytes) -> bool:
     return line[1:4] == b"CDX" and line[4:5] == line[:1] and not line[:1].isalnum()
 
 
-def _read_header(name: str, header: bytes) -> Layout:
-    """Return the layout that a header tells; InputError if there is no URL in it."""
+def _read_header(header: bytes) -> Layout:
+    """Return the layout that a header tells; BrokenError if there is no URL in it."""
     delimiter = header[:1]
     letters = header.split(delimiter)[2:]
     if URL_FIELD not in letters:
-        message = f"{name} holds no URLs: a CDX index names their field 'a' in its header."
-        raise InputError(message)
+        message = "holds no URLs: a CDX index names their field 'a' in its header"
+        raise BrokenError(message)
     return Layout(delimiter, letters.index(URL_FIELD))
 
 

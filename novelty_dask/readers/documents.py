@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
-from novelty_dask.errors import InputError
 from novelty_dask.readers.readers import BrokenError, StreamReader
 from novelty_dask.readers.records import Gathered
 
@@ -82,8 +81,7 @@ class DocumentReader(StreamReader):
         except BrokenError as error:
             # What was read before counts where a part of the source is looked at.
             yield records.pop()
-            message = f"{name} {error}; get it again, or write its URLs as text, one a line."
-            raise InputError(message) from None
+            raise error.of(name, "get it again, or write its URLs as text, one a line") from None
         yield records.pop()
 
 

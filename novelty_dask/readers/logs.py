@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import Reason
+from novelty_dask.readers.readers import BrokenError
 from novelty_dask.readers.record_lines import RecordLines
 from novelty_dask.readers.requests import (
     Parse,
@@ -39,33 +39,33 @@ class LogReader(RecordLines):
     def __init__(self, host: str | None) -> None:
         self._host = (host or "").rstrip("/").encode()
 
-    def learn(self, name: str, beginning: bytes) -> Take:
+    def learn(self, beginning: bytes) -> Take:
         """Return how a line is read, by the first lines: all are of the kind that fits most of those."""
         lines = [line.rstrip(b"\r") for line in beginning.split(b"\n")[:LINES] if line.strip()]
         if header := next((line for line in lines if line.startswith(b"#fields\t")), None):
-            return self._learn_zeek(name, ZeekLines(header))
+            return self._learn_zeek(ZeekLines(header))
         fits = [sum(parse(line) is not None for line in lines) for parse in PARSERS]
         if lines and not any(fits):
             message = (
-                f"{name} is no access log that is known: its first lines are not common or combined, nor "
-                "JSON, nor of squid or Zeek; write its URLs as text, one a line."
+                "is no access log that is known: its first lines are not common or combined, nor JSON, nor "
+                "of squid or Zeek; write its URLs as text, one a line"
             )
-            raise InputError(message)
+            raise BrokenError(message)
         parse = PARSERS[fits.index(max(fits))]
         return lambda line: self._take(parse(line))
 
-    def _learn_zeek(self, name: str, lines: ZeekLines) -> Take:
+    def _learn_zeek(self, lines: ZeekLines) -> Take:
         """Return how a line of Zeek is read."""
         if not lines.has_requests:
-            message = f"{name} is a log of Zeek without the field 'uri'; name its http.log."
-            raise InputError(message)
+            message = "is a log of Zeek without the field 'uri'; name its http.log"
+            raise BrokenError(message)
 
         def take(line: bytes) -> bytes | Reason | None:
             if not line.startswith(b"#"):
                 return self._take(lines.parse(line))
             if lines.is_other_header(line):
-                message = f"{name} was joined from logs with other fields; score them as two sources."
-                raise InputError(message)
+                message = "was joined from logs with other fields; score them as two sources"
+                raise BrokenError(message)
             # The header, and where a log was closed.
             return None
 

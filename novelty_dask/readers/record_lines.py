@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from novelty_dask.kernels.text.lines import Reason, split_lines
-from novelty_dask.readers.readers import StreamReader
+from novelty_dask.readers.readers import BrokenError, StreamReader
 from novelty_dask.readers.records import Gathered
 from novelty_dask.sources.pieces import read_beginning, read_chunks, take_beginning
 
@@ -33,46 +33,47 @@ class RecordLines(StreamReader):
     by_lines = True
 
     @abstractmethod
-    def learn(self, name: str, beginning: bytes) -> Take:
+    def learn(self, beginning: bytes) -> Take:
         """Return how a line is read, by the beginning of its source, without a byte order mark.
 
         Raises
         ------
-        InputError
-            It is not of the format.
+        BrokenError
+            It is not of the format; raised for a line, too, where what is joined does not fit.
         """
 
     def scan(self, name: str, chunks: Iterator[bytes], *, is_start: bool) -> Iterator[LineBatch]:
         """Yield the lines of a source from its beginning."""
         beginning, chunks = take_beginning(chunks, BEGINNING_BYTES)
-        return _take_lines(self._learn(name, beginning), chunks, is_start=is_start)
+        return self._take_lines(name, beginning, chunks, is_start=is_start)
 
     def read(self, source: Source, piece: Piece) -> Iterator[LineBatch]:
         """Yield the lines of a piece."""
         if piece.start == 0 and piece.stop is None:
             return super().read(source, piece)
         # What its first lines say holds for every piece, even one that has not all of them.
-        take = self._learn(source.shown, read_beginning(source, BEGINNING_BYTES))
+        beginning = read_beginning(source, BEGINNING_BYTES)
         chunks = read_chunks(source, piece, check=self.check)
-        return _take_lines(take, chunks, is_start=piece.start == 0)
+        return self._take_lines(source.shown, beginning, chunks, is_start=piece.start == 0)
 
-    def _learn(self, name: str, beginning: bytes) -> Take:
-        """Return how a line is read, whatever was read ahead."""
-        return self.learn(name, beginning[:BEGINNING_BYTES].removeprefix(BOM))
-
-
-def _take_lines(take: Take, chunks: Iterator[bytes], *, is_start: bool) -> Iterator[LineBatch]:
-    """Yield the records of lines."""
-    gathered = Gathered()
-    for raws in split_lines(chunks, RECORD_BYTES, first_chunk_is_start=is_start):
-        for number, raw in enumerate(raws, gathered.end):
-            found = _take(take, raw)
-            # What is neither, such as a header, counts as a line alone.
-            if isinstance(found, bytes):
-                gathered.add(number, found)
-            elif found:
-                gathered.reject(number, found, raw)
-        yield gathered.pop(gathered.end + len(raws))
+    def _take_lines(
+        self, name: str, beginning: bytes, chunks: Iterator[bytes], *, is_start: bool
+    ) -> Iterator[LineBatch]:
+        """Yield the records of lines."""
+        gathered = Gathered()
+        try:
+            take = self.learn(beginning[:BEGINNING_BYTES].removeprefix(BOM))
+            for raws in split_lines(chunks, RECORD_BYTES, first_chunk_is_start=is_start):
+                for number, raw in enumerate(raws, gathered.end):
+                    found = _take(take, raw)
+                    # What is neither, such as a header, counts as a line alone.
+                    if isinstance(found, bytes):
+                        gathered.add(number, found)
+                    elif found:
+                        gathered.reject(number, found, raw)
+                yield gathered.pop(gathered.end + len(raws))
+        except BrokenError as error:
+            raise error.of(name) from None
 
 
 def _take(take: Take, raw: bytes) -> bytes | Reason | None:

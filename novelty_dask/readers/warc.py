@@ -64,8 +64,9 @@ class WarcReader(StreamReader):
                     yield gathered.pop(number)
         except BrokenError as error:
             yield gathered.pop(number)
-            message = f"{name} {error}, which is its record {number:,} from 0; get it again, or cut it there."
-            raise InputError(message) from None
+            raise error.of(
+                name, f"it is the record {number:,} from 0: get the file again, or cut it there"
+            ) from None
         yield gathered.pop(number)
 
     def _take(self, number: int, header: _Header, gathered: Gathered) -> None:

@@ -59,7 +59,7 @@ def test_a_file_that_is_cut_is_refused_wherever_it_is() -> None:
     ends = [*accumulate(map(len, RECORDS), initial=0)]
     # Between records nothing shows that there were more.
     for stop in {*range(0, len(ARCHIVE), 7)} - {end - behind for end in ends for behind in range(5)}:
-        with pytest.raises(InputError, match=r"^'a' ends in the middle of a record, which is its record \d+"):
+        with pytest.raises(InputError, match=r"^'a' ends in the middle of a record; it is the record \d+"):
             scan(WarcReader("warc"), ARCHIVE[:stop])
 
 
@@ -69,8 +69,8 @@ def test_a_file_that_is_cut_is_refused_wherever_it_is() -> None:
         (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", "has a record without its length"),
         (b"WARC/1.0\r\nContent-Length: -1\r\n\r\n", "has a record without its length"),
         (b"WARC/1.0\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", "has a record without its length"),
-        (b"WARC\r\n\r\n", "holds something else than a record of a web archive, which is its record 0"),
-        (ARCHIVE + b"<html>", "holds something else than a record of a web archive, which is its record 11"),
+        (b"WARC\r\n\r\n", "holds something else than a record of a web archive; it is the record 0"),
+        (ARCHIVE + b"<html>", "holds something else than a record of a web archive; it is the record 11"),
         (b"WARC/1.0\r\n" + b"x: y\r\n" * HEADER_BYTES, "has a record with a header of more than 1 MiB"),
     ],
 )
