@@ -73,7 +73,7 @@ class DocumentReader(StreamReader):
         try:
             for part in _even(chunks):
                 if parser.feed(part) > self.longest_bytes:
-                    message = f"holds a text of more than {self.longest_bytes >> 20} MiB in one piece"
+                    message = f"holds a text of more than {self.longest_bytes >> 10:,} KiB in one piece"
                     raise BrokenError(message)
                 if records.is_new:
                     yield records.pop()

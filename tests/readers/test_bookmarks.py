@@ -2,11 +2,10 @@
 
 import pytest
 
-from novelty_dask.errors import InputError
 from novelty_dask.readers import documents
 from novelty_dask.readers.bookmarks import BookmarksReader
 from tests.support.books import Books, scan
-from tests.support.fuzz import check_cuts, check_damaged, explode
+from tests.support.fuzz import check_cuts, check_damaged, explode, outcome
 
 BOOKMARKS = """\ufeff<!DOCTYPE NETSCAPE-Bookmark-file-1>
 <!-- <a href="https://no.example/"> -->
@@ -46,12 +45,20 @@ def test_what_is_no_text_is_rejected() -> None:
 
 
 def test_what_is_no_html_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^'a' holds what is no HTML \(line 2\); get it again"):
-        scan(BookmarksReader(), BOOKMARKS.splitlines()[0] + b"\n<![x[")
+    found = outcome(BookmarksReader(), BOOKMARKS.splitlines()[0] + b"\n<![x[", 2**18)
+    # Some versions of Python take it for a comment.
+    assert isinstance(found, Books) or found.startswith("'a' holds what is no HTML (line 2); get it again")
+
+
+@pytest.mark.timeout(60)
+def test_what_never_closes_takes_no_time() -> None:
+    for filling in (b"<a ", b"<!", b"<a a='", b"<", b"</", b"<![", b"<a/"):
+        found = outcome(BookmarksReader(), filling * (2**17 // len(filling)), 2**18)
+        assert "ends in the middle of its HTML" in found or "is no HTML" in found
 
 
 @pytest.mark.parametrize("head", [b'<a href="https:', b"<!--", b"<a ", b"<script>", b"&", b"text"])
 def test_texts_without_an_end_cost_little(head: bytes) -> None:
     books, peak_bytes = explode(BookmarksReader(), head, b"x", 2**23, b'"></a>')
-    assert isinstance(books, Books) or "holds a text of more than 1 MiB" in books
+    assert isinstance(books, Books) or "holds a text of more than 256 KiB" in books
     assert peak_bytes < 12 * 2**20

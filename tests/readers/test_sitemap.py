@@ -76,8 +76,8 @@ def test_damaged_files_have_an_account(monkeypatch: pytest.MonkeyPatch, part_byt
     ("head", "fault"),
     [
         (b"<urlset><url><loc>https://a.example/", ""),
-        (b"<urlset><url><loc>https://a.example/</loc></url><!--", "holds a text of more than 1 MiB"),
-        (b"<urlset><url a='", "holds a text of more than 1 MiB"),
+        (b"<urlset><url><loc>https://a.example/</loc></url><!--", "holds a text of more than 1,024 KiB"),
+        (b"<urlset><url a='", "holds a text of more than 1,024 KiB"),
     ],
 )
 def test_texts_without_an_end_cost_little(head: bytes, fault: str) -> None:
