@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import FeatureSet, InputFormat, Invalid, NormalForm
+from novelty_dask.kernels.choices import TABLES, FeatureSet, InputFormat, Invalid, NormalForm
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -118,12 +118,14 @@ class ReadSettings(_Checked):
 
     Parameters
     ----------
-    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", "arrow"} or None
-        Format of the sources; if None, their content tells it where there is a column, and else what is no
-        list of URLs is refused.
+    input_format : {"lines", "csv", "tsv", "jsonl", "parquet", ...} or None
+        Format of the sources, one of `InputFormat`; if None, their content tells it where there is a column,
+        and else what is no list of URLs is refused.
     column : str or None
         Column to score, by its name, or by its number from 1 in CSV and TSV; fields within fields of JSON,
         Parquet and Arrow are joined by dots.
+    host : str or None
+        Host of requests in access logs that name none.
     keep : tuple of str or None
         Other columns, which each row keeps of its first record, named in the same way.
     unwrap : bool
@@ -136,16 +138,26 @@ class ReadSettings(_Checked):
 
     input_format: InputFormat | None = None
     column: Name | None = None
+    host: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\S+$")] | None = None
     keep: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1_000)] | None = None
     unwrap: bool = Field(default=False, strict=True)
     refang: bool = Field(default=False, strict=True)
     invalid: Invalid = "reject"
 
+    @field_validator("host")
+    @classmethod
+    def _of_logs(cls, host: str | None, info: ValidationInfo) -> str | None:
+        if host is not None and info.data.get("input_format") != "log":
+            message = "is for input_format='log'; name that too, or leave it out"
+            raise ValueError(message)
+        return host
+
     @field_validator("column")
     @classmethod
     def _of_columns(cls, column: str | None, info: ValidationInfo) -> str | None:
-        if column is not None and info.data.get("input_format") == "lines":
-            message = "a list has one URL a line and no columns; leave it out, or name another input_format"
+        form = info.data.get("input_format")
+        if column is not None and form not in (None, *TABLES):
+            message = f"the format {form!r} has no columns; leave it out, or name another input_format"
             raise ValueError(message)
         return column
 

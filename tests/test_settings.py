@@ -172,7 +172,7 @@ def test_an_integer_that_python_does_not_print_is_refused() -> None:
 
 def test_unknown_settings_are_named_with_those_that_are_known() -> None:
     message = refused(n_neighbours=3)
-    assert message.startswith("Unknown setting 'n_neighbours'; known are input_format, column, keep, ")
+    assert message.startswith("Unknown setting 'n_neighbours'; known are input_format, column, host, keep, ")
     assert refused(cls=1).startswith("Unknown setting 'cls'; ")
     assert refused(model_config=1).startswith("Unknown setting 'model_config'; ")
 

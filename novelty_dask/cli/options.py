@@ -60,6 +60,7 @@ READ_OPTIONS = (
         type=click.Choice(get_args(Invalid)),
         help="Reject lines that are not UTF-8, or keep their bytes as %XX. " + _default("invalid"),
     ),
+    click.option("--host", help="Host of the requests in access logs that name none, as in a.example."),
 )
 RESULT_OPTIONS = (
     click.option(

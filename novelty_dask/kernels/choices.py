@@ -9,11 +9,31 @@ As they were written, as a browser would request them, as the page that their sp
 as the template that pages have in common.
 """
 
-InputFormat = Literal["lines", "csv", "tsv", "jsonl", "parquet", "arrow", "memory"]
+InputFormat = Literal[
+    "lines",
+    "csv",
+    "tsv",
+    "jsonl",
+    "parquet",
+    "arrow",
+    "cdx",
+    "cdxj",
+    "warc",
+    "wat",
+    "sitemap",
+    "log",
+    "har",
+    "bookmarks",
+    "misp",
+    "hosts",
+    "memory",
+]
 """Format of sources."""
 MEMORY: InputFormat = "memory"
 """Format in which a run keeps URLs that were in memory; files never have it."""
 FILE_FORMATS: tuple[InputFormat, ...] = tuple(form for form in get_args(InputFormat) if form != MEMORY)
+TABLES: tuple[InputFormat, ...] = ("csv", "tsv", "jsonl", "parquet", "arrow")
+"""Formats with columns, one to be named; the others tell where their URLs are."""
 
 HARMLESS = ("blank", "comment")
 """Reasons for which lines are rejected that nobody took for a URL."""

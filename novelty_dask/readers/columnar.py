@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from novelty_dask.errors import InputError
-from novelty_dask.kernels.text.lines import Reason
 from novelty_dask.progress import advance
 from novelty_dask.readers.columns import describe_absence, name_column
 from novelty_dask.readers.records import BATCH_RECORDS, Gathered
@@ -165,10 +164,7 @@ class ColumnarReader:
                 kept = _records(source, self._keep, others) if others else repeat(None)
                 values = array.cast(pa.large_binary()).to_pylist()
                 for number, value, record in zip(count(gathered.end), values, kept, strict=False):
-                    if value is None:
-                        gathered.reject(number, Reason.MISSING, b"")
-                    else:
-                        gathered.add(number, value, record)
+                    gathered.add(number, value, record)
                 yield gathered.pop(gathered.end + len(array))
                 advance(gathered.end, n_rows)
 

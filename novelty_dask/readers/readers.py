@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
+from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.invalid import escape_invalid
 from novelty_dask.sources.estimate import Estimate, estimate_stream
 from novelty_dask.sources.pieces import read_chunks
@@ -58,6 +59,15 @@ class Reader(Protocol):
             The head can't be read, or is not of the format.
         """
         ...
+
+
+class BrokenError(Exception):
+    """What is wrong with a source, as a sentence goes on behind its name."""
+
+    def of(self, name: str, *remedy: str) -> InputError:
+        """Return the error of a source, by its name in quotes, with a remedy if the error tells none."""
+        # Standard input has no quotes, and may begin a sentence.
+        return InputError(f"{name[:1].upper()}{name[1:]} {'; '.join([str(self), *remedy])}.")
 
 
 class StreamReader(ABC):

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import csv
 import re
-from typing import NamedTuple
 
 from pydantic_core import from_json
 
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import is_comment, sample_of
 from novelty_dask.kernels.text.wrapped import ADDRESS
+from novelty_dask.readers.kinds import (
+    DOCUMENTS,
+    JSON_LINES,
+    JSON_LOG,
+    PATTERNS,
+    REQUEST,
+    SPECIAL,
+    STARTS,
+    Kind,
+)
 from novelty_dask.sources.signatures import check_text
 
 BEGINNING_BYTES = 2**16
@@ -26,46 +35,6 @@ MATCHED_BYTES = 2**10
 SHARE = 0.9
 """Share of them that must be of the kind."""
 _BOM = b"\xef\xbb\xbf"
-
-
-class Kind(NamedTuple):
-    """What a text is.
-
-    Parameters
-    ----------
-    name : str
-        As messages say it, behind "looks like".
-    form : str or None
-        The format to read it by, None if it can't be read.
-    """
-
-    name: str
-    form: str | None = None
-
-
-STARTS = {
-    b"<!doctype netscape-bookmark": Kind("the bookmarks of a browser"),
-    b"<!doctype html": Kind("an HTML page"),
-    b"<html": Kind("an HTML page"),
-    b"<urlset": Kind("a sitemap"),
-    b"<sitemapindex": Kind("a sitemap"),
-    b"<?xml": Kind("XML"),
-    b"warc/1.": Kind("a WARC file"),
-    b"warc/0.": Kind("a WARC file"),
-    b"cdx ": Kind("a CDX index"),
-    b"#separator ": Kind("a log of Zeek"),
-    b"[adblock": Kind("a list of an ad blocker"),
-}
-"""Beginnings of texts in small letters, without white space before them."""
-PATTERNS = {
-    rb"\S+\)\S* \d{14} \{": Kind("a CDXJ index"),
-    rb"\S+\)\S* \d{14} \S+ ": Kind("a CDX index"),
-    rb'\S+ \S+ \S+ \[[^\]]+\] "': Kind("the log of a web server"),
-    rb"\s*\d+\.\d{3}\s+\d+ \S+ \S+/\d{3} \d+ [A-Z]+ ": Kind("the log of a proxy"),
-    rb"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+\S": Kind("a hosts file"),
-    rb"\|\|\S+\^": Kind("a list of an ad blocker"),
-}
-"""Beginnings of lines."""
 
 
 def check_list(name: str, beginning: bytes) -> None:
@@ -83,16 +52,16 @@ def check_list(name: str, beginning: bytes) -> None:
     InputError
         It is no text, or is recognized as something else.
     """
-    check_text(name, beginning)
-    if kind := recognize(beginning):
+    kind = recognize(beginning)
+    # What is recognized may hold bytes that are no text, as the payloads of web archives are.
+    if not kind:
+        check_text(name, beginning)
+    else:
         [first] = beginning.lstrip(_BOM).lstrip().split(b"\n", 1)[:1]
         shown = sample_of(first.rstrip())
-        remedy = "write its URLs as text, one a line"
-        if kind.form:
-            remedy = "name the column to score, as in --column url"
         message = (
-            f"{name} looks like {kind.name} (it begins with {shown!r}); {remedy}, or score its lines as they "
-            "are with --input-format lines."
+            f"{name} looks like {kind.name} (it begins with {shown!r}); {kind.remedy}, or score its lines as "
+            "they are with --input-format lines."
         )
         raise InputError(message)
 
@@ -101,17 +70,23 @@ def recognize(beginning: bytes) -> Kind | None:
     r"""Return what a text is by its first bytes, None if it may be a list of URLs.
 
     >>> recognize(b"id,url\n1,https://a.example/x\n2,https://a.example/y\n")
-    Kind(name='CSV', form='csv')
+    Kind(name='CSV', form=None, table='csv')
     >>> recognize(b"https://a.example/1,2.html\nhttps://a.example/3,4.html\n")
     """
     text = beginning[:BEGINNING_BYTES].removeprefix(_BOM).lstrip()
-    start = text[:64].lower()
-    for mark, kind in STARTS.items():
-        if start.startswith(mark):
-            return kind
+    if kind := _recognize_start(text):
+        return kind
     lines = [line.rstrip(b"\r") for line in _whole_lines(text, is_all=len(beginning) < BEGINNING_BYTES)]
     lines = [line for line in lines if line.strip() and not is_comment(line)][:LINES]
     return _recognize_json(text, lines) or _recognize_lines(lines) or _recognize_table(lines)
+
+
+def _recognize_start(text: bytes) -> Kind | None:
+    """Return the kind that the first bytes of a text name."""
+    start = text[:64].lower()
+    kind = next((kind for mark, kind in STARTS.items() if start.startswith(mark)), None)
+    pattern, special = SPECIAL.get(kind, (None, None))
+    return special if pattern and re.search(pattern, text) else kind
 
 
 def _whole_lines(text: bytes, *, is_all: bool) -> list[bytes]:
@@ -125,8 +100,11 @@ def _recognize_json(text: bytes, lines: list[bytes]) -> Kind | None:
     """Return the kind of JSON that a text is."""
     if text[:1] not in b"{[" or not lines:
         return None
+    # First, as a document may be one line.
+    if kind := next((kind for pattern, kind in DOCUMENTS.items() if re.match(pattern, text)), None):
+        return kind
     if all(map(_is_object, lines[:3])) and text.startswith(b"{"):
-        return Kind("JSON lines", "jsonl")
+        return JSON_LOG if re.search(REQUEST, lines[0]) else JSON_LINES
     # The address of IPv6 in brackets is none.
     return Kind("JSON") if re.match(rb'(?:\{\s*["}]|\[\s*[\[{"\]])', text) else None
 
@@ -154,10 +132,10 @@ def _recognize_table(lines: list[bytes]) -> Kind | None:
     # The tab first: it is in no URL, so that other delimiters may be parts of fields.
     texts = [line.decode("utf-8", "replace") for line in lines]
     for delimiter, kind in {
-        "\t": Kind("TSV", "tsv"),
-        ",": Kind("CSV", "csv"),
-        ";": Kind("CSV", "csv"),
-        "|": Kind("CSV", "csv"),
+        "\t": Kind("TSV", table="tsv"),
+        ",": Kind("CSV", table="csv"),
+        ";": Kind("CSV", table="csv"),
+        "|": Kind("CSV", table="csv"),
     }.items():
         if _is_table(texts, delimiter):
             return kind

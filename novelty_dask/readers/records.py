@@ -42,8 +42,14 @@ class Gathered:
         n_records = len(self._numbers) + len(self._rejected)
         return n_records >= BATCH_RECORDS or self._n_bytes >= BATCH_BYTES
 
-    def add(self, number: int, raw: bytes, kept: Sequence[str | None] | None = None) -> None:
-        """Add a record by its text in bytes, which may be no text at all, with further fields of it."""
+    def add(self, number: int, raw: bytes | None, kept: Sequence[str | None] | None = None) -> None:
+        """Add a record by its text in bytes, which may be no text at all, with further fields of it.
+
+        None is a text that is missing.
+        """
+        if raw is None:
+            self.reject(number, Reason.MISSING, b"")
+            return
         # A row is one line wherever it is written.
         text = Reason.MALFORMED if b"\n" in raw.strip() else decode_line(raw)
         if isinstance(text, Reason):

@@ -157,11 +157,28 @@ def check_chunks(name: str, chunks: Iterator[bytes], check: Check = check_text) 
     InputError
         They are refused.
     """
-    beginning, n_bytes = [], 0
+    beginning, chunks = take_beginning(chunks, CHUNK_BYTES)
+    check(name, beginning)
+    yield from chunks
+
+
+def take_beginning(chunks: Iterator[bytes], least_bytes: int) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first chunks, joined, that have so much as a number of bytes, and all chunks.
+
+    >>> beginning, chunks = take_beginning(iter([b"ab", b"cd", b"ef"]), 3)
+    >>> beginning, [*chunks]
+    (b'abcd', [b'ab', b'cd', b'ef'])
+    """
+    taken, n_bytes = [], 0
     for chunk in chunks:
-        beginning.append(chunk)
+        taken.append(chunk)
         n_bytes += len(chunk)
-        if n_bytes >= CHUNK_BYTES:
+        if n_bytes >= least_bytes:
             break
-    check(name, b"".join(beginning))
-    yield from chain(beginning, chunks)
+    return b"".join(taken), chain(taken, chunks)
+
+
+def read_beginning(source: Source, n_bytes: int) -> bytes:
+    """Return the first bytes of a source, decompressed, whatever it is."""
+    chunks = read_chunks(source, Piece(0, 0, None), check=lambda _name, _beginning: None)
+    return take_beginning(chunks, n_bytes)[0][:n_bytes]

@@ -154,7 +154,7 @@ def test_the_settings_table_is_that_of_the_code() -> None:
     rows = table(REFERENCE["settings"], "setting")
     fields = Settings.model_fields
     assert [names(setting) for setting, *_ in rows] == [[name] for name in fields]
-    assert tuple(fields)[:11] == tuple(ResultSettings.model_fields)
+    assert tuple(fields)[:12] == tuple(ResultSettings.model_fields)
     of_score = {parameter.name: parameter.opts for parameter in main.commands["score"].params}
     for setting, option, default, _ in rows:
         field = fields[names(setting)[0]]

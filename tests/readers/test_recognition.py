@@ -22,18 +22,33 @@ OTHERS = {
     ],
     "TSV": [b"first_seen\turl\n2025-01-01\thttps://a.example/\n2025-01-02\thttps://b.example/\n"],
     "JSON lines": [b'{"url": "https://a.example/"}\n{"url": "https://b.example/"}\n', b'{"url": "x"}'],
-    "JSON": [b'{\n  "log": {"entries": []}\n}\n', b'[{"url": "x"},\n{"url": "y"}]', b'["x",\n"y"]'],
+    "a log in JSON lines": [b'{"time": 1, "request": "GET /x HTTP/1.1"}\n'],
+    "HAR": [b'{\n  "log": {"entries": []}\n}\n', b'{"log":{"version":"1.2","entries":[]}}'],
+    "a MISP event": [
+        b'{"Event": {"info": "x"}}',
+        b'{"response": [{"Event": {"info": "x"}}]}',
+        b'[{"Event": {}}]',
+        b'{"response": {"Attribute": []}}',
+    ],
+    "JSON": [b'[{"url": "x"},\n{"url": "y"}]', b'["x",\n"y"]'],
     "an HTML page": [b"<!DOCTYPE html>\n<title>404</title>\n", b"\n <HTML lang=en>"],
     "the bookmarks of a browser": [b"<!DOCTYPE NETSCAPE-Bookmark-file-1>\n"],
-    "a sitemap": [b"<urlset><url><loc>https://a.example/</loc></url></urlset>"],
+    "a sitemap": [
+        b"<?xml version='1.0'?>\n<!-- x -->\n<urlset xmlns='x'>",
+        b"<urlset><url><loc>https://a.example/</loc></url></urlset>",
+    ],
     "XML": [b"<?xml version='1.0'?><feed/>"],
-    "a WARC file": [b"WARC/1.0\r\nWARC-Type: response\r\n"],
+    "a WARC file": [b"WARC/1.0\r\nWARC-Type: response\r\n", b"WARC/1.0\r\n\r\n" + bytes(9_999)],
+    "a WAT file": [b'WARC/1.0\r\nWARC-Type: warcinfo\r\n\r\n\r\n\r\n{"Envelope": {}}'],
     "a CDX index": [
         b" CDX N b a m s k r M S V g\n",
         b"example,a)/x 20250101000000 https://a.example/x text/html 200 A - - 9 9 f\n",
     ],
     "a CDXJ index": [b'example,a)/x 20250101000000 {"url": "https://a.example/x"}\n'],
-    "the log of a web server": [b'192.0.2.7 - - [01/Jan/2025:00:00:00 +0000] "GET /x HTTP/1.1" 200 9\n' * 3],
+    "the log of a web server": [
+        b'192.0.2.7 - - [01/Jan/2025:00:00:00 +0000] "GET /x HTTP/1.1" 200 9\n' * 3,
+        b'a.example:80 192.0.2.7 - x [1] "GET /x HTTP/1.1" 200 9\n',
+    ],
     "the log of a proxy": [b"1735689600.123    45 192.0.2.7 TCP_MISS/200 99 GET http://a.example/ - D/- t\n"],
     "a log of Zeek": [b"#separator \\x09\n"],
     "a hosts file": [b"# hosts\n127.0.0.1 localhost\n0.0.0.0 a.example\n"],
@@ -75,7 +90,7 @@ def test_a_table_is_told_by_its_first_lines_wherever_they_are_cut() -> None:
     for stop in range(BEGINNING_BYTES, BEGINNING_BYTES + 40):
         kind = recognize(lines[:stop])
         assert kind
-        assert kind.form == "csv"
+        assert kind.table == "csv"
 
 
 def test_no_list_of_real_urls_is_refused(corpora: Path) -> None:

@@ -1,7 +1,9 @@
 """What a reader makes of some bytes: records by position, rejected ones, and lines that are neither."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from novelty_dask.kernels.text.lines import LineBatch
 from novelty_dask.readers.readers import StreamReader
 
 
@@ -14,9 +16,13 @@ class Books(NamedTuple):
 
 
 def scan(reader: StreamReader, content: bytes, chunk_bytes: int = 2**18) -> Books:
-    """Read a source in chunks of a size; every line has at most one fate."""
+    """Read a source in chunks of a size."""
     chunks = (content[start : start + chunk_bytes] for start in range(0, len(content), chunk_bytes))
-    batches = list(reader.scan("'a'", chunks, is_start=True))
+    return keep_books(reader.scan("'a'", chunks, is_start=True))
+
+
+def keep_books(batches: Iterable[LineBatch]) -> Books:
+    """Return what became of the records of batches; every line has at most one fate."""
     texts: dict[int, str] = {}
     reasons: dict[int, str] = {}
     n_lines = 0

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.feather as feather
@@ -14,11 +15,12 @@ from click.testing import CliRunner
 import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
-from novelty_dask.errors import InputError, StoreError
+from novelty_dask.errors import InputError, SettingsError, StoreError
 from novelty_dask.sources.find import Source
 from tests.support.arrays import listed
 from tests.support.content import content
 from tests.support.files import write_lines
+from tests.support.formats import WRITERS
 from tests.support.listeners import at_start, interrupt
 
 URLS = [url for url in make_urls(600, seed=3)[0] if "\t" not in url]
@@ -74,13 +76,59 @@ def test_a_table_is_scored_like_the_list_of_its_column(
     assert totals.skipped == (1 + len(URLS) if name.endswith((".csv", ".tsv", ".gz")) else 0)
 
 
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_format_is_scored_like_the_list_of_its_urls(
+    folder: Path, expected: novelty_dask.Run, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(WRITERS[form](URLS)))
+    with pytest.raises(InputError, match=f"read it with --input-format {form}, or "):
+        novelty_dask.score(path, workers=0)
+    with pytest.raises(InputError, match=f"read it with --input-format {form}, or "):
+        novelty_dask.score(path, column="url", workers=0)
+    run = novelty_dask.score(path, input_format=form, workers=0)
+    for array in ("urls", "counts", "novelty", "uncovered"):
+        assert (getattr(run, array)[:] == getattr(expected, array)[:]).all()
+    assert run.manifest.totals
+    assert run.manifest.totals.rejected == {}
+
+
+def test_the_paths_of_a_log_are_those_of_its_host(folder: Path, tmp_path: Path) -> None:
+    urls = [url for url in URLS if url.startswith("https://") and url.count("/") > 2]
+    write_lines(tmp_path / "a.txt", ["https://a.example/" + url.split("/", 3)[3] for url in urls])
+    (tmp_path / "a.log").write_bytes(WRITERS["log"](["/" + url.split("/", 3)[3] for url in urls]))
+    listed_run = novelty_dask.score(tmp_path / "a.txt", workers=0)
+    run = novelty_dask.score(tmp_path / "a.log", input_format="log", host="https://a.example", workers=0)
+    assert listed(run.urls[:]) == listed(listed_run.urls[:])
+    with pytest.raises(SettingsError, match="host='a': is for input_format='log'"):
+        novelty_dask.score(tmp_path / "a.txt", host="a")
+
+
+def test_hosts_are_scored_like_the_list_of_them(tmp_path: Path) -> None:
+    hosts = [f"{name}.example" for name in ("a", "b", "login", "b", "cdn7.c")]
+    write_lines(tmp_path / "a.txt", hosts)
+    write_lines(tmp_path / "hosts", ["127.0.0.1 localhost", *(f"0.0.0.0 {host}" for host in hosts)])
+    with pytest.raises(InputError, match=r"looks like a hosts file .*--input-format hosts, or"):
+        novelty_dask.score(tmp_path / "hosts", workers=0)
+    run = novelty_dask.score(tmp_path / "hosts", input_format="hosts", workers=0)
+    assert listed(run.urls[:]) == listed(novelty_dask.score(tmp_path / "a.txt", workers=0).urls[:])
+
+
+def test_formats_without_columns_take_none(folder: Path) -> None:
+    for form in WRITERS:
+        with pytest.raises(SettingsError, match=f"the format '{form}' has no columns; leave it out"):
+            novelty_dask.score(folder / "a.csv", input_format=form, column="url")
+
+
 @pytest.mark.process
-@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.log"])
 def test_a_stopped_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, name: str) -> None:
-    whole = novelty_dask.score(folder / name, column="url", workers=0)
+    (folder / "a.log").write_bytes(WRITERS["log"](URLS))
+    how: Any = {"input_format": "log", "host": "a.example"} if name == "a.log" else {"column": "url"}
+    whole = novelty_dask.score(folder / name, workers=0, **how)
     out = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
-        novelty_dask.score(folder / name, out, column="url", listener=at_start("vectorize", interrupt))
+        novelty_dask.score(folder / name, out, listener=at_start("vectorize", interrupt), **how)
     resumed = novelty_dask.resume(out, workers=2)
     assert content(resumed) == content(whole)
     assert not novelty_dask.verify(out, recompute_blocks=9).damages
