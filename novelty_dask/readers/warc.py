@@ -24,6 +24,8 @@ HEADER_BYTES = 2**20
 LENGTH_DIGITS = 18
 """Most digits of the length of a payload."""
 MARK = b"WARC/"
+TYPE, TARGET, LENGTH = b"\nwarc-type:", b"\nwarc-target-uri:", b"\ncontent-length:"
+"""What is before the fields of a header that are read."""
 CAPTURES = {"warc": (b"response", b"resource", b"revisit", b"conversion"), "wat": (b"metadata",)}
 """Types of the records that stand for a capture, by format."""
 _START = re.compile(rb"[^\r\n]")
@@ -53,14 +55,15 @@ class WarcReader(StreamReader):
 
     def scan(self, name: str, chunks: Iterator[bytes], *, is_start: bool) -> Iterator[LineBatch]:
         """Yield the records of a source."""
-        stream, gathered, number = _Stream(chunks), Gathered(), 0
+        stream, gathered, number, n_chunks = _Stream(chunks), Gathered(), 0, 1
         try:
             while header := stream.take_header():
                 stream.skip(header.content_length)
                 self._take(number, header, gathered)
                 number += 1
                 # Whenever more was read, so that what is known of a part is known before its end.
-                if stream.pop_is_read():
+                if stream.n_chunks > n_chunks:
+                    n_chunks = stream.n_chunks
                     yield gathered.pop(number)
         except BrokenError as error:
             yield gathered.pop(number)
@@ -71,9 +74,9 @@ class WarcReader(StreamReader):
 
     def _take(self, number: int, header: _Header, gathered: Gathered) -> None:
         """Add the URL of a capture."""
-        if header.field(b"warc-type").lower() in self._types:
+        if header.field(TYPE).lower() in self._types:
             # Some programs wrote it in angle brackets, as the grammar of the first version has it.
-            url = header.field(b"warc-target-uri").strip(b"<>")
+            url = header.field(TARGET).strip(b"<>")
             if is_address(url):
                 gathered.add(number, url)
 
@@ -91,19 +94,19 @@ class _Header:
         self._lines = lines
         self._lowered = lines.lower()
 
-    def field(self, name: bytes) -> bytes:
-        """Return the value of a field by its name in small letters, nothing if there is no such field."""
+    def field(self, mark: bytes) -> bytes:
+        """Return the value of a field by what is before it in small letters, nothing if it is not there."""
         # Without patterns, which take longer than all else.
-        start = self._lowered.find(b"\n%b:" % name)
+        start = self._lowered.find(mark)
         if start < 0:
             return b""
         stop = self._lines.find(b"\n", start + 1)
-        return self._lines[start + len(name) + 2 : stop if stop > 0 else None].strip()
+        return self._lines[start + len(mark) : stop if stop > 0 else None].strip()
 
     @property
     def content_length(self) -> int:
         """Bytes of the payload."""
-        digits = self.field(b"content-length")
+        digits = self.field(LENGTH)
         if digits.isdigit() and len(digits) <= LENGTH_DIGITS:
             return int(digits)
         message = "has a record without its length"
@@ -116,13 +119,18 @@ class _Stream:
     Parameters
     ----------
     chunks : iterator of bytes
+
+    Attributes
+    ----------
+    n_chunks : int
+        Chunks that were read so far.
     """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._held = b""
         self._place = 0
-        self._is_read = False
+        self.n_chunks = 0
 
     def take_header(self) -> _Header | None:
         """Return the header of the next record, None at the end."""
@@ -152,11 +160,6 @@ class _Stream:
             if not self._read_on():
                 raise _cut()
 
-    def pop_is_read(self) -> bool:
-        """Return whether more was read since the last call."""
-        is_read, self._is_read = self._is_read, False
-        return is_read
-
     def _find_end(self, start: int) -> tuple[int, int] | None:
         """Return where a header ends, and what is behind it, None if its end is not held."""
         # Some programs write LF alone.
@@ -170,8 +173,8 @@ class _Stream:
         """Hold the next chunk behind what is not yet passed; return whether there is one."""
         chunk = next(self._chunks, b"")
         self._place, self._held = max(self._place - len(self._held), 0), self._held[self._place :] + chunk
-        self._is_read = bool(chunk)
-        return self._is_read
+        self.n_chunks += bool(chunk)
+        return bool(chunk)
 
     def _check_header(self, stop: int) -> None:
         """Refuse what does not begin like a record, and a header that is too long."""
