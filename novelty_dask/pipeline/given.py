@@ -1,4 +1,4 @@
-"""What a user gives to be scored: names of files, streams that can be read once, and URLs in memory."""
+"""Sources as a user gives them: names of files, streams that can be read once, and URLs in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Feed(Protocol):
-    """What gives the bytes of a source that can be read but once."""
+    """Giver of the bytes of a source that can be read but once."""
 
     def peek(self) -> bytes:
         """Return the first bytes, decompressed, and leave them there; none if they can't be known."""

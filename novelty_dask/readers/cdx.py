@@ -18,7 +18,7 @@ URL_FIELD = b"a"
 
 
 class Layout(NamedTuple):
-    """What stands between the fields of a line, and the place of the URL among them."""
+    """Layout of a file: what stands between the fields of a line, and the place of the URL among them."""
 
     delimiter: bytes
     place: int

@@ -1,4 +1,4 @@
-"""What was in memory: a text a line, behind a mark."""
+"""Copies of what was in memory: a text a line, behind a mark."""
 
 from __future__ import annotations
 

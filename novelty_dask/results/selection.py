@@ -38,7 +38,7 @@ class Choice(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows to give, and whether the least novel ones come first.
+    """Choice of rows, and whether the least novel ones come first.
 
     Parameters
     ----------

