@@ -34,6 +34,8 @@ SIZE_UNITS |= {f"{prefix}i{b}": 2 ** (10 * n) for n, prefix in enumerate(PREFIXE
 # unit. Either may be left out.
 SIZE = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|(?=[a-z]))([a-z]{0,3})", re.ASCII)
 LARGEST_SIZE = 2**63
+LOG_FIELDS = {"method", "status"}
+"""Fields of access logs that rows may keep."""
 LARGEST_SETTINGS_FILE = 2**20
 """Larger than any file of settings."""
 
@@ -127,7 +129,8 @@ class ReadSettings(_Checked):
     host : str or None
         Host of requests in access logs that name none.
     keep : tuple of str or None
-        Other columns, which each row keeps of its first record, named in the same way.
+        Other columns, which each row keeps of its first record, named in the same way; of access logs
+        "method" and "status".
     unwrap : bool
         True to take URLs out of quotes, brackets, bullets, links of Markdown and the like.
     refang : bool
@@ -164,7 +167,11 @@ class ReadSettings(_Checked):
     @field_validator("keep")
     @classmethod
     def _of_records(cls, keep: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
-        if keep is not None and info.data.get("column") is None:
+        is_log = info.data.get("input_format") == "log"
+        if keep is not None and is_log and not LOG_FIELDS.issuperset(keep):
+            message = f"of logs rows keep {' and '.join(sorted(LOG_FIELDS))} alone; leave out others"
+            raise ValueError(message)
+        if keep is not None and not is_log and info.data.get("column") is None:
             message = "is for records with several columns; name the one to score as column, too"
             raise ValueError(message)
         if keep is not None and len(set(keep)) < len(keep):

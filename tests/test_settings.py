@@ -158,6 +158,8 @@ def test_further_columns_are_kept_beside_one_that_is_scored() -> None:
     assert "name the one to score" in refused(keep=["a"])
     assert "names a column twice" in refused(column="a", keep=["b", "b"])
     assert refused(column="a", keep=[]).startswith("Setting keep=[]: ")
+    assert Settings.make(input_format="log", keep=["status"]).keep == ("status",)
+    assert "method and status alone" in refused(input_format="log", keep=["agent"])
 
 
 @pytest.mark.parametrize("value", [1, "yes", None])

@@ -36,7 +36,7 @@ READERS: dict[InputFormat, Callable[[ReadSettings], Reader]] = {
     "cdxj": lambda _: CdxjReader(),
     "warc": lambda _: WarcReader("warc"),
     "wat": lambda _: WarcReader("wat"),
-    "log": lambda settings: LogReader(settings.host),
+    "log": lambda settings: LogReader(settings.host, settings.keep or ()),
     "sitemap": lambda _: SitemapReader(),
     "har": lambda _: HarReader(),
     "bookmarks": lambda _: BookmarksReader(),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.kernels.text.lines import Reason
 from novelty_dask.readers.readers import BrokenError
-from novelty_dask.readers.record_lines import RecordLines
+from novelty_dask.readers.record_lines import Record, RecordLines
 from novelty_dask.readers.requests import (
     Parse,
     Request,
@@ -18,6 +18,8 @@ from novelty_dask.readers.requests import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from novelty_dask.readers.record_lines import Take
 
 LINES = 100
@@ -34,10 +36,13 @@ class LogReader(RecordLines):
     ----------
     host : str or None
         Host of requests that were logged without one; without it, their path alone is the record.
+    keep : sequence of {"method", "status"}
+        Further fields that rows keep.
     """
 
-    def __init__(self, host: str | None) -> None:
+    def __init__(self, host: str | None, keep: Sequence[str] = ()) -> None:
         self._host = (host or "").rstrip("/").encode()
+        self._keep = keep
 
     def learn(self, beginning: bytes) -> Take:
         """Return how a line is read, by the first lines: all are of the kind that fits most of those."""
@@ -60,7 +65,7 @@ class LogReader(RecordLines):
             message = "is a log of Zeek without the field 'uri'; name its http.log"
             raise BrokenError(message)
 
-        def take(line: bytes) -> bytes | Reason | None:
+        def take(line: bytes) -> bytes | Record | Reason | None:
             if not line.startswith(b"#"):
                 return self._take(lines.parse(line))
             if lines.is_other_header(line):
@@ -71,7 +76,15 @@ class LogReader(RecordLines):
 
         return take
 
-    def _take(self, request: Request | None) -> bytes | Reason:
+    def _take(self, request: Request | None) -> bytes | Record | Reason:
+        """Return the address of a request, with what rows keep of it."""
+        address = self._address(request)
+        if request is None or isinstance(address, Reason) or not self._keep:
+            return address
+        fields = (getattr(request, name).decode("utf-8", "replace") for name in self._keep)
+        return Record(address, [field if field.strip("-") else None for field in fields])
+
+    def _address(self, request: Request | None) -> bytes | Reason:
         """Return the address of a request."""
         if request is None:
             return Reason.MALFORMED

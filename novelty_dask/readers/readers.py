@@ -109,10 +109,12 @@ class StreamReader(ABC):
     def read(self, source: Source, piece: Piece) -> Iterator[LineBatch]:
         """Yield the records of a piece."""
         # A byte order mark counts only where the file begins.
+        return self.scan(source.shown, self.chunks(source, piece), is_start=piece.start == 0)
+
+    def chunks(self, source: Source, piece: Piece) -> Iterator[bytes]:
+        """Return the text of a piece in chunks."""
         chunks = read_chunks(source, piece, check=self.check)
-        if self.keeps_invalid:
-            chunks = escape_invalid(chunks)
-        return self.scan(source.shown, chunks, is_start=piece.start == 0)
+        return escape_invalid(chunks) if self.keeps_invalid else chunks
 
     def measure(self, name: str, chunks: Iterator[bytes]) -> Iterator[Estimate]:
         """Yield the number of records of the next chunks, and bytes of their text."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.kernels.text.lines import Reason, split_lines
 from novelty_dask.readers.readers import BrokenError, StreamReader
 from novelty_dask.readers.records import Gathered
-from novelty_dask.sources.pieces import read_beginning, read_chunks, take_beginning
+from novelty_dask.sources.pieces import read_beginning, take_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,16 @@ RECORD_BYTES = 2**20
 BEGINNING_BYTES = 2**16
 """First bytes of a source by which its lines are understood."""
 BOM = b"\xef\xbb\xbf"
-Take = Callable[[bytes], bytes | Reason | None]
+
+
+class Record(NamedTuple):
+    """A record with further fields, which rows keep."""
+
+    text: bytes
+    kept: Sequence[str | None]
+
+
+Take = Callable[[bytes], bytes | Record | Reason | None]
 """Takes a line that is not blank; returns what of it is scored, why it is rejected, or None to skip it."""
 
 
@@ -53,7 +62,7 @@ class RecordLines(StreamReader):
             return super().read(source, piece)
         # What its first lines say holds for every piece, even one that has not all of them.
         beginning = read_beginning(source, BEGINNING_BYTES)
-        chunks = read_chunks(source, piece, check=self.check)
+        chunks = self.chunks(source, piece)
         return self._take_lines(source.shown, beginning, chunks, is_start=piece.start == 0)
 
     def _take_lines(
@@ -69,6 +78,8 @@ class RecordLines(StreamReader):
                     # What is neither, such as a header, counts as a line alone.
                     if isinstance(found, bytes):
                         gathered.add(number, found)
+                    elif isinstance(found, Record):
+                        gathered.add(number, *found)
                     elif found:
                         gathered.reject(number, found, raw)
                 yield gathered.pop(gathered.end + len(raws))
@@ -76,7 +87,7 @@ class RecordLines(StreamReader):
             raise error.of(name) from None
 
 
-def _take(take: Take, raw: bytes) -> bytes | Reason | None:
+def _take(take: Take, raw: bytes) -> bytes | Record | Reason | None:
     """Return what of a line is scored, or its fate."""
     # What was read of it is not the whole: another part may hold the URL.
     if len(raw) > RECORD_BYTES:

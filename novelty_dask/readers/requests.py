@@ -18,10 +18,14 @@ class Request(NamedTuple):
         The path, or the whole address; empty if it was not logged.
     host : bytes
         The host, empty if the log has none.
+    method, status : bytes
+        The method, and the code of the answer; empty if they were not logged.
     """
 
     target: bytes
     host: bytes = b""
+    method: bytes = b""
+    status: bytes = b""
 
 
 Parse = Callable[[bytes], Request | None]
@@ -38,6 +42,7 @@ _SQUID = re.compile(
 )
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 HOST_NAMES = ("host", "http_host", "server_name")
+METHOD_NAMES = ("request_method", "method")
 TARGET_NAMES = ("request", "request_uri", "uri")
 """Fields in JSON, the first of them that has a text."""
 
@@ -46,27 +51,30 @@ def parse_common(line: bytes) -> Request | None:
     """Return the request of a line of the common or the combined format, with or without the host in front.
 
     >>> parse_common(b'a.example:80 192.0.2.7 - - [01/Jan/2025:00:00:00 +0000] "GET /x HTTP/1.1" 200 9')
-    Request(target=b'/x', host=b'a.example:80')
+    Request(target=b'/x', host=b'a.example:80', method=b'GET', status=b'200')
     """
     found = _COMMON.match(line)
-    return Request(_without_protocol(found["target"]), found["host"] or b"") if found else None
+    if not found:
+        return None
+    target, host = _without_protocol(found["target"]), found["host"] or b""
+    return Request(target, host, found["method"], found["status"])
 
 
 def parse_squid(line: bytes) -> Request | None:
     """Return the request of a line of squid.
 
     >>> parse_squid(b"1735689600.123    45 192.0.2.7 TCP_MISS/200 99 GET http://a.example/ - DIRECT/- -")
-    Request(target=b'http://a.example/', host=b'')
+    Request(target=b'http://a.example/', host=b'', method=b'GET', status=b'200')
     """
     found = _SQUID.match(line)
-    return Request(found["target"]) if found else None
+    return Request(found["target"], b"", found["method"], found["status"]) if found else None
 
 
 def parse_json(line: bytes) -> Request | None:
     """Return the request of an object of JSON.
 
     >>> parse_json(b'{"request": "GET /x HTTP/1.1", "host": "a.example"}')
-    Request(target=b'/x', host=b'a.example')
+    Request(target=b'/x', host=b'a.example', method=b'GET', status=b'')
     """
     try:
         value = from_json(line) if line.lstrip().startswith(b"{") else None
@@ -81,7 +89,14 @@ def parse_json(line: bytes) -> Request | None:
     )
     method, space, rest = target.partition(" ")
     is_line = space and method.isalpha()
-    return Request(_without_protocol(_encoded(rest if is_line else target)), _encoded(host))
+    named = next((text for name in METHOD_NAMES if isinstance(text := value.get(name), str)), "")
+    status = value.get("status")
+    return Request(
+        _without_protocol(_encoded(rest if is_line else target)),
+        _encoded(host),
+        _encoded(method if is_line else named),
+        _encoded(str(status)) if isinstance(status, str | int) else b"",
+    )
 
 
 class ZeekLines:
@@ -103,7 +118,8 @@ class ZeekLines:
         names = header.split(b"\t")[1:]
         self._n_fields = len(names)
         self.has_requests = b"uri" in names
-        self._places = tuple(names.index(name) if name in names else None for name in (b"uri", b"host"))
+        wanted = (b"uri", b"host", b"method", b"status_code")
+        self._places = tuple(names.index(name) if name in names else None for name in wanted)
 
     def is_other_header(self, line: bytes) -> bool:
         """Return whether a line names other fields."""
@@ -116,8 +132,7 @@ class ZeekLines:
             return None
         values = [b"" if place is None else fields[place] for place in self._places]
         # What is not set, or empty, is written so.
-        target, host = (b"" if value in (b"-", b"(empty)") else value for value in values)
-        return Request(target, host)
+        return Request(*(b"" if value in (b"-", b"(empty)") else value for value in values))
 
 
 def unescaped(text: bytes) -> bytes:

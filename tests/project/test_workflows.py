@@ -74,6 +74,23 @@ def test_crawl_frontier_gives_each_site_and_template_few_places(tmp_path: Path) 
     assert repr(rows.url[0]) in printed
 
 
+def test_web_log_shows_what_no_other_request_has(tmp_path: Path) -> None:
+    line = '192.0.2.7 - - [01/Jan/2026:00:00:00 +0000] "{} HTTP/1.1" {} 9 "-" "-"\n'
+    usual = [line.format(f"GET /shop/item?id={n}&page={n % 7}", 200) for n in range(400)]
+    odd = line.format("POST /cgi-bin/%2e%2e/etc/passwd?token=s3cr3t", 404)
+    (tmp_path / "access.log").write_text("".join([*usual, odd, *usual]), encoding="utf-8")
+    arguments = ["access.log", "--host", "www.a.example", "--out", "rows.csv"]
+    printed = run_workflow("web_log.py", *arguments, folder=tmp_path)
+    rows = pd.read_csv(tmp_path / "rows.csv")
+    assert list(rows) == ["uncovered", "count", "method", "status", "url", "source", "line"]
+    # One of each template, and the odd one first.
+    assert len(rows) == 2
+    assert (rows.method[0], rows.status[0], rows.line[0]) == ("POST", 404, 401)
+    assert rows.url[0].startswith("www.a.example/cgi-bin/")
+    assert "s3cr3t" not in printed + rows.to_csv()
+    assert f"POST 404   {rows.url[0]!r}" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

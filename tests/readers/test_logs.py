@@ -1,5 +1,6 @@
 """Access logs: the address of each request, with the host that was logged or given."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,24 @@ def test_proxies_log_whole_addresses() -> None:
     check_cuts(
         LogReader("c.example"), SQUID, ({0: "http://a.example/x", 1: "b.example:443"}, {2: "malformed"}, 3)
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b'192.0.2.7 - - [1/Jan] "GET /x HTTP/1.1" 404 9\n', ["GET", "404"]),
+        (b'192.0.2.7 - - [1/Jan] "PUT /x HTTP/1.1" - 9\n', ["PUT", None]),
+        (b"1735689600.123 45 192.0.2.7 TCP_MISS/200 99 GET http://a.example/ - -\n", ["GET", "200"]),
+        (b'{"request": "POST /x HTTP/1.1", "status": 500}\n', ["POST", "500"]),
+        (b'{"request_uri": "/x", "request_method": "GET"}\n', ["GET", None]),
+        (b"#fields\turi\tmethod\tstatus_code\n/x\tGET\t-\n", ["GET", None]),
+    ],
+)
+def test_rows_keep_method_and_status(content: bytes, kept: list[str | None]) -> None:
+    reader = LogReader(None, ["method", "status"])
+    [batch] = reader.scan("'a.log'", iter([content]), is_start=True)
+    assert batch.kept is not None
+    assert [json.loads(record) for record in batch.kept] == [kept]
 
 
 def test_the_header_of_zeek_names_the_fields() -> None:
