@@ -90,7 +90,7 @@ def score(
     if (sources is None) == (urls is None):
         message = "Give either the names of sources or urls=, which are in memory."
         raise InputError(message)
-    named = None if sources is None else give_names(sources)
+    named = None if sources is None else give_names(sources, remote=chosen.remote)
     with working_client(client, chosen.scheduler) as working:
         given = named or give_texts(urls, working)
         if out is not None:

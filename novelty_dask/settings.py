@@ -239,6 +239,8 @@ class WorkSettings(_Checked):
         Address of a running Dask scheduler to use instead of local workers.
     strict : bool
         True to refuse sources if a line of them is rejected, unless it is blank or a comment.
+    remote : bool
+        True to read the lists that lie behind URLs of the web, each by one request.
     """
 
     block_rows: int | None = Field(None, ge=1, le=1_048_576)
@@ -247,6 +249,7 @@ class WorkSettings(_Checked):
     threads: int = Field(1, ge=1, le=1_024)
     scheduler: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
     strict: bool = Field(default=False, strict=True)
+    remote: bool = Field(default=False, strict=True)
 
     @field_validator("threads")
     @classmethod

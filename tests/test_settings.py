@@ -147,7 +147,9 @@ def test_each_setting_has_its_bounds(name: str, good: list[object], bad: list[ob
         assert message.endswith(".")
 
 
-@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - {"strict", "unwrap", "refang"}))
+@pytest.mark.parametrize(
+    "name", sorted(Settings.model_fields.keys() - {"strict", "remote", "unwrap", "refang"})
+)
 @pytest.mark.parametrize("value", [True, False])
 def test_no_other_setting_is_a_truth_value(name: str, value: bool) -> None:
     assert refused(**{name: value}).startswith(f"Setting {name}={value}: ")
@@ -199,7 +201,7 @@ def test_the_score_of_earlier_versions_names_the_column_that_holds_it(score: obj
 def test_only_what_changes_numbers_belongs_to_the_result() -> None:
     assert Settings().result == ResultSettings()
     work = {"block_rows": 5, "memory_limit": "1 GB", "workers": 3, "threads": 2, "scheduler": "tcp://a:1"}
-    work["strict"] = True
+    work |= {"strict": True, "remote": True}
     assert work.keys() == WorkSettings.model_fields.keys()
     assert Settings.make(**work).result == Settings().result
     assert Settings.make(**work).work == WorkSettings.make(**work)

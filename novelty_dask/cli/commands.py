@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from itertools import chain, count
@@ -64,6 +65,9 @@ def score(
     """
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
         say("Type or paste URLs, one a line; Ctrl-D ends them.")
+    if flags["remote"]:
+        for host in filter(None, map(_host, sources)):
+            say(f"One request goes to {host}, for a list.")
     run = _score(sources, out, quiet=quiet, settings=options.read_settings(config, **flags))
     if out is None:
         from novelty_dask.results.export import most_novel_first  # noqa: PLC0415 - Arrow takes long to import
@@ -252,6 +256,12 @@ def show(
     )
     if rows.empty:
         say(UNCHOSEN if any(choice.values()) else undefined_line(run.manifest))
+
+
+def _host(name: str) -> str:
+    """Return the host of a URL of the web, nothing for other names."""
+    found = re.match(r"https?://(?:[^/?#]*@)?([^/?#]+)", name, re.IGNORECASE)
+    return found[1] if found else ""
 
 
 def _free_name() -> str:

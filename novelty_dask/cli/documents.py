@@ -24,7 +24,8 @@ def top_document(rows: list[dict[str, Any]], by: str, *, defanged: bool) -> dict
 
 def _defanged(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row whose URLs are none for programs that make links."""
-    return {name: _defang(value) for name, value in row.items()}
+    # The name of a file is none that anybody follows.
+    return {name: value if name == "source" else _defang(value) for name, value in row.items()}
 
 
 def _defang(value: Any) -> Any:

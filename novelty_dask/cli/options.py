@@ -115,6 +115,12 @@ WORK_OPTIONS = (
         default=None,
         help="Refuse sources if a line of them is rejected, unless it is blank or a comment.",
     ),
+    click.option(
+        "--remote",
+        is_flag=True,
+        default=None,
+        help="Read the list that lies behind each URL of the web that is named, by one request.",
+    ),
 )
 SELECTION_OPTIONS = (
     click.option(

@@ -44,7 +44,10 @@ def summary_options(*columns: str) -> Callable[[Callable[..., Any]], Callable[..
             help="Novelty from which on rows count for share_above.",
         ),
         click.option(
-            "-o", "--out", metavar="FILE", help="A file as of `novelty export`; - is CSV on standard output."
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="A file in one of the formats of exports; - is CSV on standard output.",
         ),
         click.option("--force", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."),
         click.option("--defang", is_flag=True, help="Print URLs so that no program makes links of them."),

@@ -27,7 +27,7 @@ def forecast(names: object, settings: Settings) -> RunPlan:
     BudgetError
         A worker would need more memory than it may use.
     """
-    given = give_names(names)
+    given = give_names(names, remote=settings.remote)
     sources = given.sources
     for source in sources:
         if source.is_stream:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, cast
 
+from novelty_dask.errors import without_secrets
 from novelty_dask.execution.partitions import compute_partitions, is_collection, n_partitions
 from novelty_dask.objects.address import is_inside, open_objects
-from novelty_dask.sources.find import MEMORY, PIPE, STDIN, Source, find_sources, source_names
+from novelty_dask.sources.find import MEMORY, PIPE, REMOTE, STDIN, Source, find_sources, source_names
 from novelty_dask.sources.memory import TextStream, check_texts
+from novelty_dask.sources.remote import is_list, opener_of
 from novelty_dask.sources.streams import Stream, copy_stream, identify, open_pipe, standard_input
 from novelty_dask.storage.runs import copy_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from distributed import Client
 
@@ -150,24 +152,36 @@ def _check_nothing(_name: str, _beginning: bytes) -> None:
     """Take texts for what they are."""
 
 
-def give_names(names: object) -> Given:
+def give_names(names: object, *, remote: bool = False) -> Given:
     """Return the sources behind one name or several.
+
+    Parameters
+    ----------
+    names : str, path, or iterable of them
+    remote : bool
+        True to take URLs of the web for those of lists.
 
     Raises
     ------
     InputError
         One is no name, is a URL of the web, or matches nothing that can be read.
     """
-    sources: list[Source] = []
-    feeds: dict[str, Feed] = {}
-    for found in find_sources(source_names(names)):
+    allows: Callable[[str], bool] = is_list if remote else lambda _: False
+    named = source_names(names, allows)
+    urls = [name for name in named if allows(name)]
+    sources = [Source(f"{REMOTE}{without_secrets(url)}", 0, None) for url in urls]
+    feeds: dict[str, Feed] = {
+        source.url: StreamFeed(Stream(opener_of(url))) for source, url in zip(sources, urls, strict=True)
+    }
+    files = [name for name in named if not allows(name)]
+    for found in find_sources(files) if files or not urls else ():
         source = found
         if found.url == STDIN:
             feeds[STDIN] = StreamFeed(Stream(standard_input))
         elif found.url.startswith(PIPE):
             path = found.url.removeprefix(PIPE)
             # A shell may give the same pipe another number the next time.
-            source = found._replace(url=f"{PIPE}{len(feeds.keys() - {STDIN}) + 1}")
+            source = found._replace(url=f"{PIPE}{sum(url.startswith(PIPE) for url in feeds) + 1}")
             feeds[source.url] = StreamFeed(Stream(partial(open_pipe, path)))
         sources.append(source)
     return Given(sources, feeds)

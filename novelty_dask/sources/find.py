@@ -1,9 +1,10 @@
 """Sources from what the user names: files, globs and folders on this machine or in an object store."""
 
+import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -15,17 +16,18 @@ from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError, reason, without_secrets
 from novelty_dask.objects.protocol import METADATA
+from novelty_dask.objects.schemes import without_path
 from novelty_dask.sources.decompress import COMPRESSIONS, find_compression
 from novelty_dask.sources.folders import check_name_is_storage, file_system
 from novelty_dask.sources.signatures import COLUMNAR_MARKS, HEAD_BYTES, check_head, check_name
 
 STDIN = "-"
 STDIN_NAMES = {STDIN, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}
-PIPE, MEMORY = "pipe:", "urls:"
-"""Beginnings of the URLs of pipes, and of parts of what was in memory."""
+PIPE, MEMORY, REMOTE = "pipe:", "urls:", "remote:"
+"""Beginnings of the URLs of pipes, of parts of what was in memory, and of lists of the web."""
 DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/\d+")
 """Names of what this process has open, and no other: ``<(zcat a.gz)`` of a shell is one."""
-COPY = re.compile(r"/work/(stdin|pipe-\d+|urls-\d+)$")
+COPY = re.compile(r"/work/(stdin|pipe-\d+|urls-\d+|remote-[0-9a-f]+)$")
 """End of the URL of a copy that a run keeps of a source that can be read but once."""
 HIDDEN_NAME = re.compile(r"/[._]")
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")
@@ -59,16 +61,18 @@ class Source(NamedTuple):
     @property
     def path(self) -> str:
         """Its path on this machine, else its URL."""
-        return self.url.removeprefix("file://")
+        return self.url.removeprefix("file://").removeprefix(REMOTE)
 
     @property
     def is_stream(self) -> bool:
         """True if it can be read but once, so that a run keeps a copy of it."""
-        return self.url == STDIN or self.url.startswith((PIPE, MEMORY))
+        return self.url == STDIN or self.url.startswith((PIPE, MEMORY, REMOTE))
 
     @property
     def copy_name(self) -> str:
         """The name of that copy."""
+        if self.url.startswith(REMOTE):
+            return f"remote-{hashlib.blake2b(self.url.encode(), digest_size=8).hexdigest()}"
         return "stdin" if self.url == STDIN else self.url.replace(":", "-")
 
     @property
@@ -78,11 +82,16 @@ class Source(NamedTuple):
         if not copy and not self.is_stream:
             return repr(self.path)
         kind, _, number = (copy[1] if copy else self.copy_name).partition("-")
-        return {"stdin": "standard input", "pipe": f"pipe {number}", "urls": "what was in memory"}[kind]
+        return {
+            "stdin": "standard input",
+            "pipe": f"pipe {number}",
+            "urls": "what was in memory",
+            "remote": "a list of the web" if copy else f"the list at {without_path(self.path)!r}",
+        }[kind]
 
 
-def source_names(sources: object) -> list[str]:
-    """Return the names of sources as a list, none of them a URL of the web.
+def source_names(sources: object, allows: Callable[[str], bool] = lambda _: False) -> list[str]:
+    """Return the names of sources as a list, none of them a URL of the web but those that are allowed.
 
     Each is checked as it comes, so that an endless generator of URLs is refused at its first.
 
@@ -92,23 +101,24 @@ def source_names(sources: object) -> list[str]:
         They are URLs, an open file, or no names at all.
     """
     if isinstance(sources, str | PathLike):
-        return [_name(sources)]
+        return [_name(sources, allows)]
     if hasattr(sources, "read"):
         message = "An open file is not a source; pass its name, or - for standard input."
         raise InputError(message)
     if isinstance(sources, bytes | bytearray) or not isinstance(sources, Iterable):
         message = f"Sources are names of files, not {type(sources).__name__}; give a path or a list of paths."
         raise InputError(message)
-    return [_name(source) for source in sources]
+    return [_name(source, allows) for source in sources]
 
 
-def _name(source: object) -> str:
+def _name(source: object, allows: Callable[[str], bool]) -> str:
     """Return the name of one source as text."""
     name = os.fspath(source) if isinstance(source, str | PathLike) else source
     if not isinstance(name, str):
         message = f"A source is the name of a file as text or a path, not {type(name).__name__}."
         raise InputError(message)
-    check_name_is_storage(name)
+    if not allows(name):
+        check_name_is_storage(name)
     return name
 
 

@@ -111,8 +111,8 @@ def check_name_is_storage(name: str) -> None:
     if is_web(name):
         message = (
             f"{without_path(name)!r} is a URL, and no URL is visited: to score the URL itself, use "
-            "`echo URL | novelty score -`, in Python urls=[...]; if a list of URLs lies there, download it "
-            "first and name the file."
+            "`echo URL | novelty score -`, in Python urls=[...]; if a list of URLs lies there, read it "
+            "with --remote (remote=True)."
         )
         raise InputError(message)
     if is_chained(name):

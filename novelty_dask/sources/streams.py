@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import cached_property, partial
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from novelty_dask.errors import InputError, capital, reading_errors
@@ -107,7 +107,7 @@ def _peek(stream: BinaryIO) -> bytes:
         stream.seek(start)
         return head
     # Of a pipe, as much as has been written to it by now, and fits in a buffer.
-    return bytes(stream.peek()) if isinstance(stream, BufferedReader) else b""
+    return bytes(stream.peek()) if hasattr(stream, "peek") else b""
 
 
 def copy_stream(

@@ -77,7 +77,8 @@ def test_what_is_undefined_is_null_and_nothing_commands_a_terminal(tmp_path: Pat
 def test_status(run: Path, tmp_path: Path, novelty: Novelty) -> None:
     document = json.loads(novelty("status", run, "--json").stdout)
     assert (document["state"], document["owner"], document["failures"]) == ("complete", None, [])
-    assert document["totals"] == {"lines": 300, "rows": 295, "duplicates": 5, "rejected": {}, "skipped": 0}
+    counts = {"lines": 300, "rows": 295, "duplicates": 5, "rejected": {}, "skipped": 0, "wrapped": 0}
+    assert document["totals"] == {**counts, "source_lines": [300]}
     assert document["stages"]["compare"] == {"done": 1, "total": 1}
     assert documented("status") - fields(document) == {
         "failures[].stage",

@@ -96,17 +96,19 @@ def test_workers_killed_all_the_time(
     record, out = cluster.record, tmp_path / "run.zarr"
     start = record.mark()
     chance, kills = random.Random(4), 0
-    record.ask(compare=["sleep", 0.2])
+    record.ask(compare=["sleep", 0.3])
 
     def meanwhile(ended: Callable[[], bool]) -> None:
         nonlocal kills
         while not ended():
-            time.sleep(min(chance.expovariate(2 / 3), 4))
+            time.sleep(min(chance.expovariate(1 / 3), 8))
             if (pids := cluster.worker_pids()) and not ended():
                 kill(chance.choice(pids))
                 kills += 1
 
     run = scored(cluster, corpus, out, meanwhile)
+    # A task that is killed again and again, as it may be where workers start slowly, would be given up.
+    assert run.manifest.failures == []
     assert content_and_exports(run) == undisturbed
     attempts = record.attempts("compare", start).total()
     measured("kills", kills)

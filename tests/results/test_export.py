@@ -260,7 +260,7 @@ def test_columns_are_written_in_their_order(run: Run, tmp_path: Path, form: str)
     ("name", "options", "said"),
     [
         ("rows.csv", {"columns": ["url", "host"]}, r"^There is no column 'host'; choose some of position, "),
-        ("rows.csv", {"columns": ["neighbor_urls"]}, r"^There is no column 'neighbor_urls'; .* and lof\.$"),
+        ("rows.csv", {"columns": ["neighbor_urls"]}, r"^There is no column 'neighbor_urls'; .* and line\.$"),
         ("rows.csv", {"columns": "url"}, r"^There is no column 'url'; "),
         ("rows.csv", {"columns": []}, r"^Name each column once, and one at least \(columns\)\.$"),
         ("rows.csv", {"columns": ["url", "url"]}, r"^Name each column once, "),

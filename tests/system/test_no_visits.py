@@ -286,6 +286,35 @@ def test_urls_in_memory_are_scored_and_not_visited(server: Server) -> None:
     assert server.calls == []
 
 
+def test_a_list_is_read_by_one_request_if_that_is_asked_for(server: Server, tmp_path: Path) -> None:
+    arguments = [
+        "score",
+        url(server).replace(f"u:{SECRET}@", ""),
+        "-o",
+        str(tmp_path / "run.zarr"),
+        "--remote",
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert len(server.calls) == 1
+    assert f"One request goes to {server.host}, for a list.\n" in result.stderr
+    run = novelty_dask.open(tmp_path / "run.zarr")
+    assert len(run) == 3
+    # The URLs in it are not visited, and no token is kept.
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "run.zarr").rglob("*") if path.is_file())
+    assert f"token={SECRET}".encode() not in stored
+    assert run.top(1).source[0].startswith(f"http://{server.host}/")
+    assert novelty_dask.resume(run.url).url == run.url
+    assert len(server.calls) == 1
+    # To see whether it is the same takes another look.
+    novelty_dask.score(arguments[1], run.url, remote=True)
+    assert len(server.calls) == 2
+    for plan in (novelty_dask.plan, novelty_dask.score):
+        with pytest.raises(InputError, match=r"with --remote \(remote=True\)|can't be planned for"):
+            plan(arguments[1])
+    assert len(server.calls) == 2
+
+
 def test_a_name_with_two_colons_is_a_file_of_that_name(tmp_path: Path) -> None:
     write(tmp_path / "a", b"http://wrong.example/\n")
     right = write(tmp_path / "a::b.txt", b"http://right.example/\n")

@@ -16,7 +16,7 @@ from novelty_dask.kernels.text.pages import find_host
 
 # All that the host of a line depends on.
 _ORIGIN = r"^(?P<origin>(?:(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//)?[^/?#]*)"
-_IS_ADDRESS = re.compile(r"\[.*\]|(?:.*\.)?[0-9]+", re.DOTALL)
+_IS_ADDRESS = re.compile(r"^(?:\[.*\]|(?:.*\.)?[0-9]+)", re.DOTALL)
 
 
 def hosts_of(lines: pa.StringArray) -> pa.DictionaryArray:
