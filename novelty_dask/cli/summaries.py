@@ -47,7 +47,7 @@ def summary_options(*columns: str) -> Callable[[Callable[..., Any]], Callable[..
             "-o",
             "--out",
             metavar="FILE",
-            help="A file in one of the formats of exports; - is CSV on standard output.",
+            help="A file, in a format of exports; - is CSV on standard output.",
         ),
         click.option("--force", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."),
         click.option("--defang", is_flag=True, help="Print URLs so that no program makes links of them."),

@@ -220,8 +220,8 @@ ALLOWED = {
     "kernels/text/secrets.py": {"urllib"},
     "sources/remote.py": {"http", "urllib"},
 }
-"""Compiled code, from files of the user's own that nobody else may write; `urllib.parse`, which opens nothing;
-and one request for a list, where that was asked for."""
+"""Compiled code, from files of the user's own that nobody else may write; `urllib.parse`, which opens
+nothing; and one request for a list, where that was asked for."""
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
