@@ -43,12 +43,7 @@ def summary_options(*columns: str) -> Callable[[Callable[..., Any]], Callable[..
             metavar="X",
             help="Novelty from which on rows count for share_above.",
         ),
-        click.option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="A file, in a format of exports; - is CSV on standard output.",
-        ),
+        click.option("-o", "--out", metavar="FILE", help="A file as of exports; - is standard output."),
         click.option("--force", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."),
         click.option("--defang", is_flag=True, help="Print URLs so that no program makes links of them."),
         click.option(
