@@ -114,7 +114,7 @@ def draw_whole_run(results: Path) -> Figure:
     """Draw the parts of the seconds of all workers, as shares."""
     figure, axes = _canvas("Where the time of the workers goes", (7.2, 3.0))
     entries = entries_of(results, "whole_run")
-    labels = [f"{entry['rows']:,} lines" for entry in entries]
+    labels = [f"{entry['rows']:,} lines, {entry['features']}" for entry in entries]
     left = np.zeros(len(entries))
     shares = [_shares(entry) for entry in entries]
     for name, color in PARTS.items():

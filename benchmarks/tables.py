@@ -52,7 +52,7 @@ ACCESSES = {
     "compare_sum": "compare a sum with its bound",
     "multiply_gathered": "multiply a non-zero of a candidate",
 }
-SIZES_IN_FULL = (300_000, 994_345)
+SIZES_IN_FULL = (994_345,)
 FEATURE_NAMES, VIEW_NAMES = ("url", "ngrams", "lines"), ("nearest", "mean", "kth", "uncovered", "lof")
 TRUTHS = (
     "phishing",
@@ -278,7 +278,7 @@ def whole_run_table(results: Path) -> str:
     entries = entries or entries_of(results, "whole_run")
     header = ["stage"]
     for entry in entries:
-        header += [f"{entry['rows']:,} lines: s", "core-s", "idle", "peak MB"]
+        header += [f"{entry['features']}, {entry['rows']:,} lines: s", "core-s", "idle", "peak MB"]
     rows = [
         [name, *(cell for entry in entries for cell in stage_cells(entry["stages"][name]))]
         for name in entries[0]["stages"]
@@ -314,6 +314,7 @@ def ratio_table(results: Path) -> str:
     rows = [
         [
             f"{entry['rows']:,}",
+            entry["features"],
             f"{entry['seconds']:.1f}",
             f"{entry['useful_seconds']:.1f}",
             f"{entry['core_seconds'] - entry['useful_seconds']:.1f}",
@@ -323,7 +324,14 @@ def ratio_table(results: Path) -> str:
         ]
         for entry in entries_of(results, "whole_run")
     ]
-    header = ["lines", "s", "search and hashing: core-s", "all else: core-s", "a worker waited: s"]
+    header = [
+        "lines",
+        "features",
+        "s",
+        "search and hashing: core-s",
+        "all else: core-s",
+        "a worker waited: s",
+    ]
     return markdown([*header, "ratio", "undisturbed"], rows)
 
 

@@ -52,9 +52,9 @@ def score(
 ) -> None:
     r"""Score the novelty of each distinct URL.
 
-    SOURCE is a file with one URL a line, compressed or not, a glob, a folder, any of them in an
-    object store (s3://bucket/crawl/), or - for standard input, which is also read if none is
-    named. No URL is visited: to score one, pipe it in.
+    SOURCE is a file with one URL a line, or in another format, compressed or not, a glob, a
+    folder, any of them in an object store (s3://bucket/crawl/), or - for standard input, which is
+    also read if none is named. No URL is visited: to score one, pipe it in.
 
     With --out the run is stored, and its most novel rows are printed. A stopped run is resumed;
     a complete one is opened.

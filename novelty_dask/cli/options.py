@@ -28,6 +28,12 @@ def _default(setting: str) -> str:
 
 READ_OPTIONS = (
     click.option(
+        "--remote",
+        is_flag=True,
+        default=None,
+        help="Read the list that lies behind each URL of the web that is named, by one request.",
+    ),
+    click.option(
         "--input-format",
         type=click.Choice(FILE_FORMATS),
         help="Format of the sources. [default: lists of URLs; with --column, what their content tells]",
@@ -114,12 +120,6 @@ WORK_OPTIONS = (
         is_flag=True,
         default=None,
         help="Refuse sources if a line of them is rejected, unless it is blank or a comment.",
-    ),
-    click.option(
-        "--remote",
-        is_flag=True,
-        default=None,
-        help="Read the list that lies behind each URL of the web that is named, by one request.",
     ),
 )
 SELECTION_OPTIONS = (

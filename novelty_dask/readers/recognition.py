@@ -32,6 +32,8 @@ LINES = 100
 """First lines that are looked at, without comments and empty ones."""
 MATCHED_BYTES = 2**10
 """First bytes of a line in which a pattern is sought: its time may grow with the square of their number."""
+RAGGED_SHARE = 0.5
+"""Share of the records behind a header that have as many fields."""
 SHARE = 0.9
 """Share of them that must be of the kind."""
 _BOM = b"\xef\xbb\xbf"
@@ -145,10 +147,13 @@ def _recognize_table(lines: list[bytes]) -> Kind | None:
 def _is_table(lines: list[str], delimiter: str) -> bool:
     """Return whether lines are the records of a table."""
     first, *rest = _parse(lines, delimiter) or [[]]
-    if not rest or len(first) < 2 or any(len(record) != len(first) for record in rest):
+    # Behind a header that names columns and no address, some records may lack their last fields.
+    is_named = not any(map(ADDRESS.match, first))
+    n_whole = sum(len(record) == len(first) for record in rest)
+    if not rest or len(first) < 2 or n_whole < len(rest) * (RAGGED_SHARE if is_named else 1):
         return False
     shares = [
-        sum(ADDRESS.match(record[place]) is not None for record in rest) / len(rest)
+        sum(ADDRESS.match(record[place]) is not None for record in rest if place < len(record)) / len(rest)
         for place in range(len(first))
     ]
     if max(shares) < SHARE:

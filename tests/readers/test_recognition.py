@@ -13,6 +13,7 @@ from novelty_dask.readers.recognition import BEGINNING_BYTES, check_list, recogn
 
 OTHERS = {
     "CSV": [
+        b"id,url,note\n1,https://a.example/x,a\n2,https://a.example/y\n3,https://a.example/z,b\n",
         b"id,url,seen\n1,https://a.example/x,2025\n2,https://a.example/y,2025\n",
         b"1,a.example\n2,b.example\n3,c.example\n",
         b"url,label\nhttps://a.example/,1\nhttps://b.example/,0\n",
@@ -55,6 +56,7 @@ OTHERS = {
     "a list of an ad blocker": [b"[Adblock Plus 2.0]\n", b"||a.example^\n||b.example^\n"],
 }
 LISTS = [
+    b"feed, of today\nhttps://a.example/1\nhttps://a.example/2\n",
     b"",
     b"\n",
     b"https://a.example/\n",
