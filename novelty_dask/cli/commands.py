@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from novelty_dask.settings import Settings
 
 TOP_ROWS = 10
+MOST_PLAIN_LINES = 100
+"""Lines for each that holds a URL inside other text, above which that is not worth a word."""
 DEMO_RUN = "novelty-demo/run.zarr"
 DEMO_CORPUS = "urls.txt"
 UNCHOSEN = "No row is in this selection; leave out an option, or lower --min-novelty."
@@ -290,7 +292,9 @@ def _say_totals(run: "Run", *, quiet: bool) -> None:
     summary = refusal_line(totals) if quiet else count_line(totals, run.manifest.settings.normal_form)
     if summary:
         say(summary)
-    if totals.wrapped and not quiet and run.manifest.settings.features == "url":
+    # A few URLs of any list end in a full stop or a comma.
+    is_wrapped = totals.wrapped * MOST_PLAIN_LINES >= totals.lines
+    if totals.wrapped and is_wrapped and not quiet and run.manifest.settings.features == "url":
         say(wrapped_line(totals))
 
 
