@@ -46,6 +46,7 @@ TOGETHER = {
             "tests/system/test_damage.py",
             "tests/system/test_encryption.py",
             "tests/system/test_exact.py",
+            "tests/system/test_formats.py",
             "tests/system/test_secrets.py",
             "tests/system/test_strangers.py",
         )

@@ -125,7 +125,7 @@ def assert_said(message: str) -> None:
     """One sentence that names both things that a URL can mean, and tells no secret."""
     assert "is a URL, and no URL is visited: " in message
     assert "`echo URL | novelty score -`" in message
-    assert "download" in message
+    assert "--remote" in message
     assert message.endswith(".")
     assert "\n" not in message
     assert SECRET not in message

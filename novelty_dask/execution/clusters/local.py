@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import tempfile
+import warnings
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,9 @@ def open_local_executor(resources: Resources) -> Iterator[tuple[DaskExecutor, st
     ):
         exits: list[int] = []
         # Blocked only while the workers start: they inherit it, and this process can be stopped again.
-        with _signals_blocked(), _start_errors(exits):
+        with _signals_blocked(), _start_errors(exits), warnings.catch_warnings():
+            # Another program may have taken the port since it was free; then Dask takes any.
+            warnings.filterwarnings("ignore", "Port .* is already in use")
             cluster = opened.enter_context(
                 LocalCluster(
                     n_workers=resources.workers,
