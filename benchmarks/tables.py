@@ -335,15 +335,14 @@ def ratio_table(results: Path) -> str:
     return markdown([*header, "ratio", "undisturbed"], rows)
 
 
-def quality_table(results: Path, measure: str) -> str:
-    """Return one measure of all methods on all sets, in the largest size measured."""
+def quality_table(results: Path, measure: str, rows: int = 10_000) -> str:
+    """Return one measure of all methods on all sets, with references of some rows."""
     found: dict[str, dict[str, str]] = {}
-    for entry in sorted(
-        entries_of(results, "quality"), key=lambda entry: (*place_of_method(entry), entry["rows"])
-    ):
+    entries = [entry for entry in entries_of(results, "quality") if entry["rows"] == rows]
+    for entry in sorted(entries, key=place_of_method):
         found.setdefault(name_of(entry), {})[entry["set"]] = f"{entry[measure]:.3f}"
-    rows = [[name, *(of_set.get(truth, "") for truth in TRUTHS)] for name, of_set in found.items()]
-    return markdown([COLUMNS[measure], *TRUTHS], rows)
+    lines = [[name, *(of_set.get(truth, "") for truth in TRUTHS)] for name, of_set in found.items()]
+    return markdown([COLUMNS[measure], *TRUTHS], lines)
 
 
 def place_of_method(entry: Entry) -> tuple[int, int, int, int]:
@@ -354,15 +353,16 @@ def place_of_method(entry: Entry) -> tuple[int, int, int, int]:
 
 def quality_sizes_table(results: Path) -> str:
     """Return the sizes of the sets."""
-    entries = sorted(entries_of(results, "quality"), key=lambda entry: entry["rows"])
-    largest = {entry["set"]: entry for entry in entries}
+    found = {(entry["rows"], entry["set"]): entry for entry in entries_of(results, "quality")}
+    sizes = sorted({rows for rows, _ in found})
     names = ("rows", "known", "novel")
     rows = [
         [
             truth,
-            *(f"{largest[truth][name]:,}" for name in names),
-            f"{largest[truth]['precision_ceiling']:.2f}",
+            *(f"{found[size, truth][name]:,}" for name in names),
+            f"{found[size, truth]['precision_ceiling']:.2f}",
         ]
+        for size in sizes
         for truth in TRUTHS
     ]
     return markdown(["set", "rows at most", "known queries", "novel queries", "P@100 at best"], rows)
@@ -445,6 +445,8 @@ TABLES: dict[str, Table] = {
     "around-ngrams": partial(list_table, features="ngrams", place="around 1,000"),
     "quality-sizes": quality_sizes_table,
     "quality-auc": partial(quality_table, measure="auc"),
+    "quality-large": partial(quality_table, measure="auc", rows=200_000),
+    "quality-large-ap": partial(quality_table, measure="average_precision", rows=200_000),
     "quality-style": partial(quality_table, measure="auc_within_strata"),
     "quality-ap": partial(quality_table, measure="average_precision"),
     "quality-precision": partial(quality_table, measure="precision_at_100"),
