@@ -189,7 +189,9 @@ def _paths(fields: Any, prefix: str = "") -> Iterator[str]:
     """Yield the names of the fields that hold no fields."""
     for field in fields:
         if pa.types.is_struct(field.type):
-            yield from _paths(field.type.fields, f"{prefix}{field.name}.")
+            # By their numbers: older versions of Arrow have no list of them.
+            inner = [field.type.field(number) for number in range(field.type.num_fields)]
+            yield from _paths(inner, f"{prefix}{field.name}.")
         else:
             yield f"{prefix}{field.name}"
 
