@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from novelty_dask.kernels.text.lines import MAX_BYTES, REJECTED_SAMPLE_BYTES, Reason
+from novelty_dask.kernels.text.lines import KEPT_CHARACTERS, MAX_BYTES, REJECTED_SAMPLE_BYTES, Reason
 from novelty_dask.planning.tiles import Tile, TilePlan
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
@@ -21,8 +21,8 @@ REJECTED_CHUNK = 65_536
 REASON_BYTES = max(map(len, Reason))
 ESCAPED = 4
 """Characters for a byte of a sample, at most."""
-KEPT_BYTES = 6 * 1_000 + 4
-"""Most bytes of a further field of a record, which has 1,000 characters at most, in JSON."""
+KEPT_BYTES = 6 * KEPT_CHARACTERS + 4
+"""Most bytes of a further field of a record in JSON, with its quotes, and what stands before the next."""
 WHOLE = "all"
 """The item of a stage that has but one task."""
 

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from novelty_dask.kernels.text.lines import LineBatch, Reason, Rejected, decode_line, sample_of
+from novelty_dask.kernels.text.lines import (
+    KEPT_CHARACTERS,
+    LineBatch,
+    Reason,
+    Rejected,
+    decode_line,
+    sample_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KEPT_CHARACTERS = 1_000
-"""Most characters of a further field that a row keeps."""
 BATCH_RECORDS = 4_096
 BATCH_BYTES = 2**20
 """Records of a batch and bytes of their text, at about which it is yielded."""
@@ -82,7 +87,12 @@ def write_kept(fields: Sequence[str | None]) -> str:
     >>> write_kept(["2026-11-26", None, "caf\udce9"])
     '["2026-11-26", null, "caf\\\\udce9"]'
     """
-    texts = [None if field is None else field[:KEPT_CHARACTERS] for field in fields]
-    # Bytes that are no UTF-8 came as lone surrogates, which no file of text can have.
-    texts = [text and text.encode("utf-8", "backslashreplace").decode() for text in texts]
+    texts = [None if field is None else _visible(field[:KEPT_CHARACTERS]) for field in fields]
     return json.dumps(texts, ensure_ascii=False)
+
+
+def _visible(field: str) -> str:
+    """Return a field as text, no longer than rows keep."""
+    # Bytes that are no UTF-8 came as lone surrogates, which no file of text can have; written out they are
+    # longer.
+    return field.encode("utf-8", "backslashreplace").decode()[:KEPT_CHARACTERS]

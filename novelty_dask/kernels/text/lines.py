@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 MAX_BYTES = 8192
 """Longest line that is accepted, without its end."""
+KEPT_CHARACTERS = 1_000
+"""Most characters of a further field of a record that a row keeps."""
 REJECTED_SAMPLE_BYTES = 80
 """First bytes of a rejected line that are kept to show it."""
 _BOM = b"\xef\xbb\xbf"
