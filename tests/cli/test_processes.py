@@ -29,7 +29,7 @@ from novelty_dask.errors import (
     UnreachableError,
 )
 from tests.support.fixtures import Novelty
-from tests.support.processes import COMMAND, kill, started, terminal_output, wait_for, wait_until
+from tests.support.processes import COMMAND, command_of, kill, started, terminal_output, wait_for, wait_until
 
 MANY_TASKS = ["--block-rows", "64"]
 CAPTURED: dict[str, Any] = {"capture_output": True, "text": True}
@@ -452,9 +452,7 @@ def test_a_worker_that_is_killed_while_it_starts_is_named(corpus: Path, tmp_path
 
 def starting(client: psutil.Process) -> list[int]:
     """Worker processes of a client."""
-    return [
-        child.pid for child in client.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())
-    ]
+    return [child.pid for child in client.children(recursive=True) if "spawn_main" in command_of(child)]
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o600])

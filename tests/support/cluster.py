@@ -15,7 +15,7 @@ from distributed import Client
 
 from novelty_dask.execution.patience import SECTION
 from tests.support.files import ROOT
-from tests.support.processes import end_session, wait_until
+from tests.support.processes import command_of, end_session, wait_until
 from tests.support.record import Record
 
 LOCAL = ROOT / "cluster" / "local.yaml"
@@ -151,13 +151,5 @@ class Cluster:
         for process in self.workers:
             if process.poll() is None:
                 children = psutil.Process(process.pid).children()
-                found += [child.pid for child in children if "multiprocessing.spawn" in _command(child)]
+                found += [child.pid for child in children if "multiprocessing.spawn" in command_of(child)]
         return found
-
-
-def _command(process: psutil.Process) -> str:
-    """How a process was started."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""

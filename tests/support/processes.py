@@ -25,7 +25,7 @@ def wait_until(
     """Wait for a condition, as long as the process lives that is to bring it about; how long that took."""
     began = time.monotonic()
     while not condition():
-        assert process is None or _is_alive(process), "it ended too soon"
+        assert process is None or _is_alive(process), f"it ended too soon: {_said(process)}"
         assert time.monotonic() - began < seconds, "it did not come about"
         time.sleep(0.005)
     return time.monotonic() - began
@@ -34,6 +34,13 @@ def wait_until(
 def _is_alive(process: "BaseProcess | subprocess.Popen[str]") -> bool:
     """Whether a process has not ended."""
     return process.is_alive() if isinstance(process, BaseProcess) else process.poll() is None
+
+
+def _said(process: "BaseProcess | subprocess.Popen[str]") -> str:
+    """What a process that has ended said of it."""
+    if isinstance(process, BaseProcess):
+        return f"exit code {process.exitcode}"
+    return f"exit code {process.returncode}, {process.communicate(timeout=10)[1]}"
 
 
 @contextmanager
@@ -58,6 +65,14 @@ def started(
             yield process
         finally:
             end_session(process.pid)
+
+
+def command_of(process: psutil.Process) -> str:
+    """How a process was started; empty if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def end_session(leader: int) -> None:
