@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, Future, Worker, as_completed
+from distributed import Scheduler as DaskScheduler
 
 from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution import usage
@@ -25,11 +26,12 @@ from novelty_dask.execution.window import Window
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from dask.typing import Key
+
     from novelty_dask.execution.executors import Outcome, Perform
     from novelty_dask.execution.usage import Usage
 
 MINIMUM_WINDOW = PART_TASKS
-RELEASE_SECONDS = 0.2
 
 
 class DaskExecutor:
@@ -53,7 +55,7 @@ class DaskExecutor:
         self.scheduler = Scheduler(client)
         self.token = token
         self.names = TaskNames()
-        self._dropped: set[str] = set()
+        self._dropped: set[Key] = set()
 
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform tasks on the workers."""
@@ -69,21 +71,26 @@ class DaskExecutor:
 
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection on the workers; yield each partition as it comes."""
-        missing = deque(collection.to_delayed())
+        partitions = collection.to_delayed()
+        # All partitions are of one graph, in which Dask may have fused tasks under other names.
+        keys = set(partitions[0].dask)
+        missing = deque(partitions)
         # A partition whose worker died may only have been beside the one that killed it: all of these are
         # computed once more, together.
         for is_last in (False, True):
-            yield from self._partitions(missing, is_last=is_last)
+            yield from self._partitions(missing, keys, is_last=is_last)
 
-    def _partitions(self, missing: deque[Any], *, is_last: bool) -> Generator[Any, None, None]:
-        """Compute partitions; leave those whose workers died, perhaps by chance, in `missing`."""
+    def _partitions(
+        self, missing: deque[Any], keys: set[Key], *, is_last: bool
+    ) -> Generator[Any, None, None]:
+        """Compute partitions of a graph; leave those whose workers died, perhaps by chance, in `missing`."""
         with dask.config.set({"dataframe.shuffle.method": "p2p"}):
             submitted = self.scheduler.submit(lambda: self.client.compute(list(missing)))
         futures = dict(zip(submitted, list(missing), strict=True))
         # From here on `missing` collects what must be computed again.
         missing.clear()
         running = as_completed(futures, loop=self.client.loop)
-        with self._released(futures):
+        with self._released(futures, keys):
             while not running.is_empty():
                 for future in self.scheduler.next_batch(running):
                     try:
@@ -124,36 +131,48 @@ class DaskExecutor:
     def settle(self) -> None:
         """Wait for dropped tasks that workers still run, and that may still write."""
         deadline = time.monotonic() + self.scheduler.patience.settle
-        if self._dropped:
-            # Until the release has reached the scheduler, it could still hand out a dropped task.
-            time.sleep(RELEASE_SECONDS)
         with suppress(ClusterError):
-            while self._dropped and time.monotonic() < deadline:
-                if not any(self.scheduler.ask(self._busy, self.scheduler.patience.settled).values()):
-                    self._dropped.clear()
-                time.sleep(0.1)
+            # Until the release has reached the scheduler, it could still hand out a dropped task.
+            for is_busy in (self._is_known, self._is_at_work):
+                while self._dropped and time.monotonic() < deadline:
+                    if not self.scheduler.ask(is_busy, self.scheduler.patience.settled):
+                        break
+                    time.sleep(0.1)
+        self._dropped.clear()
 
-    def _busy(self) -> dict[str, bool]:
-        """Return for each worker whether it still runs a task that was dropped."""
-        found: dict[str, bool] = self.client.run(_has_any, self._dropped, on_error="ignore")
-        return found
+    def _is_known(self) -> bool:
+        """Return whether the scheduler still knows a task that was dropped."""
+        return bool(self.client.run_on_scheduler(_knows_any, self._dropped))
+
+    def _is_at_work(self) -> bool:
+        """Return whether a worker still runs a task that was dropped."""
+        return any(self.client.run(_has_any, self._dropped, on_error="ignore").values())
 
     @contextmanager
-    def _released(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
-        """Release all futures when the block ends, in whatever way, so that the scheduler drops the rest."""
+    def _released(self, futures: Iterable[Future[Any]], keys: Iterable[Key] = ()) -> Iterator[None]:
+        """Release all futures when the block ends, in whatever way, so that the scheduler drops the rest.
+
+        Whatever else they need is named by `keys`.
+        """
         try:
             yield
         finally:
             # A worker may be in the middle of a task that is dropped now, and still write: `settle` waits.
-            self._dropped.update(str(future.key) for future in futures if future.status == "pending")
-            for future in list(futures):
+            left = list(futures)
+            pending = [future.key for future in left if future.status == "pending"]
+            self._dropped.update(pending, keys if pending else ())
+            for future in left:
                 future.release()
 
 
-def _has_any(keys: set[str], dask_worker: Worker) -> bool:
+def _knows_any(keys: set[Key], dask_scheduler: DaskScheduler) -> bool:
+    """Return whether a scheduler knows any of some tasks."""
+    return any(key in dask_scheduler.tasks for key in keys)
+
+
+def _has_any(keys: set[Key], dask_worker: Worker) -> bool:
     """Return whether a worker runs any of some tasks, or is about to."""
-    known = map(str, [*dask_worker.active_threads.values(), *dask_worker.state.tasks])
-    return not keys.isdisjoint(known)
+    return not keys.isdisjoint([*dask_worker.active_threads.values(), *dask_worker.state.tasks])
 
 
 def _worker_folder(dask_worker: Worker) -> TemporaryFolder:

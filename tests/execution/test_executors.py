@@ -19,6 +19,7 @@ from distributed import Client, LocalCluster, get_worker
 
 from novelty_dask.errors import ClusterError, InputError, UnreachableError
 from novelty_dask.execution import dask_executor
+from novelty_dask.execution.bags import make_bag
 from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import TASK_ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
@@ -219,6 +220,16 @@ def test_a_settled_executor_has_nothing_at_work(client: Client, tmp_path: Path) 
     began = time.monotonic()
     executor.settle()
     assert time.monotonic() - began < 0.1
+
+
+def test_a_settled_executor_has_no_partition_at_work_that_was_fused(client: Client, tmp_path: Path) -> None:
+    executor = DaskExecutor(client, "settle")
+    bag = make_bag([tmp_path / "late", None], lambda parts: [*map(fail_or_touch, map(Task, "-", parts))])
+    with pytest.raises(InputError):
+        list(executor.compute(bag))
+    assert not (tmp_path / "late").exists()
+    executor.settle()
+    assert (tmp_path / "late").exists()
 
 
 def own_key(_task: Task) -> str:
