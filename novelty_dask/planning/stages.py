@@ -211,7 +211,8 @@ def _cover_bytes(budget: Budget, load: Load) -> int:
 
 def _gather_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the neighbors of a block and a number for each, and of numbers that pass by."""
-    return 3 * _strip_bytes(budget, load) + 64 * load.rows + 32 * 2**20
+    # What the stages before leave in a process that does all of them is part of it.
+    return 3 * _strip_bytes(budget, load) + 64 * load.rows + 64 * 2**20
 
 
 INGEST = Stage(
