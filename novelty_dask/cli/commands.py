@@ -130,7 +130,10 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: 
 @options.debug
 def plan(sources: tuple[str, ...], *, config: str | None, as_json: bool, **flags: Any) -> None:
     """Estimate what scoring would take, from a sample of the sources."""
-    planned = novelty_dask.plan(sources, settings=options.read_settings(config, **flags))
+    with choose_listener() as listener:
+        planned = novelty_dask.plan(
+            sources, listener=listener, settings=options.read_settings(config, **flags)
+        )
     emit([in_json(plan_document(planned))] if as_json else plan_lines(planned))
 
 
