@@ -90,7 +90,7 @@ def score(
     if (sources is None) == (urls is None):
         message = "Give either the names of sources or urls=, which are in memory."
         raise InputError(message)
-    named = None if sources is None else give_names(sources, remote=chosen.remote)
+    named = None if sources is None else give_names(sources, remote=chosen.remote, listener=listener)
     with working_client(client, chosen.scheduler) as working:
         given = named or give_texts(urls, working)
         if out is not None:
@@ -99,13 +99,17 @@ def score(
             return _score(given, url, chosen, working, listener)
 
 
-def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any) -> RunPlan:
+def plan(
+    sources: Sources, *, listener: Listener = ignore, settings: Settings | None = None, **overrides: Any
+) -> RunPlan:
     """Estimate what scoring some sources would take, from a look at a sample of each.
 
     Parameters
     ----------
     sources : str, path, or iterable of them
         As for `score`; standard input can't be planned for.
+    listener : Listener, optional
+        Takes an event for each folder.
     settings : Settings, optional
     **overrides
         Fields of `Settings`, which take precedence.
@@ -120,7 +124,7 @@ def plan(sources: Sources, *, settings: Settings | None = None, **overrides: Any
     BudgetError
         A worker would need more memory than it may use.
     """
-    return forecast(sources, _settings(settings, overrides))
+    return forecast(sources, _settings(settings, overrides), listener)
 
 
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:

@@ -4,12 +4,16 @@ Every event but those of stages reads as one sentence: ``str(event)``.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
 
+MOST_ENDINGS = 5
+"""Endings of names that are told of a folder."""
+LONGEST_ENDING = 12
+"""Characters of the longest ending of a name that is one."""
 VERIFY = "verify"
 """Name of the stage in which all that is stored is read and compared."""
 
@@ -102,6 +106,40 @@ class FolderUnused(Warned):
 
 
 @dataclass(frozen=True)
+class FolderFound:
+    """The files of a folder are found.
+
+    Parameters
+    ----------
+    name : str
+        As it was named, without secrets.
+    taken : mapping of str to int
+        Files that are sources, by the last endings of their names.
+    left : mapping of str to int
+        Files that are not, by the reason.
+    empty : int
+        Files of those taken that have no bytes.
+    """
+
+    name: str
+    taken: Mapping[str, int]
+    left: Mapping[str, int]
+    empty: int = 0
+
+    def __str__(self) -> str:
+        """Return the sentence, which has a few endings at most."""
+        first = sorted(self.taken.items(), key=lambda item: (-item[1], item[0]))
+        parts = [f"{count:,} {ending or 'without ending'}" for ending, count in first[:MOST_ENDINGS]]
+        others = sum(count for _, count in first[MOST_ENDINGS:])
+        parts += [f"{others:,} other"] if others else []
+        n_taken, n_left = sum(self.taken.values()), sum(self.left.values())
+        said = f"{self.name!r}: {n_taken:,} file{'s' * (n_taken != 1)} taken ({', '.join(parts)}"
+        said += f"; {self.empty:,} empty)" if self.empty else ")"
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.left.items()))
+        return said + (f", {n_left:,} left ({reasons})." if n_left else ", none left.")
+
+
+@dataclass(frozen=True)
 class DamageFound:
     """Something stored is missing or damaged, and is made again."""
 
@@ -157,6 +195,7 @@ Event = (
     | StageFinished
     | DashboardOpened
     | Warned
+    | FolderFound
     | DamageFound
     | TaskGivenUp
     | CompilationStarted

@@ -17,7 +17,7 @@ from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
-from novelty_dask.cli.streams import close_output, emit, is_terminal
+from novelty_dask.cli.streams import emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.counts import count_line, counted, refusal_line, wrapped_line
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
@@ -124,64 +124,16 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: 
 
 
 @main.command()
-@options.run
-@click.option(
-    "-o",
-    "--out",
-    metavar="FILE",
-    required=True,
-    help="A .csv, .tsv, .jsonl (also .gz, .zst), .parquet, .arrow, .feather or .npz file, or - for "
-    "standard output.",
-)
-@click.option(
-    "--format",
-    type=click.Choice(["csv", "tsv", "jsonl", "parquet", "arrow", "npz"]),
-    help="Format; by default what FILE ends with, and CSV for -.",
-)
-@options.order
-@options.selection_options
-@click.option(
-    "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
-)
-@click.option(
-    "--columns", metavar="A,B,...", callback=options.split_names, help="Columns to write, in this order."
-)
-@click.option("--raw", is_flag=True, help="CSV and TSV: write URLs as they are, for programs.")
-@click.option(
-    "--mark",
-    nargs=2,
-    metavar="BEFORE BEHIND",
-    help="Add a column, marked_url, with these around what none of the neighbors has.",
-)
-@options.debug
-def export(run: str, *, out: str, **keywords: Any) -> None:
-    """Write the rows of a run to a file, or with -o - to standard output.
-
-    Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
-    one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and JSON lines
-    also neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
-    with --mark also marked_url, which takes about a millisecond for each row. An npz file holds
-    arrays in the order of the run.
-
-    In CSV and TSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
-    it out.
-    """
-    keywords["ignore"] = dismissed = read_dismissed(keywords["ignore"])
-    try:
-        novelty_dask.export(run, out, **keywords)
-    except BrokenPipeError:
-        close_output()
-    say_dismissed(dismissed)
-
-
-@main.command()
 @options.sources
 @options.settings_options
 @options.as_json
 @options.debug
 def plan(sources: tuple[str, ...], *, config: str | None, as_json: bool, **flags: Any) -> None:
     """Estimate what scoring would take, from a sample of the sources."""
-    planned = novelty_dask.plan(sources, settings=options.read_settings(config, **flags))
+    with choose_listener() as listener:
+        planned = novelty_dask.plan(
+            sources, listener=listener, settings=options.read_settings(config, **flags)
+        )
     emit([in_json(plan_document(planned))] if as_json else plan_lines(planned))
 
 

@@ -14,10 +14,11 @@ from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.estimate import estimate_records, text_bytes
 
 if TYPE_CHECKING:
+    from novelty_dask.events import Listener
     from novelty_dask.settings import Settings
 
 
-def forecast(names: object, settings: Settings) -> RunPlan:
+def forecast(names: object, settings: Settings, listener: Listener) -> RunPlan:
     """Return what scoring some sources would take, from a look at a sample of each.
 
     Raises
@@ -27,7 +28,7 @@ def forecast(names: object, settings: Settings) -> RunPlan:
     BudgetError
         A worker would need more memory than it may use.
     """
-    given = give_names(names, remote=settings.remote)
+    given = give_names(names, remote=settings.remote, listener=listener)
     sources = given.sources
     for source in sources:
         if source.is_stream:

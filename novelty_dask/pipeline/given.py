@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from novelty_dask.events import Listener
     from novelty_dask.sources.pieces import Check
     from novelty_dask.storage.runs import StoredRun
 
@@ -152,7 +153,7 @@ def _check_nothing(_name: str, _beginning: bytes) -> None:
     """Take texts for what they are."""
 
 
-def give_names(names: object, *, remote: bool = False) -> Given:
+def give_names(names: object, *, remote: bool = False, listener: Listener | None = None) -> Given:
     """Return the sources behind one name or several.
 
     Parameters
@@ -160,6 +161,8 @@ def give_names(names: object, *, remote: bool = False) -> Given:
     names : str, path, or iterable of them
     remote : bool
         True to take URLs of the web for those of lists.
+    listener : Listener, optional
+        Takes an event for each folder.
 
     Raises
     ------
@@ -174,7 +177,7 @@ def give_names(names: object, *, remote: bool = False) -> Given:
         source.url: StreamFeed(Stream(opener_of(url))) for source, url in zip(sources, urls, strict=True)
     }
     files = [name for name in named if not allows(name)]
-    for found in find_sources(files) if files or not urls else ():
+    for found in find_sources(files, listener) if files or not urls else ():
         source = found
         if found.url == STDIN:
             feeds[STDIN] = StreamFeed(Stream(standard_input))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import HIDDEN, InputError, without_secrets
 from novelty_dask.pipeline.formats import settle_format
+from novelty_dask.readers.batches import list_pieces
 from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.changes import check_unchanged
 from novelty_dask.sources.estimate import decompressor_bytes, estimate_records, text_bytes
-from novelty_dask.sources.pieces import Piece, split
 from novelty_dask.storage.audit import altered_copies
 from novelty_dask.storage.manifest import RunIdentity
 from novelty_dask.storage.runs import StoredRun, copy_key
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from novelty_dask.readers.readers import Reader
     from novelty_dask.settings import ResultSettings
     from novelty_dask.sources.find import Source
+    from novelty_dask.sources.pieces import Piece
 
 
 class Inputs:
@@ -80,7 +81,7 @@ class Inputs:
     @cached_property
     def pieces(self) -> list[Piece]:
         """The pieces of the sources, in the order of their lines."""
-        return split(self.sources, self._reader.cut)
+        return list_pieces(self.sources, self.run.manifest.settings)
 
     def parts(self) -> list[tuple[int, Piece, Source]]:
         """Return the pieces with their numbers and sources."""

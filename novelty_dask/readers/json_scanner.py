@@ -6,6 +6,7 @@ Only the texts that are wanted are held.  It is not checked whether all of a doc
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
@@ -13,7 +14,7 @@ from pydantic_core import from_json
 from novelty_dask.readers.readers import BrokenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 DEEPEST = 200
 """Most lists and objects within one another."""
@@ -24,12 +25,56 @@ Way = tuple[bytes | None, ...]
 Fields = dict[Way, bytes]
 """Texts of a record, by the names on the way to them."""
 # What stands between marks: white space, commas, numbers, and words such as `null`.
-_GAP = re.compile(rb"[\s\w.+,-]*")
-_CHARS = rb'[^"\\]*(?:\\.[^"\\]*)*'
+_GAP = re.compile(rb"[\s\w.+,-]*+")
+_CHARS = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _TEXT = re.compile(_CHARS, re.DOTALL)
 # A text is a name if a colon follows, and a value if the end of it or of what holds it does.
-_TOKEN = re.compile(_GAP.pattern + rb'(?:([{}\[\]])|"(' + _CHARS + rb')"\s*(:|(?=[,}\]])))', re.DOTALL)
+_VALUE = rb'"(' + _CHARS + rb')"\s*+(?=[,}\]])'
+# A name with the value behind it, if that is whole or begins a list or an object; or one of these alone.
+_TOKEN = re.compile(
+    rb'%(gap)b(?:"(%(chars)b)"\s*+:(?:%(gap)b(?:([{\[])|%(value)b))?+|([{}\[\]])|%(value)b)'
+    % {b"gap": _GAP.pattern, b"chars": _CHARS, b"value": _VALUE},
+    re.DOTALL,
+)
 _CLOSED = re.compile(rb'"' + _CHARS + rb'"\s*\S', re.DOTALL)
+LEVELS = 5
+"""Lists and objects within one another in a record that is passed at once."""
+_PARTS = {b"gap": _GAP.pattern, b"chars": _CHARS, b"value": _VALUE}
+
+
+def _whole(levels: int) -> bytes:
+    """Return a pattern of a list or an object of some levels, with the same marks and texts as tokens."""
+    if not levels:
+        return rb"(?!)"
+    parts = _PARTS | {b"inner": _whole(levels - 1), b"object": _object((), levels)[0]}
+    texts = rb'"%(chars)b"\s*+(?=[,}\]])'
+    return rb"(?:%(object)b|\[(?:%(gap)b(?:" % parts + texts % parts + rb"|%(inner)b))*+%(gap)b\])" % parts
+
+
+def _object(wanted: tuple[Way, ...], levels: int) -> tuple[bytes, list[Way]]:
+    """Return a pattern of an object of some levels, and the ways to the texts that its groups are."""
+    places, ways = [], []
+    for name in dict.fromkeys(way[0] for way in wanted):
+        parts = _PARTS | {b"name": re.escape(name or b"")}
+        below = tuple(way[1:] for way in wanted if way[0] == name and len(way) > 1)
+        if (name,) in wanted:
+            places.append(rb'"%(name)b"\s*+:%(gap)b%(value)b|' % parts)
+            ways.append((name,))
+        if below:
+            inner, ends = _object(below, levels - 1)
+            places.append(rb'"%(name)b"\s*+:%(gap)b' % parts + inner + b"|")
+            ways += [(name, *end) for end in ends]
+    parts = _PARTS | {b"places": b"".join(places), b"inner": _whole(levels - 1)}
+    texts = rb'"%(chars)b"\s*+(?::|(?=[,}\]]))' % parts
+    return rb"\{(?:%(gap)b(?:%(places)b" % parts + texts + rb"|%(inner)b))*+%(gap)b\}" % parts, ways
+
+
+@lru_cache
+def _record(wanted: tuple[Way, ...]) -> tuple[re.Pattern[bytes], list[Way]]:
+    """Return what matches the next whole record, and the ways to the texts that its groups are."""
+    # Of a group that occurs more than once the last is found, as by tokens.
+    pattern, ways = _object(wanted, LEVELS)
+    return re.compile(_GAP.pattern + pattern, re.DOTALL), ways
 
 
 class JsonParser:
@@ -51,6 +96,8 @@ class JsonParser:
         self._list = [*names, None]
         self._wanted = wanted
         self._last_names = [way[-1] for way in wanted]
+        whole, self._ways = _record(wanted)
+        self._match_record = whole.match
         self._take = take
         self._way: list[bytes | None] = []
         self._record = 0
@@ -100,19 +147,44 @@ class JsonParser:
 
     def _pass_tokens(self, data: bytes) -> int:
         """Pass the marks and texts that are whole; return what is behind."""
-        place = 0
+        place, way = 0, self._way
         while found := _TOKEN.match(data, place):
-            mark, text, colon = found.groups()
-            if mark:
-                self._pass_mark(mark)
-            elif colon:
-                if not self._way or self._way[-1] is None:
-                    raise _malformed()
-                self._way[-1] = text
-            elif self._record and self._way[-1] in self._last_names:
-                self._keep(text)
             place = found.end()
+            name, mark, text, lone_mark, lone_text = found.groups()
+            if name is None:
+                mark, text = lone_mark, lone_text
+            elif way and way[-1] is not None:
+                way[-1] = name
+            else:
+                raise _malformed()
+            if text is not None:
+                if self._record and way[-1] in self._last_names:
+                    self._keep(text)
+            elif mark == b"{" and not self._record and self._is_in_list:
+                place = self._pass_record(data, place)
+            elif mark:
+                self._pass_mark(mark)
         return place
+
+    def _pass_record(self, data: bytes, place: int) -> int:
+        """Pass the records that are whole, or the first mark of one, which is before a place."""
+        # At once, as this is several times as fast as by tokens.
+        found = self._match_record(data, place - 1) if len(self._way) < DEEPEST - LEVELS else None
+        if found is None:
+            self._pass_mark(b"{")
+        while found:
+            self._give(zip(self._ways, found.groups(), strict=True))
+            place = found.end()
+            found = self._match_record(data, place)
+        return place
+
+    def _give(self, texts: Iterable[tuple[Way, bytes | None]]) -> None:
+        """Give the texts of a record on, without their escapes."""
+        fields = {}
+        for way, text in texts:
+            if value := text and _unescaped(text):
+                fields[way] = value
+        self._take(fields)
 
     def _keep(self, text: bytes) -> None:
         """Keep a text of a record if it is wanted."""
@@ -147,7 +219,7 @@ class JsonParser:
             raise _malformed()
         self._is_done = not self._way
         if self._record == len(self._way) and self._record:
-            self._take({names: value for names, text in self._found.items() if (value := _unescaped(text))})
+            self._give(self._found.items())
             self._record = 0
 
     @property

@@ -83,8 +83,10 @@ def choose_format(out: str, format: str | None) -> Format:  # noqa: A002 - named
     return Format(chosen, compression)
 
 
-def check_order(format: str, order: str, selection: Selection) -> None:  # noqa: A002
+def check_order(format: str, order: str, selection: Selection, *, every_line: bool = False) -> None:  # noqa: A002
     """Refuse an unknown order, one that the format can't have, and a selection that either can't have.
+
+    Every line goes with the order of the input alone, and with no selection.
 
     Raises
     ------
@@ -98,6 +100,8 @@ def check_order(format: str, order: str, selection: Selection) -> None:  # noqa:
     if selection.least and order == "input":
         message = "The order of the input has no least rows; choose a column (order)."
         raise SettingsError(message)
+    if every_line:
+        _check_every_line(format, order, selection)
     if format != "npz":
         return
     if order != "input":
@@ -107,6 +111,25 @@ def check_order(format: str, order: str, selection: Selection) -> None:  # noqa:
         raise SettingsError(message)
     if selection.leaves_out:
         message = "An npz file has all rows, which its neighbor_ids refer to; choose another format."
+        raise SettingsError(message)
+
+
+def _check_every_line(format: str, order: str, selection: Selection) -> None:  # noqa: A002
+    """Refuse a format or an order that can't have every line, and any selection.
+
+    Raises
+    ------
+    SettingsError
+        It says which.
+    """
+    if format == "npz":
+        message = "An npz file has rows and no lines; choose another format, or leave out --every-line."
+        raise SettingsError(message)
+    if order != "input" or selection.leaves_out:
+        message = (
+            "Every line is written in the order of the input; leave out --every-line, or what selects or "
+            "orders rows (--order, --min-novelty, --per-site, --per-template, --ignore)."
+        )
         raise SettingsError(message)
 
 

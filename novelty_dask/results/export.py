@@ -4,7 +4,7 @@ Rows are streamed in bounded memory, and a file gets its name only when it is
 complete.  Undefined values are null, which CSV shows as an empty field.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from os import PathLike, fspath
 from typing import IO, TYPE_CHECKING, Unpack, cast
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError
 from novelty_dask.results.checks import Format, check_columns, check_order, choose_format
+from novelty_dask.results.every_line import EveryLine
 from novelty_dask.results.formats import (
     BATCH_ROWS,
     write_npz,
@@ -29,6 +30,8 @@ from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.storage.runs import open_complete
 
 if TYPE_CHECKING:
+    from novelty_dask.events import Listener
+    from novelty_dask.results.records import Lines
     from novelty_dask.settings import ResultSettings
 
 
@@ -38,6 +41,8 @@ class ExportOptions(Choice, total=False):
     mark: Mark | None
     raw: bool
     redact: bool
+    every_line: bool
+    listener: "Listener"
 
 
 def export(
@@ -83,11 +88,17 @@ def export(
         True to put the lowest values of the column first.
     ignore : str or path, optional
         File of hosts, pages and templates whose rows are left out, one a line.
+    every_line : bool
+        True to write a row for each record of the sources, which are read once more: duplicates too, and
+        lines that were rejected, with the reason.  It goes with the order of the input alone, and with no
+        selection.
+    listener : Listener, optional
+        Takes the events of that.
 
     Raises
     ------
     InputError
-        The file of what to leave out can't be read.
+        The file of what to leave out can't be read, or a source is not as it was.
     SettingsError
         The format or the order is unknown, another argument impossible, or one that the format can't have.
     StoreError
@@ -103,8 +114,9 @@ def export(
     (URLs of one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and
     JSON lines also neighbor_urls and neighbor_similarities, most similar first; novelty_nearest,
     novelty_kth, uncovered and lof; source (its path) and line of the first occurrence there, from 1;
-    columns that are kept; with `mark` also marked_url.  CSV is UTF-8 with lines that
-    end in LF; text is quoted as RFC 4180 has it, null is an empty field.  TSV is the same with TAB.
+    columns that are kept; with `mark` also marked_url.  With `every_line`, position, url, source, line
+    and what is kept are those of each line, and reason says why it was rejected.  CSV is UTF-8 with
+    lines that end in LF; text is quoted as RFC 4180 has it, null is an empty field.  TSV has TAB instead.
 
     An npz file always keeps the order of the run, so that its neighbor_ids are rows of its
     other arrays; -1 is none, undefined novelty NaN.  It loads without pickle: URL ``i`` is
@@ -113,26 +125,33 @@ def export(
     name = fspath(out).removeprefix("file://")
     chosen = choose_format(name, format)
     mark, raw = options.pop("mark", None), options.pop("raw", False)
-    redact = options.pop("redact", False)
+    redact, every_line = options.pop("redact", False), options.pop("every_line", False)
+    listener = options.pop("listener", None)
     selection = Selection(**cast("Choice", options))
-    check_order(chosen.name, order, selection)
+    check_order(chosen.name, order, selection, every_line=every_line)
     stored = open_complete(fspath(run))
     results = Results(stored)
     steps = _choose_steps(stored.manifest.settings, chosen, mark, redact=redact)
     # What a row has new is what no neighbor has, so that all are needed, also where they are not written.
-    read = partial(_read_rows, results, chosen.has_lists or mark is not None, steps)
+    has_lists = chosen.has_lists or mark is not None
+    read = partial(_read_rows, partial(results.table, lists=has_lists), steps)
+    lines = EveryLine(stored, results, read) if every_line else None
     if columns is not None:
         # Of no rows, as the columns do not depend on them.
-        check_columns(chosen.name, columns, read(None, 0, np.array([], np.int64)).column_names)
+        names = lines.names if lines else read(None, 0, np.array([], np.int64)).column_names
+        check_columns(chosen.name, columns, names)
     sources = (source.path for source in stored.manifest.sources)
     with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
-        kept = selection.rows(results, order, output.folder)
-        key = choose_key(order, least=selection.least)
-        # The URL, its marked copy if there is one, and its neighbors.
-        n_urls = 3 + results.arrays["neighbors/ids"].shape[1] * chosen.has_lists
-        tables = tables_in_order(
-            results, partial(read, columns), key, n_urls, folder=output.folder, kept=kept
-        )
+        if lines:
+            tables = lines.tables(columns, output.folder, listener)
+        else:
+            kept = selection.rows(results, order, output.folder)
+            key = choose_key(order, least=selection.least)
+            # The URL, its marked copy if there is one, and its neighbors.
+            n_urls = 3 + results.arrays["neighbors/ids"].shape[1] * chosen.has_lists
+            tables = tables_in_order(
+                results, partial(read, columns), key, n_urls, folder=output.folder, kept=kept
+            )
         _write(results, tables, _harmless(output, chosen), chosen, raw=raw)
 
 
@@ -205,15 +224,15 @@ def _harmless(output: Output, format: Format) -> Output:  # noqa: A002
 
 
 def _read_rows(
-    results: Results,
-    lists: bool,  # noqa: FBT001
+    read: Callable[..., pa.Table],
     steps: Sequence[Marker],
     columns: Sequence[str] | None,
     block: int,
     within: NDArray[np.int64],
+    lines: "Lines | None" = None,
 ) -> pa.Table:
     """Return some rows of a block, changed step by step, and of these the columns that are wanted."""
-    table = results.table(block, within, lists=lists)
+    table = read(block, within, lines=lines)
     for step in steps:
         table = step(table)
     return table if columns is None else table.select(list(columns))

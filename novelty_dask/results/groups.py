@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from novelty_dask.kernels.choices import NormalForm
+    from novelty_dask.kernels.text.lines import LineBatch
 
 DIGEST_BYTES = 8
 READABLE = dict(zip([DIGITS, *SYMBOLS.values()], ["{digits}", "{hex}", "{uuid}", "{mixed}"], strict=True))
@@ -41,19 +42,26 @@ def sites(urls: pa.StringArray) -> pa.DictionaryArray:
 
 def pages(urls: pa.StringArray) -> pa.StringArray:
     """Return the page of each URL."""
-    return _forms(urls, "page")
+    return forms(urls, "page")
 
 
 def templates(urls: pa.StringArray) -> pa.StringArray:
     """Return the template of each URL."""
-    return _forms(urls, "template")
+    return forms(urls, "template")
 
 
-def _forms(urls: pa.StringArray, form: NormalForm) -> pa.StringArray:
+def forms(urls: pa.StringArray, form: NormalForm) -> pa.StringArray:
     """Return the normal form of each URL."""
     from novelty_dask.kernels.text.normal_forms import normalize_array  # noqa: PLC0415 - as does Numba
 
     return normalize_array(urls, form)
+
+
+def reject_nameless(batch: LineBatch) -> LineBatch:
+    """Return lines without those that have no web form, which are rejected."""
+    from novelty_dask.kernels.text import normal_forms  # noqa: PLC0415 - as does Numba
+
+    return normal_forms.reject_nameless(batch)
 
 
 GROUPS: dict[str, Callable[[pa.StringArray], pa.Array]] = {"template": templates, "site": sites}

@@ -6,7 +6,7 @@ by key and then by number, so that a bucket stays small however many keys tie.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from novelty_dask.results.buckets import BUCKET_BYTES, distribute, keys_of, read_tables, sort_by_key, with_key
 from novelty_dask.results.results import Results
 
 PART_ROWS = 16_384
 """Rows converted to a table at once."""
-BUCKET_BYTES = 16 * 2**20
 SAMPLED_KEYS = 200_000
 OTHER_BYTES = 64
 """Bytes of a row besides its text."""
@@ -90,16 +90,16 @@ def tables_in_order(
     n_buckets = max(1, round(n_rows * row_bytes / BUCKET_BYTES))
     parts = _keyed_parts(results, read, key, kept)
     if n_buckets == 1:
-        yield _sort_by_key([table for table, _ in parts])
+        yield sort_by_key([table for table, _ in parts])
         return
     keys, rows = _boundaries(results, key, kept, n_buckets)
     with tempfile.TemporaryDirectory(prefix="novelty-", dir=folder) as temporary:
         for table, numbers in parts:
-            buckets = bucket_numbers(table["key"].to_numpy(), numbers, keys, rows)
+            buckets = bucket_numbers(keys_of(table), numbers, keys, rows)
             if len(buckets):
-                _distribute(table, buckets, Path(temporary))
+                distribute(table, buckets, Path(temporary))
         for bucket in sorted(Path(temporary).iterdir()):
-            yield _sort_by_key(_read_streams(bucket))
+            yield sort_by_key(read_tables(bucket))
             bucket.unlink()
 
 
@@ -160,34 +160,5 @@ def _keyed_parts(
         # Of the first block in any case, so that there are columns.
         for start in range(0, max(len(rows), 1), PART_ROWS):
             within = rows[start : start + PART_ROWS]
-            table = read(block, within).append_column("key", pa.array(keys[within]))
+            table = with_key(read(block, within), keys[within])
             yield table, block * results.block_rows + within
-
-
-def _distribute(table: pa.Table, row_buckets: NDArray[np.int64], folder: Path) -> None:
-    """Append each row to the file of its bucket, keeping their order."""
-    # Stable, here and in `_sort_by_key`: rows that tie keep the order of storage, as is promised.
-    order = np.argsort(row_buckets, kind="stable")
-    table = table.take(order)
-    buckets, starts = np.unique(row_buckets[order], return_index=True)
-    for bucket, start, stop in zip(buckets, starts, [*starts[1:], len(order)], strict=True):
-        part = table.slice(start, stop - start)
-        # Each part is a stream of its own, so that no file stays open, however many buckets there are.
-        with (
-            (folder / f"{bucket:08}").open("ab") as file,
-            pa.ipc.new_stream(file, part.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream,
-        ):
-            stream.write_table(part)
-
-
-def _read_streams(path: Path) -> Iterator[pa.Table]:
-    """Yield the tables that were appended to a file."""
-    with pa.OSFile(str(path)) as file:
-        while file.tell() < file.size():
-            yield pa.ipc.open_stream(file).read_all()
-
-
-def _sort_by_key(tables: Iterable[pa.Table]) -> pa.Table:
-    """Return tables joined and sorted by their keys, which are dropped; ties keep their order."""
-    table = pa.concat_tables(tables)
-    return table.take(np.argsort(table["key"].to_numpy(), kind="stable")).drop_columns("key")

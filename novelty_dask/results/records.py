@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,25 @@ if TYPE_CHECKING:
 
     from novelty_dask.sources.find import Source
     from novelty_dask.storage.manifest import Manifest
+
+
+class Lines(NamedTuple):
+    """Accepted lines of the sources, whichever of them rows were first read from.
+
+    Parameters
+    ----------
+    positions : ndarray of int64, shape (n_lines,)
+    urls : pyarrow.Array of str
+    kept : pyarrow.Array of str
+        Further fields of their records, a list in JSON each.
+    """
+
+    positions: NDArray[np.int64]
+    urls: pa.Array
+    kept: pa.Array
+
+
+NO_LINES = Lines(np.array([], np.int64), pa.array([], pa.string()), pa.array([], pa.string()))
 
 
 class Places:
@@ -56,6 +75,15 @@ class Places:
         sources = np.searchsorted(self._starts, positions, side="right") - 1
         return sources.astype(np.int32), positions - self._starts[sources] + 1
 
+    def columns(self, positions: NDArray[np.int64]) -> dict[str, pa.Array]:
+        """Return positions, the names of their sources, and their lines there, as columns."""
+        sources, lines = self.find(positions)
+        return {
+            "position": pa.array(positions),
+            "source": pa.array(self.names[sources], pa.string()),
+            "line": pa.array(lines),
+        }
+
 
 def _name(source: Source, sources: Sequence[Source]) -> str:
     """Return the name of a source among others."""
@@ -63,25 +91,25 @@ def _name(source: Source, sources: Sequence[Source]) -> str:
     return "urls" if source.url.startswith(MEMORY) and len(sources) == 1 else source.path
 
 
-def read_kept(names: Sequence[str], records: NDArray[Any], taken: Container[str]) -> dict[str, pa.Array]:
+def read_kept(names: Sequence[str], records: Sequence[str], taken: Container[str]) -> dict[str, pa.Array]:
     """Return further fields of records as columns of text.
 
     Parameters
     ----------
     names : sequence of str
         Names of the fields.
-    records : ndarray of str
+    records : sequence of str
         For each row a list in JSON.
     taken : container of str
         Names of other columns; a field of such a name gets "record." before it.
 
     Examples
     --------
-    >>> columns = read_kept(["seen", "url"], np.array(['["2026", null]']), {"url"})
+    >>> columns = read_kept(["seen", "url"], ['["2026", null]'], {"url"})
     >>> {name: column.to_pylist() for name, column in columns.items()}
     {'seen': ['2026'], 'record.url': [None]}
     """
-    fields = [json.loads(record) if record else [None] * len(names) for record in records.tolist()]
+    fields = [json.loads(record) if record else [None] * len(names) for record in records]
     columns = zip(*fields, strict=True) if fields else ([] for _ in names)
     shown = (f"record.{name}" if name in taken else name for name in names)
     return {name: pa.array(column, pa.string()) for name, column in zip(shown, columns, strict=True)}

@@ -15,6 +15,7 @@ from novelty_dask.results.records import Places, read_kept
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from novelty_dask.results.records import Lines
     from novelty_dask.storage.runs import StoredRun
 
 CACHED_BLOCKS = 16
@@ -88,7 +89,14 @@ class Results:
             self._cache.popitem(last=False)
         return self._cache[block]
 
-    def table(self, block: int, within: NDArray[np.int64] | None = None, *, lists: bool = False) -> pa.Table:
+    def table(
+        self,
+        block: int,
+        within: NDArray[np.int64] | None = None,
+        *,
+        lists: bool = False,
+        lines: Lines | None = None,
+    ) -> pa.Table:
         """Return rows of a block, with their views and nearest neighbor.
 
         Parameters
@@ -99,23 +107,26 @@ class Results:
             Numbers of rows, counted from the block's first; all by default.
         lists : bool
             True to add all neighbors, most similar first.
+        lines : Lines, optional
+            A line of each row, to give in place of the first.
 
         Returns
         -------
         pyarrow.Table
             Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
             `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
-            of the first occurrence, and what rows keep of its record.  Undefined values are null.
+            of the first occurrence, and what rows keep of its record.  Undefined values are null.  With
+            `lines`, a column reason, which is null, precedes what is kept.
         """
         kept = slice(None) if within is None else within
         ids, similarities = (
             self.read("neighbors/ids", block)[kept],
             self.read("neighbors/similarities", block)[kept],
         )
-        positions = self.read("rows/position", block)[kept]
+        places = self.places.columns(lines.positions if lines else self.read("rows/position", block)[kept])
         columns = {
-            "position": pa.array(positions),
-            "url": _text(self._block_urls(block)[kept]),
+            "position": places["position"],
+            "url": lines.urls if lines else _text(self._block_urls(block)[kept]),
             "count": pa.array(self.read("rows/count", block)[kept]),
             "spellings": pa.array(self.read("rows/spellings", block)[kept]),
             "novelty": self._view("novelty", block, kept),
@@ -132,10 +143,12 @@ class Results:
             )
         # At the end, so that those who count columns find all others where they were.
         columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
-        sources, lines = self.places.find(positions)
-        columns |= {"source": pa.array(self.places.names[sources], pa.string()), "line": pa.array(lines)}
+        columns |= {"source": places["source"], "line": places["line"]}
+        if lines:
+            columns["reason"] = pa.nulls(len(lines.urls), pa.string())
         if self._keep:
-            columns |= read_kept(self._keep, self.read("rows/kept", block)[kept], taken=columns)
+            records = lines.kept.to_pylist() if lines else self.read("rows/kept", block)[kept].tolist()
+            columns |= read_kept(self._keep, records, taken=columns)
         return pa.table(columns)
 
     def _view(self, name: str, block: int, kept: slice | NDArray[np.int64]) -> pa.Array:

@@ -1,15 +1,21 @@
 """Estimates of the records that sources hold, by a look at the beginning of each."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import reading_errors
 from novelty_dask.planning.budget import Extent
 from novelty_dask.sources.decompress import COMPRESSIONS, DAMAGED, decompress
-from novelty_dask.sources.find import Source
 from novelty_dask.sources.folders import file_system
 from novelty_dask.sources.ranges import read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from novelty_dask.sources.find import Source
 
 ESTIMATE_BYTES = 2**18
 """Stored bytes to read from the beginning of a file, at least."""
@@ -60,6 +66,7 @@ def estimate_records(sources: Sequence[Source], estimate: Callable[[Source, int]
 def text_bytes(sources: Iterable[Source]) -> int:
     """Return about how many bytes of text sources hold, by their sizes alone.
 
+    >>> from novelty_dask.sources.find import Source
     >>> text_bytes([Source("a.gz", 9, "gzip"), Source("b.txt", 9, None)])
     54
     """
@@ -69,6 +76,7 @@ def text_bytes(sources: Iterable[Source]) -> int:
 def decompressor_bytes(sources: Iterable[Source]) -> int:
     """Return the most bytes that a task holds to decompress any of some sources.
 
+    >>> from novelty_dask.sources.find import Source
     >>> decompressor_bytes([Source("a.gz", 9, "gzip"), Source("b.txt", 9, None)])
     0
     >>> decompressor_bytes([Source("a.xz", 9, "xz")])

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain
 from os import PathLike
@@ -15,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError, reason, without_secrets
+from novelty_dask.events import LONGEST_ENDING, FolderFound, Listener
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.objects.schemes import without_path
 from novelty_dask.sources.decompress import COMPRESSIONS, find_compression
@@ -30,6 +32,8 @@ DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/\d+")
 COPY = re.compile(r"/work/(stdin|pipe-\d+|urls-\d+|remote-[0-9a-f]+)$")
 """End of the URL of a copy that a run keeps of a source that can be read but once."""
 HIDDEN_NAME = re.compile(r"/[._]")
+SHOWN_FILES = 5
+"""Most files that a message names besides the first."""
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "created")
 """Fields of file systems that change with the content of a file, best first."""
 
@@ -122,8 +126,10 @@ def _name(source: object, allows: Callable[[str], bool]) -> str:
     return name
 
 
-def find_sources(names: Iterable[str]) -> list[Source]:
+def find_sources(names: Iterable[str], listener: Listener | None = None) -> list[Source]:
     """Return the files behind paths, globs, folders and URLs of stores, each once, in the order named.
+
+    The listener takes an event for each folder.
 
     Raises
     ------
@@ -131,7 +137,7 @@ def find_sources(names: Iterable[str]) -> list[Source]:
         A name matches nothing, or something that can't be read.
     """
     sources: dict[str, Source] = {}
-    for source in chain.from_iterable(map(expand, names)):
+    for source in chain.from_iterable(expand(name, listener) for name in names):
         sources.setdefault(_identity(source.url), source)
     if not sources:
         message = "No source is named; give a file, a glob, a folder, or - for standard input."
@@ -145,14 +151,14 @@ def _identity(url: str) -> str:
     return os.path.realpath(path) if path != url else url
 
 
-def expand(name: str) -> list[Source]:
+def expand(name: str, listener: Listener | None = None) -> list[Source]:
     """Return the files behind one name; standard input and pipes are sources of their own."""
     if name in STDIN_NAMES:
         return [Source(STDIN, 0, None)]
     if DESCRIPTOR.fullmatch(name) or _is_fifo(name):
         return [Source(f"{PIPE}{name}", 0, None)]
     try:
-        sources = _find(name) if name else []
+        sources = _find(name, listener) if name else []
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - each file system has its own
@@ -182,16 +188,66 @@ def _absence(name: str) -> str:
     return f"Nothing matches {name!r}; check the path."
 
 
-def _find(name: str) -> list[Source]:
+def _find(name: str, listener: Listener | None) -> list[Source]:
     """Return the file of a name, or else the files in the folder or of the glob."""
     fs, path = file_system(name)
     if _exists(fs, f"{path}/{METADATA}"):
         message = f"{name!r} is a run or another Zarr store; name the files that hold the URLs."
         raise InputError(message)
+    if fs.isdir(path):
+        return _find_in_folder(fs, path, name, listener)
     # A file whose name has a bracket or an asterisk is itself, not a pattern.
     named = [path] if _exists(fs, path) else sorted(fs.glob(path))
-    paths = _folder(fs, path) if fs.isdir(path) else named
-    return [_source(fs, path) for path in paths if not fs.isdir(path)]
+    return _sources(fs, [path for path in named if not fs.isdir(path)])
+
+
+def _find_in_folder(fs: AbstractFileSystem, path: str, name: str, listener: Listener | None) -> list[Source]:
+    """Return the files under a folder, without hidden ones, markers such as _SUCCESS, and those of runs."""
+    depth, left = len(path.rstrip("/")), Counter[str]()
+    files = []
+    for file in sorted(fs.find(path)):
+        if skipped := HIDDEN_NAME.search(file, depth):
+            left["hidden" if skipped[0] == "/." else "named _…"] += 1
+        else:
+            files.append(file)
+    stores = tuple(file.removesuffix(METADATA) for file in files if file.endswith(f"/{METADATA}"))
+    paths = [file for file in files if not file.startswith(stores)]
+    left["of runs"] = len(files) - len(paths)
+    sources = _sources(fs, paths)
+    if sources and listener:
+        endings = Counter(os.path.splitext(path)[1].lower() for path in paths)  # noqa: PTH122 - also of URLs
+        taken = Counter[str]()
+        for ending, n_files in endings.items():
+            taken[ending if len(ending) <= LONGEST_ENDING else ""] += n_files
+        n_empty = sum(source.n_bytes == 0 for source in sources)
+        listener(FolderFound(without_secrets(name), taken, +left, n_empty))
+    return sources
+
+
+def _sources(fs: AbstractFileSystem, paths: Iterable[str]) -> list[Source]:
+    """Return the sources of files; refuse them all together, naming the first that can't be read.
+
+    Raises
+    ------
+    InputError
+        One or several can't be.
+    """
+    sources, refused = [], []
+    for path in paths:
+        try:
+            sources.append(_source(fs, path))
+        except InputError as error:
+            refused.append((path, error))
+    if not refused:
+        return sources
+    (_, first), *others = refused
+    if not others:
+        raise first
+    # All at once: nobody likes to remove one file after the other.
+    shown = ", ".join(repr(os.path.basename(path)) for path, _ in others[:SHOWN_FILES])  # noqa: PTH119 - as above
+    more = f" and {len(others) - SHOWN_FILES:,} more" if len(others) > SHOWN_FILES else ""
+    message = f"{str(first).removesuffix('.')}; refused too: {shown}{more}."
+    raise InputError(message)
 
 
 def _exists(fs: AbstractFileSystem, path: str) -> bool:
@@ -211,14 +267,6 @@ def _exists(fs: AbstractFileSystem, path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _folder(fs: AbstractFileSystem, path: str) -> list[str]:
-    """Return the files under a folder, without hidden ones, markers such as _SUCCESS, and those of runs."""
-    depth = len(path.rstrip("/"))
-    files = [file for file in sorted(fs.find(path)) if not HIDDEN_NAME.search(file, depth)]
-    stores = tuple(file.removesuffix(METADATA) for file in files if file.endswith(f"/{METADATA}"))
-    return [file for file in files if not file.startswith(stores)]
 
 
 def _source(fs: AbstractFileSystem, path: str) -> Source:

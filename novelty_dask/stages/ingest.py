@@ -25,15 +25,15 @@ from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.kernels.text.normal_forms import normalize_array, reject_nameless
 from novelty_dask.kernels.text.urls import sort_key, spelling_key
-from novelty_dask.kernels.text.wrapped import count_wrapped, refang, unwrap
+from novelty_dask.kernels.text.wrapped import count_wrapped
 from novelty_dask.planning.stages import INGEST
-from novelty_dask.readers.choose import make_reader
+from novelty_dask.readers.batches import read_batches
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
 from novelty_dask.storage.tables import KEPT, Table, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -137,24 +137,13 @@ def _ingest_once(run: StoredRun, epoch: int, part: tuple[int, Piece, Source]) ->
         return run.once(INGEST.task(str(number)), epoch, work)
 
 
-def read_batches(piece: Piece, source: Source, settings: ResultSettings) -> Iterator[LineBatch]:
-    """Yield the lines of a piece as they are read; what has no web form is rejected where one is needed."""
-    batches = make_reader(settings).read(source, piece)
-    # Defanged first: brackets around a dot are none around a URL.
-    if settings.refang:
-        batches = (batch.changed(refang) for batch in batches)
-    if settings.unwrap:
-        batches = (batch.changed(unwrap) for batch in batches)
-    return map(reject_nameless, batches) if settings.normal_form == "web" else batches
-
-
 def _ingest_piece(piece: Piece, source: Source, settings: ResultSettings, draft: Draft) -> Metrics:
     """Write the lines of one piece."""
     read = PieceRead(int(draft.task.item), piece.source, 0, 0, 0, [], [], {}, [])
     gathered: list[LineBatch] = []
     form = settings.normal_form
     copies, n_bytes = TEXT_COPIES + (form != "raw"), 0
-    for batch in read_batches(piece, source, settings):
+    for batch in read_batches(piece, source, settings, reject_nameless):
         # Positions count from the first line of the piece.
         gathered.append(batch)
         read = read._replace(

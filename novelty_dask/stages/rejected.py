@@ -1,20 +1,25 @@
 """Rejected lines, from the tables of the pieces to arrays of the run, in the order of the input."""
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from novelty_dask.counts import reason_counts, refused
-from novelty_dask.objects.commits import Commits
 from novelty_dask.planning.arrays import REJECTED_CHUNK
 from novelty_dask.planning.stages import INGEST
 from novelty_dask.planning.tiles import slice_tables
 from novelty_dask.stages.ingest import PieceRead, read_results
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.tables import Table, read_slice, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from novelty_dask.objects.commits import Commits
 
 
 class RejectedTable(NamedTuple):

@@ -12,6 +12,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.files import write_lines
 from tests.support.fixtures import Novelty
 from tests.support.processes import COMMAND, terminal_output
 
@@ -203,3 +204,44 @@ def test_a_full_disk_has_one_exit_code(run: Path, tmp_path: Path, out: str) -> N
     assert done.stderr.startswith(f"Error: Can't write '{out}': ")
     assert done.stderr.endswith("; free some space, then repeat it.\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_every_line_goes_back_to_its_record(tmp_path: Path, novelty: Novelty) -> None:
+    rows = ["id,url", "7,https://a.example/x", "8,", "9,http://A.example/x/", "10,https://b.example/y"]
+    write_lines(tmp_path / "feed.csv", rows)
+    run = tmp_path / "run.zarr"
+    assert (
+        novelty("score", tmp_path / "feed.csv", "--column", "url", "--keep", "id", "-o", run).exit_code == 0
+    )
+    done = novelty("export", run, "-o", "-", "--every-line", "--columns", "line,id,url,count,reason")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.split("\n") == [
+        '"line","id","url","count","reason"',
+        '2,"7","https://a.example/x",2,',
+        '3,,,,"blank"',
+        '4,"9","http://A.example/x/",2,',
+        '5,"10","https://b.example/y",1,',
+        "",
+    ]
+    refused = novelty("export", run, "-o", tmp_path / "a.csv", "--every-line", "--per-site", "2")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(
+        "Error: Every line is written in the order of the input; leave out --every-l"
+    )
+    assert refused.stderr.count("\n") == 1
+    write_lines(tmp_path / "feed.csv", rows[:-1])
+    changed = novelty("export", run, "-o", tmp_path / "a.csv", "--every-line")
+    assert (changed.exit_code, changed.stdout) == (2, "")
+    assert "feed.csv' has changed since the run was begun; it had " in changed.stderr
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_every_line_of_standard_input_is_refused_with_a_remedy(tmp_path: Path, novelty: Novelty) -> None:
+    run = tmp_path / "run.zarr"
+    assert novelty("score", "-", "-q", "-o", run, stdin=b"a.example/x\nb.example/y\n").exit_code == 0
+    refused = novelty("export", run, "-o", tmp_path / "a.csv", "--every-line")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "Error: Standard input was kept only until the run was complete, so that its lines can't be read "
+        "again; write them to a file and score that, or leave out --every-line.\n"
+    )

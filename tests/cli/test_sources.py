@@ -97,3 +97,12 @@ def test_what_is_no_text_on_standard_input_is_named_so(novelty: Novelty) -> None
     result = novelty("score", "-", stdin=b"PK\x03\x04" + bytes(99))
     assert result.exit_code == 2
     assert result.stderr == "Error: Standard input is an archive; unpack it and name its files.\n"
+
+
+def test_a_folder_says_what_it_took_unless_quiet(tmp_path: Path, novelty: Novelty) -> None:
+    write(tmp_path / "urls" / "a.txt", TWO)
+    write(tmp_path / "urls" / ".hidden")
+    said = f"'{tmp_path}/urls': 1 file taken (1 .txt), 1 left (1 hidden).\n"
+    assert novelty("plan", tmp_path / "urls").stderr == said
+    assert novelty("score", tmp_path / "urls", "-o", tmp_path / "run.zarr").stderr.startswith(said)
+    assert novelty("score", tmp_path / "urls", "-q", "-o", tmp_path / "run.zarr").stderr == ""

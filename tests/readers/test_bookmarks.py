@@ -1,8 +1,12 @@
 """Bookmarks of browsers: the addresses of links."""
 
-import pytest
+import re
 
-from novelty_dask.readers import documents
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novelty_dask.readers import bookmarks, documents
 from novelty_dask.readers.bookmarks import BookmarksReader
 from tests.support.books import Books, scan
 from tests.support.fuzz import check_cuts, check_damaged, explode, outcome
@@ -62,3 +66,37 @@ def test_texts_without_an_end_cost_little(head: bytes) -> None:
     books, peak_bytes = explode(BookmarksReader(), head, b"x", 2**23, b'"></a>')
     assert isinstance(books, Books) or "holds a text of more than 256 KiB" in books
     assert peak_bytes < 12 * 2**20
+
+
+PIECES = [
+    *("<DL><p>", "</DL>", "\n", "text & more", '<DT><A HREF="https://a.example/?a=1&amp;b=2">x</A>', "<dd>"),
+    *(
+        "<a href='https://b.example/&amp;'>",
+        '<a href="https://c.example/&copy=1">',
+        "<a href=https://d.example>",
+    ),
+    *(
+        '<a add_date="1" href="https://e.example/" href="https://no.example/">',
+        "<!-- <a href='x'> -->",
+        "<p x=>",
+    ),
+    *(
+        '<a title=">" href="https://f.example/a\nb">',
+        "<script>",
+        "</script>",
+        '<a data-href="https://no.example/">',
+    ),
+    *("<A\tHREF='https://g.example/'/>", '<h3 href="x">', "<title>", "</title>", '<a b="', '">', "<", "&#"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9), st.sampled_from([5, 64, 2**16]))
+def test_tags_as_browsers_write_them_are_those_of_the_parser(pieces: list[str], part_bytes: int) -> None:
+    content = "".join(pieces).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        found = outcome(BookmarksReader(), content, 2**18)
+        patch.setattr(documents, "PART_BYTES", part_bytes)
+        assert outcome(BookmarksReader(), content, 2**18) == found
+        # Without those that are read by a pattern.
+        patch.setattr(bookmarks, "_TAG", re.compile("(?!)"))
+        assert outcome(BookmarksReader(), content, 2**18) == found

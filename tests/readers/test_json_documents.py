@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from novelty_dask.errors import InputError
 from novelty_dask.readers import documents
@@ -123,3 +125,29 @@ def test_memory_is_that_of_a_part() -> None:
     books, peak_bytes = explode(HarReader(), b'{"log": {"entries": [', filling, 2**18, b"{}]}}")
     assert isinstance(books, Books)
     assert peak_bytes < 12 * 2**20
+
+
+VALUES = st.recursive(
+    st.sampled_from(
+        ['"x"', '"https://a.example/"', '"\\u00e9"', '"\\x"', "7", "null", "{}", "[]", '"domain"']
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda values: f"[{', '.join(values)}]"),
+        st.lists(
+            st.tuples(st.sampled_from(["request", "url", "type", "value", "Attribute", "a"]), inner),
+            max_size=3,
+        ).map(lambda fields: "{" + ",".join(f'"{name}":\n{value}' for name, value in fields) + "}"),
+    ),
+    max_leaves=12,
+)
+"""JSON in which names occur more than once, and records within records."""
+
+
+@pytest.mark.parametrize("reader", [HarReader(), MispReader()])
+@given(records=st.lists(VALUES, max_size=4))
+def test_records_that_are_whole_are_those_of_their_tokens(reader: DocumentReader, records: list[str]) -> None:
+    content = '{"log": {"entries": [%s]}, "Attribute": [%s]}' % ((", ".join(records),) * 2)
+    with pytest.MonkeyPatch.context() as patch:
+        at_once = scan(reader, content.encode())
+        patch.setattr(documents, "PART_BYTES", 1)
+        assert scan(reader, content.encode()) == at_once

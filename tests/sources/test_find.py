@@ -8,6 +8,7 @@ import fsspec
 import pytest
 
 from novelty_dask.errors import InputError
+from novelty_dask.events import Event, FolderFound
 from novelty_dask.sources.changes import check_unchanged
 from novelty_dask.sources.find import Source, expand, find_sources
 from tests.support.files import TEXT, read_whole, write
@@ -50,6 +51,45 @@ def test_a_folder_is_searched_without_what_is_hidden(tmp_path: Path) -> None:
         write(tmp_path / ".hidden" / "_folder" / name)
     for name in (f"{tmp_path}/.hidden/_folder", f"{tmp_path}/.hidden/_folder/"):
         assert names(find_sources([name])) == ["b.gz", "a.txt", "2.txt"]
+
+
+def test_a_folder_says_what_it_took_and_left(tmp_path: Path) -> None:
+    events: list[Event] = []
+    for name in ("a.txt", "1/b.TXT", "1/c.gz", "d", ".x", ".git/y.txt", "_SUCCESS", "run.zarr/zarr.json"):
+        write(tmp_path / name)
+    write(tmp_path / "run.zarr" / "c" / "0")
+    write(tmp_path / "empty.txt", b"")
+    find_sources([f"{tmp_path}"], events.append)
+    taken = {".txt": 3, ".gz": 1, "": 1}
+    left = {"hidden": 2, "named _…": 1, "of runs": 2}
+    assert events == [FolderFound(str(tmp_path), taken, left, 1)]
+    assert str(events[0]).endswith(
+        "': 5 files taken (3 .txt, 1 without ending, 1 .gz; 1 empty), "
+        "5 left (2 hidden, 1 named _…, 2 of runs)."
+    )
+    # No other names are those of folders.
+    find_sources([f"{tmp_path}/a.txt", f"{tmp_path}/*.txt"], events.append)
+    assert len(events) == 1
+
+
+def test_what_a_folder_says_is_short(tmp_path: Path) -> None:
+    events: list[Event] = []
+    for number in range(40):
+        write(tmp_path / f"{number}.ending{number}")
+        write(tmp_path / f"{number}.{'x' * 30}{number}")
+    find_sources([f"file://{tmp_path}"], events.append)
+    assert len(str(events[0])) < len(str(tmp_path)) + 160
+    assert "80 files taken (40 without ending, 1 .ending0, " in str(events[0])
+    assert str(events[0]).endswith(", 36 other), none left.")
+
+
+def test_files_of_a_folder_that_can_not_be_read_are_named_together(tmp_path: Path) -> None:
+    for number in range(9):
+        write(tmp_path / f"{number}.zip")
+    write(tmp_path / "a.txt")
+    said = r"0\.zip' is an archive; unpack .* files; refused too: '1\.zip', .*'5\.zip' and 3 more\.$"
+    with pytest.raises(InputError, match=said):
+        find_sources([str(tmp_path)])
 
 
 def test_urls_of_file_systems_are_sources(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Commands that sum up a run: its sites and its templates."""
+"""Commands that give a run to people and other programs: its rows, its sites and its templates."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,8 +7,9 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.commands import main
+from novelty_dask.cli.commands import main, read_dismissed, say_dismissed
 from novelty_dask.cli.documents import in_json
+from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.streams import close_output, emit
 from novelty_dask.cli.terminal import Column, defang, number, table
 from novelty_dask.kernels.text.secrets import redact as hide_secrets
@@ -19,6 +20,69 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 20
 NOVELTIES = ("mean_novelty", "top_novelty", "share_above")
 TEXTS = ("site", "template", "url")
+
+
+@main.command()
+@options.run
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    required=True,
+    help="A .csv, .tsv, .jsonl (also .gz, .zst), .parquet, .arrow, .feather or .npz file, or - for "
+    "standard output.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["csv", "tsv", "jsonl", "parquet", "arrow", "npz"]),
+    help="Format; by default what FILE ends with, and CSV for -.",
+)
+@options.order
+@options.selection_options
+@click.option(
+    "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
+)
+@click.option(
+    "--columns", metavar="A,B,...", callback=options.split_names, help="Columns to write, in this order."
+)
+@click.option(
+    "--every-line",
+    is_flag=True,
+    help="Write each record of the sources, duplicates and rejected ones too, with its row's columns.",
+)
+@click.option("--raw", is_flag=True, help="CSV and TSV: write URLs as they are, for programs.")
+@click.option(
+    "--mark",
+    nargs=2,
+    metavar="BEFORE BEHIND",
+    help="Add a column, marked_url, with these around what none of the neighbors has.",
+)
+@options.debug
+def export(run: str, *, out: str, **keywords: Any) -> None:
+    """Write the rows of a run to a file, or with -o - to standard output.
+
+    Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
+    one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and JSON lines
+    also neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
+    with --mark also marked_url, which takes about a millisecond for each row. An npz file holds
+    arrays in the order of the run.
+
+    With --every-line the sources, which must be as they were, are read once more. Position, url, source,
+    line and what is kept are then those of each record; reason says why it was rejected. It can't be
+    combined with --order, --min-novelty, --per-site, --per-template, --least, --ignore and npz.
+
+    In CSV and TSV an apostrophe precedes text that a spreadsheet would take for a formula; --raw leaves
+    it out.
+    """
+    keywords["ignore"] = dismissed = read_dismissed(keywords["ignore"])
+    # Of a file alone: rows on a screen are not to be mixed with progress.
+    is_quiet = not keywords["every_line"] or out == "-" or out.startswith(("/dev/", "/proc/"))
+    try:
+        with choose_listener(quiet=is_quiet, brief=True) as listener:
+            novelty_dask.export(run, out, listener=listener, **keywords)
+    except BrokenPipeError:
+        close_output()
+    say_dismissed(dismissed)
 
 
 def summary_options(*columns: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
