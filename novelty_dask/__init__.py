@@ -15,8 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from novelty_dask import datasets, doctor, errors
+    from novelty_dask import datasets, doctor, errors, estimators
     from novelty_dask.api import plan, resume, score
+    from novelty_dask.estimators import ExactNeighborsTransformer, NoveltyDetector, UrlVectorizer
     from novelty_dask.kernels.cosine import cosine_similarity
     from novelty_dask.pipeline.maintenance import clean, status, verify
     from novelty_dask.results.export import export
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
     from novelty_dask.settings import Settings
 
 __all__ = [
+    "ExactNeighborsTransformer",
+    "NoveltyDetector",
     "Run",
     "Settings",
+    "UrlVectorizer",
     "clean",
     "cosine_similarity",
     "datasets",
     "doctor",
     "errors",
+    "estimators",
     "export",
     "open",
     "plan",
@@ -42,13 +47,17 @@ __all__ = [
 ]
 
 _LAZY = {
+    "ExactNeighborsTransformer": "novelty_dask.estimators:ExactNeighborsTransformer",
+    "NoveltyDetector": "novelty_dask.estimators:NoveltyDetector",
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
+    "UrlVectorizer": "novelty_dask.estimators:UrlVectorizer",
     "clean": "novelty_dask.pipeline.maintenance:clean",
     "cosine_similarity": "novelty_dask.kernels.cosine:cosine_similarity",
     "datasets": "novelty_dask.datasets:",
     "doctor": "novelty_dask.doctor:",
     "errors": "novelty_dask.errors:",
+    "estimators": "novelty_dask.estimators:",
     "export": "novelty_dask.results.export:export",
     "open": "novelty_dask.run:open_run",
     "plan": "novelty_dask.api:plan",

@@ -34,6 +34,10 @@ SIZE_UNITS |= {f"{prefix}i{b}": 2 ** (10 * n) for n, prefix in enumerate(PREFIXE
 # unit. Either may be left out.
 SIZE = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|(?=[a-z]))([a-z]{0,3})", re.ASCII)
 LARGEST_SIZE = 2**63
+VECTORIZER = "vectorizer:"
+"""Beginning of the name of features that a vectorizer of the user makes."""
+AS_IS = ":as_is"
+"""End of such a name, if rows are not weighted."""
 LOG_FIELDS = {"method", "status"}
 """Fields of access logs that rows may keep."""
 LARGEST_SETTINGS_FILE = 2**20
@@ -68,6 +72,7 @@ def parse_range(value: object) -> object:
     return parts
 
 
+GivenName = Annotated[str, StringConstraints(pattern=rf"^{VECTORIZER}\w{{1,100}}:[0-9a-f]{{16}}({AS_IS})?$")]
 Name = Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 
@@ -187,8 +192,9 @@ class ResultSettings(ReadSettings):
     ----------
     n_neighbors : int
         Nearest neighbors kept for each row, 1 to 1,000.
-    features : {"url", "ngrams"}
-        Compare lines by the parts of their URL, or by their character n-grams, as for plain text.
+    features : {"url", "ngrams"} or str
+        Compare lines by the parts of their URL, or by their character n-grams, as for plain text; or the name
+        of a vectorizer that is given with them.
     ngram_range : (int, int) or None
         Shortest and longest character n-grams, by default 3 and 3; None for other features.
     n_features : int
@@ -200,17 +206,22 @@ class ResultSettings(ReadSettings):
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)
-    features: FeatureSet = "url"
+    features: FeatureSet | GivenName = "url"
     ngram_range: Annotated[tuple[int, int] | None, BeforeValidator(parse_range)] = Field(
         None, validate_default=True
     )
     n_features: int = Field(default_factory=_default_n_features, ge=1, le=2**24)
     normal_form: NormalForm = Field(default_factory=_default_normal_form)
 
+    @property
+    def is_given(self) -> bool:
+        """True if the features are those of a vectorizer, which the run has by name alone."""
+        return self.features.startswith(VECTORIZER)
+
     @field_validator("ngram_range")
     @classmethod
     def _ascending(cls, ngram_range: tuple[int, int] | None, info: ValidationInfo) -> tuple[int, int] | None:
-        if info.data.get("features") == "url":
+        if info.data.get("features") != "ngrams":
             if ngram_range is not None:
                 message = "is for features='ngrams'; choose them too, or leave it out"
                 raise ValueError(message)

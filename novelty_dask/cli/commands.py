@@ -201,7 +201,7 @@ def show(
 ) -> None:
     """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
-    has_marks = is_terminal()
+    has_marks = is_terminal() and not run.manifest.settings.is_given
     rows = run.top(n_rows, by=by, lists=has_marks, **choice)
     emit(
         novelty_table(

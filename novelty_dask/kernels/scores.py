@@ -63,13 +63,13 @@ def novelty_scores(
     possible = similarities[:, : n_rows - 1]
     if not possible.shape[1]:
         return Novelty(*(np.full(len(similarities), np.nan) for _ in Novelty._fields))
-    subtracted = _row_means(possible), possible[:, 0], possible[:, -1]
+    subtracted = row_means(possible), possible[:, 0], possible[:, -1]
     distances = (np.clip(1 - np.asarray(each, np.float64), 0, 1) for each in subtracted)
     return Novelty(*(np.where(has_features, each, np.nan) for each in distances))
 
 
-def _row_means(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the mean of each row."""
+def row_means(similarities: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each row, added up in the order of columns, in float64."""
     # Column by column, as the order in which np.sum adds depends on the shape and layout of the array.
     means = np.zeros(len(similarities))
     for column in similarities.T:

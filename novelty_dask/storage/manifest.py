@@ -49,6 +49,11 @@ def this_version() -> str:
     return version("novelty-dask")
 
 
+def _features_version(name: str) -> int:
+    """Return the version of the definition of features; that of a vectorizer is in its name."""
+    return next((version for known, version in FEATURE_VERSIONS.items() if known == name), 0)
+
+
 def _make_sources(values: object) -> tuple[Source, ...]:
     """Return sources from what JSON has for them."""
     if isinstance(values, tuple):
@@ -76,7 +81,7 @@ class RunIdentity(Part):
     model_config = ConfigDict(frozen=True)
 
     settings: ResultSettings
-    features_version: int = Field(default_factory=lambda given: FEATURE_VERSIONS[given["settings"].features])
+    features_version: int = Field(default_factory=lambda given: _features_version(given["settings"].features))
     sources: Annotated[tuple[Source, ...], PlainValidator(_make_sources)]
     novelty_dask_version: str = Field(default_factory=this_version)
 
@@ -265,10 +270,10 @@ def read_manifest(url: str, values: Any) -> Manifest:
         message = f"The run {url!r} is damaged: its manifest is malformed; score again into another path."
         raise StoreError(message)
     name, version = manifest.settings.features, manifest.identity.features_version
-    if version != FEATURE_VERSIONS[name]:
+    if version != _features_version(name):
         message = (
             f"The run {url!r} compares by version {version} of the features {name!r}, and this version of "
-            f"novelty_dask by version {FEATURE_VERSIONS[name]}; use the one that wrote it, or score again "
+            f"novelty_dask by version {_features_version(name)}; use the one that wrote it, or score again "
             "into another path."
         )
         raise StoreError(message)
