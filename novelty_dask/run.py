@@ -35,7 +35,8 @@ class NeighborArrays(NamedTuple):
     Parameters
     ----------
     ids : zarr.Array of int64, shape (n_rows, n_neighbors)
-        Row numbers, most similar first, ties by row number; -1 where there are fewer.
+        Row numbers, most similar first, ties by row number; -1 where there are fewer.  Rows of the reference
+        where there is one.
     similarities : zarr.Array of float32, shape (n_rows, n_neighbors)
         Cosine similarities, 0 to 1.
     """
@@ -103,6 +104,11 @@ class Run:
         Local outlier factor: how much denser it is around the neighbors than around the row.
     neighbors : NeighborArrays
         Nearest neighbors of each row.
+    reference : str or None
+        Path or URL of the run that it was compared with, whose rows the neighbors are; None if they are its
+        own.
+    known : zarr.Array of bool, shape (n_rows,), or None
+        True for rows that the reference has, too; None without one.
 
     Raises
     ------
@@ -130,6 +136,9 @@ class Run:
         self.novelty_kth = arrays["novelty_kth"]
         self.uncovered = arrays["uncovered"]
         self.lof = arrays["lof"]
+        reference = stored.manifest.reference
+        self.reference = reference.url if reference else None
+        self.known = arrays["known"] if reference else None
         self.neighbors = NeighborArrays(arrays["neighbors/ids"], arrays["neighbors/similarities"])
 
     def __fspath__(self) -> str:
@@ -174,7 +183,8 @@ class Run:
         -------
         pandas.DataFrame
             Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
-            novelty_nearest, novelty_kth, uncovered, lof, source, line, and those that are kept.
+            novelty_nearest, novelty_kth, uncovered, lof, known (with a reference), source, line, and those
+            that are kept.
 
         Raises
         ------
