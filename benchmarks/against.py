@@ -3,8 +3,8 @@
     python benchmarks/against.py --known 300000 --new 3000 --output against.json
 
 The first lines of the corpus are scored as the reference, and those that follow them against it, each by
-`novelty score` in one fresh process, so that nothing but the work is counted.  The *share* is the core-seconds
-of the stages of the new run over those of the reference; start-up is in neither.
+`novelty score` in one fresh process, so that nothing but the work is counted.  The *share* is the
+core-seconds of the stages of the new run over those of the reference; start-up is in neither.
 """
 
 import sys
@@ -76,8 +76,8 @@ def show(entry: Entry) -> None:
         click.echo(f"{name:<12}{seconds:8.2f} core-s")
     click.echo(
         f"{entry['new']:,} new against {entry['known']:,} known: {entry['core_seconds']:.1f} core-s in all "
-        f"stages, {entry['share']:.1%} of the {entry['known_core_seconds']:.1f} of the reference; the whole command "
-        f"{entry['whole_core_seconds']:.1f} core-s"
+        f"stages, {entry['share']:.1%} of the {entry['known_core_seconds']:.1f} of the reference; "
+        f"the whole command {entry['whole_core_seconds']:.1f} core-s"
     )
 
 
