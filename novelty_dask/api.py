@@ -18,6 +18,7 @@ from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import AS_IS, Settings, WorkSettings
+from novelty_dask.storage.references import adopt_settings, describe_reference, find_reference
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.pipeline.given import Given
     from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.storage.totals import Reference
 
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
@@ -34,6 +36,7 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     out: str | PathLike[str] | None = None,
     *,
     urls: Any = None,
+    against: str | PathLike[str] | None = None,
     client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
@@ -56,6 +59,9 @@ def score(  # noqa: PLR0913 - all but the first are keywords
         Where to store the run.  A run that was stopped goes on there; a complete one of the
         same sources and settings is opened.  Without it the run is temporary: it is removed when the
         last of its objects has gone, be it the run, an array, a frame or a delayed object.
+    against : Run, str or path, optional
+        Complete run of all that is known.  Each URL is then compared with its rows alone, with its
+        weights and settings; `Run.known` tells which of them it holds.
     client : distributed.Client or str, optional
         Works on its scheduler, whose workers must see the sources and `out` under the same names; or the
         address of one.
@@ -97,12 +103,13 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     """
     features = _give_features(vectorizer, overrides)
     chosen = _settings(settings, overrides)
+    chosen, reference = _adopt(against, None if out is None else fspath(out), chosen)
     if (sources is None) == (urls is None):
         message = "Give either the names of sources or urls=, which are in memory."
         raise InputError(message)
     named = None if sources is None else give_names(sources, remote=chosen.remote, listener=listener)
     with using(features), working_client(client, chosen.scheduler) as working:
-        given = named or give_texts(urls, working)
+        given = (named or give_texts(urls, working))._replace(reference=reference)
         if out is not None:
             return _score(given, fspath(out), chosen, working, listener)
         with temporary_url() as url:
@@ -110,7 +117,12 @@ def score(  # noqa: PLR0913 - all but the first are keywords
 
 
 def plan(
-    sources: Sources, *, listener: Listener = ignore, settings: Settings | None = None, **overrides: Any
+    sources: Sources,
+    *,
+    against: str | PathLike[str] | None = None,
+    listener: Listener = ignore,
+    settings: Settings | None = None,
+    **overrides: Any,
 ) -> RunPlan:
     """Estimate what scoring some sources would take, from a look at a sample of each.
 
@@ -118,6 +130,8 @@ def plan(
     ----------
     sources : str, path, or iterable of them
         As for `score`; standard input can't be planned for.
+    against : Run, str or path, optional
+        As for `score`.
     listener : Listener, optional
         Takes an event for each folder.
     settings : Settings, optional
@@ -134,7 +148,8 @@ def plan(
     BudgetError
         A worker would need more memory than it may use.
     """
-    return forecast(sources, _settings(settings, overrides), listener)
+    chosen, reference = _adopt(against, None, _settings(settings, overrides))
+    return forecast(sources, chosen, listener, reference)
 
 
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
@@ -157,6 +172,16 @@ def _give_features(vectorizer: Any, overrides: dict[str, Any]) -> GivenFeatures 
     features = GivenFeatures.of(vectorizer, overrides.pop("weights", "tfidf"))
     overrides.update(features.settings)
     return features
+
+
+def _adopt(
+    against: str | PathLike[str] | None, out: str | None, settings: Settings
+) -> tuple[Settings, Reference | None]:
+    """Return settings with those of a reference, if one is named, and what a run keeps of it."""
+    if against is None:
+        return settings, None
+    stored = find_reference(fspath(against), out)
+    return adopt_settings(settings, stored), describe_reference(stored)
 
 
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:

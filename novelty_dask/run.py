@@ -89,6 +89,11 @@ class Run:
         Local outlier factor: how much denser it is around the neighbors than around the row.
     neighbors : NeighborArrays
         Nearest neighbors of each row.
+    reference : str or None
+        Path or URL of the run that it was compared with, whose rows the neighbors are; None if they are its
+        own.
+    known : zarr.Array of bool, shape (n_rows,), or None
+        True for rows that the reference has, too; None without one.
 
     Raises
     ------
@@ -117,8 +122,15 @@ class Run:
         self.uncovered = arrays["uncovered"]
         self.lof = arrays["lof"]
         sources = [source.path for source in stored.manifest.sources]
+        reference = stored.manifest.reference
+        self.reference = reference.url if reference else None
+        self.known = arrays["known"] if reference else None
         self.neighbors = NeighborArrays(
-            arrays["neighbors/ids"], arrays["neighbors/similarities"], urls=self.urls, sources=sources
+            arrays["neighbors/ids"],
+            arrays["neighbors/similarities"],
+            urls=self.urls,
+            sources=sources,
+            n_known=reference.n_rows if reference else None,
         )
 
     def __fspath__(self) -> str:
@@ -163,7 +175,8 @@ class Run:
         -------
         pandas.DataFrame
             Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
-            novelty_nearest, novelty_kth, uncovered, lof, source, line, and those that are kept.
+            novelty_nearest, novelty_kth, uncovered, lof, known (with a reference), source, line, and those
+            that are kept.
 
         Raises
         ------

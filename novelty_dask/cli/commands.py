@@ -46,11 +46,12 @@ def main() -> None:
 @main.command()
 @options.sources
 @options.new_run(help="Where to store the run; without it all rows are printed.")
+@options.against
 @options.settings_options
 @options.quiet
 @options.debug
 def score(
-    sources: tuple[str, ...], *, out: str | None, config: str | None, quiet: bool, **flags: Any
+    sources: tuple[str, ...], *, out: str | None, against: str | None, quiet: bool, **flags: Any
 ) -> None:
     r"""Score the novelty of each distinct URL.
 
@@ -70,7 +71,7 @@ def score(
     if flags["remote"]:
         for host in filter(None, map(_host, sources)):
             say(f"One request goes to {host}, for a list.")
-    run = _score(sources, out, quiet=quiet, settings=options.read_settings(config, **flags))
+    run = _score(sources, out, quiet=quiet, settings=options.read_settings(**flags), against=against)
     if out is None:
         from novelty_dask.results.export import most_novel_first  # noqa: PLC0415 - Arrow takes long to import
 
@@ -125,14 +126,15 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: 
 
 @main.command()
 @options.sources
+@options.against
 @options.settings_options
 @options.as_json
 @options.debug
-def plan(sources: tuple[str, ...], *, config: str | None, as_json: bool, **flags: Any) -> None:
+def plan(sources: tuple[str, ...], *, against: str | None, as_json: bool, **flags: Any) -> None:
     """Estimate what scoring would take, from a sample of the sources."""
     with choose_listener() as listener:
         planned = novelty_dask.plan(
-            sources, listener=listener, settings=options.read_settings(config, **flags)
+            sources, against=against, listener=listener, settings=options.read_settings(**flags)
         )
     emit([in_json(plan_document(planned))] if as_json else plan_lines(planned))
 
@@ -164,13 +166,13 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
 
 
 def _score(
-    sources: Sequence[str], out: str | None, *, quiet: bool, settings: "Settings | None" = None
+    sources: Sequence[str], out: str | None, *, quiet: bool, settings: "Settings | None" = None, **more: Any
 ) -> "Run":
     """Score sources; print the progress and a summary of their lines."""
     meta = click.get_current_context().meta
     meta[RESUMABLE] = meta[RUN] = out
     with choose_listener(quiet=quiet) as listener:
-        run = novelty_dask.score(sources, out, listener=listener, settings=settings)
+        run = novelty_dask.score(sources, out, listener=listener, settings=settings, **more)
     _say_totals(run, quiet=quiet)
     return run
 

@@ -46,13 +46,18 @@ def novelty_table(
         return mark(text, places, shown(text))
 
     columns = (top[by], top.url, top.nearest_similarity, top.nearest_url.fillna(""))
-    rows = [
-        (number(value), cell(url, parts), number(similarity), cell(nearest, ()))
-        for (value, url, similarity, nearest), parts in zip(
-            zip(*columns, strict=True), chain(marks, repeat(())), strict=False
+    # One more column, and the last, where rows were compared with a reference.
+    flags: Iterable[Sequence[str]] = (
+        [("known" if each else "",) for each in top.known] if "known" in top else repeat(())
+    )
+    rows: list[tuple[str | MarkedText, ...]] = [
+        (number(value), cell(url, parts), number(similarity), cell(nearest, ()), *flag)
+        for (value, url, similarity, nearest), parts, flag in zip(
+            zip(*columns, strict=True), chain(marks, repeat(())), flags, strict=False
         )
     ]
-    return table((Column(by), *EVIDENCE_COLUMNS), rows)
+    more = (Column("known", is_text=True),) if "known" in top else ()
+    return table((Column(by), *EVIDENCE_COLUMNS, *more), rows)
 
 
 def failure_line(failures: "Sequence[Failure]", run: str) -> str:
@@ -68,8 +73,10 @@ def failure_line(failures: "Sequence[Failure]", run: str) -> str:
 def undefined_line(manifest: "Manifest") -> str:
     """Return a sentence on a run without any novelty."""
     shortest = manifest.settings.ngram_range
-    long_enough = f", and lines of at least {shortest[0]} characters" if shortest else ""
-    return f"No row has a novelty: that takes two rows or more{long_enough}."
+    long_enough = f"lines of at least {shortest[0]} characters" if shortest else ""
+    if manifest.reference:
+        return f"No row has a novelty: that takes {long_enough or 'lines with a feature'}."
+    return f"No row has a novelty: that takes two rows or more{', and ' * bool(shortest)}{long_enough}."
 
 
 def status_lines(status: "RunStatus") -> Iterator[str]:
@@ -82,6 +89,9 @@ def _status_lines(status: "RunStatus") -> Iterator[str]:
     yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
     if status.totals:
         yield f"input    {count_line(status.totals, status.normal_form)}"
+    if status.reference:
+        known = "" if status.known is None else f", which holds {counted(status.known, 'row')} of it"
+        yield f"against  {status.reference}{known}"
     for stage, (done, total) in status.stages.items():
         left = "" if total is None else f" of {total:,}, {total - done:,} left"
         yield f"{stage:<10} {done:,} done{left}"

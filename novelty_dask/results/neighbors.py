@@ -60,13 +60,24 @@ class NeighborArrays:
         Names of the rows.
     sources : sequence of str
         Files that are not to be replaced.
+    n_known : int, optional
+        Rows of the reference, if the neighbors are rows of one.
     """
 
-    def __init__(self, ids: Any, similarities: Any, *, urls: Any = None, sources: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        ids: Any,
+        similarities: Any,
+        *,
+        urls: Any = None,
+        sources: Sequence[str] = (),
+        n_known: int | None = None,
+    ) -> None:
         self.ids = ids
         self.similarities = similarities
         self._urls = urls
         self._sources = sources
+        self._n_known = n_known
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the two arrays."""
@@ -75,6 +86,20 @@ class NeighborArrays:
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self.ids.shape[0])
+
+    @property
+    def _n_candidates(self) -> int:
+        """The number of rows that neighbors are among."""
+        return len(self) if self._n_known is None else self._n_known
+
+    def _check_own(self) -> None:
+        """Refuse a form in which rows and neighbors are the same if they are not."""
+        if self._n_known is not None:
+            message = (
+                "The neighbors of this run are rows of its reference; use to_csr, stream_edges, to_reader, "
+                "to_parquet or to_polars, without include_self."
+            )
+            raise SettingsError(message)
 
     def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
         """Yield numbers, neighbors and similarities of some rows at a time.
@@ -88,7 +113,7 @@ class NeighborArrays:
         step = getattr(self.ids, "chunks", (BLOCK_ROWS,))[0]
         for start in range(0, len(self), step):
             ids, similarities = (np.asarray(array[start : start + step]) for array in self)
-            if ids.size and not -1 <= ids.min() <= ids.max() < len(self):
+            if ids.size and not -1 <= ids.min() <= ids.max() < self._n_candidates:
                 message = (
                     "The neighbors of the run name rows that it does not have; score again into another path."
                 )
@@ -107,14 +132,15 @@ class NeighborArrays:
 
         Returns
         -------
-        csr_matrix of shape (n_rows, n_rows)
+        csr_matrix of shape (n_rows, n_rows), or (n_rows, rows of the reference)
             Entries of each row in the order of their similarity; zeros are stored.  A row has as many as it
             has neighbors.
 
         Raises
         ------
         SettingsError
-            There are no such values.
+            There are no such values; or rows are to be neighbors of themselves, and neighbors are rows of a
+            reference.
         """
         import scipy.sparse as sp  # noqa: PLC0415 - takes long to import
 
@@ -128,7 +154,7 @@ class NeighborArrays:
         if values != "similarity":
             weights = 1 - similarities.astype(np.float64) if values == "distance" else np.ones(rows.size)
         # Given in three parts, entries stay in their order, which tells ranks.
-        return sp.csr_matrix((weights, neighbors, starts), shape=(len(self),) * 2)
+        return sp.csr_matrix((weights, neighbors, starts), shape=(len(self), self._n_candidates))
 
     def stream_edges(self, *, include_self: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield the edges from rows to their neighbors, those of one chunk of rows at a time.
@@ -148,6 +174,8 @@ class NeighborArrays:
 
     def _edges(self, *, include_self: bool) -> Iterator[_Edges]:
         """Yield the same as arrays."""
+        if include_self:
+            self._check_own()
         for rows, ids, similarities in self._blocks():
             first = 0 if include_self else 1
             to = np.hstack([rows[:, None], ids])[:, first:]
@@ -241,6 +269,7 @@ class NeighborArrays:
         distances : ndarray of float32, shape (n_rows, n_neighbors + 1)
             1 minus the similarity, and 0 for the row itself.
         """
+        self._check_own()
         # No row has more neighbors than there are others.
         k = min(self.ids.shape[1], len(self) - 1)
         parts = [
@@ -274,6 +303,7 @@ class NeighborArrays:
         """
         import networkx  # noqa: PLC0415 - needed for this alone
 
+        self._check_own()
         graph = networkx.DiGraph()
         graph.add_nodes_from(range(len(self)))
         for rows, _, _ in self._blocks() if self._urls is not None else ():

@@ -8,6 +8,7 @@ not the manifest, decide what is done.
 import hashlib
 import json
 import zlib
+from collections.abc import Iterator
 from functools import cache, cached_property
 from importlib.metadata import version
 from itertools import pairwise
@@ -27,10 +28,11 @@ from novelty_dask.kernels.choices import FEATURE_VERSIONS
 from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
+from novelty_dask.sources.changes import describe_changes
 from novelty_dask.sources.find import Source
-from novelty_dask.storage.totals import Part, Text, Totals
+from novelty_dask.storage.totals import Part, Reference, Text, Totals
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -76,6 +78,8 @@ class RunIdentity(Part):
         Where the lines are; passwords and tokens are left out of their URLs.
     novelty_dask_version : str
         The version that began the run.
+    reference : Reference or None
+        The run whose rows are the candidates; None if the rows are compared with each other.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,6 +88,7 @@ class RunIdentity(Part):
     features_version: int = Field(default_factory=lambda given: _features_version(given["settings"].features))
     sources: Annotated[tuple[Source, ...], PlainValidator(_make_sources)]
     novelty_dask_version: str = Field(default_factory=this_version)
+    reference: Reference | None = None
 
     @field_serializer("sources")
     def _name_fields(self, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
@@ -94,8 +99,24 @@ class RunIdentity(Part):
     def fingerprint(self) -> str:
         """A hash of it and of the format, as 32 hexadecimal digits; commits of the run carry it."""
         # With the format, so that no commit of a run counts in a run of another format.
-        known = json.dumps([FORMAT_VERSION, self.model_dump()], sort_keys=True)
+        values = self.model_dump()
+        if self.reference:
+            # By its content alone, so that a run can be resumed when its reference was moved.
+            values["reference"] = self.reference.content
+        known = json.dumps([FORMAT_VERSION, values], sort_keys=True)
         return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
+
+    def find_differences(self, other: Self) -> Iterator[str]:
+        """Yield what another has of settings, reference and sources that this one has not."""
+        for name, value in other.settings:
+            if (there := getattr(self.settings, name)) != value:
+                yield f"{name} is {there!r} there and {value!r} here"
+        known = [each.reference for each in (self, other)]
+        if len({each.content if each else "" for each in known}) > 1:
+            there, here = (repr(each.url) if each else "none" for each in known)
+            yield f"its reference is {there} there and {here} here, or has changed"
+        if self.sources != other.sources:
+            yield f"its sources differ: {describe_changes(self.sources, other.sources)}"
 
 
 class Failure(Part):
@@ -158,6 +179,10 @@ class Manifest(Part):
             is_possible = is_positive and plan.block_rows <= MAXIMUM_ROWS and plan.n_blocks <= MAXIMUM_BLOCKS
             # No span is without a block.
             is_possible = is_possible and all(a < b for a, b in pairwise((0, *plan.cuts, plan.n_blocks)))
+            reference = self.reference
+            known = (reference.n_rows, reference.block_rows) if reference else (0, 0)
+            is_possible = is_possible and (plan.known_rows, plan.known_block_rows) == known
+            is_possible = is_possible and plan.compared.n_blocks <= MAXIMUM_BLOCKS
         if not is_possible:
             message = "no such plan is ever made"
             raise ValueError(message)
@@ -177,8 +202,21 @@ class Manifest(Part):
         """Replace a source by one with more known about it; the fingerprint changes."""
         # A new identity, and not a changed one: its fingerprint is computed once and kept.
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
-        version = self.identity.novelty_dask_version
-        self.identity = RunIdentity(settings=self.settings, sources=sources, novelty_dask_version=version)
+        self._replace_identity(sources=sources)
+
+    def move_reference(self, reference: Reference) -> None:
+        """Replace the reference by itself at another place; the fingerprint stays."""
+        self._replace_identity(reference=reference)
+
+    def _replace_identity(self, **parts: Any) -> None:
+        """Replace parts of the identity."""
+        known = {name: getattr(self.identity, name) for name in RunIdentity.model_fields}
+        self.identity = RunIdentity(**{**known, **parts})
+
+    @property
+    def reference(self) -> Reference | None:
+        """The run whose rows are the candidates."""
+        return self.identity.reference
 
     @property
     def shape(self) -> RunShape:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novelty_dask.planning.slices import block_slices
 from novelty_dask.planning.tiles import (
     LARGEST_TILE_PAIRS,
     MAXIMUM_BLOCK_ROWS,
@@ -15,7 +16,6 @@ from novelty_dask.planning.tiles import (
     USUAL_ROW_BYTES,
     Tile,
     TilePlan,
-    block_slices,
     cut_spans,
     default_block_rows,
     plan_tiles,
