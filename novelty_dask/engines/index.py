@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 65_536
 """Rows that are searched at once: of sparse rows, bounds and lists are made for them."""
 VECTOR_ROWS = 4_096
-"""Rows of a block of vectors, of which pairs are estimated in parts."""
+"""Rows of a block of vectors whose pairs are estimated in parts."""
 
 
 class Found(NamedTuple):
@@ -143,7 +143,7 @@ class NeighborIndex:
         return Neighbors(np.full((rows, k), -1, np.int64), values)
 
     def _found(self, neighbors: Neighbors, itself: NDArray[np.int64]) -> Found:
-        """Return neighbors, of which none is missing, by metric."""
+        """Return neighbors by metric, none of them missing."""
         fill_missing(neighbors.ids, itself)
         if self.metric == "cosine":
             return Found(neighbors.ids, neighbors.similarities, 1)

@@ -109,7 +109,7 @@ class NeighborArrays:
         StoreError
             A neighbor is not the number of a row.
         """
-        # Chunk by chunk, each of which is read once.
+        # Chunk by chunk: each is read once.
         step = getattr(self.ids, "chunks", (BLOCK_ROWS,))[0]
         for start in range(0, len(self), step):
             ids, similarities = (np.asarray(array[start : start + step]) for array in self)
