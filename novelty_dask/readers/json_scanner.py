@@ -53,7 +53,8 @@ def _whole(levels: int) -> bytes:
 
 def _object(wanted: tuple[Way, ...], levels: int) -> tuple[bytes, list[Way]]:
     """Return a pattern of an object of some levels, and the ways to the texts that its groups are."""
-    places, ways = [], []
+    places: list[bytes] = []
+    ways: list[Way] = []
     for name in dict.fromkeys(way[0] for way in wanted):
         parts = _PARTS | {b"name": re.escape(name or b"")}
         below = tuple(way[1:] for way in wanted if way[0] == name and len(way) > 1)
