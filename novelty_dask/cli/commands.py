@@ -16,7 +16,7 @@ from novelty_dask.cli import options
 from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import failure_line, novelty_table, plan_lines, undefined_line
+from novelty_dask.cli.output import check_columns, failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.counts import count_line, counted, refusal_line, wrapped_line
@@ -95,6 +95,7 @@ def score(
     "--defang", is_flag=True, help="Write URLs so that no program makes links of them: http[://]a[.]example."
 )
 @options.by
+@options.columns
 @options.selection_options
 @options.as_json
 @options.debug
@@ -108,19 +109,21 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: 
     A terminal shows a table that fits its width, with the nearest neighbor of each row. In the
     URL, what none of its neighbors has is red and underlined. A pipe
     receives lines of novelty, or of the column chosen, URL, similarity and nearest URL in full,
-    separated by TAB.
+    separated by TAB. With --columns these are shown instead, which are those of exports.
     """
     opened = novelty_dask.open(run)
     choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
+    columns = choice.pop("columns")
     if as_json:
         from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
 
         # With all neighbors: a program has no terminal whose width would limit the evidence.
-        batches = opened.top_table(n_rows, by=by, lists=True, redact=redact, **choice).to_batches()
-        rows = [row for batch in batches for row in to_objects(batch)]
+        found = opened.top_table(n_rows, by=by, lists=True, redact=redact, **choice)
+        chosen = found.select(check_columns(columns, found.column_names))
+        rows = [row for batch in chosen.to_batches() for row in to_objects(batch)]
         emit([in_json(top_document(rows, by, defanged=defang))])
     else:
-        show(opened, n_rows, by, defanged=defang, redacted=redact, **choice)
+        show(opened, n_rows, by, columns=columns, defanged=defang, redacted=redact, **choice)
     say_dismissed(dismissed)
 
 
@@ -197,6 +200,7 @@ def show(
     n_rows: int,
     by: str = "novelty",
     *,
+    columns: Sequence[str] | None = None,
     defanged: bool = False,
     redacted: bool = False,
     **choice: Any,
@@ -205,11 +209,8 @@ def show(
     # For a terminal alone: a program gets URLs as they are.
     has_marks = is_terminal() and not run.manifest.settings.is_given
     rows = run.top(n_rows, by=by, lists=has_marks, **choice)
-    emit(
-        novelty_table(
-            rows, by, run.find_marks(rows) if has_marks else (), defanged=defanged, redacted=redacted
-        )
-    )
+    marks = run.find_marks(rows) if has_marks else ()
+    emit(novelty_table(rows, columns or by, marks, defanged=defanged, redacted=redacted))
     if rows.empty:
         say(UNCHOSEN if any(choice.values()) else undefined_line(run.manifest))
 

@@ -42,9 +42,7 @@ TEXTS = ("site", "template", "url")
 @click.option(
     "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
 )
-@click.option(
-    "--columns", metavar="A,B,...", callback=options.split_names, help="Columns to write, in this order."
-)
+@options.columns
 @click.option(
     "--every-line",
     is_flag=True,

@@ -261,6 +261,9 @@ by = click.option(
     show_default=True,
     help="Column to print, its highest values first.",
 )
+columns = click.option(
+    "--columns", metavar="A,B,...", callback=split_names, help="Columns to write, in this order."
+)
 order = click.option(
     "--order",
     type=click.Choice(["input", *VIEWS]),

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from novelty_dask.cli.marked import MarkedText, mark
 from novelty_dask.cli.terminal import Column, defang, escape, number, table
 from novelty_dask.counts import count_line, counted
-from novelty_dask.errors import shell_quoted
+from novelty_dask.errors import SettingsError, shell_quoted
 from novelty_dask.kernels.text.secrets import hide
 from novelty_dask.planning.budget import megabytes
 
@@ -22,42 +22,85 @@ if TYPE_CHECKING:
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest
 
-EVIDENCE_COLUMNS = (
-    Column("url", is_text=True),
-    Column("similarity"),
-    Column("nearest url", is_text=True),
-)
+EVIDENCE = ("url", "nearest_similarity", "nearest_url")
+"""Columns that are shown behind the one by which rows are ordered."""
+SHOWN_NAMES = {"nearest_similarity": "similarity", "nearest_url": "nearest url"}
+"""Names of these as a table shows them."""
 
 
 def novelty_table(
     top: "pd.DataFrame",
-    by: str,
+    by: str | Sequence[str],
     marks: "Iterable[Marks]" = (),
     *,
     defanged: bool = False,
     redacted: bool = False,
 ) -> Iterator[str]:
-    """Return a table of rows with a column of them, their marked URL and their nearest neighbor."""
+    """Return a table of rows with a column of them, their marked URL and their nearest neighbor.
+
+    With several columns in place of one, the table has these.
+
+    Raises
+    ------
+    SettingsError
+        There is no such column.
+    """
     shown: Callable[[str], Sequence[str]] = defang if defanged else str
 
-    def cell(url: str, parts: "Marks") -> MarkedText:
+    def cell(name: str, value: Any, parts: "Marks") -> str | MarkedText:
+        if name == "known":
+            return "known" if value else ""
+        if not _is_text(top, name):
+            return _number(value)
+        text = value if isinstance(value, str) else ""
+        # Of the source, which is the name of a file, nobody makes a link.
+        if name == "source":
+            return text
         # Before it is defanged or escaped, as both change what a secret looks like.
-        text, places = hide(url, parts) if redacted else (url, parts)
-        return mark(text, places, shown(text))
+        text, places = hide(text, parts if name == "url" else ()) if redacted else (text, parts)
+        return mark(text, places if name == "url" else (), shown(text))
 
-    columns = (top[by], top.url, top.nearest_similarity, top.nearest_url.fillna(""))
     # One more column, and the last, where rows were compared with a reference.
-    flags: Iterable[Sequence[str]] = (
-        [("known" if each else "",) for each in top.known] if "known" in top else repeat(())
-    )
-    rows: list[tuple[str | MarkedText, ...]] = [
-        (number(value), cell(url, parts), number(similarity), cell(nearest, ()), *flag)
-        for (value, url, similarity, nearest), parts, flag in zip(
-            zip(*columns, strict=True), chain(marks, repeat(())), flags, strict=False
-        )
+    known = ("known",) if "known" in top else ()
+    names = (by, *EVIDENCE, *known) if isinstance(by, str) else _check_shown(by, top)
+    titles = SHOWN_NAMES if isinstance(by, str) else {}
+    columns = [Column(titles.get(name, name), is_text=_is_text(top, name)) for name in names]
+    values = top[[*names]].itertuples(index=False)
+    rows = [
+        [cell(name, value, parts) for name, value in zip(names, row, strict=True)]
+        for row, parts in zip(values, chain(marks, repeat(())), strict=False)
     ]
-    more = (Column("known", is_text=True),) if "known" in top else ()
-    return table((Column(by), *EVIDENCE_COLUMNS, *more), rows)
+    return table(columns, rows)
+
+
+def check_columns(columns: Sequence[str] | None, names: Sequence[str]) -> Sequence[str]:
+    """Return the columns that are chosen, all if none are.
+
+    Raises
+    ------
+    SettingsError
+        There is no such column.
+    """
+    for column in columns or ():
+        if column not in names:
+            message = f"There is no column {column!r}; choose some of {', '.join(names)}."
+            raise SettingsError(message)
+    return columns or names
+
+
+def _check_shown(columns: Sequence[str], top: "pd.DataFrame") -> Sequence[str]:
+    """Return columns that a table can show."""
+    return check_columns(columns, [name for name in top.columns if not name.startswith("neighbor_")])
+
+
+def _is_text(top: "pd.DataFrame", name: str) -> bool:
+    """Return whether a column has text."""
+    return top[name].dtype.kind not in "fiu"
+
+
+def _number(value: float) -> str:
+    """Return a number as text."""
+    return str(value) if isinstance(value, int) else number(value)
 
 
 def failure_line(failures: "Sequence[Failure]", run: str) -> str:

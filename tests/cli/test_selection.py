@@ -114,3 +114,18 @@ def test_secrets_are_hidden_wherever_urls_are_printed(
     for module in ("commands", "terminal"):
         monkeypatch.setattr(f"novelty_dask.cli.{module}.is_terminal", lambda: True)
     assert "c4n4rY" not in novelty(*command, "--redact").stdout
+
+
+def test_top_shows_the_columns_that_are_chosen(run: Path, novelty: Novelty) -> None:
+    done = novelty("top", run, "-n", "3", "--columns", "line,url,nearest_url,source,count", "--defang")
+    rows = novelty_dask.open(run).top(3).to_dict("records")
+    texts = [[row[name].replace(".", "[.]") for name in ("url", "nearest_url")] for row in rows]
+    defanged = [[str(row["line"]), *pair, row["source"], "1"] for row, pair in zip(rows, texts, strict=True)]
+    found = [[cell.replace("[://]", "://") for cell in line] for line in lines_of(done.stdout)]
+    assert found == defanged
+    in_json = json.loads(novelty("top", run, "-n", "1", "--json", "--columns", "lof,neighbor_urls").stdout)
+    assert list(in_json["rows"][0]) == ["lof", "neighbor_urls"]
+    for flags in ([], ["--json"]):
+        refused = novelty("top", run, "--columns", "url,host", *flags)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr.startswith("Error: There is no column 'host'; choose some of position, url, ")

@@ -117,3 +117,49 @@ def test_names_and_urls_are_not_given_together(tmp_path: Path) -> None:
             novelty_dask.score(names, urls=None if names is None else URLS)
     with pytest.raises(SettingsError, match="URLs in memory have no input_format and no column"):
         novelty_dask.score(urls=URLS, column="url")
+
+
+BAG = """
+import resource, sys
+import dask.bag as db
+from distributed import Client, LocalCluster
+import novelty_dask
+from novelty_dask.events import StageStarted
+
+PARTITION = 5_000
+
+def make(parts):
+    numbers = (n for part in parts for n in range(part * PARTITION, (part + 1) * PARTITION))
+    return [f"https://h{n % 977}.example/{n * 7_919 % 1_000_003}/{n}" for n in numbers]
+
+def stop(event):
+    if isinstance(event, StageStarted) and event.stage == "vectorize":
+        raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    n_parts = int(sys.argv[1]) // PARTITION
+    bag = db.from_sequence(range(n_parts), npartitions=n_parts).map_partitions(make)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            try:
+                novelty_dask.score(urls=bag, out=sys.argv[2], client=client, listener=stop)
+            except KeyboardInterrupt:
+                print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def client_peak(folder: Path, n_urls: int) -> int:
+    """Most memory of a client, with its scheduler, that reads and sorts a bag of so many URLs, in bytes."""
+    script = folder / "bag.py"
+    script.write_text(BAG)
+    command = [sys.executable, str(script), str(n_urls), str(folder / f"{n_urls}.zarr")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=500)
+    return int(done.stdout) * 1_024
+
+
+@pytest.mark.parametrize(
+    ("few", "many"), [(100_000, 300_000), pytest.param(100_000, 1_000_000, marks=pytest.mark.long)]
+)
+def test_the_client_of_a_bag_needs_no_more_memory_for_more_urls(tmp_path: Path, few: int, many: int) -> None:
+    # A million such URLs as a list take 100 MB.
+    assert client_peak(tmp_path, many) < client_peak(tmp_path, few) + 32 * 2**20
