@@ -75,6 +75,7 @@ class NeighborIndex:
     def __init__(self, X: Any, metric: Metric) -> None:
         self.metric = metric
         self.n_rows: int = X.shape[0]
+        # Copied, as the caller may change what he has given.
         self.is_sparse = sp.issparse(X)
         self._X: Any = sp.csr_matrix(X, copy=True) if self.is_sparse else np.array(X)
         self.is_nonnegative = (
@@ -139,6 +140,7 @@ class NeighborIndex:
         """Return the neighbors of rows that have none yet."""
         if self.is_nonnegative:
             return Neighbors.empty(rows, k)
+        # Any closeness is better than none, also a negative one.
         values: Any = np.full((rows, k), -np.inf)
         return Neighbors(np.full((rows, k), -1, np.int64), values)
 

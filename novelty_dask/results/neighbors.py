@@ -121,6 +121,7 @@ class NeighborArrays:
         if values not in VALUES:
             message = f"There are no values {values!r}; pass {', '.join(VALUES[:-1])} or {VALUES[-1]}."
             raise SettingsError(message)
+        # The whole graph is in memory in this form alone.
         parts = [*self._edges(include_self=include_self)]
         rows, neighbors, _, similarities = (np.concatenate(part) for part in zip(*parts, strict=True))
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(self)))])
@@ -275,6 +276,7 @@ class NeighborArrays:
         import networkx  # noqa: PLC0415 - needed for this alone
 
         graph = networkx.DiGraph()
+        # Also rows without an edge.
         graph.add_nodes_from(range(len(self)))
         for rows, _, _ in self._blocks() if self._urls is not None else ():
             urls = self._urls[rows[0] : rows[-1] + 1].tolist()
