@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from novelty_dask.engines.cosine import CosineEngine
 from novelty_dask.engines.dense import DenseEngine
 from novelty_dask.engines.products import ProductEngine
-from novelty_dask.kernels.neighbors import Neighbors, fill_missing
+from novelty_dask.kernels.missing import fill_missing
+from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.text.tfidf import document_frequency
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 65_536
 """Rows that are searched at once: of sparse rows, bounds and lists are made for them."""
 VECTOR_ROWS = 4_096
-"""Rows of a block of vectors, of which pairs are estimated in parts."""
+"""Rows of a block of vectors, whose pairs are estimated in parts."""
 
 
 class Found(NamedTuple):
@@ -145,7 +146,7 @@ class NeighborIndex:
         return Neighbors(np.full((rows, k), -1, np.int64), values)
 
     def _found(self, neighbors: Neighbors, itself: NDArray[np.int64]) -> Found:
-        """Return neighbors, of which none is missing, by metric."""
+        """Return neighbors by metric, with those that are missing."""
         fill_missing(neighbors.ids, itself)
         if self.metric == "cosine":
             return Found(neighbors.ids, neighbors.similarities, 1)

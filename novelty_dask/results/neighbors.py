@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.kernels.neighbors import fill_missing
+from novelty_dask.kernels.missing import fill_missing
 from novelty_dask.results.fixed_neighbors import FixedNeighbors
 from novelty_dask.results.formats import write_parquet
 from novelty_dask.results.outputs import open_output, writing_errors
@@ -84,7 +84,7 @@ class NeighborArrays:
         StoreError
             A neighbor is not the number of a row.
         """
-        # Chunk by chunk, each of which is read once.
+        # Chunk by chunk, so that each is read once.
         step = getattr(self.ids, "chunks", (BLOCK_ROWS,))[0]
         for start in range(0, len(self), step):
             ids, similarities = (np.asarray(array[start : start + step]) for array in self)

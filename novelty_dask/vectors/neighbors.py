@@ -34,7 +34,7 @@ def neighbors(X: Any, *, n_neighbors: int = 10, block_rows: int = 65_536) -> Nei
     n_neighbors : int
         Neighbors of each row, 1 to 1,000.
     block_rows : int
-        Rows of a block, of which two are held at a time; a Dask array has blocks of its own.
+        Rows of a block; two blocks are held at a time.  A Dask array has blocks of its own.
 
     Returns
     -------

@@ -60,7 +60,7 @@ class MatrixSource:
 
 
 class DaskSource:
-    """Source of the blocks of a Dask array, each of which is computed whenever it is read.
+    """Source of the blocks of a Dask array; each is computed whenever it is read.
 
     Parameters
     ----------
