@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
+    from novelty_dask.vectors.neighbors import neighbors
 
 __all__ = [
     "ExactNeighborsTransformer",
@@ -38,6 +39,7 @@ __all__ = [
     "errors",
     "estimators",
     "export",
+    "neighbors",
     "open",
     "plan",
     "resume",
@@ -59,6 +61,7 @@ _LAZY = {
     "errors": "novelty_dask.errors:",
     "estimators": "novelty_dask.estimators:",
     "export": "novelty_dask.results.export:export",
+    "neighbors": "novelty_dask.vectors.neighbors:neighbors",
     "open": "novelty_dask.run:open_run",
     "plan": "novelty_dask.api:plan",
     "resume": "novelty_dask.api:resume",

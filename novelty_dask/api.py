@@ -6,18 +6,17 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import InputError, SettingsError
+from novelty_dask.errors import InputError
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
-from novelty_dask.features.choose import make_features
-from novelty_dask.features.given import GivenFeatures, using
+from novelty_dask.features.given import check_given, give_again, take_features, using
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.given import give_names, give_texts
 from novelty_dask.pipeline.inputs import identify_run
 from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
-from novelty_dask.settings import AS_IS, Settings, WorkSettings
+from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.storage.references import adopt_settings, describe_reference, find_reference
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
-def score(  # noqa: PLR0913 - all but the first are keywords
+def score(
     sources: Sources | None = None,
     out: str | PathLike[str] | None = None,
     *,
@@ -40,7 +39,6 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
-    vectorizer: Any = None,
     **overrides: Any,
 ) -> Run:
     r"""Score the novelty of each distinct URL in some sources.
@@ -69,14 +67,16 @@ def score(  # noqa: PLR0913 - all but the first are keywords
         Takes the events.
     settings : Settings, optional
         As from `Settings.read`.
+    **overrides
+        Fields of `Settings`, which take precedence; and these two.
     vectorizer : object, optional
         Makes the features in place of our own: a vectorizer of scikit-learn, dask-ml, or of one's own, whose
         method ``transform`` turns texts into nonnegative sparse rows.  It is stateless or fitted, and travels
         to the workers with their tasks; the run has its name and fingerprint, by parameters, state and
         versions.
-    **overrides
-        Fields of `Settings`, which take precedence.  With `vectorizer` also ``weights``: "tfidf", by which
-        its rows are counts, to be weighted, or "as_is", by which they are only scaled to unit length.
+    weights : {"tfidf", "as_is"}, optional
+        Take the values of the vectorizer for counts, to be weighted, which is the default; or scale its rows
+        to unit length and leave them as they are.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     >>> novelty_dask.score(urls=urls)
     <Run ...: 197 rows, 10 neighbors>
     """
-    features = _give_features(vectorizer, overrides)
+    features = take_features(overrides)
     chosen = _settings(settings, overrides)
     chosen, reference = _adopt(against, None if out is None else fspath(out), chosen)
     if (sources is None) == (urls is None):
@@ -158,22 +158,6 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     return Settings.make(**{**given, **overrides})
 
 
-def _give_features(vectorizer: Any, overrides: dict[str, Any]) -> GivenFeatures | None:
-    """Return the features of a vectorizer, if there is one, and put their settings among others."""
-    if vectorizer is None:
-        if "weights" in overrides:
-            message = "Setting weights is for a vectorizer; pass it too, or leave it out."
-            raise SettingsError(message)
-        return None
-    for name in ("features", "n_features", "ngram_range"):
-        if name in overrides:
-            message = f"Setting {name} is that of the vectorizer; leave it out."
-            raise SettingsError(message)
-    features = GivenFeatures.of(vectorizer, overrides.pop("weights", "tfidf"))
-    overrides.update(features.settings)
-    return features
-
-
 def _adopt(
     against: str | PathLike[str] | None, out: str | None, settings: Settings
 ) -> tuple[Settings, Reference | None]:
@@ -186,8 +170,7 @@ def _adopt(
 
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
-    # Features that nobody gave can't be computed: said before anything is made.
-    make_features(settings.result)
+    check_given(settings.result)
     stored = find_run(url)
     given = given.without(url).identified(stored)
     identity = identify_run(given, settings.result)
@@ -238,8 +221,7 @@ def resume(
     """
     stored = open_repairable(fspath(run))
     chosen = WorkSettings.make(**settings)
-    weights = "as_is" if stored.manifest.settings.features.endswith(AS_IS) else "tfidf"
-    features = None if vectorizer is None else GivenFeatures.of(vectorizer, weights)
+    features = give_again(stored.manifest.settings, vectorizer)
     with using(features), working_client(client, chosen.scheduler) as working:
         run_session(stored, chosen, working, listener, take_over=take_over)
     if chosen.strict:

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import TABLES, FeatureSet, InputFormat, Invalid, NormalForm
+from novelty_dask.kernels.choices import GIVEN_NAME, TABLES, FeatureSet, InputFormat, Invalid, NormalForm
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -34,10 +34,6 @@ SIZE_UNITS |= {f"{prefix}i{b}": 2 ** (10 * n) for n, prefix in enumerate(PREFIXE
 # unit. Either may be left out.
 SIZE = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|(?=[a-z]))([a-z]{0,3})", re.ASCII)
 LARGEST_SIZE = 2**63
-VECTORIZER = "vectorizer:"
-"""Beginning of the name of features that a vectorizer of the user makes."""
-AS_IS = ":as_is"
-"""End of such a name, if rows are not weighted."""
 LOG_FIELDS = {"method", "status"}
 """Fields of access logs that rows may keep."""
 LARGEST_SETTINGS_FILE = 2**20
@@ -72,7 +68,7 @@ def parse_range(value: object) -> object:
     return parts
 
 
-GivenName = Annotated[str, StringConstraints(pattern=rf"^{VECTORIZER}\w{{1,100}}:[0-9a-f]{{16}}({AS_IS})?$")]
+GivenName = Annotated[str, StringConstraints(pattern=GIVEN_NAME)]
 Name = Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 
@@ -212,11 +208,6 @@ class ResultSettings(ReadSettings):
     )
     n_features: int = Field(default_factory=_default_n_features, ge=1, le=2**24)
     normal_form: NormalForm = Field(default_factory=_default_normal_form)
-
-    @property
-    def is_given(self) -> bool:
-        """True if the features are those of a vectorizer, which the run has by name alone."""
-        return self.features.startswith(VECTORIZER)
 
     @field_validator("ngram_range")
     @classmethod

@@ -21,6 +21,7 @@ from novelty_dask.cli.streams import emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.counts import count_line, counted, refusal_line, wrapped_line
 from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
+from novelty_dask.kernels.choices import VECTORIZER
 
 if TYPE_CHECKING:
     from novelty_dask.results.dismissed import Dismissed
@@ -207,7 +208,7 @@ def show(
 ) -> None:
     """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
-    has_marks = is_terminal() and not run.manifest.settings.is_given
+    has_marks = is_terminal() and not run.manifest.settings.features.startswith(VECTORIZER)
     rows = run.top(n_rows, by=by, lists=has_marks, **choice)
     marks = run.find_marks(rows) if has_marks else ()
     emit(novelty_table(rows, columns or by, marks, defanged=defanged, redacted=redacted))

@@ -48,6 +48,7 @@ class CosineEngine:
             (rows.data[known], self._rank[rows.indices[known]], starts),
             shape=(rows.shape[0], self._engine.n_columns - 1),
         )
+        # It has the lowest number, and so stays first when columns are sorted.
         joined = sp.hstack([sp.csr_matrix(foreign.astype(np.float32)[:, None]), ranked], "csr", np.float32)
         joined.sort_indices()
         return self._engine.prepare(sp.csr_matrix(joined))
@@ -73,6 +74,7 @@ def unit_weights(X: sp.csr_matrix) -> sp.csr_matrix:
         given = sp.csr_matrix(X, copy=True)
         given.sum_duplicates()
         given.eliminate_zeros()
+        # Scaled again, last bits would change, and with them ties.
         stays = (np.abs(row_squares(given) - 1) <= UNIT)[row_numbers(given)]
         rows.data[stays] = given.data[stays]
     rows.data = rows.data.astype(np.float32)

@@ -52,6 +52,7 @@ class DenseEngine:
 
     def prepare(self, X: NDArray[np.float64]) -> Vectors:
         """Return rows of finite values, ready to be compared."""
+        # BLAS and the kernel read rows one after the other.
         rows = np.ascontiguousarray(X if self.is_euclidean else unit_vectors(X), np.float64)
         return Vectors(rows, np.einsum("ij,ij->i", rows, rows))
 
@@ -73,6 +74,7 @@ class DenseEngine:
         # last sums are each off by as much; the factor is twice all that.
         unit = (rows.rows.shape[1] + 8) * 2.0**-50
         computed = 0
+        # In parts, so that what is estimated stays in the cache, or nearly.
         for part in row_parts(len(rows.rows), len(candidates.rows)):
             estimates = rows.rows[part] @ candidates.rows.T
             if self.is_euclidean:

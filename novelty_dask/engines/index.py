@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from novelty_dask.engines.cosine import CosineEngine
 from novelty_dask.engines.dense import DenseEngine
 from novelty_dask.engines.products import ProductEngine
-from novelty_dask.kernels.neighbors import Neighbors, fill_missing
+from novelty_dask.kernels.missing import fill_missing
+from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.text.tfidf import document_frequency
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 65_536
 """Rows that are searched at once: of sparse rows, bounds and lists are made for them."""
 VECTOR_ROWS = 4_096
-"""Rows of a block of vectors whose pairs are estimated in parts."""
+"""Rows of a block of vectors, whose pairs are estimated in parts."""
 
 
 class Found(NamedTuple):
@@ -75,6 +76,7 @@ class NeighborIndex:
     def __init__(self, X: Any, metric: Metric) -> None:
         self.metric = metric
         self.n_rows: int = X.shape[0]
+        # Copied, as the caller may change what he has given.
         self.is_sparse = sp.issparse(X)
         self._X: Any = sp.csr_matrix(X, copy=True) if self.is_sparse else np.array(X)
         self.is_nonnegative = (
@@ -139,11 +141,12 @@ class NeighborIndex:
         """Return the neighbors of rows that have none yet."""
         if self.is_nonnegative:
             return Neighbors.empty(rows, k)
+        # Any closeness is better than none, also a negative one.
         values: Any = np.full((rows, k), -np.inf)
         return Neighbors(np.full((rows, k), -1, np.int64), values)
 
     def _found(self, neighbors: Neighbors, itself: NDArray[np.int64]) -> Found:
-        """Return neighbors by metric, none of them missing."""
+        """Return neighbors by metric, with those that are missing."""
         fill_missing(neighbors.ids, itself)
         if self.metric == "cosine":
             return Found(neighbors.ids, neighbors.similarities, 1)

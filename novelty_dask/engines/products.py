@@ -51,6 +51,7 @@ class ProductEngine:
 
     def prepare(self, X: sp.csr_matrix) -> SparseVectors:
         """Return rows of finite values, ready to be compared."""
+        # Transposed once here, and not for each block that it meets.
         rows = sorted_rows(X) if self.is_euclidean else unit_rows(X)
         return SparseVectors(rows, row_squares(rows), rows.T.tocsr())
 
@@ -66,8 +67,10 @@ class ProductEngine:
         """Update the neighbors of rows with candidates, in place; return the counts of the search."""
         n_rows, n_candidates = rows.rows.shape[0], candidates.rows.shape[0]
         for part in row_parts(n_rows, n_candidates):
+            # Dense, as nearly all pairs of such rows share a column.
             values = (rows.rows[part] @ candidates.columns).toarray()
             if self.is_euclidean:
+                # Rounding may make it positive for equal rows.
                 values = np.minimum(2 * values - (rows.squares[part, None] + candidates.squares), 0)
             else:
                 np.clip(values, -1, 1, out=values)

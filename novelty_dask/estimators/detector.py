@@ -153,6 +153,7 @@ class NoveltyDetector(OutlierMixin, ExactLookup):
 
     def _novelty_of(self, found: Found) -> NDArray[np.float64]:
         """Return the novelty of rows from their neighbors."""
+        # Subtracted last, as in a run: the bytes are the same.
         closeness = found.closeness.astype(np.float64)
         chosen = {
             "novelty": row_means(closeness),
@@ -166,6 +167,7 @@ class NoveltyDetector(OutlierMixin, ExactLookup):
         share: Any = self.contamination
         if share != "auto":
             return float(np.percentile(self.negative_outlier_factor_, 100.0 * share))
+        # No share of outliers suits all rows; a fence depends on how far apart they are.
         lower, upper = np.percentile(self.novelty_, [25, 75])
         return float(-(upper + WHISKER * (upper - lower)))
 

@@ -43,6 +43,7 @@ class ExactLookup(BaseEstimator):
             return gather(X)
         if not is_text(X):
             return X
+        # Fitted where the rows are, and kept for rows that come later.
         if reset:
             self.vectorizer_ = UrlVectorizer().fit(X)
         if not hasattr(self, "vectorizer_"):
@@ -70,6 +71,7 @@ class ExactLookup(BaseEstimator):
     def _find(self, X: Any | None, k: int) -> Found:
         """Return the k closest rows; other ones, for those that were fitted."""
         check_is_fitted(self)
+        # Checked first: of bad rows and too many neighbors, rows are what to complain of.
         rows = None if X is None else self._query_rows(X)
         most = self.n_samples_fit_ - (X is None)
         if k > most:
@@ -112,6 +114,7 @@ class ExactLookup(BaseEstimator):
         found: Any
         k = self.n_neighbors if n_neighbors is None else n_neighbors
         check_parameters(k, self.metric)
+        # Nothing is computed yet: each block becomes one of the arrays that are returned.
         if is_collection(X):
             metas = {"distances": np.empty((0, k)), "indices": np.empty((0, k), np.int64)}
             found = make_arrays(X, _Call("kneighbors", k), self, metas)

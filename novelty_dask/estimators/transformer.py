@@ -103,6 +103,7 @@ class ExactNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         csr_matrix of float64, shape (n_samples, n_samples)
         """
         self.fit(X)
+        # Found by number and not by distance, which equal rows share.
         if not self._n_others:
             itself = np.arange(self.n_samples_fit_)[:, None]
             return self._make_graph(np.zeros(itself.shape), itself)

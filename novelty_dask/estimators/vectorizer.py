@@ -135,6 +135,7 @@ class UrlVectorizer(TransformerMixin, BaseEstimator):
 
     def _settings(self) -> ResultSettings:
         """Return the parameters as settings of a run, with their defaults."""
+        # What is None has a default that depends on the other parameters.
         given = {name: value for name, value in self.get_params().items() if value is not None}
         return ResultSettings.make(**given)
 
@@ -214,6 +215,7 @@ def _forms(texts: Sequence[str], settings: ResultSettings) -> Sequence[str]:
 
 def _frequency(forms: Sequence[str], settings: ResultSettings) -> NDArray[np.int64]:
     """Return how many forms have each column."""
+    # In batches: counts of all texts at once may be larger than the texts.
     features = make_features(settings)
     frequency = np.zeros(features.n_features, np.int64)
     for start in range(0, len(forms), BATCH_TEXTS):

@@ -68,10 +68,12 @@ def _describe_named(value: Any, depth: int) -> Iterator[bytes]:
     module = getattr(value, "__module__", None)
     yield f"{module}.{getattr(value, '__qualname__', value.__name__)}".encode()
     yield _version(module)
+    # Another body under the same name is another function.
     if isinstance(value, FunctionType):
         yield from _describe_code(value.__code__)
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         yield from _describe([value.__defaults__, value.__kwdefaults__, cells], depth)
+    # A method does what its object says.
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, ModuleType):
         yield from _describe(owner, depth)

@@ -18,8 +18,8 @@ import scipy.sparse as sp
 
 from novelty_dask.errors import SettingsError, reason
 from novelty_dask.features.fingerprints import fingerprint
+from novelty_dask.kernels.choices import AS_IS, VECTORIZER
 from novelty_dask.kernels.text import tfidf
-from novelty_dask.settings import AS_IS, VECTORIZER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,7 @@ class GivenFeatures:
             message = "A vectorizer has a method transform; pass one of scikit-learn or dask-ml, for example."
             raise SettingsError(message)
         name = f"{VECTORIZER}{type(vectorizer).__name__}:{fingerprint(vectorizer)}"
+        # Tried now: what is wrong with it is said before lines are read.
         name += AS_IS if weights == "as_is" else ""
         tried = [_call(vectorizer, [sample], name) for sample in SAMPLES]
         # Other texts may have more, for which there is room for some.
@@ -192,6 +193,54 @@ def find_given(settings: ResultSettings) -> GivenFeatures:
         )
         raise SettingsError(message)
     return features
+
+
+def take_features(overrides: dict[str, Any]) -> GivenFeatures | None:
+    """Return the features of a vectorizer, if there is one, and put their settings in its place.
+
+    Raises
+    ------
+    SettingsError
+        It is no vectorizer, or comes with settings that it decides itself.
+    """
+    vectorizer = overrides.pop("vectorizer", None)
+    if vectorizer is None:
+        if "weights" in overrides:
+            message = "Setting weights is for a vectorizer; pass it too, or leave it out."
+            raise SettingsError(message)
+        return None
+    for name in ("features", "n_features", "ngram_range"):
+        if name in overrides:
+            message = f"Setting {name} is that of the vectorizer; leave it out."
+            raise SettingsError(message)
+    features = GivenFeatures.of(vectorizer, overrides.pop("weights", "tfidf"))
+    overrides.update(features.settings)
+    return features
+
+
+def give_again(settings: ResultSettings, vectorizer: Any) -> GivenFeatures | None:
+    """Return the features of a vectorizer for a run that was begun, with the weights that the run has.
+
+    Raises
+    ------
+    SettingsError
+        It is no vectorizer.
+    """
+    if vectorizer is None:
+        return None
+    return GivenFeatures.of(vectorizer, "as_is" if settings.features.endswith(AS_IS) else "tfidf")
+
+
+def check_given(settings: ResultSettings) -> None:
+    """Refuse a run of a vectorizer that was not given, before anything is made.
+
+    Raises
+    ------
+    SettingsError
+        It says which is needed.
+    """
+    if settings.features.startswith(VECTORIZER):
+        find_given(settings)
 
 
 class Carried:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from novelty_dask.errors import SettingsError
 from novelty_dask.features import definition
 from novelty_dask.features.origins import find_origins
+from novelty_dask.kernels.choices import VECTORIZER
 
 if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
@@ -53,7 +54,7 @@ def choose_places(settings: ResultSettings) -> FindPlaces:
         They are those of a vectorizer.
     """
     find_places: FindPlaces
-    if settings.is_given:
+    if settings.features.startswith(VECTORIZER):
         message = "A vectorizer does not tell where its features are; leave out the marks."
         raise SettingsError(message)
     if settings.ngram_range is None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.kernels.neighbors import fill_missing
+from novelty_dask.kernels.missing import fill_missing
 from novelty_dask.results.fixed_neighbors import FixedNeighbors
 from novelty_dask.results.formats import write_parquet
 from novelty_dask.results.outputs import open_output, writing_errors
@@ -109,7 +109,7 @@ class NeighborArrays:
         StoreError
             A neighbor is not the number of a row.
         """
-        # Chunk by chunk: each is read once.
+        # Chunk by chunk, so that each is read once.
         step = getattr(self.ids, "chunks", (BLOCK_ROWS,))[0]
         for start in range(0, len(self), step):
             ids, similarities = (np.asarray(array[start : start + step]) for array in self)
@@ -147,6 +147,7 @@ class NeighborArrays:
         if values not in VALUES:
             message = f"There are no values {values!r}; pass {', '.join(VALUES[:-1])} or {VALUES[-1]}."
             raise SettingsError(message)
+        # The whole graph is in memory in this form alone.
         parts = [*self._edges(include_self=include_self)]
         rows, neighbors, _, similarities = (np.concatenate(part) for part in zip(*parts, strict=True))
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(self)))])
@@ -305,6 +306,7 @@ class NeighborArrays:
 
         self._check_own()
         graph = networkx.DiGraph()
+        # Also rows without an edge.
         graph.add_nodes_from(range(len(self)))
         for rows, _, _ in self._blocks() if self._urls is not None else ():
             urls = self._urls[rows[0] : rows[-1] + 1].tolist()

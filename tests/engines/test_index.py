@@ -13,7 +13,7 @@ from novelty_dask.engines import index as index_module
 from novelty_dask.engines.dense import Metric
 from novelty_dask.engines.index import NeighborIndex
 from novelty_dask.kernels.cosine import cosine_similarity
-from novelty_dask.kernels.neighbors import fill_missing
+from novelty_dask.kernels.missing import fill_missing
 
 FORMS: dict[str, Callable[[Any], Any]] = {"dense": np.asarray, "sparse": sp.csr_matrix}
 
