@@ -58,4 +58,4 @@ def gather_bytes(budget: Budget, load: Load) -> int:
 def reading_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the neighbors and keys of a block, and of the URLs of a block of the reference."""
     known = budget.known.reading_bytes if budget.known else 0
-    return TEXT_FORMS * load.text_bytes + 300 * load.rows + 2 * strip_bytes(budget, load) + 2 * known
+    return TEXT_FORMS * load.text_bytes + 300 * load.rows + 2 * strip_bytes(budget, load) + known

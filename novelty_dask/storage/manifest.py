@@ -114,7 +114,8 @@ class RunIdentity(Part):
         known = [each.reference for each in (self, other)]
         if len({each.content if each else "" for each in known}) > 1:
             there, here = (repr(each.url) if each else "none" for each in known)
-            yield f"its reference is {there} there and {here} here, or has changed"
+            changed = f"{there} has changed" if there == here else f"is {there} there and {here} here"
+            yield f"its reference {changed}"
         if self.sources != other.sources:
             yield f"its sources differ: {describe_changes(self.sources, other.sources)}"
 

@@ -225,8 +225,61 @@ def test_a_complete_run_needs_its_reference_no_more(new: Path, expected: Content
     assert any(listed(urls) for urls in rows.neighbor_urls)
     assert len(list(run.find_marks(rows))) == 10
     novelty_dask.export(run, tmp_path / "rows.csv")
-    assert "known" in (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert '"known"' in (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
     assert content_against(novelty_dask.resume(run)) == expected
+
+
+def test_to_compute_again_takes_the_reference(new: Path, tmp_path: Path) -> None:
+    lines = write_lines(tmp_path / "known.txt", KNOWN)
+    reference = novelty_dask.score(lines, tmp_path / "ref.zarr", block_rows=400)
+    run = novelty_dask.score(new, tmp_path / "new.zarr", against=reference, block_rows=200)
+    shutil.rmtree(reference.url)
+    with pytest.raises(StoreError, match=r"ref\.zarr' does not hold a run.*new\.zarr' is compared with it"):
+        novelty_dask.verify(run, recompute_blocks=1)
+
+
+EDGES: dict[str, tuple[list[str], list[str]]] = {
+    "one known row": (["https://a.example/x"], ["https://a.example/y", "zzzz", "https://a.example/x"]),
+    "known rows without features": (["ab", "cd"], ["https://a.example/", "ab", "q"]),
+    "new rows without features": (["https://a.example/", "https://b.example/"], ["ab", "z"]),
+    "nothing shared": (["aaaa", "bbbb"], ["cccc", "dddd"]),
+    "more new rows than known ones": (["abcd", "abce"], [f"abc{number}" for number in range(40)]),
+    "more twins than neighbors": (
+        [f"https://a.example/{number:05b}".translate({48: 97, 49: 65}) for number in range(32)],
+        ["https://a.example/abABa", "https://a.example/AAAAA"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "new_lines"), EDGES.values(), ids=[*EDGES])
+@pytest.mark.parametrize("block_rows", [1, 2, 50])
+def test_edges_are_exact_and_defined(
+    tmp_path: Path, known: list[str], new_lines: list[str], block_rows: int
+) -> None:
+    chosen: dict[str, Any] = {"features": "ngrams", "block_rows": block_rows, "n_neighbors": 3}
+    reference = novelty_dask.score(write_lines(tmp_path / "known.txt", known), tmp_path / "r.zarr", **chosen)
+    lines = write_lines(tmp_path / "new.txt", new_lines)
+    run = novelty_dask.score(lines, against=reference, block_rows=block_rows)
+    X, Y = (each.toarray().astype(np.float64) for each in sparse_rows(reference, run))
+    expected = -np.sort(-(Y @ X.T), axis=1)[:, :3]
+    found = np.asarray(run.neighbors.similarities[:])[:, : expected.shape[1]]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    is_defined = Y.any(axis=1)
+    for view in (run.novelty, run.novelty_nearest, run.novelty_kth, run.uncovered):
+        values = np.asarray(view[:])
+        assert (~np.isnan(values)).tolist() == is_defined.tolist()
+        assert ((values[is_defined] >= 0) & (values[is_defined] <= 1)).all()
+    assert run.known is not None
+    assert np.asarray(run.known[:]).tolist() == [url in known for url in listed(run.urls[:])]
+    assert len(run.to_dataframe(lists=True).compute()) == len(run)
+    assert not novelty_dask.verify(run, recompute_blocks=99).damages
+
+
+def sparse_rows(reference: Run, run: Run) -> list[sp.csr_matrix]:
+    """Return the rows of both without the columns that are empty in both."""
+    X, Y = matrices(reference, run)
+    used = np.union1d(X.indices, Y.indices)
+    return [sp.csr_matrix(each[:, used]) for each in (X, Y)]
 
 
 def begin(new: Path, out: Path, reference: Run) -> None:
@@ -252,8 +305,10 @@ def test_a_reference_that_is_gone_or_another_is_refused_by_name(
     other = novelty_dask.score(write_lines(tmp_path / "other.txt", KNOWN[5:]), tmp_path / "ref.zarr")
     with pytest.raises(StoreError, match=r"ref\.zarr.*has changed"):
         novelty_dask.resume(tmp_path / "new.zarr")
-    with pytest.raises(StoreError, match="its reference is"):
+    with pytest.raises(StoreError, match=r"its reference '.*ref\.zarr' has changed"):
         novelty_dask.score(new, tmp_path / "new.zarr", against=other)
+    with pytest.raises(StoreError, match=r"its reference is '.*ref\.zarr' there and none here"):
+        novelty_dask.score(new, tmp_path / "new.zarr")
     # The same at another path is the same.
     run = novelty_dask.score(new, tmp_path / "new.zarr", against=tmp_path / "moved.zarr")
     assert run.reference == str(tmp_path / "moved.zarr")
