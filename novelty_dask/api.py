@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
-def score(
+def score(  # noqa: PLR0913 - all but the first are keywords
     sources: Sources | None = None,
     out: str | PathLike[str] | None = None,
     *,
