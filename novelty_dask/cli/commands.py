@@ -98,7 +98,16 @@ def score(
 @options.selection_options
 @options.as_json
 @options.debug
-def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: bool, **choice: Any) -> None:
+def top(
+    run: str,
+    *,
+    n_rows: int,
+    by: str,
+    columns: Sequence[str] | None,
+    as_json: bool,
+    redact: bool,
+    **choice: Any,
+) -> None:
     """Print the most novel rows of a run, or the first of a selection.
 
     Novelty is 1 minus the mean similarity of the neighbors. With --by other columns decide:
@@ -112,7 +121,7 @@ def top(run: str, *, n_rows: int, defang: bool, by: str, as_json: bool, redact: 
     """
     opened = novelty_dask.open(run)
     choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
-    columns = choice.pop("columns")
+    defang = choice.pop("defang")
     if as_json:
         from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
 
