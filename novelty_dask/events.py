@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MOST_ENDINGS = 5
-"""Most endings of names that the event of a folder has."""
+"""Most endings of names that the sentence on a folder has."""
 LONGEST_ENDING = 12
 """Characters of the longest ending of a name that is one."""
 VERIFY = "verify"

@@ -100,13 +100,12 @@ def score(
 @options.selection_options
 @options.as_json
 @options.debug
-def top(  # noqa: PLR0913 - what click passes
+def top(
     run: str,
     *,
     n_rows: int,
-    defang: bool,
     by: str,
-    columns: tuple[str, ...] | None,
+    columns: Sequence[str] | None,
     as_json: bool,
     redact: bool,
     **choice: Any,
@@ -124,6 +123,7 @@ def top(  # noqa: PLR0913 - what click passes
     """
     opened = novelty_dask.open(run)
     choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
+    defang = choice.pop("defang")
     if as_json:
         from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
 
