@@ -9,6 +9,8 @@
     merge ──┬──► cover
             └──► density ──► lof
 
+Where rows are compared with a reference, `locate` comes before compare, and `cite` after merge.
+
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
 """
