@@ -41,7 +41,7 @@ class Patience(NamedTuple):
     watch: float = 5
     workerless: float = 60
     settle: float = 60
-    settled: float = 10
+    settled: float = 4
     close: float = 2
 
     @classmethod
