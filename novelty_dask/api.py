@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from novelty_dask.errors import InputError
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
-from novelty_dask.features.given import check_given, give_again, take_features, using
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.given import give_names, give_texts
 from novelty_dask.pipeline.inputs import identify_run
@@ -17,7 +16,6 @@ from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
-from novelty_dask.storage.references import adopt_settings, describe_reference, find_reference
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
@@ -25,17 +23,15 @@ if TYPE_CHECKING:
 
     from novelty_dask.pipeline.given import Given
     from novelty_dask.planning.summary import RunPlan
-    from novelty_dask.storage.totals import Reference
 
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
-def score(  # noqa: PLR0913 - all but the first are keywords
+def score(
     sources: Sources | None = None,
     out: str | PathLike[str] | None = None,
     *,
     urls: Any = None,
-    against: str | PathLike[str] | None = None,
     client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
@@ -57,9 +53,6 @@ def score(  # noqa: PLR0913 - all but the first are keywords
         Where to store the run.  A run that was stopped goes on there; a complete one of the
         same sources and settings is opened.  Without it the run is temporary: it is removed when the
         last of its objects has gone, be it the run, an array, a frame or a delayed object.
-    against : Run, str or path, optional
-        Complete run of all that is known.  Each URL is then compared with its rows alone, with its
-        weights and settings; `Run.known` tells which of them it holds.
     client : distributed.Client or str, optional
         Works on its scheduler, whose workers must see the sources and `out` under the same names; or the
         address of one.
@@ -68,15 +61,7 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     settings : Settings, optional
         As from `Settings.read`.
     **overrides
-        Fields of `Settings`, which take precedence; and these two.
-    vectorizer : object, optional
-        Makes the features in place of our own: a vectorizer of scikit-learn, dask-ml, or of one's own, whose
-        method ``transform`` turns texts into nonnegative sparse rows.  It is stateless or fitted, and travels
-        to the workers with their tasks; the run has its name and fingerprint, by parameters, state and
-        versions.
-    weights : {"tfidf", "as_is"}, optional
-        Take the values of the vectorizer for counts, to be weighted, which is the default; or scale its rows
-        to unit length and leave them as they are.
+        Fields of `Settings`, which take precedence.
 
     Returns
     -------
@@ -101,15 +86,13 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     >>> novelty_dask.score(urls=urls)
     <Run ...: 197 rows, 10 neighbors>
     """
-    features = take_features(overrides)
     chosen = _settings(settings, overrides)
-    chosen, reference = _adopt(against, None if out is None else fspath(out), chosen)
     if (sources is None) == (urls is None):
         message = "Give either the names of sources or urls=, which are in memory."
         raise InputError(message)
     named = None if sources is None else give_names(sources, remote=chosen.remote, listener=listener)
-    with using(features), working_client(client, chosen.scheduler) as working:
-        given = (named or give_texts(urls, working))._replace(reference=reference)
+    with working_client(client, chosen.scheduler) as working:
+        given = named or give_texts(urls, working)
         if out is not None:
             return _score(given, fspath(out), chosen, working, listener)
         with temporary_url() as url:
@@ -117,12 +100,7 @@ def score(  # noqa: PLR0913 - all but the first are keywords
 
 
 def plan(
-    sources: Sources,
-    *,
-    against: str | PathLike[str] | None = None,
-    listener: Listener = ignore,
-    settings: Settings | None = None,
-    **overrides: Any,
+    sources: Sources, *, listener: Listener = ignore, settings: Settings | None = None, **overrides: Any
 ) -> RunPlan:
     """Estimate what scoring some sources would take, from a look at a sample of each.
 
@@ -130,8 +108,6 @@ def plan(
     ----------
     sources : str, path, or iterable of them
         As for `score`; standard input can't be planned for.
-    against : Run, str or path, optional
-        As for `score`.
     listener : Listener, optional
         Takes an event for each folder.
     settings : Settings, optional
@@ -148,8 +124,7 @@ def plan(
     BudgetError
         A worker would need more memory than it may use.
     """
-    chosen, reference = _adopt(against, None, _settings(settings, overrides))
-    return forecast(sources, chosen, listener, reference)
+    return forecast(sources, _settings(settings, overrides), listener)
 
 
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
@@ -158,19 +133,8 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     return Settings.make(**{**given, **overrides})
 
 
-def _adopt(
-    against: str | PathLike[str] | None, out: str | None, settings: Settings
-) -> tuple[Settings, Reference | None]:
-    """Return settings with those of a reference, if one is named, and what a run keeps of it."""
-    if against is None:
-        return settings, None
-    stored = find_reference(fspath(against), out)
-    return adopt_settings(settings, stored), describe_reference(stored)
-
-
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
-    check_given(settings.result)
     stored = find_run(url)
     given = given.without(url).identified(stored)
     identity = identify_run(given, settings.result)
@@ -189,7 +153,6 @@ def resume(
     client: Client | str | None = None,
     listener: Listener = ignore,
     take_over: bool = False,
-    vectorizer: Any = None,
     **settings: Any,
 ) -> Run:
     """Do what is missing or damaged of a run.
@@ -204,8 +167,6 @@ def resume(
         Takes the events.
     take_over : bool
         True to succeed a client on another host that is known to be dead, after a minute of silence.
-    vectorizer : object, optional
-        The vectorizer of the run, if it has one.
     **settings
         Fields of `WorkSettings`; those that change numbers belong to the run and are refused.
 
@@ -221,8 +182,7 @@ def resume(
     """
     stored = open_repairable(fspath(run))
     chosen = WorkSettings.make(**settings)
-    features = give_again(stored.manifest.settings, vectorizer)
-    with using(features), working_client(client, chosen.scheduler) as working:
+    with working_client(client, chosen.scheduler) as working:
         run_session(stored, chosen, working, listener, take_over=take_over)
     if chosen.strict:
         check_none_rejected(stored)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.features.given import find_given
 from novelty_dask.features.ngrams import NgramFeatures
 from novelty_dask.features.url import UrlFeatures
 
@@ -14,15 +13,7 @@ if TYPE_CHECKING:
 
 
 def make_features(settings: ResultSettings) -> Features:
-    """Return the features of a run.
-
-    Raises
-    ------
-    SettingsError
-        They are those of a vectorizer that was not given.
-    """
-    if settings.features == "url":
-        return UrlFeatures(settings.n_features)
+    """Return the features of a run."""
     if settings.ngram_range is None:
-        return find_given(settings)
+        return UrlFeatures(settings.n_features)
     return NgramFeatures(settings.ngram_range, settings.n_features)

@@ -1,1 +1,0 @@
-"""Rows that are vectors already: where they come from, and their neighbors."""
