@@ -30,16 +30,15 @@ _CHARS = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _TEXT = re.compile(_CHARS, re.DOTALL)
 # A text is a name if a colon follows, and a value if the end of it or of what holds it does.
 _VALUE = rb'"(' + _CHARS + rb')"\s*+(?=[,}\]])'
+_PARTS = {b"gap": _GAP.pattern, b"chars": _CHARS, b"value": _VALUE}
 # A name with the value behind it, if that is whole or begins a list or an object; or one of these alone.
 _TOKEN = re.compile(
-    rb'%(gap)b(?:"(%(chars)b)"\s*+:(?:%(gap)b(?:([{\[])|%(value)b))?+|([{}\[\]])|%(value)b)'
-    % {b"gap": _GAP.pattern, b"chars": _CHARS, b"value": _VALUE},
+    rb'%(gap)b(?:"(%(chars)b)"\s*+:(?:%(gap)b(?:([{\[])|%(value)b))?+|([{}\[\]])|%(value)b)' % _PARTS,
     re.DOTALL,
 )
 _CLOSED = re.compile(rb'"' + _CHARS + rb'"\s*\S', re.DOTALL)
 LEVELS = 5
 """Lists and objects within one another in a record that is passed at once."""
-_PARTS = {b"gap": _GAP.pattern, b"chars": _CHARS, b"value": _VALUE}
 
 
 def _whole(levels: int) -> bytes:
