@@ -15,10 +15,10 @@ _DOUBLE = r"[^\"&]*+(?:&(?:amp|lt|gt|quot|#39);[^\"&]*+)*+"
 _SINGLE = "[^'&]*+"
 _ATTRIBUTES = rf"""(?:\s++(?!href\b)[a-z_-]++=(?:"{_DOUBLE}"|'{_SINGLE}'))*+"""
 _HREF = rf"""\s++href=(?:"(?P<double>{_DOUBLE})"|'(?P<single>{_SINGLE})')"""
-# Tags as browsers write them, with the text before each; all others are left to the parser, which is slow.
+# Tags as browsers write them, with the text behind each; all others are left to the parser, which is slow.
 _TAG = re.compile(
-    rf"[^<]*+<(?:/?(?:dt|dl|dd|p|h[1-6]|hr)(?=[\s>]){_ATTRIBUTES}"
-    rf"|/a|a(?=\s){_ATTRIBUTES}(?:{_HREF}{_ATTRIBUTES})?+)\s*+>",
+    rf"<(?:/?(?:dt|dl|dd|p|h[1-6]|hr)(?=[\s>]){_ATTRIBUTES}"
+    rf"|/a|a(?=\s){_ATTRIBUTES}(?:{_HREF}{_ATTRIBUTES})?+)\s*+>[^<]*+",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -54,10 +54,8 @@ class BookmarksParser:
         text = self._held + self._decoder.decode(part)
         rest = self._pass_tags(text)
         if self._links.is_idle:
-            # Text has no links, but may be followed by a tag whose end is not there yet.
-            before, tag, behind = rest.partition("<")
-            self._n_newlines += before.count("\n")
-            self._held = tag + behind
+            # Nothing, or a tag whose end is not there yet.
+            self._held = rest
         else:
             self._parse(rest)
             self._held = ""
@@ -89,7 +87,10 @@ class BookmarksParser:
                 return text[place:]
 
     def _pass_usual(self, text: str, place: int) -> int:
-        """Pass tags as browsers write them, add their links, and return where the first other tag is."""
+        """Pass text and tags as browsers write them, add their links, and return where another tag is."""
+        place = text.find("<", place)
+        if place < 0:
+            return len(text)
         while found := _TAG.match(text, place):
             place = found.end()
             if found["double"] is not None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import novelty_dask
 from novelty_dask import api
 from novelty_dask.errors import StoreError
+from novelty_dask.events import StageStarted
 from novelty_dask.objects import owners
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.tiles import Tile
@@ -122,12 +124,13 @@ def test_stopped_commands_with_workers(
     assert content_and_exports(out) == undisturbed
 
 
-def kill_all(record: Record, command: list[object], scratch: Path, *, at_work: bool, seconds: float) -> None:
-    """Start a command, and kill all its processes some seconds later, or so long after its first task."""
-    mark = record.mark()
+def kill_all(
+    record: Record, command: list[object], scratch: Path, seconds: float, after: Callable[[], bool] | None
+) -> None:
+    """Start a command, and kill all its processes some seconds later, or so long after something is true."""
     with started(*command, env={**record.environment, "TMPDIR": str(scratch)}) as process:
-        if at_work:
-            wait_until(lambda: record.mark() > mark, process=process)
+        if after:
+            wait_until(after, process=process)
         time.sleep(seconds)
         assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
@@ -144,8 +147,10 @@ def test_all_processes_killed_again_and_again(
     record.ask(**{"*": ["sleep", 0.02 * KILLS]})
     done: set[str] = set()
     for number in range(KILLS):
-        mark, at_work = record.mark(), number % 4 != 1
-        kill_all(record, command, scratch, at_work=at_work, seconds=chance.uniform(0, 2 if at_work else 6))
+        mark = record.mark()
+        at_work = partial(is_at_work, record, mark)
+        after = (partial(has_done, out, done), None, at_work, at_work)[number % 4]
+        kill_all(record, command, scratch, chance.uniform(0, 2 if after else 6), after)
         assert not done & set(record.attempts(since=mark))
         assert not (out / "zarr.json").exists() or novelty_dask.status(out).state == "stopped"
         assert not (out / "zarr.json").exists() or not novelty_dask.verify(out).damages
@@ -165,6 +170,16 @@ def test_all_processes_killed_again_and_again(
     assert left
     assert all(path.stat().st_mode & 0o077 == 0 for path in left)
     measured("tasks begun", record.attempts().total())
+
+
+def is_at_work(record: Record, mark: int) -> bool:
+    """Return whether a task has begun since a mark."""
+    return record.mark() > mark
+
+
+def has_done(out: Path, done: set[str]) -> bool:
+    """Return whether more tasks are done than these."""
+    return bool(committed(out) - done)
 
 
 def committed(out: Path) -> set[str]:
@@ -216,8 +231,8 @@ def test_a_client_that_is_a_moment_late_is_told_who_is_at_work(
     """It looked before the run was there, and could not create it any more."""
     out, refusals = tmp_path / "run.zarr", list[str]()
 
-    def come_late(_event: object) -> None:
-        if not refusals:
+    def come_late(event: object) -> None:
+        if isinstance(event, StageStarted) and not refusals:
             seen, find_run = iter([None]), runs.find_run
             monkeypatch.setattr(api, "find_run", lambda url: next(seen, find_run(url)))
             refusals.append(refused_score(corpus, out))

@@ -583,6 +583,11 @@ REPEATED = (
     "1",
     "1.",
     "[",
+    "<",
+    ">",
+    "<a ",
+    "<a b='",
+    '<a b="&amp;',
 )
 LONG = [text * (200_000 // len(text)) for text in (*REPEATED, " ")]
 
