@@ -424,7 +424,35 @@ def cache_size(size: str) -> str:
     return f"{kilobytes} KB" if kilobytes < 1024 else f"{kilobytes // 1024} MB"
 
 
+def against_table(results: Path) -> str:
+    """Return what lists took beside the reference that they were compared with."""
+    rows = [
+        [
+            f"{entry['known']:,}",
+            f"{entry['new']:,}",
+            f"{entry['known_core_seconds']:.1f}",
+            f"{entry['core_seconds']:.1f}",
+            f"{100 * entry['share']:.1f} %",
+            f"{entry['whole_core_seconds']:.1f}",
+            f"{100 * entry['counts']['multiply_adds'] / entry['known_counts']['multiply_adds']:.1f} %",
+        ]
+        for entry in entries_of(results, "against")
+    ]
+    header = ["known lines", "new lines", "stages of the reference: core-s", "of the list", "share"]
+    return markdown([*header, "whole command", "steps of adding, share"], rows)
+
+
+def against_stages_table(results: Path) -> str:
+    """Return the core-seconds of the stages of each list."""
+    entries = entries_of(results, "against")
+    header = ["stage", *(f"{entry['new']:,} against {entry['known']:,}: core-s" for entry in entries)]
+    rows = [[name, *(f"{entry['stages'][name]:.2f}" for entry in entries)] for name in entries[0]["stages"]]
+    return markdown(header, rows)
+
+
 TABLES: dict[str, Table] = {
+    "against": against_table,
+    "against-stages": against_stages_table,
     "machine": machine_table,
     "search": search_table,
     "features": lambda results: search_table(results, None),

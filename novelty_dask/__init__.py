@@ -15,24 +15,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from novelty_dask import datasets, doctor, errors
+    from novelty_dask import datasets, doctor, errors, estimators
     from novelty_dask.api import plan, resume, score
+    from novelty_dask.estimators import ExactNeighborsTransformer, NoveltyDetector, UrlVectorizer
     from novelty_dask.kernels.cosine import cosine_similarity
     from novelty_dask.pipeline.maintenance import clean, status, verify
     from novelty_dask.results.export import export
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
+    from novelty_dask.vectors.neighbors import neighbors
 
 __all__ = [
+    "ExactNeighborsTransformer",
+    "NoveltyDetector",
     "Run",
     "Settings",
+    "UrlVectorizer",
     "clean",
     "cosine_similarity",
     "datasets",
     "doctor",
     "errors",
+    "estimators",
     "export",
+    "neighbors",
     "open",
     "plan",
     "resume",
@@ -42,14 +49,19 @@ __all__ = [
 ]
 
 _LAZY = {
+    "ExactNeighborsTransformer": "novelty_dask.estimators:ExactNeighborsTransformer",
+    "NoveltyDetector": "novelty_dask.estimators:NoveltyDetector",
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
+    "UrlVectorizer": "novelty_dask.estimators:UrlVectorizer",
     "clean": "novelty_dask.pipeline.maintenance:clean",
     "cosine_similarity": "novelty_dask.kernels.cosine:cosine_similarity",
     "datasets": "novelty_dask.datasets:",
     "doctor": "novelty_dask.doctor:",
     "errors": "novelty_dask.errors:",
+    "estimators": "novelty_dask.estimators:",
     "export": "novelty_dask.results.export:export",
+    "neighbors": "novelty_dask.vectors.neighbors:neighbors",
     "open": "novelty_dask.run:open_run",
     "plan": "novelty_dask.api:plan",
     "resume": "novelty_dask.api:resume",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from novelty_dask.errors import InputError
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
+from novelty_dask.features.given import check_given, give_again, take_features, using
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.given import give_names, give_texts
 from novelty_dask.pipeline.inputs import identify_run
@@ -16,6 +17,7 @@ from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run, temporary_url
 from novelty_dask.settings import Settings, WorkSettings
+from novelty_dask.storage.references import adopt_settings, describe_reference, find_reference
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
@@ -23,15 +25,17 @@ if TYPE_CHECKING:
 
     from novelty_dask.pipeline.given import Given
     from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.storage.totals import Reference
 
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
-def score(
+def score(  # noqa: PLR0913 - all but the first are keywords
     sources: Sources | None = None,
     out: str | PathLike[str] | None = None,
     *,
     urls: Any = None,
+    against: str | PathLike[str] | None = None,
     client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
@@ -53,6 +57,9 @@ def score(
         Where to store the run.  A run that was stopped goes on there; a complete one of the
         same sources and settings is opened.  Without it the run is temporary: it is removed when the
         last of its objects has gone, be it the run, an array, a frame or a delayed object.
+    against : Run, str or path, optional
+        Complete run of all that is known.  Each URL is then compared with its rows alone, with its
+        weights and settings; `Run.known` tells which of them it holds.
     client : distributed.Client or str, optional
         Works on its scheduler, whose workers must see the sources and `out` under the same names; or the
         address of one.
@@ -61,7 +68,15 @@ def score(
     settings : Settings, optional
         As from `Settings.read`.
     **overrides
-        Fields of `Settings`, which take precedence.
+        Fields of `Settings`, which take precedence; and these two.
+    vectorizer : object, optional
+        Makes the features in place of our own: a vectorizer of scikit-learn, dask-ml, or of one's own, whose
+        method ``transform`` turns texts into nonnegative sparse rows.  It is stateless or fitted, and travels
+        to the workers with their tasks; the run has its name and fingerprint, by parameters, state and
+        versions.
+    weights : {"tfidf", "as_is"}, optional
+        Take the values of the vectorizer for counts, to be weighted, which is the default; or scale its rows
+        to unit length and leave them as they are.
 
     Returns
     -------
@@ -86,13 +101,15 @@ def score(
     >>> novelty_dask.score(urls=urls)
     <Run ...: 197 rows, 10 neighbors>
     """
+    features = take_features(overrides)
     chosen = _settings(settings, overrides)
+    chosen, reference = _adopt(against, None if out is None else fspath(out), chosen)
     if (sources is None) == (urls is None):
         message = "Give either the names of sources or urls=, which are in memory."
         raise InputError(message)
     named = None if sources is None else give_names(sources, remote=chosen.remote, listener=listener)
-    with working_client(client, chosen.scheduler) as working:
-        given = named or give_texts(urls, working)
+    with using(features), working_client(client, chosen.scheduler) as working:
+        given = (named or give_texts(urls, working))._replace(reference=reference)
         if out is not None:
             return _score(given, fspath(out), chosen, working, listener)
         with temporary_url() as url:
@@ -100,7 +117,12 @@ def score(
 
 
 def plan(
-    sources: Sources, *, listener: Listener = ignore, settings: Settings | None = None, **overrides: Any
+    sources: Sources,
+    *,
+    against: str | PathLike[str] | None = None,
+    listener: Listener = ignore,
+    settings: Settings | None = None,
+    **overrides: Any,
 ) -> RunPlan:
     """Estimate what scoring some sources would take, from a look at a sample of each.
 
@@ -108,6 +130,8 @@ def plan(
     ----------
     sources : str, path, or iterable of them
         As for `score`; standard input can't be planned for.
+    against : Run, str or path, optional
+        As for `score`.
     listener : Listener, optional
         Takes an event for each folder.
     settings : Settings, optional
@@ -124,7 +148,8 @@ def plan(
     BudgetError
         A worker would need more memory than it may use.
     """
-    return forecast(sources, _settings(settings, overrides), listener)
+    chosen, reference = _adopt(against, None, _settings(settings, overrides))
+    return forecast(sources, chosen, listener, reference)
 
 
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
@@ -133,8 +158,19 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     return Settings.make(**{**given, **overrides})
 
 
+def _adopt(
+    against: str | PathLike[str] | None, out: str | None, settings: Settings
+) -> tuple[Settings, Reference | None]:
+    """Return settings with those of a reference, if one is named, and what a run keeps of it."""
+    if against is None:
+        return settings, None
+    stored = find_reference(fspath(against), out)
+    return adopt_settings(settings, stored), describe_reference(stored)
+
+
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
+    check_given(settings.result)
     stored = find_run(url)
     given = given.without(url).identified(stored)
     identity = identify_run(given, settings.result)
@@ -153,6 +189,7 @@ def resume(
     client: Client | str | None = None,
     listener: Listener = ignore,
     take_over: bool = False,
+    vectorizer: Any = None,
     **settings: Any,
 ) -> Run:
     """Do what is missing or damaged of a run.
@@ -167,6 +204,8 @@ def resume(
         Takes the events.
     take_over : bool
         True to succeed a client on another host that is known to be dead, after a minute of silence.
+    vectorizer : object, optional
+        The vectorizer of the run, if it has one.
     **settings
         Fields of `WorkSettings`; those that change numbers belong to the run and are refused.
 
@@ -182,7 +221,8 @@ def resume(
     """
     stored = open_repairable(fspath(run))
     chosen = WorkSettings.make(**settings)
-    with working_client(client, chosen.scheduler) as working:
+    features = give_again(stored.manifest.settings, vectorizer)
+    with using(features), working_client(client, chosen.scheduler) as working:
         run_session(stored, chosen, working, listener, take_over=take_over)
     if chosen.strict:
         check_none_rejected(stored)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 from contextlib import contextmanager
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pyarrow as pa
 
 from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.objects.leases import Lease
+from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.rejected import REJECTED, read_rejected
 from novelty_dask.results.results import Results, check_view
@@ -27,21 +28,6 @@ if TYPE_CHECKING:
 
     from novelty_dask.features.marks import Marks
     from novelty_dask.objects.protocol import Objects
-
-
-class NeighborArrays(NamedTuple):
-    """Neighbors of all rows, on disk.
-
-    Parameters
-    ----------
-    ids : zarr.Array of int64, shape (n_rows, n_neighbors)
-        Row numbers, most similar first, ties by row number; -1 where there are fewer.
-    similarities : zarr.Array of float32, shape (n_rows, n_neighbors)
-        Cosine similarities, 0 to 1.
-    """
-
-    ids: Any
-    similarities: Any
 
 
 @contextmanager
@@ -103,6 +89,11 @@ class Run:
         Local outlier factor: how much denser it is around the neighbors than around the row.
     neighbors : NeighborArrays
         Nearest neighbors of each row.
+    reference : str or None
+        Path or URL of the run that it was compared with, whose rows the neighbors are; None if they are its
+        own.
+    known : zarr.Array of bool, shape (n_rows,), or None
+        True for rows that the reference has, too; None without one.
 
     Raises
     ------
@@ -130,7 +121,17 @@ class Run:
         self.novelty_kth = arrays["novelty_kth"]
         self.uncovered = arrays["uncovered"]
         self.lof = arrays["lof"]
-        self.neighbors = NeighborArrays(arrays["neighbors/ids"], arrays["neighbors/similarities"])
+        sources = [source.path for source in stored.manifest.sources]
+        reference = stored.manifest.reference
+        self.reference = reference.url if reference else None
+        self.known = arrays["known"] if reference else None
+        self.neighbors = NeighborArrays(
+            arrays["neighbors/ids"],
+            arrays["neighbors/similarities"],
+            urls=self.urls,
+            sources=sources,
+            n_known=reference.n_rows if reference else None,
+        )
 
     def __fspath__(self) -> str:
         """Return its path or URL, so that a run can be passed where a path can."""
@@ -174,7 +175,8 @@ class Run:
         -------
         pandas.DataFrame
             Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
-            novelty_nearest, novelty_kth, uncovered, lof, source, line, and those that are kept.
+            novelty_nearest, novelty_kth, uncovered, lof, known (with a reference), source, line, and those
+            that are kept.
 
         Raises
         ------

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.choices import TABLES, FeatureSet, InputFormat, Invalid, NormalForm
+from novelty_dask.kernels.choices import GIVEN_NAME, TABLES, FeatureSet, InputFormat, Invalid, NormalForm
 
 PREFIXES = "kmgtp"
 SIZE_UNITS = {"": 1, "b": 1}
@@ -68,6 +68,7 @@ def parse_range(value: object) -> object:
     return parts
 
 
+GivenName = Annotated[str, StringConstraints(pattern=GIVEN_NAME)]
 Name = Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 
@@ -187,8 +188,9 @@ class ResultSettings(ReadSettings):
     ----------
     n_neighbors : int
         Nearest neighbors kept for each row, 1 to 1,000.
-    features : {"url", "ngrams"}
-        Compare lines by the parts of their URL, or by their character n-grams, as for plain text.
+    features : {"url", "ngrams"} or str
+        Compare lines by the parts of their URL, or by their character n-grams, as for plain text; or the name
+        of a vectorizer that is given with them.
     ngram_range : (int, int) or None
         Shortest and longest character n-grams, by default 3 and 3; None for other features.
     n_features : int
@@ -200,7 +202,7 @@ class ResultSettings(ReadSettings):
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)
-    features: FeatureSet = "url"
+    features: FeatureSet | GivenName = "url"
     ngram_range: Annotated[tuple[int, int] | None, BeforeValidator(parse_range)] = Field(
         None, validate_default=True
     )
@@ -210,7 +212,7 @@ class ResultSettings(ReadSettings):
     @field_validator("ngram_range")
     @classmethod
     def _ascending(cls, ngram_range: tuple[int, int] | None, info: ValidationInfo) -> tuple[int, int] | None:
-        if info.data.get("features") == "url":
+        if info.data.get("features") != "ngrams":
             if ngram_range is not None:
                 message = "is for features='ngrams'; choose them too, or leave it out"
                 raise ValueError(message)

@@ -27,7 +27,17 @@ UNIT = (
     "novelty_dask/",
     *(
         f"tests/{name}/"
-        for name in ("engines", "features", "kernels", "objects", "planning", "results", "sources", "storage")
+        for name in (
+            "engines",
+            "estimators",
+            "features",
+            "kernels",
+            "objects",
+            "planning",
+            "results",
+            "sources",
+            "storage",
+        )
     ),
     *(f"tests/test_{name}.py" for name in ("datasets", "doctor", "private_files", "settings")),
     "tests/cli/test_terminal.py",

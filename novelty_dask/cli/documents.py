@@ -42,6 +42,8 @@ def status_document(status: "RunStatus") -> dict[str, Any]:
         "state": status.state,
         "owner": status.owner,
         "normal_form": status.normal_form,
+        "reference": status.reference,
+        "known": status.known,
         "totals": status.totals.model_dump() if status.totals else None,
         "stages": {name: {"done": done, "total": total} for name, (done, total) in status.stages.items()},
         "failures": [failure.model_dump() for failure in status.failures],

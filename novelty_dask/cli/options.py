@@ -273,6 +273,11 @@ order = click.option(
 )
 sources = click.argument("sources", metavar="SOURCE...", nargs=-1, callback=_find_input)
 new_run = partial(click.option, "-o", "--out", metavar="RUN.zarr", callback=_check_new)
+against = click.option(
+    "--against",
+    metavar="RUN",
+    help="Compare with the rows of this run alone, by its weights; those that it has are known.",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one document in JSON, for programs.")
 debug = click.option(

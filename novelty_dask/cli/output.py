@@ -48,6 +48,8 @@ def novelty_table(
     shown: Callable[[str], Sequence[str]] = defang if defanged else str
 
     def cell(name: str, value: Any, parts: "Marks") -> str | MarkedText:
+        if name == "known":
+            return "known" if value else ""
         if not _is_text(top, name):
             return _number(value)
         text = value if isinstance(value, str) else ""
@@ -58,7 +60,9 @@ def novelty_table(
         text, places = hide(text, parts if name == "url" else ()) if redacted else (text, parts)
         return mark(text, places if name == "url" else (), shown(text))
 
-    names = (by, *EVIDENCE) if isinstance(by, str) else _check_shown(by, top)
+    # One more column, and the last, where rows were compared with a reference.
+    known = ("known",) if "known" in top else ()
+    names = (by, *EVIDENCE, *known) if isinstance(by, str) else _check_shown(by, top)
     titles = SHOWN_NAMES if isinstance(by, str) else {}
     columns = [Column(titles.get(name, name), is_text=_is_text(top, name)) for name in names]
     values = top[[*names]].itertuples(index=False)
@@ -112,8 +116,10 @@ def failure_line(failures: "Sequence[Failure]", run: str) -> str:
 def undefined_line(manifest: "Manifest") -> str:
     """Return a sentence on a run without any novelty."""
     shortest = manifest.settings.ngram_range
-    long_enough = f", and lines of at least {shortest[0]} characters" if shortest else ""
-    return f"No row has a novelty: that takes two rows or more{long_enough}."
+    long_enough = f"lines of at least {shortest[0]} characters" if shortest else ""
+    if manifest.reference:
+        return f"No row has a novelty: that takes {long_enough or 'lines with a feature'}."
+    return f"No row has a novelty: that takes two rows or more{', and ' * bool(shortest)}{long_enough}."
 
 
 def status_lines(status: "RunStatus") -> Iterator[str]:
@@ -126,6 +132,9 @@ def _status_lines(status: "RunStatus") -> Iterator[str]:
     yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
     if status.totals:
         yield f"input    {count_line(status.totals, status.normal_form)}"
+    if status.reference:
+        known = "" if status.known is None else f", which holds {counted(status.known, 'row')} of it"
+        yield f"against  {status.reference}{known}"
     for stage, (done, total) in status.stages.items():
         left = "" if total is None else f" of {total:,}, {total - done:,} left"
         yield f"{stage:<10} {done:,} done{left}"

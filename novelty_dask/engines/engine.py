@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from novelty_dask.kernels.neighbors import Neighbors
 
 Prepared = TypeVar("Prepared")
@@ -49,5 +52,27 @@ class Engine(Protocol[Prepared]):
         -------
         dict of str to int
             Counts of what it did, which do not depend on the machine.
+        """
+        ...
+
+    def search_near(
+        self,
+        rows: Prepared,
+        candidates: Prepared,
+        neighbors: Neighbors,
+        places: NDArray[np.int64],
+        *,
+        candidate_start: int,
+    ) -> dict[str, int]:
+        """Update the neighbors of rows that are no candidates, before they are searched, in place.
+
+        It may do nothing: what it finds makes the search faster, and changes no result.
+
+        Parameters
+        ----------
+        rows, candidates, neighbors, candidate_start
+            As for `search`.
+        places : ndarray of shape (rows,), int64
+            Number of the candidate before which each row belongs in the order of the corpus.
         """
         ...

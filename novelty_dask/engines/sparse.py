@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from novelty_dask.kernels.search.block import Block, prepare
-from novelty_dask.kernels.search.topk import search
+from novelty_dask.kernels.search.topk import search, search_near
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,4 +42,17 @@ class SparseEngine:
     ) -> dict[str, int]:
         """Update the neighbors of rows with candidates, in place; return the counts of the search."""
         counts = search(rows, candidates, neighbors, row_start=row_start, candidate_start=candidate_start)
+        return counts._asdict()
+
+    def search_near(
+        self,
+        rows: Block,
+        candidates: Block,
+        neighbors: Neighbors,
+        places: NDArray[np.int64],
+        *,
+        candidate_start: int,
+    ) -> dict[str, int]:
+        """Update the neighbors of rows with the candidates beside which they belong, in place."""
+        counts = search_near(rows, candidates, neighbors, places, candidate_start=candidate_start)
         return counts._asdict()

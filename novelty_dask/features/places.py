@@ -11,8 +11,10 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from novelty_dask.errors import SettingsError
 from novelty_dask.features import definition
 from novelty_dask.features.origins import find_origins
+from novelty_dask.kernels.choices import VECTORIZER
 
 if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
@@ -44,8 +46,17 @@ FindPlaces = Callable[[str], Iterable[Place]]
 
 
 def choose_places(settings: ResultSettings) -> FindPlaces:
-    """Return what finds the places of the features of a run, in its URLs as they were written."""
+    """Return what finds the places of the features of a run, in its URLs as they were written.
+
+    Raises
+    ------
+    SettingsError
+        They are those of a vectorizer.
+    """
     find_places: FindPlaces
+    if settings.features.startswith(VECTORIZER):
+        message = "A vectorizer does not tell where its features are; leave out the marks."
+        raise SettingsError(message)
     if settings.ngram_range is None:
         find_places = partial(find_url_places, n_features=settings.n_features)
     else:

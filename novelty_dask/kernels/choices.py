@@ -44,6 +44,13 @@ Invalid = Literal["reject", "keep"]
 FeatureSet = Literal["url", "ngrams"]
 """What of a line is compared: its character n-grams, or the parts of its URL."""
 
+VECTORIZER = "vectorizer:"
+"""Beginning of the name of features that a vectorizer of the user makes: its class and fingerprint follow."""
+AS_IS = ":as_is"
+"""End of such a name, if rows are not weighted."""
+GIVEN_NAME = rf"^{VECTORIZER}\w{{1,100}}:[0-9a-f]{{16}}({AS_IS})?$"
+"""Such names, as a regular expression."""
+
 FEATURE_VERSIONS: dict[FeatureSet, int] = {"ngrams": 1, "url": 2}
 """Versions of the definitions of features; a run of another version can't be compared or gone on with."""
 

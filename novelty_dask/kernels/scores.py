@@ -25,11 +25,11 @@ class Novelty(NamedTuple):
 
 
 def novelty_scores(
-    similarities: NDArray[np.float32], n_rows: int, has_features: NDArray[np.bool_]
+    similarities: NDArray[np.float32], n_possible: int, has_features: NDArray[np.bool_]
 ) -> Novelty:
     """Return the novelty of each row: its distance from its nearest neighbors.
 
-    With the similarities ``s[0] >= s[1] >= ...`` of a row and ``m = min(k, n_rows - 1)``, the novelty is
+    With the similarities ``s[0] >= s[1] >= ...`` of a row and ``m = min(k, n_possible)``, the novelty is
 
     - by the mean: ``1 - (s[0] + ... + s[m - 1]) / m``,
     - by the nearest: ``1 - s[0]``,
@@ -42,8 +42,8 @@ def novelty_scores(
     ----------
     similarities : ndarray of float32, shape (rows, k)
         Cosine similarities of the k nearest neighbors, most similar first, 0 where a neighbor is missing.
-    n_rows : int
-        Number of rows of the corpus that the neighbors come from, the row itself included.
+    n_possible : int
+        Most neighbors that a row can have: the number of rows that they come from, without the row itself.
     has_features : ndarray of bool, shape (rows,)
         True for rows that have any feature.
 
@@ -55,21 +55,21 @@ def novelty_scores(
     Examples
     --------
     >>> similarities = np.array([[0.75, 0.25], [0.5, 0.0]], np.float32)
-    >>> novelty_scores(similarities, 10, np.array([True, True])).mean
+    >>> novelty_scores(similarities, 9, np.array([True, True])).mean
     array([0.5 , 0.75])
-    >>> novelty_scores(similarities, 10, np.array([True, False])).nearest
+    >>> novelty_scores(similarities, 9, np.array([True, False])).nearest
     array([0.25,  nan])
     """
-    possible = similarities[:, : n_rows - 1]
+    possible = similarities[:, :n_possible]
     if not possible.shape[1]:
         return Novelty(*(np.full(len(similarities), np.nan) for _ in Novelty._fields))
-    subtracted = _row_means(possible), possible[:, 0], possible[:, -1]
+    subtracted = row_means(possible), possible[:, 0], possible[:, -1]
     distances = (np.clip(1 - np.asarray(each, np.float64), 0, 1) for each in subtracted)
     return Novelty(*(np.where(has_features, each, np.nan) for each in distances))
 
 
-def _row_means(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the mean of each row."""
+def row_means(similarities: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each row, added up in the order of columns, in float64."""
     # Column by column, as the order in which np.sum adds depends on the shape and layout of the array.
     means = np.zeros(len(similarities))
     for column in similarities.T:

@@ -16,9 +16,12 @@ from novelty_dask.sources.estimate import estimate_records, text_bytes
 if TYPE_CHECKING:
     from novelty_dask.events import Listener
     from novelty_dask.settings import Settings
+    from novelty_dask.storage.totals import Reference
 
 
-def forecast(names: object, settings: Settings, listener: Listener) -> RunPlan:
+def forecast(
+    names: object, settings: Settings, listener: Listener, reference: Reference | None = None
+) -> RunPlan:
     """Return what scoring some sources would take, from a look at a sample of each.
 
     Raises
@@ -38,4 +41,6 @@ def forecast(names: object, settings: Settings, listener: Listener) -> RunPlan:
     workers = find_resources(None, text_bytes(sources), settings.work)
     result = settle_format(settings.result, given)
     extent = estimate_records(sources, make_reader(result).estimate)
-    return make_run_plan(make_budget(result, workers), extent, settings.block_rows, workers.workers)
+    return make_run_plan(
+        make_budget(result, workers, reference), extent, settings.block_rows, workers.workers
+    )

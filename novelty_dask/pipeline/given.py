@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from novelty_dask.events import Listener
     from novelty_dask.sources.pieces import Check
     from novelty_dask.storage.runs import StoredRun
+    from novelty_dask.storage.totals import Reference
 
 
 class Feed(Protocol):
@@ -48,10 +49,13 @@ class Given(NamedTuple):
     sources : list of Source
     feeds : dict of str to Feed
         Those of them that can be read but once, by their URLs.
+    reference : Reference or None
+        The run to compare them with, as the user names it now.
     """
 
     sources: list[Source]
     feeds: dict[str, Feed]
+    reference: Reference | None = None
 
     def peek(self, source: Source) -> bytes:
         """Return the first bytes of a stream, and leave them there."""

@@ -17,7 +17,7 @@ def lasting_stages(stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages whose results are kept.
 
     >>> [stage.name for stage in lasting_stages(TEXT_STAGES)]
-    ['rejected', 'vectorize', 'columns', 'weigh', 'merge', 'cover', 'density', 'lof']
+    ['rejected', 'vectorize', 'columns', 'weigh', 'locate', 'merge', 'cite', 'cover', 'density', 'lof']
     """
     replaced = {stage for other in stages for stage in other.replaces}
     return [stage for stage in stages if stage not in replaced]

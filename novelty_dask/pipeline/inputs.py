@@ -175,4 +175,4 @@ def identify_run(given: Given, settings: ResultSettings) -> RunIdentity:
     """
     # Passwords and tokens that URLs may hold are kept nowhere.
     kept = tuple(source._replace(url=without_secrets(source.url)) for source in given.sources)
-    return RunIdentity(settings=settle_format(settings, given), sources=kept)
+    return RunIdentity(settings=settle_format(settings, given), sources=kept, reference=given.reference)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.execution.executors import MEMORY_BYTES
 from novelty_dask.features.choose import make_features
-from novelty_dask.planning.budget import Budget, Extent, Load
+from novelty_dask.planning.budget import Budget, Extent, Known, Load
 from novelty_dask.planning.memory import check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.stages import SORT
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from novelty_dask.pipeline.inputs import Inputs
     from novelty_dask.settings import ResultSettings
     from novelty_dask.storage.manifest import Manifest
+    from novelty_dask.storage.totals import Reference
 
 
 class MemoryLimits:
@@ -85,9 +86,12 @@ class MemoryLimits:
         self.manifest.memory = plan_bytes(self.budget, extents, plan)
 
 
-def make_budget(settings: ResultSettings, workers: Resources) -> Budget:
+def make_budget(settings: ResultSettings, workers: Resources, reference: Reference | None) -> Budget:
     """Return the budget of a worker: its limit, and the numbers that its need depends on."""
     features = make_features(settings)
+    known = None
+    if reference:
+        known = Known(reference.n_rows, reference.block_rows, reference.nonzeros, reference.reading_bytes)
     return Budget(
         n_neighbors=settings.n_neighbors,
         n_features=features.n_features,
@@ -99,4 +103,5 @@ def make_budget(settings: ResultSettings, workers: Resources) -> Budget:
         entries_a_row=features.entries_a_row,
         possible_columns=features.possible_columns,
         shared=workers.shared,
+        known=known,
     )

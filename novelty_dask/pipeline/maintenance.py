@@ -10,7 +10,7 @@ from novelty_dask.events import VERIFY, Listener, ignore, report_each
 from novelty_dask.execution.advances import advances_here
 from novelty_dask.objects.owners import claim, holder
 from novelty_dask.pipeline.graph import TEXT_STAGES
-from novelty_dask.planning.stages import INGEST, MERGE, SORT
+from novelty_dask.planning.stages import INGEST, LOCATE, MERGE, SORT
 from novelty_dask.storage.audit import find_altered, find_damage, find_leftovers, find_missing, list_done
 from novelty_dask.storage.runs import (
     StoredRun,
@@ -47,6 +47,10 @@ class RunStatus:
         Lines read, rows, duplicates, and rejected lines by reason; None until they are counted.
     normal_form : {"raw", "web", "page", "template"}
         Form by which lines are rows.
+    reference : str or None
+        Path or URL of the run that its rows are compared with; None if with each other.
+    known : int or None
+        Rows that the reference holds; None until they are counted.
     """
 
     state: str
@@ -55,6 +59,8 @@ class RunStatus:
     owner: str | None
     totals: Totals | None
     normal_form: NormalForm
+    reference: str | None = None
+    known: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def status(run: str | PathLike[str]) -> RunStatus:
         There is no run.
     """
     stored = open_stored(fspath(run))
-    owner = holder(stored.objects)
+    owner, reference = holder(stored.objects), stored.manifest.reference
     return RunStatus(
         state=_state(stored, owner),
         stages=dict(_stages(stored)),
@@ -93,7 +99,17 @@ def status(run: str | PathLike[str]) -> RunStatus:
         owner=owner,
         totals=stored.manifest.totals,
         normal_form=stored.manifest.settings.normal_form,
+        reference=reference.url if reference else None,
+        known=_count_known(stored),
     )
+
+
+def _count_known(stored: StoredRun) -> int | None:
+    """Return how many rows the reference of a run holds; None if it is not known."""
+    # By the commits: what the manifest has of a stage is added up over sessions, also of tasks done again.
+    commits = [stored.commits.find(task) for task in LOCATE.tasks(stored.manifest.shape)]
+    found = [int(commit.metrics["known"]) for commit in commits if commit]
+    return sum(found) if commits and len(found) == len(commits) else None
 
 
 def _state(stored: StoredRun, owner: str | None) -> str:

@@ -17,6 +17,7 @@ from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
 from novelty_dask.planning.stages import INGEST, LASTING_STAGES, SORT, WEIGH, Stage
 from novelty_dask.storage.audit import check_commits, check_complete, find_damage, list_done, take_back
+from novelty_dask.storage.references import check_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +85,8 @@ class Pipeline:
         needed = pending_tasks(stages, shape, [stage.name for stage in lasting], done)
         self.runner.recorder.reopen_pending(needed)
         wanted = [stage for stage in stages if needed[stage.name] or self._is_unrecorded(stage)]
+        if any(stage.has_blocks for stage in wanted):
+            check_reference(self.run)
         # Before any task runs: tasks write chunks only, as two that create one array would race.
         read = [earlier for stage in wanted for earlier in stage.replaces]
         for stage in dict.fromkeys([*lasting, *wanted, *read]):

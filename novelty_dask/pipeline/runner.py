@@ -7,20 +7,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import ClusterError
+from novelty_dask.features.given import Carried
 from novelty_dask.pipeline.graph import make_schedule
 from novelty_dask.pipeline.measurements import measure_stage
 from novelty_dask.pipeline.reading import read_sources, sort_rows
 from novelty_dask.pipeline.recorder import Progress, StageRecorder, explain_failure
-from novelty_dask.planning.stages import INGEST, SORT, Stage
+from novelty_dask.planning.stages import COLUMNS, INGEST, SORT, VECTORIZE, WEIGH, Stage
 from novelty_dask.stages.perform import perform
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Generator
 
-    from novelty_dask.execution.executors import Outcome
+    from novelty_dask.execution.executors import Outcome, Perform
     from novelty_dask.objects.commits import Metrics
     from novelty_dask.pipeline.session import Session
+
+OF_FEATURES = (VECTORIZE, COLUMNS, WEIGH)
+"""Stages whose tasks compute features."""
 
 
 class StageRunner:
@@ -57,7 +61,9 @@ class StageRunner:
         for item, first in hopeless:
             reason = f"it needs task {first.item} of {first.stage}, which was given up"
             self.recorder.give_up(stage, item, reason)
-        task = partial(perform, self.session.run.url, self.session.epoch, stage.name)
+        task: Perform = partial(perform, self.session.run.url, self.session.epoch, stage.name)
+        if stage in OF_FEATURES:
+            task = Carried(task)
         yield from self._follow(stage, self.session.executor.map(stage.name, task, ready), ready, unlocked)
         # What is still locked waits for tiles that were given up.
         for first_item, items in unlocked.items():

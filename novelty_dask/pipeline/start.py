@@ -47,7 +47,7 @@ def run_session(
         Works on its scheduler.
     listener : Listener
     given : Given, optional
-        The sources as the user names them now; those of the run otherwise.
+        The sources, and the reference, as the user names them now; those of the run otherwise.
     take_over : bool
         True to succeed a silent client on another host.
 
@@ -67,6 +67,9 @@ def run_session(
         run.refresh()
         for key in run.repair_manifest():
             listener(DamageFound(f"{key!r} was altered; it was written again."))
+        if given and given.reference and given.reference != run.manifest.reference:
+            run.manifest.move_reference(given.reference)
+            run.save()
         if run.manifest.is_complete:
             _forget_damage(run, owner.epoch, listener)
         try:
@@ -117,7 +120,8 @@ def _execute(
 ) -> None:
     """Take a run through its stages."""
     workers = find_resources(client, inputs.text_bytes, settings)
-    limits = MemoryLimits(run.manifest, make_budget(run.manifest.settings, workers), settings.block_rows)
+    budget = make_budget(run.manifest.settings, workers, run.manifest.reference)
+    limits = MemoryLimits(run.manifest, budget, settings.block_rows)
     limits.check(inputs)
     with _told_if_gone(run), open_executor(client, workers, run, listener) as executor:
         Pipeline(Session(run, epoch, executor, listener, inputs, limits, settings.strict)).execute()

@@ -18,6 +18,8 @@ SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
 MAXIMUM_BREAKPOINTS = 64
 REJECTED_CHUNK = 65_536
 """Rejected lines of a chunk, which one task writes."""
+CITED_CHUNK = 65_536
+"""URLs of neighbors of a chunk."""
 REASON_BYTES = max(map(len, Reason))
 ESCAPED = 4
 """Characters for a byte of a sample, at most."""
@@ -246,6 +248,24 @@ def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
         _view("novelty_nearest", plan, BY_ROWS),
         _view("novelty_kth", plan, BY_ROWS),
     )
+
+
+def place_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the arrays of the places of rows in the order of a reference, and of the rows that it holds."""
+    rows, chunk = (plan.n_rows,), (plan.block_rows,)
+    return _named(
+        ("row",),
+        ArraySpec("rows/place", rows, chunk, "int64", BY_ROWS, -1),
+        ArraySpec("known", rows, chunk, "bool", BY_ROWS, fill_value=False),
+    )
+
+
+def cited_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
+    """Return the array of the URLs of rows of a reference that are neighbors, those of each block by id."""
+    most = plan.block_rows * k
+    shape, chunks = (plan.n_blocks, most), (1, min(most, CITED_CHUNK))
+    urls = ArraySpec("neighbors/url", shape, chunks, "str", BY_BLOCKS, "", "text", MAX_BYTES)
+    return _named(("block", "distinct_neighbor"), urls)
 
 
 def uncovered_arrays(plan: TilePlan) -> list[ArraySpec]:

@@ -12,6 +12,25 @@ class Extent(NamedTuple):
     decompressor_bytes: int = 0
 
 
+class Known(NamedTuple):
+    """Quantities of a reference that the memory of tasks depends on.
+
+    Parameters
+    ----------
+    n_rows, block_rows : int
+        Its rows, and those of its blocks.
+    nonzeros : int
+        Non-zeros of the block that has most.
+    reading_bytes : int
+        Most bytes that are held to read the URLs of a block.
+    """
+
+    n_rows: int
+    block_rows: int
+    nonzeros: int
+    reading_bytes: int
+
+
 @dataclass(frozen=True)
 class Budget:
     """Settings that the memory of a task depends on besides its block, and the limit of a worker.
@@ -39,6 +58,8 @@ class Budget:
         Columns that occur in large corpora, by and large; all if None.
     shared : int
         Bytes that the workers share; 0 where the limit of each was given.
+    known : Known or None
+        Reference that rows are compared with instead of with each other.
     """
 
     n_neighbors: int
@@ -51,6 +72,7 @@ class Budget:
     entries_a_row: int = 0
     possible_columns: int | None = None
     shared: int = 0
+    known: Known | None = None
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""

@@ -23,6 +23,8 @@ TABLE_ROW_BYTES = 24
 """Count, position and two offsets of a row in a table; its key and its URL are each as long as its text."""
 RESULT_ROW_BYTES = 64
 """Five views and the density of a row, position and count, length of its text, start of its weights."""
+PLACE_BYTES, LENGTH_BYTES = 9, 4
+"""The place of a row among those of a reference, and whether it is known; the length of a neighbor's URL."""
 WEIGHT_BYTES = SIMILARITY_BYTES = 4
 """Numbers in single precision: weights are not compressed, and similarities hardly are."""
 FREQUENCY_BYTES, COLUMN_BYTES = 5, 36
@@ -60,6 +62,7 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
     frequencies = sum(_frequency_bytes(budget, nonzeros) for nonzeros in blocks)
     neighbors = (tiles.n_groups + 1) * budget.n_neighbors * _neighbor_bytes(tiles)
     results = _column_bytes(budget, extent) + _matrix_bytes(budget, blocks, tiles) + neighbors
+    results += _cited_bytes(budget, extent, tiles)
     return round(text + RESULT_ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(tiles)
 
 
@@ -101,10 +104,21 @@ def _matrix_bytes(budget: Budget, blocks: Sequence[int], tiles: TilePlan) -> int
     return stored * WEIGHT_BYTES + sum(blocks) * _width(_possible_columns(budget))
 
 
+def _cited_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> float:
+    """Return the bytes of the URLs of a reference that are neighbors, if they are as long as the rows."""
+    rows = (stop - start for start, stop in map(tiles.bounds, range(tiles.n_blocks)))
+    n_cited = sum(min(n * budget.n_neighbors, tiles.known_rows) for n in rows)
+    places = (PLACE_BYTES if tiles.known_rows else 0) * tiles.n_rows
+    return n_cited * (extent.n_bytes / max(extent.n_rows, 1) + LENGTH_BYTES) + places
+
+
 def _neighbor_bytes(tiles: TilePlan) -> float:
     """Return the bytes of one neighbor of each row; the last block is filled up to the size of the others."""
     filled = tiles.n_blocks * tiles.block_rows - tiles.n_rows
-    return tiles.n_rows * (_width(tiles.n_rows) + SIMILARITY_BYTES) + filled * NEIGHBOR_BYTES / RUN_BYTES
+    return (
+        tiles.n_rows * (_width(tiles.compared.n_rows) + SIMILARITY_BYTES)
+        + filled * NEIGHBOR_BYTES / RUN_BYTES
+    )
 
 
 def _width(n: int) -> int:
@@ -118,7 +132,9 @@ def _width(n: int) -> int:
 
 def _small_bytes(tiles: TilePlan) -> int:
     """Return the bytes of commits and metadata, and those that files leave empty."""
-    n_tasks = 5 * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
+    n_tasks = (
+        (7 if tiles.known_rows else 5) * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
+    )
     # Of each block, twelve files of rows, frequencies, starts and results, three of weights, and its strips.
     n_files = n_tasks + (15 + 2 * tiles.n_groups) * tiles.n_blocks
     return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_SLACK_BYTES * n_files

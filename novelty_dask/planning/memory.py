@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
+from novelty_dask.planning.slices import block_slices
 from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
     USUAL_ROW_BYTES,
     TilePlan,
-    block_slices,
     cut_spans,
     default_block_rows,
     plan_tiles,
@@ -68,7 +68,8 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
         decompressor_bytes=max((extent.decompressor_bytes for extent in extents), default=0),
         moved_bytes=moved_bytes(extents),
     )
-    return {stage.name: stage.task_bytes(budget, load) for stage in STAGES}
+    stages = (stage for stage in STAGES if budget.known or not stage.is_against)
+    return {stage.name: stage.task_bytes(budget, load) for stage in stages}
 
 
 def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
@@ -167,7 +168,7 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
     rows, span_rows = block_rows or _default_rows(extents), MAXIMUM_SPAN_ROWS
     smallest = block_rows or MINIMUM_BLOCK_ROWS
     while True:
-        plan = _plan_tiles(extents, rows, span_rows, budget.workers * budget.threads)
+        plan = _plan_tiles(budget, extents, rows, span_rows)
         stages = plan_bytes(budget, extents, plan)
         fits = max(worker_bytes(stages, budget.threads).values()) <= budget.limit
         if fits or (plan.span_blocks == 1 and rows <= smallest):
@@ -181,10 +182,12 @@ def fit(budget: Budget, extents: Sequence[Extent], block_rows: int | None = None
     return plan
 
 
-def _plan_tiles(extents: Sequence[Extent], block_rows: int, span_rows: int, slots: int) -> TilePlan:
+def _plan_tiles(budget: Budget, extents: Sequence[Extent], block_rows: int, span_rows: int) -> TilePlan:
     """Return a plan of tiles that are bounded by rows and by text."""
+    slots = budget.workers * budget.threads
     n_rows, n_bytes = sum(each.n_rows for each in extents), sum(each.n_bytes for each in extents)
-    plan = plan_tiles(n_rows, block_rows, span_rows, slots, n_bytes / max(n_rows, 1))
+    known = budget.known[:2] if budget.known else (0, 0)
+    plan = plan_tiles(n_rows, block_rows, span_rows, slots, n_bytes / max(n_rows, 1), known)
     return cut_spans(plan, block_texts(extents, plan), USUAL_ROW_BYTES * span_rows)
 
 

@@ -9,6 +9,8 @@
     merge ──┬──► cover
             └──► density ──► lof
 
+Where rows are compared with a reference, `locate` comes before compare, and `cite` after merge.
+
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
 """
@@ -23,9 +25,11 @@ from novelty_dask.planning.arrays import (
     REJECTED_CHUNK,
     WHOLE,
     ArraySpec,
+    cited_arrays,
     column_arrays,
     density_arrays,
     lof_arrays,
+    place_arrays,
     rejected_arrays,
     result_arrays,
     row_arrays,
@@ -33,17 +37,21 @@ from novelty_dask.planning.arrays import (
     uncovered_arrays,
     weight_arrays,
 )
-from novelty_dask.planning.tiles import STRETCH_SPANS, Tile, TilePlan
+from novelty_dask.planning.sizes import (
+    SEARCH_BYTES,
+    TEXT_BYTES,
+    TEXT_FORMS,
+    compare_bytes,
+    cover_bytes,
+    gather_bytes,
+    nonzeros,
+    reading_bytes,
+    strip_bytes,
+)
+from novelty_dask.planning.tiles import Tile, TilePlan
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Load
-
-TEXT_FORMS = 6
-"""Copies of the text of a block: in a table with its keys, as a list, in a normal form twice, and encoded."""
-TEXT_BYTES = 160 * 10**6
-"""A task that reads or sorts holds tables of fixed size, whatever the corpus."""
-SEARCH_BYTES = 40 * 10**6
-"""What the search leaves in a process: its code, if it was compiled there, and buffers of matrix products."""
 
 
 class TaskId(NamedTuple):
@@ -112,6 +120,8 @@ class Stage:
         True if the memory of a task depends on the rows of a block.
     may_fail : bool
         True if the rest is worth having without some of its tasks.
+    is_against : bool
+        True if there are tasks of it only where rows are compared with a reference.
     """
 
     name: str
@@ -123,6 +133,7 @@ class Stage:
     folders: tuple[str, ...] = ()
     has_blocks: bool = True
     may_fail: bool = False
+    is_against: bool = False
 
     def task(self, item: str = WHOLE) -> TaskId:
         """Return the identity of one of its tasks."""
@@ -141,6 +152,11 @@ def _numbered(count: int | None) -> Items:
 def _blocks(shape: RunShape) -> Items:
     """Return an item for each block."""
     return _numbered(shape.plan.n_blocks if shape.plan else None)
+
+
+def _blocks_against(shape: RunShape) -> Items:
+    """Return an item for each block where rows are compared with a reference, none otherwise."""
+    return _blocks(shape) if shape.plan is None or shape.plan.known_rows else []
 
 
 def _tiles(shape: RunShape) -> Items:
@@ -183,38 +199,6 @@ def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, 
     return inputs
 
 
-def _nonzeros(budget: Budget, load: Load) -> int:
-    """Return the most non-zeros of a block."""
-    return budget.entries(load.rows, load.text_bytes, budget.n_features)
-
-
-def _strip_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the neighbors of a block: an id of 8 and a similarity of 4 each."""
-    return load.rows * budget.n_neighbors * 12
-
-
-def _compare_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the blocks of a span and one that passes by, and of the inverted lists of one."""
-    nonzeros = _nonzeros(budget, load)
-    span_nonzeros = budget.entries(load.span_blocks * load.rows, load.span_bytes, budget.n_features)
-    span = max(min(span_nonzeros, load.span_blocks * nonzeros), nonzeros)
-    rows = (load.span_blocks + 1) * (300 * load.rows + 2 * _strip_bytes(budget, load))
-    return 16 * (span + nonzeros) + rows + 12 * nonzeros + 16 * budget.n_features
-
-
-def _cover_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the columns and neighbors of a stretch, and of one block that passes by."""
-    nonzeros = _nonzeros(budget, load)
-    held = 5 * nonzeros + (8 * budget.n_neighbors + 40) * load.rows
-    return STRETCH_SPANS * load.span_blocks * held + 16 * nonzeros + 32 * load.rows + 4 * budget.n_features
-
-
-def _gather_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the neighbors of a block and a number for each, and of numbers that pass by."""
-    # What the stages before leave in a process that does all of them is part of it.
-    return 3 * _strip_bytes(budget, load) + 64 * load.rows + 64 * 2**20
-
-
 INGEST = Stage(
     "ingest",
     items=lambda shape: _numbered(shape.n_pieces),
@@ -250,7 +234,7 @@ VECTORIZE = Stage(
     inputs=lambda _shape, _item: [SORT.task()],
     # The text as it is stored, normalized and encoded, the counts of n-grams, and the frequencies of columns.
     task_bytes=lambda budget, load: (
-        TEXT_FORMS * load.text_bytes + 300 * load.rows + 24 * _nonzeros(budget, load) + 12 * budget.n_features
+        TEXT_FORMS * load.text_bytes + 300 * load.rows + 24 * nonzeros(budget, load) + 12 * budget.n_features
     ),
     arrays=lambda shape: row_arrays(shape.plan, shape.n_features, shape.n_kept) if shape.plan else [],
     replaces=(INGEST, SORT),
@@ -268,16 +252,24 @@ WEIGH = Stage(
     items=_blocks,
     inputs=lambda _shape, item: [VECTORIZE.task(item), COLUMNS.task()],
     # The counts, their weights, and both renumbered.
-    task_bytes=lambda budget, load: 36 * _nonzeros(budget, load) + 12 * budget.n_features,
+    task_bytes=lambda budget, load: 36 * nonzeros(budget, load) + 12 * budget.n_features,
     arrays=lambda shape: (
         weight_arrays(shape.plan, shape.widest_block) if shape.plan and shape.widest_block is not None else []
     ),
+)
+LOCATE = Stage(
+    "locate",
+    items=_blocks_against,
+    inputs=lambda _shape, item: [VECTORIZE.task(item)],
+    task_bytes=reading_bytes,
+    arrays=lambda shape: place_arrays(shape.plan) if shape.plan and shape.plan.known_rows else [],
+    is_against=True,
 )
 COMPARE = Stage(
     "compare",
     items=_tiles,
     inputs=_first_tile,
-    task_bytes=_compare_bytes,
+    task_bytes=compare_bytes,
     arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     folders=("strips",),
     # The rows of all other tiles have their neighbors without it.
@@ -288,33 +280,46 @@ MERGE = Stage(
     items=_blocks,
     inputs=_strips_and_weights,
     # The strips of a block, at most eight, and what merges them.
-    task_bytes=lambda budget, load: 16 * _strip_bytes(budget, load) + SEARCH_BYTES,
+    task_bytes=lambda budget, load: 16 * strip_bytes(budget, load) + SEARCH_BYTES,
     arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     replaces=(COMPARE,),
+)
+CITE = Stage(
+    "cite",
+    items=_blocks_against,
+    inputs=lambda _shape, item: [MERGE.task(item)],
+    task_bytes=reading_bytes,
+    arrays=lambda shape: (
+        cited_arrays(shape.plan, shape.n_neighbors) if shape.plan and shape.plan.known_rows else []
+    ),
+    is_against=True,
 )
 COVER = Stage(
     "cover",
     items=lambda shape: _numbered(shape.plan.n_stretches if shape.plan else None),
     inputs=_merged_stretch,
-    task_bytes=_cover_bytes,
+    task_bytes=cover_bytes,
     arrays=lambda shape: uncovered_arrays(shape.plan) if shape.plan else [],
 )
 DENSITY: Stage = Stage(
     "density",
     items=_blocks,
     inputs=_after_all(MERGE, lambda: DENSITY),
-    task_bytes=_gather_bytes,
+    task_bytes=gather_bytes,
     arrays=lambda shape: density_arrays(shape.plan) if shape.plan else [],
 )
 LOF: Stage = Stage(
     "lof",
     items=_blocks,
     inputs=_after_all(DENSITY, lambda: LOF),
-    task_bytes=_gather_bytes,
+    task_bytes=gather_bytes,
     arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
 )
 
-STAGES = (INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH, COMPARE, MERGE, COVER, DENSITY, LOF)
+STAGES = (
+    *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH),
+    *(LOCATE, COMPARE, MERGE, CITE, COVER, DENSITY, LOF),
+)
 """All stages, each after those whose results it reads."""
 LAST_STAGE = STAGES[-1]
 """The stage after which a run is complete, or partial."""

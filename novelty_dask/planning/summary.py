@@ -64,7 +64,11 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
     return RunPlan(
         n_rows=extent.n_rows,
         tiles=tiles,
-        tasks={stage.name: len(stage.items(shape) or ()) for stage in STAGES if stage.has_blocks},
+        tasks={
+            stage.name: len(stage.items(shape) or ())
+            for stage in STAGES
+            if stage.has_blocks and (budget.known or not stage.is_against)
+        },
         stage_bytes=stages,
         worker_bytes=max(worker_bytes(stages, budget.threads).values()),
         memory_limit=budget.limit,

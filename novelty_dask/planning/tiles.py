@@ -15,11 +15,12 @@ groups start from the similarities that group 0 found::
                           group 2: 6          1 0 0 0 1 1 2
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
 from typing import NamedTuple, Self
 
 MINIMUM_BLOCK_ROWS = 1_024
@@ -85,6 +86,9 @@ class TilePlan:
         Candidate blocks of a tile, not fewer than a span has.
     cuts : tuple of int
         Ascending blocks at which spans begin besides, as those before would have too much text.
+    known_rows, known_block_rows : int
+        Rows of the reference and of its blocks, which are the candidates instead of the corpus itself; 0
+        without one.
     """
 
     n_rows: int
@@ -92,6 +96,18 @@ class TilePlan:
     span_blocks: int
     group_blocks: int
     cuts: tuple[int, ...] = ()
+    known_rows: int = 0
+    known_block_rows: int = 0
+
+    @cached_property
+    def compared(self) -> TilePlan:
+        """The plan of the candidates: that of the reference's blocks, or this one."""
+        return TilePlan(self.known_rows, self.known_block_rows, 1, 1) if self.known_rows else self
+
+    @property
+    def possible_neighbors(self) -> int:
+        """Most neighbors that a row can have."""
+        return self.known_rows or self.n_rows - 1
 
     @property
     def n_blocks(self) -> int:
@@ -111,7 +127,7 @@ class TilePlan:
     @property
     def n_groups(self) -> int:
         """Number of groups, hence of strips, of each span."""
-        return -(-self.n_blocks // self.group_blocks)
+        return -(-self.compared.n_blocks // self.group_blocks)
 
     def bounds(self, block: int) -> tuple[int, int]:
         """Return the first row of a block, and the row after its last.
@@ -159,10 +175,14 @@ class TilePlan:
         >>> [plan.candidates(Tile(1, group)) for group in range(plan.n_groups)]
         [(2, 3, 1), (4, 0, 5), (6,)]
         """
-        span = self.span(tile.span)
+        span, n_candidates = self.span(tile.span), self.compared.n_blocks
+        if self.known_rows:
+            # Rows that are sorted in the same order lie about where the same share of the reference does.
+            start, stop = span.start * n_candidates, span.stop * n_candidates
+            span = range(start // self.n_blocks, -(-stop // self.n_blocks))
         # Nearest first, because the URLs of a site are side by side: high similarities come early and prune
         # the rest. Ties go to the lower block, so that the order is the same everywhere.
-        nearest = sorted(range(self.n_blocks), key=lambda block: (_distance(block, span), block))
+        nearest = sorted(range(n_candidates), key=lambda block: (_distance(block, span), block))
         return tuple(nearest[tile.group * self.group_blocks : (tile.group + 1) * self.group_blocks])
 
     def first_tiles(self) -> list[Tile]:
@@ -195,7 +215,12 @@ def default_block_rows(n_rows: int) -> int:
 
 
 def plan_tiles(
-    n_rows: int, block_rows: int, span_rows: int = MAXIMUM_SPAN_ROWS, slots: int = 1, row_bytes: float = 0
+    n_rows: int,
+    block_rows: int,
+    span_rows: int = MAXIMUM_SPAN_ROWS,
+    slots: int = 1,
+    row_bytes: float = 0,
+    known: tuple[int, int] = (0, 0),
 ) -> TilePlan:
     """Return a plan of tiles of bounded work.
 
@@ -209,13 +234,20 @@ def plan_tiles(
         Tasks that run at once.
     row_bytes : float
         Text of a row, on average: one of more than `USUAL_ROW_BYTES` counts as several.
+    known : (int, int)
+        Rows of the reference and of its blocks, 0 without one.
 
     Examples
     --------
     >>> plan = plan_tiles(1_000_000, 65_536, slots=2)
     >>> plan.n_blocks, plan.span_blocks, plan.group_blocks, plan.n_spans, plan.n_groups
     (16, 2, 8, 8, 2)
+    >>> plan = plan_tiles(10_000, 16_384, slots=2, known=(1_000_000, 65_536))
+    >>> plan.n_spans, plan.n_groups, plan.candidates(Tile(0, 1))
+    (1, 2, (13, 14, 15))
     """
+    if all(known):
+        return _plan_against(n_rows, block_rows, span_rows, slots, row_bytes, known)
     n_blocks = -(-n_rows // block_rows)
     rows = round(block_rows * max(row_bytes / USUAL_ROW_BYTES, 1))
     # A long span prepares each passing block for more rows, but leaves fewer spans for the workers.
@@ -228,6 +260,21 @@ def plan_tiles(
     return TilePlan(
         n_rows, block_rows, span_blocks, max(group_blocks, span_blocks, -(-n_blocks // MAXIMUM_GROUPS))
     )
+
+
+def _plan_against(
+    n_rows: int, block_rows: int, span_rows: int, slots: int, row_bytes: float, known: tuple[int, int]
+) -> TilePlan:
+    """Return a plan of tiles whose candidates are the rows of a reference."""
+    n_blocks, n_candidates = -(-n_rows // block_rows), -(-known[0] // known[1])
+    weight = max(row_bytes / USUAL_ROW_BYTES, 1)
+    # Each span prepares the whole reference once more: few long spans, and groups for the workers.
+    span_blocks = max(1, min(round(span_rows / (block_rows * weight)), n_blocks))
+    pairs = max(round(min(span_blocks * block_rows, n_rows) * weight * known[1]), 1)
+    wanted_groups = min(-(-TILES_PER_SLOT * slots // max(-(-n_blocks // span_blocks), 1)), MAXIMUM_GROUPS)
+    group_blocks = max(-(-n_candidates // wanted_groups), SMALLEST_TILE_PAIRS // pairs)
+    group_blocks = min(group_blocks, max(LARGEST_TILE_PAIRS // pairs, -(-n_candidates // MAXIMUM_GROUPS)))
+    return TilePlan(n_rows, block_rows, span_blocks, max(group_blocks, 1), (), *known)
 
 
 def cut_spans(plan: TilePlan, texts: Sequence[float], most: float) -> TilePlan:
@@ -256,41 +303,3 @@ def cut_spans(plan: TilePlan, texts: Sequence[float], most: float) -> TilePlan:
             begins = True
         held = text if begins else held + text
     return replace(plan, cuts=tuple(cuts))
-
-
-class Slice(NamedTuple):
-    """Rows ``start`` to ``stop`` of one of several tables."""
-
-    table: int
-    start: int
-    stop: int
-
-
-def block_slices(table_rows: Sequence[int], plan: TilePlan) -> Iterator[list[Slice]]:
-    """Yield for each block the parts of tables that follow one another in which its rows lie.
-
-    >>> [list(map(tuple, slices)) for slices in block_slices([4, 3], TilePlan(7, 5, 1, 1))]
-    [[(0, 0, 4), (1, 0, 1)], [(1, 1, 3)]]
-    """
-    ends = list(accumulate(table_rows))
-    for block in range(plan.n_blocks):
-        yield _slices(table_rows, ends, *plan.bounds(block))
-
-
-def slice_tables(table_rows: Sequence[int], start: int, stop: int) -> list[Slice]:
-    """Return the parts of tables that follow one another in which some consecutive rows lie.
-
-    >>> slice_tables([4, 3], 5, 7)
-    [Slice(table=1, start=1, stop=3)]
-    """
-    return _slices(table_rows, list(accumulate(table_rows)), start, stop)
-
-
-def _slices(table_rows: Sequence[int], ends: Sequence[int], first: int, stop: int) -> list[Slice]:
-    """Return the parts of tables that end at some rows."""
-    tables = range(bisect_right(ends, first), bisect_left(ends, stop) + 1)
-    starts = {table: ends[table] - table_rows[table] for table in tables}
-    return [
-        Slice(table, max(first - start, 0), min(stop - start, table_rows[table]))
-        for table, start in starts.items()
-    ]

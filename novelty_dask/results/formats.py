@@ -146,7 +146,8 @@ def write_npz(results: Results, file: IO[bytes]) -> None:
     # An array of strings could only be loaded with pickle, which runs whatever a file contains.  Not written
     # by `numpy.savez`, which would hold all rows in memory.
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        others = {name: name for name in results.views if name not in STORED}
+        names = [*results.views, *(["known"] if results.is_against else [])]
+        others = {name: name for name in names if name not in STORED}
         for name, source in {**STORED, **others}.items():
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))

@@ -49,6 +49,8 @@ class Results:
         self.n_rows: int = arrays["novelty"].shape[0]
         self.block_rows: int = arrays["novelty"].chunks[0]
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._cited: tuple[int, NDArray[np.int64], NDArray[Any]] | None = None
+        self.is_against = run.manifest.reference is not None
 
     @property
     def n_blocks(self) -> int:
@@ -79,6 +81,18 @@ class Results:
             in_block = blocks == block
             urls[in_block] = self._block_urls(int(block))[rows[in_block] - block * self.block_rows]
         return urls.reshape(ids.shape)
+
+    def _neighbor_urls(self, block: int, ids: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the URLs of neighbors of rows of a block; an id of -1 gives an empty string."""
+        if not self.is_against:
+            return self.urls(ids)
+        if self._cited is None or self._cited[0] != block:
+            # Those of a reference are kept by the run, each once for the block, in the order of their ids.
+            cited = self.arrays.read_cited(slice(block * self.block_rows, (block + 1) * self.block_rows))
+            urls = self.arrays.read("neighbors/url", block, slice(cited.size))
+            self._cited = block, cited, np.append(urls, np.array([""], np.dtypes.StringDType()))
+        _, cited, urls = self._cited
+        return np.asarray(urls[np.where(ids < 0, cited.size, np.searchsorted(cited, ids))])
 
     def _block_urls(self, block: int) -> NDArray[Any]:
         """Return the URLs of a block from the cache, in which the block used least recently makes room."""
@@ -115,8 +129,9 @@ class Results:
         pyarrow.Table
             Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
             `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
-            of the first occurrence, and what rows keep of its record.  Undefined values are null.  With
-            `lines`, a column reason, which is null, precedes what is kept.
+            of the first occurrence, and what rows keep of its record.  A run that is compared with a
+            reference has the column known before these.  Undefined values are null.  With `lines`, a column
+            reason, which is null, precedes what is kept.
         """
         kept = slice(None) if within is None else within
         ids, similarities = (
@@ -130,19 +145,22 @@ class Results:
             "count": pa.array(self.read("rows/count", block)[kept]),
             "spellings": pa.array(self.read("rows/spellings", block)[kept]),
             "novelty": self._view("novelty", block, kept),
-            "nearest_url": _text(self.urls(ids[:, 0]), missing=ids[:, 0] < 0),
+            "nearest_url": _text(self._neighbor_urls(block, ids[:, 0]), missing=ids[:, 0] < 0),
             "nearest_similarity": pa.array(similarities[:, 0], mask=ids[:, 0] < 0),
         }
         if lists:
             # Rows may have fewer neighbors than there is room for.
             exists = ids >= 0
             offsets = pa.array(np.concatenate([[0], exists.sum(axis=1).cumsum()]).astype(np.int32))
-            columns["neighbor_urls"] = pa.ListArray.from_arrays(offsets, _text(self.urls(ids[exists])))
+            urls = _text(self._neighbor_urls(block, ids[exists]))
+            columns["neighbor_urls"] = pa.ListArray.from_arrays(offsets, urls)
             columns["neighbor_similarities"] = pa.ListArray.from_arrays(
                 offsets, pa.array(similarities[exists])
             )
         # At the end, so that those who count columns find all others where they were.
         columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
+        if self.is_against:
+            columns["known"] = pa.array(self.read("known", block)[kept])
         columns |= {"source": places["source"], "line": places["line"]}
         if lines:
             columns["reason"] = pa.nulls(len(lines.urls), pa.string())

@@ -13,7 +13,7 @@ from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.progress import part
-from novelty_dask.stages.tasks import TaskResult, Workspace
+from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ def score_block(workspace: Workspace, block: int, strips: Sequence[Neighbors]) -
     neighbors = merge(strips)
     # A row without columns can't be compared with any: its novelty is undefined, not 1.
     nonzeros = np.diff(workspace.arrays.read("weights/indptr", block, slice(stop - start + 1)))
-    novelty = novelty_scores(neighbors.similarities, workspace.plan.n_rows, nonzeros > 0)
+    novelty = novelty_scores(neighbors.similarities, workspace.plan.possible_neighbors, nonzeros > 0)
     views = {"novelty": novelty.mean, "novelty_nearest": novelty.nearest, "novelty_kth": novelty.kth}
     return TaskResult({**_neighbor_arrays("neighbors", neighbors), **views})
 
@@ -60,17 +60,19 @@ class _Comparison:
     def __init__(self, workspace: Workspace, tile: Tile) -> None:
         self.workspace, self.plan, self.tile = workspace, workspace.plan, tile
         self.engine = SparseEngine(_read_breakpoints(workspace))
-        self.span = {block: self._prepare(block) for block in self.plan.span(tile.span)}
+        self.candidates = workspace.open_candidates()
+        own = Candidates(workspace.arrays, self.plan)
+        self.span = {block: self._prepare(own, block) for block in self.plan.span(tile.span)}
         self.neighbors = {block: self._start(block) for block in self.span}
         self.counts: Counter[str] = Counter()
         self.kernel_seconds = 0.0
         # Pairs of blocks that have met, and all: each pair is about as much work as any other.
         self.n_met, self.n_pairs = 0, len(self.span) * len(self.plan.candidates(tile))
 
-    def _prepare(self, block: int) -> Block:
+    def _prepare(self, rows: Candidates, block: int) -> Block:
         """Return a stored block, ready to be compared."""
-        start, stop = self.plan.bounds(block)
-        X = self.workspace.arrays.read_csr("weights", block, (stop - start, self.engine.n_columns))
+        start, stop = rows.plan.bounds(block)
+        X = rows.arrays.read_csr("weights", block, (stop - start, self.engine.n_columns))
         return self.engine.prepare(X)
 
     def _start(self, block: int) -> Neighbors:
@@ -83,19 +85,41 @@ class _Comparison:
         return Neighbors.empty(stop - start, self.workspace.settings.n_neighbors)
 
     def run(self) -> None:
-        """Compare the span with itself, then with the other candidates."""
+        """Compare the span with itself, or with where it would stand, then with the other candidates."""
         candidates = self.plan.candidates(self.tile)
-        # A row's best neighbors are mostly in its own block. They raise its threshold before anything else is
+        # A row's best neighbors are mostly beside it. They raise its threshold before anything else is
         # searched, so that most other candidates are ruled out by their bounds.
-        for block in filter(candidates.__contains__, self.span):
-            self._meet(block, [block])
+        if self.plan.known_rows:
+            if self.tile.group == 0:
+                self._start_near()
+        else:
+            for block in filter(candidates.__contains__, self.span):
+                self._meet(block, [block])
         for candidate in candidates:
-            self._meet(candidate, [block for block in self.span if block != candidate])
+            others = [block for block in self.span if self.plan.known_rows or block != candidate]
+            self._meet(candidate, others)
+
+    def _start_near(self) -> None:
+        """Compare each row of the span with the candidates beside which it would stand in their order."""
+        reach = self.workspace.settings.n_neighbors
+        places = {block: self.workspace.read_rows("rows/place", block) for block in self.span}
+        for candidate in range(self.candidates.plan.n_blocks):
+            start, stop = self.candidates.plan.bounds(candidate)
+            beside = [block for block in self.span if _overlaps(places[block], start - reach, stop + reach)]
+            passing = self._prepare(self.candidates, candidate) if beside else None
+            for block in beside:
+                assert passing
+                neighbors = self.neighbors[block]
+                counts = self.engine.search_near(
+                    self.span[block], passing, neighbors, places[block], candidate_start=start
+                )
+                self.counts.update(counts)
 
     def _meet(self, candidate: int, blocks: Iterable[int]) -> None:
         """Search a candidate block for neighbors of the rows of some blocks."""
         # Prepared once for all blocks of the span, and let go before the next one is read.
-        passing = self.span.get(candidate) or self._prepare(candidate)
+        passing = None if self.plan.known_rows else self.span.get(candidate)
+        passing = passing or self._prepare(self.candidates, candidate)
         for block in blocks:
             # CPU time of this thread: on a shared machine the wall clock would measure the neighbors.
             began = time.thread_time()
@@ -104,12 +128,18 @@ class _Comparison:
                     self.span[block],
                     passing,
                     self.neighbors[block],
-                    row_start=self.plan.bounds(block)[0],
-                    candidate_start=self.plan.bounds(candidate)[0],
+                    # Rows that are no candidates themselves have ids behind all of these.
+                    row_start=self.plan.known_rows + self.plan.bounds(block)[0],
+                    candidate_start=self.candidates.plan.bounds(candidate)[0],
                 )
             self.n_met += 1
             self.counts.update(counts)
             self.kernel_seconds += time.thread_time() - began
+
+
+def _overlaps(places: NDArray[np.int64], start: int, stop: int) -> bool:
+    """Return whether some ascending places reach into a range."""
+    return bool(places[0] < stop and places[-1] > start)
 
 
 def _read_breakpoints(workspace: Workspace) -> NDArray[np.int32]:

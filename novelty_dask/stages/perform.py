@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.planning.stages import (
+    CITE,
     COLUMNS,
     COMPARE,
     COVER,
     DENSITY,
+    LOCATE,
     LOF,
     MERGE,
     REJECTED,
@@ -20,6 +22,7 @@ from novelty_dask.planning.stages import (
     TaskId,
 )
 from novelty_dask.stages.compare import compare_tile, merge_block
+from novelty_dask.stages.known import cite_block, locate_block
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
@@ -34,8 +37,10 @@ FUNCTIONS: dict[str, TaskFunction] = {
     VECTORIZE.name: vectorize_block,
     COLUMNS.name: sum_frequencies,
     WEIGH.name: weigh_block,
+    LOCATE.name: locate_block,
     COMPARE.name: compare_tile,
     MERGE.name: merge_block,
+    CITE.name: cite_block,
     COVER.name: cover_stretch,
     DENSITY.name: density_block,
     LOF.name: lof_block,

@@ -17,9 +17,11 @@ from novelty_dask.execution.advances import reported
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.planning.arrays import WHOLE
 from novelty_dask.planning.stages import (
+    CITE,
     COLUMNS,
     COVER,
     DENSITY,
+    LOCATE,
     LOF,
     MERGE,
     VECTORIZE,
@@ -30,6 +32,7 @@ from novelty_dask.planning.stages import (
 )
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare_tile, score_block
+from novelty_dask.stages.known import cite_block, locate_block
 from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
 from novelty_dask.stages.views import cover_stretch, density_block, lof_block
@@ -90,6 +93,8 @@ def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:
     yield from _differing(workspace, VECTORIZE, item, recount_block(workspace, item).arrays)
     # Where weights or neighbors differ, what follows from them would only repeat it, at great cost.
     altered = [*_differing(workspace, WEIGH, item, weigh_block(workspace, item).arrays)]
+    if workspace.plan.known_rows:
+        altered += _differing(workspace, LOCATE, item, locate_block(workspace, item).arrays)
     altered = altered or [*_differing_neighbors(workspace, block)]
     yield from altered or _differing_views(workspace, block)
 
@@ -111,6 +116,7 @@ def _differing_views(workspace: Workspace, block: int) -> Iterator[DamageError]:
         (COVER.task(str(workspace.plan.stretch_of(block))), cover_stretch),
         (DENSITY.task(str(block)), density_block),
         (LOF.task(str(block)), lof_block),
+        *([(CITE.task(str(block)), cite_block)] if workspace.plan.known_rows else []),
     )
     for task, compute in views:
         # They need all neighbors of a stretch, or of the run, which a partial run has not.
@@ -133,7 +139,7 @@ def _rescore(workspace: Workspace, block: int) -> TaskResult:
     """Return neighbors and novelty of a block, computed by one tile of all candidates."""
     # The strips were removed when they were merged. One tile of the block with all candidates finds the same
     # neighbors, as the kept similarities do not depend on how rows are cut into tiles.
-    plan = replace(workspace.plan, span_blocks=1, group_blocks=workspace.plan.n_blocks)
+    plan = replace(workspace.plan, span_blocks=1, group_blocks=workspace.plan.compared.n_blocks)
     strip = compare_tile(workspace._replace(plan=plan), Tile(block, 0).item).arrays.values()
     return score_block(workspace, block, [Neighbors(*strip)])
 

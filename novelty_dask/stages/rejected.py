@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from novelty_dask.counts import reason_counts, refused
 from novelty_dask.planning.arrays import REJECTED_CHUNK
+from novelty_dask.planning.slices import slice_tables
 from novelty_dask.planning.stages import INGEST
-from novelty_dask.planning.tiles import slice_tables
 from novelty_dask.stages.ingest import PieceRead, read_results
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.tables import Table, read_slice, read_table

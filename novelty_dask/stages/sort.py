@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from novelty_dask.execution.advances import note
 from novelty_dask.kernels.text.urls import DIGEST_BYTES, SEPARATOR, form_key
 from novelty_dask.objects.commits import Commits, Draft, Metrics
+from novelty_dask.planning.slices import slice_tables
 from novelty_dask.planning.stages import INGEST, SORT
-from novelty_dask.planning.tiles import slice_tables
 from novelty_dask.stages.ingest import (
     BYTES_PER_KEY,
     KEPT_FIELD,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from novelty_dask.errors import StoreError, UnreachableError
 from novelty_dask.execution.compilation import report_compilation
 from novelty_dask.features.choose import make_features
+from novelty_dask.storage.references import open_reference
 from novelty_dask.storage.runs import StoredRun, check_version, open_repairable
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from novelty_dask.storage.arrays import Arrays, RunArrays
 
 NO_METRICS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Candidates(NamedTuple):
+    """Rows that others are compared with: arrays, and how these are cut into blocks."""
+
+    arrays: RunArrays
+    plan: TilePlan
 
 
 class Workspace(NamedTuple):
@@ -45,6 +53,17 @@ class Workspace(NamedTuple):
     def features(self) -> Features:
         """Features by which the lines of the run are compared."""
         return make_features(self.settings)
+
+    def open_candidates(self) -> Candidates:
+        """Open what the rows are compared with: those of the reference, or they themselves.
+
+        Raises
+        ------
+        StoreError
+            The reference is gone, or another run is in its place.
+        """
+        arrays = open_reference(self.run) if self.plan.known_rows else self.arrays
+        return Candidates(arrays, self.plan.compared)
 
     def read_rows(self, name: str, block: int) -> Any:
         """Return the part of an array of rows that belongs to a block."""

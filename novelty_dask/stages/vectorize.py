@@ -63,6 +63,8 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
     for block in range(workspace.plan.n_blocks):
         frequency += workspace.arrays.read("partial_frequency", block)
         advance(block + 1, workspace.plan.n_blocks)
+    if workspace.plan.known_rows:
+        return _adopt_columns(workspace, frequency)
     ordered = order_columns(frequency)
     arrays: Arrays = {
         "columns/document_frequency": frequency,
@@ -71,6 +73,25 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
         "columns/breakpoints": ordered.breakpoints,
     }
     return TaskResult(arrays, {"n_columns": ordered.document_frequency.size})
+
+
+def _adopt_columns(workspace: Workspace, frequency: NDArray[np.int64]) -> TaskResult:
+    """Return the columns of the reference, and behind them those that only the rows of this run have."""
+    reference = workspace.open_candidates().arrays
+    names = ("columns/document_frequency", "columns/idf", "columns/rank", "columns/breakpoints")
+    arrays = {name: reference.read(name) for name in names}
+    ranks, breakpoints = arrays["columns/rank"], arrays["columns/breakpoints"]
+    breakpoints = breakpoints[breakpoints >= 0]
+    # A column that the reference lacks has the weight of document frequency 0 there already.  It meets no
+    # candidate, but counts in the length of its row.  Behind the last break-point of the reference all
+    # candidates have a norm of 0, and so no search looks at it.
+    lacking = np.flatnonzero((frequency > 0) & (ranks < 0))
+    n_known = int(breakpoints[-1])
+    ranks[lacking] = n_known + np.arange(lacking.size, dtype=np.int32)
+    if lacking.size:
+        breakpoints = np.unique(np.append(breakpoints, np.int32(n_known + lacking.size)))
+    arrays["columns/breakpoints"] = breakpoints.astype(np.int32)
+    return TaskResult(arrays, {"n_columns": n_known + lacking.size})
 
 
 def weigh_block(workspace: Workspace, item: str) -> TaskResult:

@@ -13,7 +13,7 @@ import numpy as np
 from novelty_dask.kernels.coverage import Columns, Coverage, cover, uncovered_shares
 from novelty_dask.kernels.density import gather, outlier_factors, reachability_densities
 from novelty_dask.progress import advance
-from novelty_dask.stages.tasks import TaskResult, Workspace
+from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,15 +32,17 @@ def cover_stretch(workspace: Workspace, item: str) -> TaskResult:
 
 def cover_blocks(workspace: Workspace, blocks: Sequence[int]) -> TaskResult:
     """Return the share of each row of some blocks that none of its neighbors has."""
+    candidates = workspace.open_candidates()
     held = {block: _start_coverage(workspace, block) for block in blocks}
     # Their own blocks first, as a row that is covered by near neighbors needs no others.
-    others = np.concatenate([_holders(workspace, coverage.neighbors) for coverage in held.values()])
-    passing = dict.fromkeys([*blocks, *np.unique(others).tolist()])
+    others = np.concatenate([_holders(candidates, coverage.neighbors) for coverage in held.values()])
+    own = () if workspace.plan.known_rows else blocks
+    passing = dict.fromkeys([*own, *np.unique(others).tolist()])
     places = np.zeros(workspace.settings.n_features, np.int32)
     for number, candidate in enumerate(passing, start=1):
-        columns = held[candidate].columns if candidate in held else _read_columns(workspace, candidate)
+        columns = held[candidate].columns if candidate in own else _read_columns(candidates, candidate)
         for coverage in held.values():
-            cover(coverage, columns, workspace.plan.bounds(candidate)[0], places)
+            cover(coverage, columns, candidates.plan.bounds(candidate)[0], places)
         advance(number, len(passing))
     shares = [_sum_shares(workspace, block, coverage) for block, coverage in held.items()]
     return TaskResult({"uncovered": np.concatenate(shares)})
@@ -53,7 +55,7 @@ def density_block(workspace: Workspace, item: str) -> TaskResult:
     densities = np.full(len(ids), np.nan)
     if ids.shape[1]:
         similarities = _read_possible(workspace, "neighbors/similarities", block)
-        distances = _read_of_neighbors(workspace, "novelty_kth", ids)
+        distances = _read_of_neighbors(workspace.open_candidates(), "novelty_kth", ids)
         reachability_densities(ids, similarities, distances, densities)
     return TaskResult({"density": _where_defined(workspace, block, densities)})
 
@@ -65,22 +67,24 @@ def lof_block(workspace: Workspace, item: str) -> TaskResult:
     factors = np.full(len(ids), np.nan)
     if ids.shape[1]:
         densities = workspace.read_rows("density", block)
-        outlier_factors(ids, _read_of_neighbors(workspace, "density", ids), densities, factors)
+        others = _read_of_neighbors(workspace.open_candidates(), "density", ids)
+        outlier_factors(ids, others, densities, factors)
     return TaskResult({"lof": _where_defined(workspace, block, factors)})
 
 
 def _start_coverage(workspace: Workspace, block: int) -> Coverage:
     """Return the columns and neighbors of a block; nothing is covered yet."""
-    return Coverage.start(_read_columns(workspace, block), workspace.read_rows("neighbors/ids", block))
+    columns = _read_columns(Candidates(workspace.arrays, workspace.plan), block)
+    return Coverage.start(columns, workspace.read_rows("neighbors/ids", block))
 
 
-def _read_columns(workspace: Workspace, block: int) -> Columns:
+def _read_columns(rows: Candidates, block: int) -> Columns:
     """Return the columns of a block."""
-    start, stop = workspace.plan.bounds(block)
-    indptr = workspace.arrays.read("weights/indptr", block, slice(stop - start + 1))
+    start, stop = rows.plan.bounds(block)
+    indptr = rows.arrays.read("weights/indptr", block, slice(stop - start + 1))
     nnz = max(int(indptr[-1]), 0)
-    indices = workspace.arrays.read("weights/indices", block, slice(nnz))
-    return Columns.checked(indptr, indices, workspace.settings.n_features)
+    indices = rows.arrays.read("weights/indices", block, slice(nnz))
+    return Columns.checked(indptr, indices, rows.arrays.layout.shape.n_features)
 
 
 def _sum_shares(workspace: Workspace, block: int, coverage: Coverage) -> NDArray[np.float64]:
@@ -89,33 +93,33 @@ def _sum_shares(workspace: Workspace, block: int, coverage: Coverage) -> NDArray
     data = workspace.arrays.read("weights/data", block, slice(int(indptr[-1])))
     shares = np.full(indptr.size - 1, np.nan)
     # The only row of a corpus can't be compared: its views are undefined, not 1.
-    if workspace.plan.n_rows > 1:
+    if workspace.plan.possible_neighbors:
         uncovered_shares(indptr, data, coverage.is_covered, shares)
     return shares
 
 
 def _read_possible(workspace: Workspace, name: str, block: int) -> NDArray[Any]:
     """Return an array of neighbors of a block, no more of each row than there are other rows."""
-    neighbors = workspace.read_rows(name, block)[:, : workspace.plan.n_rows - 1]
+    neighbors = workspace.read_rows(name, block)[:, : workspace.plan.possible_neighbors]
     # In one layout, for which the kernels are compiled.
     return np.ascontiguousarray(neighbors)
 
 
-def _read_of_neighbors(workspace: Workspace, name: str, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+def _read_of_neighbors(rows: Candidates, name: str, ids: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return a number of each neighbor; NaN for those that are missing."""
     values = np.full(ids.shape, np.nan)
-    n_blocks = max(GATHERED_ROWS // workspace.plan.block_rows, 1)
-    parts = np.unique(_holders(workspace, ids) // n_blocks)
+    n_blocks = max(GATHERED_ROWS // rows.plan.block_rows, 1)
+    parts = np.unique(_holders(rows, ids) // n_blocks)
     for number, part in enumerate(parts.tolist(), start=1):
-        start, stop = (edge * n_blocks * workspace.plan.block_rows for edge in (part, part + 1))
-        gather(workspace.arrays.read(name, slice(start, stop)), start, ids, values)
+        start, stop = (edge * n_blocks * rows.plan.block_rows for edge in (part, part + 1))
+        gather(rows.arrays.read(name, slice(start, stop)), start, ids, values)
         advance(number, len(parts))
     return values
 
 
-def _holders(workspace: Workspace, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def _holders(rows: Candidates, ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the blocks that hold some neighbors, ascending."""
-    blocks = ids[(ids >= 0) & (ids < workspace.plan.n_rows)] // workspace.plan.block_rows
+    blocks = ids[(ids >= 0) & (ids < rows.plan.n_rows)] // rows.plan.block_rows
     return np.flatnonzero(np.bincount(blocks, minlength=1))
 
 

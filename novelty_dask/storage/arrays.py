@@ -104,6 +104,11 @@ class RunArrays:
             indptr = indptr.astype(np.int32)
         return sp.csr_matrix((data, indices, indptr), shape=shape)
 
+    def read_cited(self, rows: slice) -> NDArray[np.int64]:
+        """Return the distinct ids of the neighbors of some rows, in the order of `neighbors/url`."""
+        ids = self.read("neighbors/ids", rows)
+        return np.unique(ids[ids >= 0])
+
     def missing(self, stage: Stage) -> list[ArraySpec]:
         """Return the arrays of a stage that are absent, or not as specified."""
         return [spec for spec in self.layout.of(stage) if find_array(self._group, spec) is None]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
-from novelty_dask.errors import DamageError, StoreError
+from novelty_dask.errors import DamageError, StoreError, shell_quoted
 from novelty_dask.objects.commits import Commits, Digest, Draft, read_verified
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.storage.chunks import size_error
@@ -42,6 +42,8 @@ class CheckedStore(Store):
         Records what is written; chunks can't be written without it.
     failed : collection of TaskId
         Tasks that failed: the chunks that they should have written read as fill values.
+    reference : str
+        URL of the run if it is the reference of another, which no session of that other can mend.
     """
 
     supports_writes = True
@@ -55,6 +57,7 @@ class CheckedStore(Store):
         layout: Layout,
         draft: Draft | None = None,
         failed: Collection[TaskId] = (),
+        reference: str = "",
     ) -> None:
         super().__init__(read_only=False)
         self.objects = objects
@@ -62,6 +65,7 @@ class CheckedStore(Store):
         self.layout = layout
         self.draft = draft
         self.failed = failed
+        self.reference = reference
         self._digests: dict[TaskId, dict[str, Digest]] = {}
 
     def __eq__(self, other: object) -> bool:
@@ -132,8 +136,13 @@ class CheckedStore(Store):
         if task in self.failed:
             # Zarr takes None for a chunk of fill values, which is what a partial run shows.
             return None
-        data = read_verified(self.objects, task, key, self._digests_of(task, key).get(key))
-        check_chunk(self.layout, task, key, data)
+        try:
+            data = read_verified(self.objects, task, key, self._digests_of(task, key).get(key))
+            check_chunk(self.layout, task, key, data)
+        except DamageError as error:
+            if self.reference:
+                raise damaged_reference(self.reference, error) from None
+            raise
         return data
 
     def _digests_of(self, task: TaskId, key: str) -> dict[str, Digest]:
@@ -166,6 +175,14 @@ class CheckedStore(Store):
             message = f"{key!r} does not belong to any array of a run."
             raise StoreError(message)
         return task
+
+
+def damaged_reference(url: str, error: DamageError) -> StoreError:
+    """Return the error of a reference that is damaged."""
+    found = str(error).partition(";")[0]
+    return StoreError(
+        f"The reference {url!r} is damaged: {found}; `novelty resume {shell_quoted(url)}` mends it."
+    )
 
 
 def check_chunk(layout: Layout, task: TaskId, key: str, data: bytes) -> None:

@@ -8,6 +8,7 @@ not the manifest, decide what is done.
 import hashlib
 import json
 import zlib
+from collections.abc import Iterator
 from functools import cache, cached_property
 from importlib.metadata import version
 from itertools import pairwise
@@ -27,10 +28,11 @@ from novelty_dask.kernels.choices import FEATURE_VERSIONS
 from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
+from novelty_dask.sources.changes import describe_changes
 from novelty_dask.sources.find import Source
-from novelty_dask.storage.totals import Part, Text, Totals
+from novelty_dask.storage.totals import Part, Reference, Text, Totals
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -47,6 +49,11 @@ StageMetrics = dict[str, int | float]
 def this_version() -> str:
     """Return the version that is installed here."""
     return version("novelty-dask")
+
+
+def _features_version(name: str) -> int:
+    """Return the version of the definition of features; that of a vectorizer is in its name."""
+    return next((version for known, version in FEATURE_VERSIONS.items() if known == name), 0)
 
 
 def _make_sources(values: object) -> tuple[Source, ...]:
@@ -71,14 +78,17 @@ class RunIdentity(Part):
         Where the lines are; passwords and tokens are left out of their URLs.
     novelty_dask_version : str
         The version that began the run.
+    reference : Reference or None
+        The run whose rows are the candidates; None if the rows are compared with each other.
     """
 
     model_config = ConfigDict(frozen=True)
 
     settings: ResultSettings
-    features_version: int = Field(default_factory=lambda given: FEATURE_VERSIONS[given["settings"].features])
+    features_version: int = Field(default_factory=lambda given: _features_version(given["settings"].features))
     sources: Annotated[tuple[Source, ...], PlainValidator(_make_sources)]
     novelty_dask_version: str = Field(default_factory=this_version)
+    reference: Reference | None = None
 
     @field_serializer("sources")
     def _name_fields(self, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
@@ -89,8 +99,25 @@ class RunIdentity(Part):
     def fingerprint(self) -> str:
         """A hash of it and of the format, as 32 hexadecimal digits; commits of the run carry it."""
         # With the format, so that no commit of a run counts in a run of another format.
-        known = json.dumps([FORMAT_VERSION, self.model_dump()], sort_keys=True)
+        values = self.model_dump()
+        if self.reference:
+            # By its content alone, so that a run can be resumed when its reference was moved.
+            values["reference"] = self.reference.content
+        known = json.dumps([FORMAT_VERSION, values], sort_keys=True)
         return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
+
+    def find_differences(self, other: Self) -> Iterator[str]:
+        """Yield what another has of settings, reference and sources that this one has not."""
+        for name, value in other.settings:
+            if (there := getattr(self.settings, name)) != value:
+                yield f"{name} is {there!r} there and {value!r} here"
+        known = [each.reference for each in (self, other)]
+        if len({each.content if each else "" for each in known}) > 1:
+            there, here = (repr(each.url) if each else "none" for each in known)
+            changed = f"{there} has changed" if there == here else f"is {there} there and {here} here"
+            yield f"its reference {changed}"
+        if self.sources != other.sources:
+            yield f"its sources differ: {describe_changes(self.sources, other.sources)}"
 
 
 class Failure(Part):
@@ -153,6 +180,10 @@ class Manifest(Part):
             is_possible = is_positive and plan.block_rows <= MAXIMUM_ROWS and plan.n_blocks <= MAXIMUM_BLOCKS
             # No span is without a block.
             is_possible = is_possible and all(a < b for a, b in pairwise((0, *plan.cuts, plan.n_blocks)))
+            reference = self.reference
+            known = (reference.n_rows, reference.block_rows) if reference else (0, 0)
+            is_possible = is_possible and (plan.known_rows, plan.known_block_rows) == known
+            is_possible = is_possible and plan.compared.n_blocks <= MAXIMUM_BLOCKS
         if not is_possible:
             message = "no such plan is ever made"
             raise ValueError(message)
@@ -172,8 +203,21 @@ class Manifest(Part):
         """Replace a source by one with more known about it; the fingerprint changes."""
         # A new identity, and not a changed one: its fingerprint is computed once and kept.
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
-        version = self.identity.novelty_dask_version
-        self.identity = RunIdentity(settings=self.settings, sources=sources, novelty_dask_version=version)
+        self._replace_identity(sources=sources)
+
+    def move_reference(self, reference: Reference) -> None:
+        """Replace the reference by itself at another place; the fingerprint stays."""
+        self._replace_identity(reference=reference)
+
+    def _replace_identity(self, **parts: Any) -> None:
+        """Replace parts of the identity."""
+        known = {name: getattr(self.identity, name) for name in RunIdentity.model_fields}
+        self.identity = RunIdentity(**{**known, **parts})
+
+    @property
+    def reference(self) -> Reference | None:
+        """The run whose rows are the candidates."""
+        return self.identity.reference
 
     @property
     def shape(self) -> RunShape:
@@ -265,10 +309,10 @@ def read_manifest(url: str, values: Any) -> Manifest:
         message = f"The run {url!r} is damaged: its manifest is malformed; score again into another path."
         raise StoreError(message)
     name, version = manifest.settings.features, manifest.identity.features_version
-    if version != FEATURE_VERSIONS[name]:
+    if version != _features_version(name):
         message = (
             f"The run {url!r} compares by version {version} of the features {name!r}, and this version of "
-            f"novelty_dask by version {FEATURE_VERSIONS[name]}; use the one that wrote it, or score again "
+            f"novelty_dask by version {_features_version(name)}; use the one that wrote it, or score again "
             "into another path."
         )
         raise StoreError(message)

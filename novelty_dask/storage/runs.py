@@ -10,7 +10,6 @@ from novelty_dask.objects.address import absolute_url, check_new, open_objects
 from novelty_dask.objects.commits import COMMITS_FOLDER, Commit, Commits, Digest, Draft, Metrics
 from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch, holder
-from novelty_dask.sources.changes import describe_changes
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.layout import Layout, layout_of
@@ -78,10 +77,11 @@ class StoredRun:
         """Its arrays, as far as they are known."""
         return layout_of(self.manifest.shape)
 
-    def arrays(self, draft: Draft | None = None) -> RunArrays:
+    def arrays(self, draft: Draft | None = None, *, is_reference: bool = False) -> RunArrays:
         """Return its arrays, every chunk checked when it is read; chunks are written with a draft alone."""
         failed = self.manifest.failed_tasks if self.manifest.is_partial else ()
-        return RunArrays(CheckedStore(self.objects, self.commits, self.layout, draft, failed))
+        reference = self.url if is_reference else ""
+        return RunArrays(CheckedStore(self.objects, self.commits, self.layout, draft, failed, reference))
 
     def create_arrays(self, stage: Stage) -> None:
         """Create the arrays of a stage, and their groups, that are absent, or not as specified."""
@@ -247,13 +247,7 @@ def check_same(stored: StoredRun, wanted: RunIdentity) -> None:
         It names what differs.
     """
     there = stored.manifest.identity
-    differing = [
-        f"{name} is {getattr(there.settings, name)!r} there and {value!r} here"
-        for name, value in wanted.settings
-        if getattr(there.settings, name) != value
-    ]
-    if there.sources != wanted.sources:
-        differing.append(f"its sources differ: {describe_changes(there.sources, wanted.sources)}")
+    differing = [*there.find_differences(wanted)]
     # A complete run can be read by any version of its format; an unfinished one would mix numbers of two.
     if not stored.manifest.is_complete and there.novelty_dask_version != wanted.novelty_dask_version:
         versions = f"version is {there.novelty_dask_version} there and {wanted.novelty_dask_version} here"

@@ -1,8 +1,8 @@
-"""Numbers of lines of the input, as the manifest of a run states them."""
+"""Parts of the manifest of a run: numbers of lines of the input, and the reference."""
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 
 def _check_text(value: object) -> str:
@@ -52,3 +52,26 @@ class Totals(Part):
     def n_rejected(self) -> int:
         """Number of rejected lines."""
         return sum(self.rejected.values())
+
+
+class Reference(Part):
+    """The run whose rows those of another are compared with, instead of with each other.
+
+    Parameters
+    ----------
+    url : str
+        Path or URL; it changes no number, as the same run may be moved.
+    content : str
+        A hash of its identity and of the checksums of all that it keeps.
+    n_rows, block_rows, nonzeros, reading_bytes : int
+        Its numbers that plans depend on, as in `Known`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: Text
+    content: Text
+    n_rows: Annotated[int, Field(ge=1, le=2**50)]
+    block_rows: Annotated[int, Field(ge=1, le=2**20)]
+    nonzeros: Annotated[int, Field(ge=0, le=2**40)]
+    reading_bytes: Annotated[int, Field(ge=0, le=2**50)]

@@ -9,23 +9,28 @@ from pathlib import Path
 
 import pytest
 
+import novelty_dask
 from novelty_dask.datasets import make_urls
 from tests.support.content import Content, content
 from tests.support.disk import KILLED, MODES, go_on, score_on
+from tests.support.files import write_lines
 from tests.support.fixtures import Measured
 from tests.support.forks import finish, fork
-from tests.support.record import EVERY
+from tests.support.record import EVERY, SETTINGS
 
 STEP = 4 if EVERY else 311
 FIRST = 7
 """Changes that make the run, each of which is tried."""
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a corpus of 40 lines, and what becomes of it."""
+@pytest.fixture(scope="module", params=[False, True], ids=["itself", "reference"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus of 40 lines, perhaps with a reference, and what becomes of it."""
     folder = tmp_path_factory.mktemp("operations")
     urls, _ = make_urls(40, seed=9)
+    if request.param:
+        known = write_lines(folder / "known.txt", [*make_urls(60, seed=8)[0], *urls[:9]])
+        novelty_dask.score(known, folder / "known.zarr", workers=0, block_rows=30, **SETTINGS)
     (folder / "urls.txt").write_text("\n".join([*urls, ""]), encoding="utf-8")
     return folder
 

@@ -17,7 +17,9 @@ SIMILARITIES = arrays(
 
 
 def novelty_of(similarities: np.ndarray, n_rows: int, score: str) -> np.ndarray:
-    found: np.ndarray = getattr(novelty_scores(similarities, n_rows, np.ones(len(similarities), bool)), score)
+    found: np.ndarray = getattr(
+        novelty_scores(similarities, n_rows - 1, np.ones(len(similarities), bool)), score
+    )
     return found
 
 
@@ -47,7 +49,7 @@ def test_novelty_of_one_row(similarities: list[float], n_rows: int, score: str, 
 def test_novelty_is_undefined_without_features_and_for_an_only_row(score: str) -> None:
     similarities = np.zeros((2, 3), np.float32)
     np.testing.assert_array_equal(
-        getattr(novelty_scores(similarities, 2, np.array([True, False])), score), np.array([1.0, np.nan])
+        getattr(novelty_scores(similarities, 1, np.array([True, False])), score), np.array([1.0, np.nan])
     )
     assert np.isnan(novelty_of(similarities[:1], 1, score)).all()
     assert novelty_of(similarities[:0], 5, score).shape == (0,)

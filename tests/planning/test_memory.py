@@ -17,13 +17,13 @@ from novelty_dask.planning.memory import (
     plan_bytes,
     worker_bytes,
 )
+from novelty_dask.planning.slices import block_slices
 from novelty_dask.planning.stages import STAGES
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
     USUAL_ROW_BYTES,
     TilePlan,
-    block_slices,
     default_block_rows,
     plan_tiles,
 )

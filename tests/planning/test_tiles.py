@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novelty_dask.planning.slices import block_slices
 from novelty_dask.planning.tiles import (
     LARGEST_TILE_PAIRS,
     MAXIMUM_BLOCK_ROWS,
@@ -15,7 +16,6 @@ from novelty_dask.planning.tiles import (
     USUAL_ROW_BYTES,
     Tile,
     TilePlan,
-    block_slices,
     cut_spans,
     default_block_rows,
     plan_tiles,
@@ -84,6 +84,41 @@ def test_a_span_meets_itself_first_and_then_the_nearest(plan: TilePlan) -> None:
         assert set(span) <= set(plan.candidates(first))
         distances = [min(abs(candidate - block) for block in span) for candidate in order]
         assert distances == sorted(distances)
+
+
+@settings(deadline=None, max_examples=200)
+@given(tile_plans(least_rows=1), st.integers(1, 60), st.integers(1, 20))
+def test_every_block_meets_every_block_of_a_reference_once(
+    plan: TilePlan, known_rows: int, known_block_rows: int
+) -> None:
+    plan = replace(plan, known_rows=known_rows, known_block_rows=known_block_rows)
+    n_candidates = -(-known_rows // known_block_rows)
+    assert row_pairs(plan) == Counter(product(range(plan.n_blocks), range(n_candidates)))
+    assert plan.possible_neighbors == known_rows
+    for block in range(n_candidates):
+        start, stop = plan.compared.bounds(block)
+        assert 0 <= start < stop <= known_rows
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(1, 3_000_000),
+    st.sampled_from([1_024, 16_384, 65_536]),
+    st.integers(1, 3_000_000),
+    st.sampled_from([1_024, 65_536]),
+    st.integers(1, 64),
+    st.floats(0, 10_000),
+)
+def test_plans_against_a_reference_are_of_bounded_tiles_and_few_strips(
+    n_rows: int, block_rows: int, known_rows: int, known_block_rows: int, slots: int, row_bytes: float
+) -> None:
+    known = known_rows, known_block_rows
+    plan = plan_tiles(n_rows, block_rows, slots=slots, row_bytes=row_bytes, known=known)
+    assert 1 <= plan.n_groups <= MAXIMUM_GROUPS
+    assert plan.span_blocks == 1 or plan.span_blocks * block_rows <= MAXIMUM_SPAN_ROWS
+    if plan.n_groups < MAXIMUM_GROUPS:
+        rows = min(plan.span_blocks * block_rows, n_rows)
+        assert plan.group_blocks * rows * known_block_rows <= LARGEST_TILE_PAIRS or plan.group_blocks == 1
 
 
 def test_later_tiles_need_the_first() -> None:

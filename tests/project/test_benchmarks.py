@@ -111,6 +111,19 @@ def test_single_rows_add_up_to_the_whole(tmp_path: Path) -> None:
         assert sum(part["share_of_time"] for part in entry[name]) == pytest.approx(1)
 
 
+def test_new_rows_cost_less_than_their_reference(tmp_path: Path) -> None:
+    output = tmp_path / "against.json"
+    found = run("against", output, "--known", "3000", "--new", "60", "--new", "600")
+    assert [(entry["known"], entry["new"]) for entry in found] == [(3000, 60), (3000, 600)]
+    for entry in found:
+        assert entry["share"] == pytest.approx(entry["core_seconds"] / entry["known_core_seconds"])
+        assert entry["core_seconds"] == pytest.approx(sum(entry["stages"].values()))
+        assert entry["whole_core_seconds"] > 0
+        assert set(entry["counts"]) == set(entry["known_counts"]) == COUNTS
+    few, many = (entry["counts"]["multiply_adds"] for entry in found)
+    assert few < many / 4
+
+
 def test_known_thresholds_need_no_more_than_found_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,6 +228,9 @@ def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     source = tmp_path / "urls.csv"
     source.write_text("url,seen\nhttps://a.example/1,1\nhttps://a.example/2,2\n\n", encoding="utf-8")
     run = novelty_dask.score(source, tmp_path / "run.zarr", column="url", keep=["seen"])
-    group = zarr.open_group(run.url, mode="r")
-    stored = {name for name, member in group.members(max_depth=None) if isinstance(member, zarr.Array)}
+    new = novelty_dask.score(source, tmp_path / "new.zarr", column="url", against=run)
+    stored: set[str] = set()
+    for each in (run, new):
+        members = zarr.open_group(each.url, mode="r").members(max_depth=None)
+        stored |= {name for name, member in members if isinstance(member, zarr.Array)}
     assert {name for cell, *_ in table(REFERENCE["run-format"], "array") for name in names(cell)} == stored

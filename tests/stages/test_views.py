@@ -18,7 +18,7 @@ from novelty_dask.kernels.coverage import Columns
 from novelty_dask.kernels.density import GREATEST_FACTOR
 from novelty_dask.planning import tiles
 from novelty_dask.run import Run
-from novelty_dask.stages.tasks import Workspace
+from novelty_dask.stages.tasks import Candidates
 from novelty_dask.storage.runs import open_stored
 from tests.support.arrays import listed
 from tests.support.files import read_real_lines, write_lines
@@ -168,9 +168,9 @@ def test_only_blocks_with_neighbors_are_read(tmp_path: Path, monkeypatch: pytest
     read: list[int] = []
     read_columns = stages.views._read_columns
 
-    def look(workspace: Workspace, block: int) -> Columns:
+    def look(rows: Candidates, block: int) -> Columns:
         read.append(block)
-        return read_columns(workspace, block)
+        return read_columns(rows, block)
 
     monkeypatch.setattr(stages.views, "_read_columns", look)
     # Three words that share nothing, whose rows fill two blocks each.

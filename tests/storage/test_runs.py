@@ -515,6 +515,7 @@ def test_all_that_identifies_a_run_shows_in_its_fingerprint(monkeypatch: pytest.
         "features_version",
         "sources",
         "novelty_dask_version",
+        "reference",
     }
     before = identity(SOURCE).fingerprint
     monkeypatch.setattr(storage_manifest, "FORMAT_VERSION", FORMAT_VERSION + 1)

@@ -235,6 +235,12 @@ def _path(folder: int, name: str) -> Path:
     return Path(f"/proc/self/fd/{folder}").readlink() / name
 
 
+def reference_of(folder: Path) -> Path | None:
+    """Return the reference beside a folder, if there is one."""
+    reference = folder.parent / "known.zarr"
+    return reference if reference.exists() else None
+
+
 def score_on(folder: Path, number: int, mode: str) -> None:
     """Score a folder's corpus on a disk that fails, and write down how many changes there were."""
     spy.many_tasks()
@@ -242,7 +248,12 @@ def score_on(folder: Path, number: int, mode: str) -> None:
     disk.install()
     try:
         novelty_dask.score(
-            folder.parent / "urls.txt", folder / "run.zarr", workers=0, block_rows=20, **SETTINGS
+            folder.parent / "urls.txt",
+            folder / "run.zarr",
+            against=reference_of(folder),
+            workers=0,
+            block_rows=20,
+            **SETTINGS,
         )
     except (NoveltyError, OSError) as error:
         disk.number = 0
@@ -265,7 +276,7 @@ def go_on(folder: Path, expected: Content, mode: str) -> None:
             if damages:
                 novelty_dask.resume(out, workers=0)
             assert content(out, ["csv"]) == expected
-    novelty_dask.score(source, out, workers=0, block_rows=20, **SETTINGS)
+    novelty_dask.score(source, out, against=reference_of(folder), workers=0, block_rows=20, **SETTINGS)
     if novelty_dask.status(out).state == "partial":
         novelty_dask.resume(out, workers=0)
     assert novelty_dask.status(out).state == "complete"

@@ -17,7 +17,7 @@ from novelty_dask.errors import BudgetError
 from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.normal_forms import normalize_texts
 from novelty_dask.planning.memory import worker_bytes
-from novelty_dask.planning.stages import TEXT_BYTES
+from novelty_dask.planning.sizes import TEXT_BYTES
 from novelty_dask.sources.decompress import BUFFER_BYTES, DICTIONARY_BYTES
 from novelty_dask.stages.sort import read_sorted_rows, read_sorted_tables
 from novelty_dask.storage.manifest import Manifest

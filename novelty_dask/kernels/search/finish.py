@@ -131,6 +131,39 @@ def compare_adjacent(comparison: Comparison, x: NDArray[np.float32]) -> int:
 
 
 @compiled_loop
+def compare_near(comparison: Comparison, places: NDArray[np.int64], x: NDArray[np.float32]) -> int:
+    """Compare each row with the candidates on either side of its place; return how many pairs.
+
+    Rows that are not candidates themselves have no adjacent rows.  But sorted among the candidates, they
+    would stand beside those that are most like them.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Its neighbors are updated in place; `adjacent` is the number of candidates on either side.
+    places : ndarray of shape (rows,), int64
+        Global id of the candidate before which each row belongs.
+    x : ndarray of shape (n_columns,), float32
+        All zero, before and after.
+    """
+    pairs, candidates, (ids, similarities) = 0, comparison.candidates, comparison.neighbors
+    for i in range(places.size):
+        place = places[i] - comparison.candidate_start
+        first = max(place - comparison.adjacent, 0)
+        last = min(place + comparison.adjacent, candidates.indptr.size - 1)
+        if first < last:
+            load_row(x, comparison.rows, i)
+            for j in range(first, last):
+                a, b = candidates.indptr[j], candidates.indptr[j + 1]
+                value = similarity(x, candidates.indices[a:b], candidates.data[a:b])
+                if value > 0:
+                    insert(ids[i], similarities[i], comparison.candidate_start + j, value)
+                pairs += 1
+            clear_row(x, comparison.rows, i)
+    return pairs
+
+
+@compiled_loop
 def finish_groups(
     comparison: Comparison, i: int, survivors: NDArray[np.int32], tile: InvertedTile, x: NDArray[np.float32]
 ) -> int:

@@ -38,13 +38,23 @@ from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.search.block import Block, prepare
 from novelty_dask.kernels.search.dense import has_long_rows, scan_long_rows
 from novelty_dask.kernels.search.equal_rows import Distinct, follow, share
-from novelty_dask.kernels.search.finish import Comparison, Scratch, compare_adjacent
+from novelty_dask.kernels.search.finish import Comparison, Scratch, compare_adjacent, compare_near
 from novelty_dask.kernels.search.inverted import InvertedTile
 from novelty_dask.kernels.search.scan import allocate_scratch, fit_scratch, scan_tile
 from novelty_dask.kernels.search.similarity import similarity
 from novelty_dask.progress import advance, part
 
-__all__ = ["Block", "Neighbors", "SearchCounts", "merge", "prepare", "search", "similarity", "sort_neighbors"]
+__all__ = [
+    "Block",
+    "Neighbors",
+    "SearchCounts",
+    "merge",
+    "prepare",
+    "search",
+    "search_near",
+    "similarity",
+    "sort_neighbors",
+]
 
 
 class SearchCounts(NamedTuple):
@@ -129,6 +139,25 @@ def search(
         with part(number, len(rows.distinct)):
             counts += _search_stretch(comparison, stretch, candidates.tiles, scratch)
     return counts
+
+
+def search_near(
+    rows: Block, candidates: Block, neighbors: Neighbors, places: NDArray[np.int64], *, candidate_start: int
+) -> SearchCounts:
+    """Update the neighbors of rows that are no candidates with the candidates beside which they belong.
+
+    Parameters
+    ----------
+    rows, candidates, neighbors, candidate_start
+        As for `search`, which starts from high similarities after this.
+    places : ndarray of shape (rows,), int64
+        Global id of the candidate before which each row belongs.  As many on either side as there are
+        neighbors of a row are looked at.
+    """
+    _check_blocks(rows, candidates, neighbors)
+    reach, x = neighbors.ids.shape[1], np.zeros(rows.n_columns, np.float32)
+    comparison = Comparison(rows.rows, candidates.rows, neighbors, 0, candidate_start, reach)
+    return SearchCounts(adjacent=compare_near(comparison, places, x))
 
 
 def _check_blocks(rows: Block, candidates: Block, neighbors: Neighbors) -> None:

@@ -12,7 +12,7 @@ from novelty_dask.kernels.choices import NormalForm
 from novelty_dask.kernels.text.lines import MAX_BYTES, LineBatch, Reason, Rejected, sample_of
 from novelty_dask.kernels.text.page_lines import append_page
 from novelty_dask.kernels.text.page_parts import Forms, Scratch, Texts, allocate_scratch
-from novelty_dask.kernels.text.urls import normalize
+from novelty_dask.kernels.text.urls import normalize, row_key
 from novelty_dask.kernels.text.web_lines import ADDED, append_web
 
 
@@ -26,6 +26,11 @@ def normalize_texts(texts: Sequence[str], form: NormalForm) -> Sequence[str]:
         return texts
     forms: list[str] = normalize_array(pa.array(texts, pa.string()), form).to_pylist()
     return forms
+
+
+def make_row_keys(texts: Sequence[str], form: NormalForm) -> list[str]:
+    """Return the keys by which the rows of some texts are sorted."""
+    return [row_key(*pair, form) for pair in zip(normalize_texts(texts, form), texts, strict=True)]
 
 
 def normalize_array(texts: pa.StringArray, form: NormalForm) -> pa.StringArray:

@@ -82,6 +82,22 @@ def spelling_key(form: str, url: str) -> str:
     return SEPARATOR.join((host + form[match.end() :], "" if is_host else authority, digest))
 
 
+def row_key(form: str, url: str, kind: NormalForm) -> str:
+    """Return the key by which rows are sorted, and which no two rows share.
+
+    Parameters
+    ----------
+    form, url : str
+        A URL and its normal form.
+    kind : {"raw", "web", "page", "template"}
+        The normal form.
+
+    >>> row_key("a.example/x", "http://a.example/x/", "page").split(SEPARATOR)
+    ['example.a /x', '']
+    """
+    return f"{sort_key(url)}{SEPARATOR}{url}" if kind == "raw" else form_key(spelling_key(form, url))
+
+
 def form_key(key: str) -> str:
     """Return the form key, which the keys of all spellings of a form have in common."""
     return key[: -2 * DIGEST_BYTES - 1]

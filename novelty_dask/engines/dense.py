@@ -1,0 +1,117 @@
+"""The exact engine for dense vectors: cosine and Euclidean, block by block, by products of BLAS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from novelty_dask.kernels.vectors import keep_closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.neighbors import Neighbors
+
+Metric = Literal["cosine", "euclidean"]
+"""Measure of how close two rows are: the cosine of their angle, or their distance."""
+MOST_PAIRS = 2**21
+"""Pairs that are estimated at once, 8 bytes each."""
+
+
+class Vectors(NamedTuple):
+    """Consecutive rows of a corpus, ready to be compared.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (rows, columns), float64
+        Of unit length for cosine; rows of zeros stay.
+    squares : ndarray of shape (rows,), float64
+        Squared lengths, to a few units in the last place.
+    """
+
+    rows: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+
+class DenseEngine:
+    """Finder of the k closest rows of each row, exactly.
+
+    Closeness is the cosine, or the squared Euclidean distance, negative.  It is a float64 sum in the order of
+    columns.  Of equally close rows the one with the lower number is first.
+
+    Parameters
+    ----------
+    metric : {"cosine", "euclidean"}
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        self.is_euclidean = metric == "euclidean"
+
+    def prepare(self, X: NDArray[np.float64]) -> Vectors:
+        """Return rows of finite values, ready to be compared."""
+        # BLAS and the kernel read rows one after the other.
+        rows = np.ascontiguousarray(X if self.is_euclidean else unit_vectors(X), np.float64)
+        return Vectors(rows, np.einsum("ij,ij->i", rows, rows))
+
+    def search(
+        self,
+        rows: Vectors,
+        candidates: Vectors,
+        neighbors: Neighbors,
+        *,
+        row_start: int,
+        candidate_start: int,
+    ) -> dict[str, int]:
+        """Update the neighbors of rows with candidates, in place; return the counts of the search.
+
+        The similarities of `neighbors` are float64, and minus infinity where there is none.
+        """
+        # A float64 sum of n products is off by at most n 2**-53 times the product of the lengths, whatever
+        # its order, which is at most half the sum of the squares.  Estimate and value, the squares and the
+        # last sums are each off by as much; the factor is twice all that.
+        unit = (rows.rows.shape[1] + 8) * 2.0**-50
+        computed = 0
+        # In parts, so that what is estimated stays in the cache, or nearly.
+        for part in row_parts(len(rows.rows), len(candidates.rows)):
+            estimates = rows.rows[part] @ candidates.rows.T
+            if self.is_euclidean:
+                estimates *= 2
+                estimates -= rows.squares[part, None]
+                estimates -= candidates.squares
+            computed += keep_closest(
+                estimates,
+                (unit * rows.squares[part], unit * candidates.squares),
+                (rows.rows[part], candidates.rows),
+                (neighbors.ids[part], neighbors.similarities[part]),
+                (row_start + part.start, candidate_start),
+                self.is_euclidean,
+            )
+        pairs = len(rows.rows) * len(candidates.rows)
+        return {"multiply_adds": pairs * rows.rows.shape[1], "finished": computed}
+
+
+def row_parts(n_rows: int, n_candidates: int) -> Iterator[slice]:
+    """Yield the rows in parts that make at most `MOST_PAIRS` pairs, or are a single row."""
+    step = max(1, MOST_PAIRS // max(1, n_candidates))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def unit_vectors(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return rows divided by their lengths; rows of zeros stay.
+
+    >>> unit_vectors(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    # By the largest value first, so that no square overflows or vanishes.  Sums go by columns, as the order
+    # in which NumPy adds the values of a row depends on how many rows there are.
+    largest = np.abs(X).max(axis=1, initial=0)
+    scaled = X / np.where(largest > 0, largest, 1)[:, None]
+    squares = np.zeros(len(X))
+    for column in scaled.T:
+        squares += column * column
+    return scaled / np.sqrt(np.where(squares > 0, squares, 1))[:, None]

@@ -1,0 +1,330 @@
+"""Neighbors of all rows, and the forms in which other programs take them."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from novelty_dask.errors import SettingsError, StoreError
+from novelty_dask.kernels.missing import fill_missing
+from novelty_dask.results.fixed_neighbors import FixedNeighbors
+from novelty_dask.results.formats import write_parquet
+from novelty_dask.results.outputs import open_output, writing_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import networkx
+    import polars
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
+
+Values = Literal["similarity", "distance", "connectivity"]
+"""Weights of edges: cosine similarities, 1 minus these, or ones."""
+VALUES: tuple[Values, ...] = ("similarity", "distance", "connectivity")
+EDGES = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("neighbor", pa.int64(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("similarity", pa.float32(), nullable=False),
+    ]
+)
+"""An edge from a row to its neighbor of a rank, which is 1 for the most similar, and 0 for the row itself."""
+BLOCK_ROWS = 65_536
+"""Rows that are read at once where the arrays are not cut into chunks."""
+
+
+class _Edges(NamedTuple):
+    """The columns of `EDGES`."""
+
+    row: NDArray[np.int64]
+    neighbor: NDArray[np.int64]
+    rank: NDArray[np.int32]
+    similarity: NDArray[np.float32]
+
+
+class NeighborArrays:
+    """Neighbors of all rows, which are read when they are sliced, and the forms that other programs take.
+
+    Parameters
+    ----------
+    ids : zarr.Array of int64, shape (n_rows, n_neighbors)
+        Row numbers, most similar first, ties by row number; -1 where there are fewer.
+    similarities : zarr.Array of float32, shape (n_rows, n_neighbors)
+        Cosine similarities, 0 to 1.
+    urls : zarr.Array of str, shape (n_rows,), optional
+        Names of the rows.
+    sources : sequence of str
+        Files that are not to be replaced.
+    n_known : int, optional
+        Rows of the reference, if the neighbors are rows of one.
+    """
+
+    def __init__(
+        self,
+        ids: Any,
+        similarities: Any,
+        *,
+        urls: Any = None,
+        sources: Sequence[str] = (),
+        n_known: int | None = None,
+    ) -> None:
+        self.ids = ids
+        self.similarities = similarities
+        self._urls = urls
+        self._sources = sources
+        self._n_known = n_known
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the two arrays."""
+        return iter((self.ids, self.similarities))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self.ids.shape[0])
+
+    @property
+    def _n_candidates(self) -> int:
+        """The number of rows that neighbors are among."""
+        return len(self) if self._n_known is None else self._n_known
+
+    def _check_own(self) -> None:
+        """Refuse a form in which rows and neighbors are the same if they are not."""
+        if self._n_known is not None:
+            message = (
+                "The neighbors of this run are rows of its reference; use to_csr, stream_edges, to_reader, "
+                "to_parquet or to_polars, without include_self."
+            )
+            raise SettingsError(message)
+
+    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+        """Yield numbers, neighbors and similarities of some rows at a time.
+
+        Raises
+        ------
+        StoreError
+            A neighbor is not the number of a row.
+        """
+        # Chunk by chunk, so that each is read once.
+        step = getattr(self.ids, "chunks", (BLOCK_ROWS,))[0]
+        for start in range(0, len(self), step):
+            ids, similarities = (np.asarray(array[start : start + step]) for array in self)
+            if ids.size and not -1 <= ids.min() <= ids.max() < self._n_candidates:
+                message = (
+                    "The neighbors of the run name rows that it does not have; score again into another path."
+                )
+                raise StoreError(message)
+            yield np.arange(start, start + len(ids)), ids, similarities
+
+    def to_csr(self, values: Values = "similarity", *, include_self: bool = False) -> sp.csr_matrix:
+        """Return the graph of neighbors as a sparse matrix in memory.
+
+        Parameters
+        ----------
+        values : {"similarity", "distance", "connectivity"}
+            Cosine similarities in float32, 1 minus these, or ones, in float64.
+        include_self : bool
+            True to put each row first among its own neighbors, with similarity 1.
+
+        Returns
+        -------
+        csr_matrix of shape (n_rows, n_rows), or (n_rows, rows of the reference)
+            Entries of each row in the order of their similarity; zeros are stored.  A row has as many as it
+            has neighbors.
+
+        Raises
+        ------
+        SettingsError
+            There are no such values; or rows are to be neighbors of themselves, and neighbors are rows of a
+            reference.
+        """
+        import scipy.sparse as sp  # noqa: PLC0415 - takes long to import
+
+        if values not in VALUES:
+            message = f"There are no values {values!r}; pass {', '.join(VALUES[:-1])} or {VALUES[-1]}."
+            raise SettingsError(message)
+        # The whole graph is in memory in this form alone.
+        parts = [*self._edges(include_self=include_self)]
+        rows, neighbors, _, similarities = (np.concatenate(part) for part in zip(*parts, strict=True))
+        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(self)))])
+        weights: NDArray[Any] = similarities
+        if values != "similarity":
+            weights = 1 - similarities.astype(np.float64) if values == "distance" else np.ones(rows.size)
+        # Given in three parts, entries stay in their order, which tells ranks.
+        return sp.csr_matrix((weights, neighbors, starts), shape=(len(self), self._n_candidates))
+
+    def stream_edges(self, *, include_self: bool = False) -> Iterator[pa.RecordBatch]:
+        """Yield the edges from rows to their neighbors, those of one chunk of rows at a time.
+
+        Parameters
+        ----------
+        include_self : bool
+            True to put an edge from each row to itself before the others, with rank 0 and similarity 1.
+
+        Yields
+        ------
+        pyarrow.RecordBatch
+            Columns row, neighbor, rank and similarity, in the order of rows and ranks.
+        """
+        for edges in self._edges(include_self=include_self):
+            yield pa.record_batch([pa.array(column) for column in edges], schema=EDGES)
+
+    def _edges(self, *, include_self: bool) -> Iterator[_Edges]:
+        """Yield the same as arrays."""
+        if include_self:
+            self._check_own()
+        for rows, ids, similarities in self._blocks():
+            first = 0 if include_self else 1
+            to = np.hstack([rows[:, None], ids])[:, first:]
+            weights = np.hstack([np.ones((len(rows), 1), np.float32), similarities])[:, first:]
+            ranks = np.arange(first, ids.shape[1] + 1, dtype=np.int32)
+            # Rows may have fewer neighbors than there is room for.
+            exists = to >= 0
+            yield _Edges(
+                np.broadcast_to(rows[:, None], to.shape)[exists],
+                to[exists],
+                np.broadcast_to(ranks, to.shape)[exists],
+                weights[exists],
+            )
+
+    def to_reader(self, *, include_self: bool = False) -> pa.RecordBatchReader:
+        """Return the edges of `stream_edges` as a reader of Arrow, which DuckDB and others take.
+
+        Parameters
+        ----------
+        include_self : bool
+            As for `stream_edges`.
+        """
+        return pa.RecordBatchReader.from_batches(EDGES, self.stream_edges(include_self=include_self))
+
+    def to_parquet(
+        self, out: str | PathLike[str], *, include_self: bool = False, overwrite: bool = False
+    ) -> None:
+        """Write the edges of `stream_edges` to a Parquet file, which is there when it is whole.
+
+        Parameters
+        ----------
+        out : str or path
+            The file.
+        include_self : bool
+            As for `stream_edges`.
+        overwrite : bool
+            True to replace an existing file.
+
+        Raises
+        ------
+        StoreError
+            The file exists, is one of a run or its source, or can't be written.
+        DiskFullError
+            There is no space for the file; an existing one stays.
+        """
+        name = fspath(out).removeprefix("file://")
+        batches = self.stream_edges(include_self=include_self)
+        with writing_errors(name), open_output(name, self._sources, overwrite=overwrite) as output:
+            write_parquet((pa.Table.from_batches([batch], EDGES) for batch in batches), output.file)
+
+    def to_polars(self, *, include_self: bool = False) -> polars.LazyFrame:
+        """Return the edges of `stream_edges` as a lazy frame of polars, which reads what a query needs.
+
+        Parameters
+        ----------
+        include_self : bool
+            As for `stream_edges`.
+
+        Raises
+        ------
+        ImportError
+            polars is not installed.
+        """
+        import polars  # noqa: PLC0415 - needed for this alone
+        from polars.io.plugins import register_io_source  # noqa: PLC0415
+
+        def read(
+            columns: list[str] | None, predicate: Any, n_rows: int | None, _batch_size: int | None
+        ) -> Iterator[polars.DataFrame]:
+            left = n_rows
+            for batch in self.stream_edges(include_self=include_self):
+                frame: Any = polars.from_arrow(batch)
+                # A predicate may need columns that are not asked for.  Polars counts rows before it.
+                frame = frame if left is None else frame.head(left)
+                left = None if left is None else left - len(frame)
+                frame = frame if predicate is None else frame.filter(predicate)
+                yield frame if columns is None else frame.select(columns)
+                if left == 0:
+                    return
+
+        schema = polars.Schema(polars.from_arrow(EDGES.empty_table()).schema)
+        return register_io_source(read, schema=schema)
+
+    def to_umap(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return neighbors as ``precomputed_knn`` of UMAP takes them.
+
+        Returns
+        -------
+        indices : ndarray of int64, shape (n_rows, n_neighbors + 1)
+            The row itself, then its neighbors.  Rows that have fewer get the lowest other numbers.
+        distances : ndarray of float32, shape (n_rows, n_neighbors + 1)
+            1 minus the similarity, and 0 for the row itself.
+        """
+        self._check_own()
+        # No row has more neighbors than there are others.
+        k = min(self.ids.shape[1], len(self) - 1)
+        parts = [
+            _with_self(rows, ids[:, :k], similarities[:, :k]) for rows, ids, similarities in self._blocks()
+        ]
+        indices, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return indices, distances
+
+    def to_scanpy(self) -> FixedNeighbors:
+        """Return neighbors as a ``transformer`` of ``scanpy.pp.neighbors``.
+
+        Returns
+        -------
+        FixedNeighbors
+            Takes any data of as many rows, and returns these neighbors.
+        """
+        return FixedNeighbors(*self.to_umap())
+
+    def to_networkx(self) -> networkx.DiGraph[int]:
+        """Return the graph of neighbors of networkx, in memory.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes are row numbers, with the attribute url where rows have one; edges have similarity and rank.
+
+        Raises
+        ------
+        ImportError
+            networkx is not installed.
+        """
+        import networkx  # noqa: PLC0415 - needed for this alone
+
+        self._check_own()
+        graph = networkx.DiGraph()
+        # Also rows without an edge.
+        graph.add_nodes_from(range(len(self)))
+        for rows, _, _ in self._blocks() if self._urls is not None else ():
+            urls = self._urls[rows[0] : rows[-1] + 1].tolist()
+            graph.add_nodes_from((row, {"url": url}) for row, url in zip(rows.tolist(), urls, strict=True))
+        for batch in self.stream_edges():
+            for edge in batch.to_pylist():
+                graph.add_edge(
+                    edge["row"], edge["neighbor"], similarity=edge["similarity"], rank=edge["rank"]
+                )
+        return graph
+
+
+def _with_self(
+    rows: NDArray[np.int64], ids: NDArray[np.int64], similarities: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return neighbors and distances of some rows, each row first, and none missing."""
+    ids = ids.copy()
+    # Programs that want the same number for all rows take no -1.
+    fill_missing(ids, rows)
+    distances = np.float32(1) - similarities
+    return np.hstack([rows[:, None], ids]), np.hstack([np.zeros((len(rows), 1), np.float32), distances])

@@ -1,0 +1,85 @@
+"""Rows beside those of a reference: where they would stand, which of them it holds, and their neighbors.
+
+A reference may move, grow or be removed once a run is complete.  So the run keeps the URLs of its neighbors.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from novelty_dask.kernels.text.normal_forms import make_row_keys
+from novelty_dask.progress import advance
+from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.choices import NormalForm
+
+
+def locate_block(workspace: Workspace, item: str) -> TaskResult:
+    """Return where the rows of a block would stand in the reference, and which of them it holds."""
+    form, reference = workspace.settings.normal_form, workspace.open_candidates()
+    keys = make_row_keys(workspace.read_rows("rows/url", int(item)).tolist(), form)
+    places = np.full(len(keys), reference.plan.n_rows, np.int64)
+    is_known = np.zeros(len(keys), np.bool_)
+    located, block = 0, _first_block(reference, keys[0], form) if int(item) else 0
+    # Both are in the same order: each block of the reference takes the next rows, up to its last.
+    while located < len(keys) and block < reference.plan.n_blocks:
+        start, stop = reference.plan.bounds(block)
+        urls = reference.arrays.read("rows/url", slice(start, stop))
+        [last] = make_row_keys([str(urls[-1])], form)
+        end = bisect_right(keys, last, located)
+        within, is_known[located:end] = _find(keys[located:end], urls, form)
+        places[located:end] = start + within
+        located, block = end, block + 1
+        advance(located, len(keys))
+    return TaskResult({"rows/place": places, "known": is_known}, {"known": int(is_known.sum())})
+
+
+def cite_block(workspace: Workspace, item: str) -> TaskResult:
+    """Return the URLs of the neighbors of a block, each once, in the order of their ids."""
+    reference = workspace.open_candidates()
+    cited = workspace.arrays.read_cited(slice(*workspace.plan.bounds(int(item))))
+    urls = np.full(cited.size, "", np.dtypes.StringDType())
+    blocks = cited // reference.plan.block_rows
+    for block in np.unique(blocks).tolist():
+        start, stop = reference.plan.bounds(block)
+        is_here = blocks == block
+        urls[is_here] = reference.arrays.read("rows/url", slice(start, stop))[cited[is_here] - start]
+        advance(stop, reference.plan.n_rows)
+    return TaskResult({"neighbors/url": urls})
+
+
+def _first_block(reference: Candidates, key: str, form: NormalForm) -> int:
+    """Return the first block of a reference whose last row is not before a key."""
+
+    def last_key(block: int) -> str:
+        start, stop = reference.plan.bounds(block)
+        return make_row_keys([str(reference.arrays.read("rows/url", slice(start, stop))[-1])], form)[0]
+
+    return bisect_left(range(reference.plan.n_blocks), key, key=last_key)
+
+
+def _find(keys: Sequence[str], urls: NDArray[Any], form: NormalForm) -> tuple[NDArray[np.int64], list[bool]]:
+    """Return before which of some sorted URLs each of some sorted keys belongs, and whether it is there."""
+    # Normal forms are made of many URLs at a time, of those only that the search looks at.
+    first, stop = np.zeros(len(keys), np.int64), np.full(len(keys), len(urls), np.int64)
+    found: dict[int, str] = {}
+    while (is_open := first < stop).any():
+        middles = (first + stop) // 2
+        new = [middle for middle in np.unique(middles[is_open]).tolist() if middle not in found]
+        found.update(zip(new, make_row_keys(urls[new].tolist(), form), strict=True))
+        for row in np.flatnonzero(is_open).tolist():
+            middle = int(middles[row])
+            if found[middle] < keys[row]:
+                first[row] = middle + 1
+            else:
+                stop[row] = middle
+    # Where a key is there, the search has looked at its row, which is where it ended.
+    return first, [found.get(place) == key for place, key in zip(first.tolist(), keys, strict=True)]

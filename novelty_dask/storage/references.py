@@ -1,0 +1,176 @@
+"""References: complete runs whose rows those of other runs are compared with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, TypeVar
+
+from novelty_dask.errors import (
+    DamageError,
+    SettingsError,
+    StoreError,
+    UnreachableError,
+    shell_quoted,
+    without_secrets,
+)
+from novelty_dask.objects.address import absolute_url, is_inside
+from novelty_dask.planning.stages import LASTING_STAGES, VECTORIZE
+from novelty_dask.storage.checked import damaged_reference
+from novelty_dask.storage.manifest import this_version
+from novelty_dask.storage.runs import StoredRun, open_complete
+from novelty_dask.storage.totals import Reference
+
+if TYPE_CHECKING:
+    from novelty_dask.settings import ResultSettings
+    from novelty_dask.storage.arrays import RunArrays
+
+Chosen = TypeVar("Chosen", bound="ResultSettings")
+ADOPTED = ("n_neighbors", "features", "ngram_range", "n_features", "normal_form")
+"""Settings that a run has from its reference."""
+
+
+def find_reference(path: str, out: str | None) -> StoredRun:
+    """Return the run of a path, if rows can be compared with it.
+
+    Parameters
+    ----------
+    path : str
+        Path or URL of the reference.
+    out : str or None
+        Where the run is to be stored that is compared with it.
+
+    Raises
+    ------
+    StoreError
+        It is no complete run, of another version, has a reference itself, or lies where the new run is to be.
+    """
+    if not path or path == "-":
+        message = f"{path!r} is no name of a run to compare with; name its folder, as in --against run.zarr."
+        raise StoreError(message)
+    if without_secrets(path) != path:
+        message = (
+            f"The reference {path!r} has credentials in its URL, which no run keeps; leave them out, and "
+            "configure them for its store."
+        )
+        raise StoreError(message)
+    if out is not None and (absolute_url(path) == absolute_url(out) or is_inside(path, out)):
+        message = f"The reference {path!r} is where the run is to be stored; name another output path."
+        raise StoreError(message)
+    reference = open_complete(path)
+    manifest = reference.manifest
+    problem = ""
+    if manifest.is_partial:
+        problem = f"lacks tasks that were given up; `novelty resume {shell_quoted(path)}` does them"
+    elif manifest.reference:
+        problem = "was itself compared with a reference; name a run of all that is known"
+    elif manifest.identity.novelty_dask_version != this_version():
+        made = manifest.identity.novelty_dask_version
+        problem = f"was made by novelty_dask {made}, and this is {this_version()}; score it again"
+    if problem:
+        message = f"The reference {path!r} {problem}."
+        raise StoreError(message)
+    return reference
+
+
+def describe_reference(stored: StoredRun) -> Reference:
+    """Return what a run keeps of its reference.
+
+    Raises
+    ------
+    StoreError
+        A commit of it is damaged.
+    """
+    manifest = stored.manifest
+    assert manifest.plan
+    return Reference(
+        url=stored.url,
+        content=_hash_content(stored),
+        n_rows=manifest.plan.n_rows,
+        block_rows=manifest.plan.block_rows,
+        nonzeros=manifest.widest_block or 0,
+        reading_bytes=manifest.memory[VECTORIZE.name],
+    )
+
+
+def _hash_content(stored: StoredRun) -> str:
+    """Return a hash of the identity of a run and of the checksums of all that it keeps."""
+    manifest, commits = stored.manifest, stored.commits
+    digest = hashlib.blake2b(manifest.identity.fingerprint.encode(), digest_size=16)
+    for stage in LASTING_STAGES:
+        for task in stage.tasks(manifest.shape):
+            try:
+                objects = commits.get(task).objects
+            except DamageError as error:
+                raise damaged_reference(stored.url, error) from None
+            digest.update(json.dumps([task, objects], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def adopt_settings(settings: Chosen, stored: StoredRun) -> Chosen:
+    """Return settings with those of a reference, which none that was chosen may contradict.
+
+    Raises
+    ------
+    SettingsError
+        One does.
+    """
+    there = stored.manifest.settings
+    for name in ADOPTED:
+        value, known = getattr(settings, name), getattr(there, name)
+        if name in settings.model_fields_set and value != known:
+            message = (
+                f"The reference {stored.url!r} was scored with {name}={known!r}, not {value!r}; leave the "
+                "setting out, or name another reference."
+            )
+            raise SettingsError(message)
+    return settings.model_copy(update={name: getattr(there, name) for name in ADOPTED})
+
+
+def check_reference(run: StoredRun) -> None:
+    """Refuse to go on with a run whose reference is gone, damaged or another one by now.
+
+    Raises
+    ------
+    StoreError
+        It is.
+    """
+    known = run.manifest.reference
+    if known and describe_reference(_find_again(run, known)).content != known.content:
+        message = (
+            f"The reference {known.url!r} of {run.url!r} has changed since the run was begun; score against "
+            "it into another path."
+        )
+        raise StoreError(message)
+
+
+def _find_again(run: StoredRun, known: Reference) -> StoredRun:
+    """Return the reference of a run."""
+    try:
+        return find_reference(known.url, None)
+    except UnreachableError:
+        raise
+    except StoreError as error:
+        message = (
+            f"{str(error).rstrip('.')}; {run.url!r} is compared with it: restore it, or score again with "
+            "--against its new path."
+        )
+        raise StoreError(message) from None
+
+
+def open_reference(run: StoredRun) -> RunArrays:
+    """Return the arrays of the reference of a run.
+
+    Raises
+    ------
+    StoreError
+        It is gone, or another run is in its place.
+    """
+    known = run.manifest.reference
+    assert known
+    reference = _find_again(run, known)
+    there = reference.manifest.plan
+    if there is None or (there.n_rows, there.block_rows) != (known.n_rows, known.block_rows):
+        message = f"The reference {known.url!r} of {run.url!r} is another run now; name it anew."
+        raise StoreError(message)
+    return reference.arrays(is_reference=True)

@@ -1,0 +1,1 @@
+"""Rows that are vectors already: where they come from, and their neighbors."""
