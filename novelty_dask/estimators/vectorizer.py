@@ -139,6 +139,26 @@ class UrlVectorizer(TransformerMixin, BaseEstimator):
         given = {name: value for name, value in self.get_params().items() if value is not None}
         return ResultSettings.make(**given)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: of the weights, those of columns that were seen."""
+        # Dask sends the estimator with a graph.  Millions of columns have the weight of a column never seen.
+        state = dict(super().__getstate__())
+        if "idf_" in state:
+            unseen = self.idf_.max()
+            [seen] = np.nonzero(self.idf_ != unseen)
+            if 2 * seen.size < self.idf_.size:
+                state["idf_"] = (self.idf_.size, unseen, seen.astype(np.uint32), self.idf_[seen])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what was pickled."""
+        if isinstance(state.get("idf_"), tuple):
+            size, unseen, seen, weights = state["idf_"]
+            idf = np.full(size, unseen)
+            idf[seen] = weights
+            state = {**state, "idf_": idf}
+        super().__setstate__(state)
+
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn may pass: texts."""
         tags = super().__sklearn_tags__()

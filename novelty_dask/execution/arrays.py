@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
-from dask.base import compute
+from dask.base import compute, optimize
 from dask.delayed import delayed
 
 from novelty_dask.execution.partitions import compute_partitions, is_collection
@@ -56,7 +56,9 @@ def row_parts(collection: Any) -> list[Any]:
 
 def read_part(part: Any) -> Any:
     """Return a part, computed where Dask would compute the collection."""
-    [computed] = compute(part)
+    # Without this, Dask sends the graph of all parts with each, and data that lie in it.
+    [alone] = optimize(part)
+    [computed] = compute(alone)
     return computed
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import zarr
 
+from novelty_dask.storage.manifest import FORMAT_VERSION
 from tests.support.files import snapshot
 from tests.support.fixtures import Novelty
 
@@ -149,7 +150,7 @@ def test_a_copy_of_older_days_counts_for_nothing_beside_a_sound_manifest(
     copy: Path, novelty: Novelty
 ) -> None:
     text = (copy / COPY).read_text()
-    older = text.replace('"format_version": 8', '"format_version": 7')
+    older = text.replace(f'"format_version": {FORMAT_VERSION}', f'"format_version": {FORMAT_VERSION - 1}')
     assert older != text
     (copy / COPY).write_text(older)
     assert novelty("top", copy).exit_code == 0

@@ -61,6 +61,17 @@ def test_clones_have_the_parameters_and_nothing_that_was_fitted(name: str) -> No
     assert not [attribute for attribute in vars(copy) if attribute.endswith("_")]
 
 
+@pytest.mark.parametrize("n_features", [2**8, 2**22])
+def test_a_pickled_vectorizer_is_whole_and_no_larger_than_what_it_has_seen(n_features: int) -> None:
+    vectorizer = UrlVectorizer(n_features=n_features).fit(URLS)
+    pickled = pickle.dumps(vectorizer)
+    assert len(pickled) < 300_000
+    copy = pickle.loads(pickled)
+    assert copy.idf_.dtype == vectorizer.idf_.dtype
+    assert copy.idf_.tobytes() == vectorizer.idf_.tobytes()
+    assert copy.n_rows_ == vectorizer.n_rows_
+
+
 @pytest.mark.parametrize("name", MAKE)
 def test_pickles_give_the_same_bytes(name: str) -> None:
     estimator = MAKE[name]().fit(URLS)

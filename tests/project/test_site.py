@@ -98,7 +98,7 @@ def test_every_public_name_is_in_the_reference(pages: dict[Path, Page], site: Pa
         "datasets": "datasets.make_urls",
         "doctor": "doctor.examine",
         "errors": "errors.NoveltyError",
-        "estimators": "estimators.NoveltyDetector",
+        "estimators": "NoveltyDetector",
     }
     for name in novelty_dask.__all__:
         assert f"novelty_dask.{of_modules.get(name, name)}" in shown, name
