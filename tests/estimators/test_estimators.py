@@ -119,6 +119,8 @@ def test_neighbors_are_those_of_scikit_learn(vectors: np.ndarray[Any, Any]) -> N
         assert graphs[0].indices.tolist() == graphs[1].indices.tolist()
 
 
+# Asked for the first time, joblib counts the cores by a command.
+@pytest.mark.process
 def test_graphs_fit_what_takes_distances_computed_before(vectors: np.ndarray[Any, Any]) -> None:
     graph = ExactNeighborsTransformer(40).fit_transform(vectors)
     labels = DBSCAN(metric="precomputed", eps=0.3).fit_predict(graph)
