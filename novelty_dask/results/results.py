@@ -82,7 +82,7 @@ class Results:
             urls[in_block] = self._block_urls(int(block))[rows[in_block] - block * self.block_rows]
         return urls.reshape(ids.shape)
 
-    def _neighbor_urls(self, block: int, ids: NDArray[np.int64]) -> NDArray[Any]:
+    def neighbor_urls(self, block: int, ids: NDArray[np.int64]) -> NDArray[Any]:
         """Return the URLs of neighbors of rows of a block; an id of -1 gives an empty string."""
         if not self.is_against:
             return self.urls(ids)
@@ -145,14 +145,14 @@ class Results:
             "count": pa.array(self.read("rows/count", block)[kept]),
             "spellings": pa.array(self.read("rows/spellings", block)[kept]),
             "novelty": self._view("novelty", block, kept),
-            "nearest_url": _text(self._neighbor_urls(block, ids[:, 0]), missing=ids[:, 0] < 0),
+            "nearest_url": _text(self.neighbor_urls(block, ids[:, 0]), missing=ids[:, 0] < 0),
             "nearest_similarity": pa.array(similarities[:, 0], mask=ids[:, 0] < 0),
         }
         if lists:
             # Rows may have fewer neighbors than there is room for.
             exists = ids >= 0
             offsets = pa.array(np.concatenate([[0], exists.sum(axis=1).cumsum()]).astype(np.int32))
-            urls = _text(self._neighbor_urls(block, ids[exists]))
+            urls = _text(self.neighbor_urls(block, ids[exists]))
             columns["neighbor_urls"] = pa.ListArray.from_arrays(offsets, urls)
             columns["neighbor_similarities"] = pa.ListArray.from_arrays(
                 offsets, pa.array(similarities[exists])
