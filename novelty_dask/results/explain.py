@@ -102,7 +102,10 @@ class Explainer:
         shares = share(own, weights, standing, min(self.settings.n_neighbors, n_possible))
         views = standing.views
         if row is None and not np.isnan(views["novelty"]):
-            views = {**views, "uncovered": float(shares.views["uncovered"].sum())}
+            # Both sums in the order of columns, as a run adds them up: NumPy adds in pairs.
+            squares = own * own
+            left = np.cumsum(np.where(shares.views["uncovered"] > 0, squares, 0))[-1]
+            views = {**views, "uncovered": float(left / np.cumsum(squares)[-1])}
         return self._assemble(text, row, by, weighed, standing._replace(views=views), shares)
 
     def _check_reference(self, url: str) -> None:

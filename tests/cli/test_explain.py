@@ -14,7 +14,7 @@ from tests.support.fixtures import Novelty
 from tests.support.processes import terminal_output
 
 LINES = [f"https://a.example/item/{letter}" for letter in "abcdefgh"] + ["https://a.example/item/a?admin"]
-SECRET = "https://me:pw@a.example/item/a?token=abcdef"  # noqa: S105 - of nobody
+SECRET = "https://me:pw@a.example/item/a?token=abcdef"
 RED = re.compile(r"\x1b\[31m\x1b\[4m(.*?)\x1b\[0m")
 
 
