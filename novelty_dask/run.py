@@ -159,6 +159,8 @@ class Run:
             True to give the least novel rows, lowest first.
         ignore : str or path, optional
             File of hosts, pages and templates whose rows are left out, one a line.
+        max_p, fdr : float, optional
+            Largest p-value; false discovery rate by Benjamini and Hochberg.  Either adds the column p_value.
         redact : bool
             True to show ``…`` for secrets in URLs; `find_marks` needs rows with all that was compared.
 
@@ -171,10 +173,8 @@ class Run:
 
         Raises
         ------
-        SettingsError
-            One of the arguments is impossible.
-        InputError
-            The file of what to leave out can't be read.
+        SettingsError, InputError
+            One of the arguments is impossible; the file of what to leave out can't be read.
         """
         frame: pd.DataFrame = self.top_table(n, by=by, lists=lists, redact=redact, **choice).to_pandas()
         return frame
@@ -185,6 +185,8 @@ class Run:
         check_view(by)
         kept = selection.rows(self._results, by)
         table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
+        if selection.is_calibrated:
+            table = self._results.calibrate(by).add_column(by, table)
         return redact_table(table) if redact else table
 
     def sites(self, n: int | None = None, *, by: str = "top_novelty", above: float = 0.5) -> pd.DataFrame:
@@ -298,13 +300,7 @@ class Run:
         return frame
 
     def stream_rejected(self, n: int | None = None) -> Iterator[pa.Table]:
-        """Yield the same lines as tables of Arrow, some at a time.
-
-        Yields
-        ------
-        pyarrow.Table
-            The next lines.
-        """
+        """Yield the same lines as tables of Arrow, some at a time."""
         return read_rejected(self._results.arrays, self._results.places, n)
 
     def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,9 +11,13 @@ import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.choices import VIEWS
+from novelty_dask.results.calibration import Calibration
 from novelty_dask.results.records import Places, read_kept
+from novelty_dask.storage.references import open_reference
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from novelty_dask.results.records import Lines
@@ -44,6 +49,7 @@ class Results:
 
     def __init__(self, run: StoredRun) -> None:
         self.arrays = arrays = run.arrays()
+        self._run = run
         self.places = Places(run.manifest)
         self._keep = run.manifest.settings.keep or ()
         self.n_rows: int = arrays["novelty"].shape[0]
@@ -93,6 +99,17 @@ class Results:
             self._cited = block, cited, np.append(urls, np.array([""], np.dtypes.StringDType()))
         _, cited, urls = self._cited
         return np.asarray(urls[np.where(ids < 0, cited.size, np.searchsorted(cited, ids))])
+
+    def calibrate(self, by: str, folder: Path | None = None) -> Calibration:
+        """Return what judges the values of a column by those of the reference, or of the other rows.
+
+        Raises
+        ------
+        StoreError
+            The reference is gone, or another run is in its place.
+        """
+        open_others = partial(open_reference, self._run) if self.is_against else None
+        return Calibration(self, by, open_others, folder)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
         """Return the URLs of a block from the cache, in which the block used least recently makes room."""

@@ -124,12 +124,14 @@ def test_contributions_are_those_of_the_definitions(run: Run) -> None:
 
 
 def test_the_rest_of_lof_is_how_far_the_neighbors_reach(run: Run) -> None:
-    kth, density = run.novelty_kth[:], run._results.arrays.read("density")
+    read = run._results.arrays.read
+    kth, density, lof, all_ids = map(read, ("novelty_kth", "density", "lof", "neighbors/ids"))
+    similarities = read("neighbors/similarities").astype(np.float64)
     for row in range(0, len(run), 5):
-        ids = run.neighbors.ids[row]
-        if math.isnan(run.lof[row]) or (ids < 0).any():
+        ids = all_ids[row]
+        if math.isnan(lof[row]) or (ids < 0).any():
             continue
-        distances = 1 - run.neighbors.similarities[row].astype(np.float64)
+        distances = 1 - similarities[row]
         reach = np.maximum(distances, kth[ids])
         reach[reach < 2.0**-22] = 0
         rest = density[ids].mean() * (reach.mean() - distances.mean() + 1e-10)
