@@ -135,7 +135,7 @@ def test_the_rest_of_lof_is_how_far_the_neighbors_reach(run: Run) -> None:
         reach = np.maximum(distances, kth[ids])
         reach[reach < 2.0**-22] = 0
         rest = density[ids].mean() * (reach.mean() - distances.mean() + 1e-10)
-        assert run.explain(str(run.urls[row])).rests["lof"] == pytest.approx(rest, rel=1e-5, abs=1e-6)
+        assert run.explain(str(run.urls[row])).rests["lof"] == pytest.approx(rest, rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("url", NEW)
