@@ -10,12 +10,13 @@ from novelty_dask.errors import InputError
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.features.given import check_given, give_again, take_features, using
+from novelty_dask.objects.leases import temporary_url
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.given import give_names, give_texts
 from novelty_dask.pipeline.inputs import identify_run
 from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
-from novelty_dask.run import Run, temporary_url
+from novelty_dask.run import Run
 from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.storage.references import adopt_settings, describe_reference, find_reference
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Unpack
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 
 from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
-from novelty_dask.objects.leases import Lease
+from novelty_dask.results.frames import to_dataframe
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.rejected import REJECTED, read_rejected
@@ -28,17 +27,8 @@ if TYPE_CHECKING:
 
     from novelty_dask.features.marks import Marks
     from novelty_dask.objects.protocol import Objects
-
-
-@contextmanager
-def temporary_url() -> Iterator[str]:
-    """Yield a path for a run, which lasts as long as anything that reads the run; no longer if this fails."""
-    lease = Lease.make()
-    try:
-        yield f"{lease.folder}/run.zarr"
-    except BaseException:
-        lease.remove()
-        raise
+    from novelty_dask.results.explain import Explainer
+    from novelty_dask.results.explanations import Explanation
 
 
 def open_run(path: str | PathLike[str]) -> Run:
@@ -111,6 +101,7 @@ class Run:
         self._objects = stored.objects
         self.manifest = stored.manifest
         self._results = Results(stored)
+        self._explainer: Explainer | None = None
         arrays = self._results.arrays
         self.urls = arrays["rows/url"]
         self.counts = arrays["rows/count"]
@@ -168,6 +159,8 @@ class Run:
             True to give the least novel rows, lowest first.
         ignore : str or path, optional
             File of hosts, pages and templates whose rows are left out, one a line.
+        max_p, fdr : float, optional
+            Largest p-value; false discovery rate by Benjamini and Hochberg.  Either adds the column p_value.
         redact : bool
             True to show ``…`` for secrets in URLs; `find_marks` needs rows with all that was compared.
 
@@ -180,10 +173,8 @@ class Run:
 
         Raises
         ------
-        SettingsError
-            One of the arguments is impossible.
-        InputError
-            The file of what to leave out can't be read.
+        SettingsError, InputError
+            One of the arguments is impossible; the file of what to leave out can't be read.
         """
         frame: pd.DataFrame = self.top_table(n, by=by, lists=lists, redact=redact, **choice).to_pandas()
         return frame
@@ -194,6 +185,8 @@ class Run:
         check_view(by)
         kept = selection.rows(self._results, by)
         table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
+        if selection.is_calibrated:
+            table = self._results.calibrate(by).add_column(by, table)
         return redact_table(table) if redact else table
 
     def sites(self, n: int | None = None, *, by: str = "top_novelty", above: float = 0.5) -> pd.DataFrame:
@@ -269,6 +262,27 @@ class Run:
         for url, neighbors in zip(rows.url, rows.neighbor_urls, strict=True):
             yield find(url, neighbors)
 
+    def explain(self, url: str, *, by: str = "novelty") -> Explanation:
+        """Return what makes a URL as novel as it is: its neighbors, and what each feature adds.
+
+        Parameters
+        ----------
+        url : str
+            One of the run, or a new one, which is compared with all its rows.
+        by : {"novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"}
+            Column that is explained first.
+
+        Raises
+        ------
+        SettingsError, InputError, StoreError
+            As their names say.
+        """
+        from novelty_dask.results.explain import Explainer  # noqa: PLC0415 - Numba imports slowly
+
+        check_view(by)
+        self._explainer = self._explainer or Explainer(self._results, self.manifest, self.url)
+        return self._explainer.explain(url, by)
+
     def rejected(self, n: int | None = None) -> pd.DataFrame:
         """Return the lines of the sources that were rejected, in the order of the input.
 
@@ -286,13 +300,7 @@ class Run:
         return frame
 
     def stream_rejected(self, n: int | None = None) -> Iterator[pa.Table]:
-        """Yield the same lines as tables of Arrow, some at a time.
-
-        Yields
-        ------
-        pyarrow.Table
-            The next lines.
-        """
+        """Yield the same lines as tables of Arrow, some at a time."""
         return read_rejected(self._results.arrays, self._results.places, n)
 
     def to_dataframe(self, *, lists: bool = False) -> dd.DataFrame:
@@ -303,8 +311,6 @@ class Run:
         lists : bool
             True to add the columns neighbor_urls and neighbor_similarities.
         """
-        from novelty_dask.results.frames import to_dataframe  # noqa: PLC0415 - takes long to import
-
         return to_dataframe(self.url, self._objects, lists=lists)
 
     def __reduce__(self) -> tuple[object, tuple[str, Objects]]:

@@ -124,6 +124,9 @@ def top(
     opened = novelty_dask.open(run)
     choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
     defang = choice.pop("defang")
+    if "p_value" in (columns or ()) and choice["max_p"] is None:
+        # All rows, but with the column.
+        choice["max_p"] = 1.0
     if as_json:
         from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
 

@@ -9,6 +9,7 @@ from novelty_dask.cli.terminal import defang
 if TYPE_CHECKING:
     from novelty_dask.pipeline.maintenance import RunStatus, Verification
     from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.results.explanations import Explanation
 
 
 def in_json(document: Any) -> str:
@@ -34,6 +35,15 @@ def _defang(value: Any) -> Any:
     if isinstance(value, list):
         return [_defang(each) for each in value]
     return "".join(defang(value)) if isinstance(value, str) else value
+
+
+def explanation_document(explanation: "Explanation", *, defanged: bool) -> dict[str, Any]:
+    """Return what makes a URL as novel as it is."""
+    document = explanation.to_dict()
+    if defanged:
+        for holder in (document, *document["neighbors"]):
+            holder["url"] = _defang(holder["url"])
+    return document
 
 
 def status_document(status: "RunStatus") -> dict[str, Any]:

@@ -141,6 +141,18 @@ SELECTION_OPTIONS = (
         metavar="N",
         help="Most rows of one template, which pages share that differ in numbers and random tokens alone.",
     ),
+    click.option(
+        "--max-p",
+        type=float,
+        metavar="P",
+        help="Leave out rows whose p-value is above P, and add the column p_value.",
+    ),
+    click.option(
+        "--fdr",
+        type=float,
+        metavar="Q",
+        help="Rows at a false discovery rate of Q, by Benjamini and Hochberg, with the column p_value.",
+    ),
     click.option("--least", is_flag=True, help="The least novel rows first, such as those of crawl traps."),
     click.option(
         "--ignore",

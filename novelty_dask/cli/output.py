@@ -62,7 +62,8 @@ def novelty_table(
 
     # One more column, and the last, where rows were compared with a reference.
     known = ("known",) if "known" in top else ()
-    names = (by, *EVIDENCE, *known) if isinstance(by, str) else _check_shown(by, top)
+    calibrated = ("p_value",) if "p_value" in top else ()
+    names = (by, *calibrated, *EVIDENCE, *known) if isinstance(by, str) else _check_shown(by, top)
     titles = SHOWN_NAMES if isinstance(by, str) else {}
     columns = [Column(titles.get(name, name), is_text=_is_text(top, name)) for name in names]
     values = top[[*names]].itertuples(index=False)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from novelty_dask.features.places import choose_places
 
 if TYPE_CHECKING:
-    from novelty_dask.features.places import FindPlaces
+    from novelty_dask.features.places import FindPlaces, Place
     from novelty_dask.settings import ResultSettings
 
 REMEMBERED = 4_096
@@ -54,7 +54,21 @@ def find_marks(find_places: FindPlaces, line: str, neighbors: Iterable[str]) -> 
     'new'
     """
     columns = {place.column for neighbor in neighbors for place in find_places(neighbor)}
-    places = [*find_places(line)]
+    return mark_places([*find_places(line)], columns, len(line))
+
+
+def mark_places(places: Sequence[Place], columns: Container[int], length: int) -> list[tuple[int, int]]:
+    """Return the parts of a line that come from features which are none of some columns.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        All features of the line.
+    columns : container of int
+        Columns that are known.
+    length : int
+        Characters of the line.
+    """
     new = [place for place in places if place.column not in columns]
     # What makes an n-gram new are those of its characters that no known one has, unless it is how they meet.
     known = set().union(*(place.characters for place in places if place.is_gram and place.column in columns))
@@ -63,18 +77,18 @@ def find_marks(find_places: FindPlaces, line: str, neighbors: Iterable[str]) -> 
         marked |= (place.is_gram and place.characters - known) or place.characters
     # Marks of the start and the end of a part have no character: what is new is where the line ends.
     if new and not marked:
-        marked = {len(line) - 1}
-    return _join(sorted(marked))
+        marked = {length - 1}
+    return join_characters(marked)
 
 
-def _join(characters: Iterable[int]) -> list[tuple[int, int]]:
-    """Return runs of consecutive numbers.
+def join_characters(characters: Iterable[int]) -> list[tuple[int, int]]:
+    """Return runs of consecutive numbers, in order.
 
-    >>> _join([0, 1, 4])
+    >>> join_characters([4, 0, 1])
     [(0, 2), (4, 5)]
     """
     runs: list[tuple[int, int]] = []
-    for index in characters:
+    for index in sorted(characters):
         if runs and runs[-1][1] == index:
             runs[-1] = (runs[-1][0], index + 1)
         else:

@@ -11,14 +11,17 @@ import os
 import shutil
 import tempfile
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 try:
     import fcntl
 except ImportError:  # not on Windows, where the process that made a folder decides alone
     fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOCK = "lock"
 
@@ -115,3 +118,14 @@ def _is_last(file: int, *, is_maker: bool) -> bool:
     except OSError:
         return is_maker
     return True
+
+
+@contextmanager
+def temporary_url() -> Iterator[str]:
+    """Yield a path for a run, which lasts as long as anything that reads the run; no longer if this fails."""
+    lease = Lease.make()
+    try:
+        yield f"{lease.folder}/run.zarr"
+    except BaseException:
+        lease.remove()
+        raise

@@ -88,6 +88,9 @@ def export(
         True to put the lowest values of the column first.
     ignore : str or path, optional
         File of hosts, pages and templates whose rows are left out, one a line.
+    max_p, fdr : float, optional
+        Largest p-value in that column; false discovery rate by Benjamini and Hochberg.  Either adds the
+        column p_value, and so does its name in `columns`.
     every_line : bool
         True to write a row for each record of the sources, which are read once more: duplicates too, and
         lines that were rejected, with the reason.  It goes with the order of the input alone, and with no
@@ -132,6 +135,9 @@ def export(
     stored = open_complete(fspath(run))
     results = Results(stored)
     steps = _choose_steps(stored.manifest.settings, chosen, mark, redact=redact)
+    if selection.is_calibrated or (columns is not None and "p_value" in columns):
+        view = "novelty" if order == "input" else order
+        steps.insert(0, partial(results.calibrate(view).add_column, view))
     # What a row has new is what no neighbor has, so that all are needed, also where they are not written.
     has_lists = chosen.has_lists or mark is not None
     read = partial(_read_rows, partial(results.table, lists=has_lists), steps)

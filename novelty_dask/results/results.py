@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,9 +11,13 @@ import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.choices import VIEWS
+from novelty_dask.results.calibration import Calibration
 from novelty_dask.results.records import Places, read_kept
+from novelty_dask.storage.references import open_reference
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from novelty_dask.results.records import Lines
@@ -44,6 +49,7 @@ class Results:
 
     def __init__(self, run: StoredRun) -> None:
         self.arrays = arrays = run.arrays()
+        self._run = run
         self.places = Places(run.manifest)
         self._keep = run.manifest.settings.keep or ()
         self.n_rows: int = arrays["novelty"].shape[0]
@@ -82,7 +88,7 @@ class Results:
             urls[in_block] = self._block_urls(int(block))[rows[in_block] - block * self.block_rows]
         return urls.reshape(ids.shape)
 
-    def _neighbor_urls(self, block: int, ids: NDArray[np.int64]) -> NDArray[Any]:
+    def neighbor_urls(self, block: int, ids: NDArray[np.int64]) -> NDArray[Any]:
         """Return the URLs of neighbors of rows of a block; an id of -1 gives an empty string."""
         if not self.is_against:
             return self.urls(ids)
@@ -93,6 +99,17 @@ class Results:
             self._cited = block, cited, np.append(urls, np.array([""], np.dtypes.StringDType()))
         _, cited, urls = self._cited
         return np.asarray(urls[np.where(ids < 0, cited.size, np.searchsorted(cited, ids))])
+
+    def calibrate(self, by: str, folder: Path | None = None) -> Calibration:
+        """Return what judges the values of a column by those of the reference, or of the other rows.
+
+        Raises
+        ------
+        StoreError
+            The reference is gone, or another run is in its place.
+        """
+        open_others = partial(open_reference, self._run) if self.is_against else None
+        return Calibration(self, by, open_others, folder)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
         """Return the URLs of a block from the cache, in which the block used least recently makes room."""
@@ -145,14 +162,14 @@ class Results:
             "count": pa.array(self.read("rows/count", block)[kept]),
             "spellings": pa.array(self.read("rows/spellings", block)[kept]),
             "novelty": self._view("novelty", block, kept),
-            "nearest_url": _text(self._neighbor_urls(block, ids[:, 0]), missing=ids[:, 0] < 0),
+            "nearest_url": _text(self.neighbor_urls(block, ids[:, 0]), missing=ids[:, 0] < 0),
             "nearest_similarity": pa.array(similarities[:, 0], mask=ids[:, 0] < 0),
         }
         if lists:
             # Rows may have fewer neighbors than there is room for.
             exists = ids >= 0
             offsets = pa.array(np.concatenate([[0], exists.sum(axis=1).cumsum()]).astype(np.int32))
-            urls = _text(self._neighbor_urls(block, ids[exists]))
+            urls = _text(self.neighbor_urls(block, ids[exists]))
             columns["neighbor_urls"] = pa.ListArray.from_arrays(offsets, urls)
             columns["neighbor_similarities"] = pa.ListArray.from_arrays(
                 offsets, pa.array(similarities[exists])

@@ -34,6 +34,8 @@ class Choice(TypedDict, total=False):
     per_template: int | None
     least: bool
     ignore: str | PathLike[str] | Dismissed | None
+    max_p: float | None
+    fdr: float | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Selection:
         True to order by the lowest values first.
     ignore : str, path or Dismissed, optional
         File of the hosts, pages and templates to leave out; see `Dismissed`.
+    max_p : float, optional
+        Largest p-value in the column of the order, in (0, 1]; rows where it is undefined are left out too.
+    fdr : float, optional
+        False discovery rate, in (0, 1], at which rows are chosen by the procedure of Benjamini and Hochberg.
 
     Raises
     ------
@@ -67,12 +73,19 @@ class Selection:
     per_template: int | None = None
     least: bool = False
     ignore: str | PathLike[str] | Dismissed | None = None
+    max_p: float | None = None
+    fdr: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values, and read the file."""
         if self.min_novelty is not None and not math.isfinite(self.min_novelty):
             message = f"The least novelty can't be {self.min_novelty}; give a number."
             raise SettingsError(message)
+        for name in ("max_p", "fdr"):
+            share = getattr(self, name)
+            if share is not None and not 0 < share <= 1:
+                message = f"{name} can't be {share}; give a number above 0, and at most 1."
+                raise SettingsError(message)
         for name in ("per_site", "per_template"):
             limit = getattr(self, name)
             if limit is not None and limit < 1:
@@ -84,8 +97,13 @@ class Selection:
     @property
     def leaves_out(self) -> bool:
         """True if any row may be left out."""
-        limits = (self.min_novelty, self.per_site, self.per_template, self.ignore)
+        limits = (self.min_novelty, self.per_site, self.per_template, self.ignore, self.max_p, self.fdr)
         return any(limit is not None for limit in limits)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """True if p-values are asked for."""
+        return self.max_p is not None or self.fdr is not None
 
     def rows(self, results: Results, order: str, folder: Path | None = None) -> Kept:
         """Return which rows are wanted, or None if all are.
@@ -103,6 +121,8 @@ class Selection:
             return None
         view = "novelty" if order == "input" else order
         kept = np.concatenate([self._keeps(results, view, block) for block in range(results.n_blocks)])
+        if self.is_calibrated:
+            self._leave_likely(results, view, kept, folder)
         # Templates first: a row that is one too many of its template takes no place of its site.
         limits = {
             name: limit
@@ -115,6 +135,19 @@ class Selection:
         # Digests and not URLs are sorted: they are short, and found where a host has its rows together.
         tables = tables_in_order(results, read, key, 0, folder=folder, kept=kept)
         return _limited(tables, results.n_rows, limits)
+
+    def _leave_likely(
+        self, results: Results, view: str, kept: NDArray[np.bool_], folder: Path | None
+    ) -> None:
+        """Leave out the rows whose p-values are too large, in place."""
+        calibration = results.calibrate(view, folder)
+        limit = 1.0 if self.max_p is None else self.max_p
+        if self.fdr is not None:
+            limit = min(limit, calibration.limit(self.fdr))
+        for block in range(results.n_blocks):
+            rows = slice(block * results.block_rows, (block + 1) * results.block_rows)
+            # Comparison with NaN is false.
+            kept[rows] &= calibration.p_values(results.read(view, block)) <= limit
 
     def _keeps(self, results: Results, view: str, block: int) -> NDArray[np.bool_]:
         """Return which rows of a block are novel enough, and not dismissed."""
