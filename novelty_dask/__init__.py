@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
+    from novelty_dask.similar.pairs import pairs
     from novelty_dask.vectors.neighbors import neighbors
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "export",
     "neighbors",
     "open",
+    "pairs",
     "plan",
     "resume",
     "score",
@@ -63,6 +65,7 @@ _LAZY = {
     "export": "novelty_dask.results.export:export",
     "neighbors": "novelty_dask.vectors.neighbors:neighbors",
     "open": "novelty_dask.run:open_run",
+    "pairs": "novelty_dask.similar.pairs:pairs",
     "plan": "novelty_dask.api:plan",
     "resume": "novelty_dask.api:resume",
     "score": "novelty_dask.api:score",

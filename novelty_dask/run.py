@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from contextlib import contextmanager
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow as pa
 
@@ -268,6 +268,14 @@ class Run:
         find = choose_marks(self.manifest.settings)
         for url, neighbors in zip(rows.url, rows.neighbor_urls, strict=True):
             yield find(url, neighbors)
+
+    def pairs(
+        self, out: str | PathLike[str] | None = None, *, at_least: float, **keywords: Any
+    ) -> pd.DataFrame | None:
+        """Find all pairs of rows that are at least so similar, as `novelty_dask.pairs` does."""
+        from novelty_dask.similar.pairs import pairs  # noqa: PLC0415 - imports what runs tasks
+
+        return pairs(self, out, at_least=at_least, **keywords)
 
     def rejected(self, n: int | None = None) -> pd.DataFrame:
         """Return the lines of the sources that were rejected, in the order of the input.
