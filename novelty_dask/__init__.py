@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
+    from novelty_dask.similar.groups import groups
     from novelty_dask.similar.pairs import pairs
     from novelty_dask.vectors.neighbors import neighbors
 
@@ -40,6 +41,7 @@ __all__ = [
     "errors",
     "estimators",
     "export",
+    "groups",
     "neighbors",
     "open",
     "pairs",
@@ -63,6 +65,7 @@ _LAZY = {
     "errors": "novelty_dask.errors:",
     "estimators": "novelty_dask.estimators:",
     "export": "novelty_dask.results.export:export",
+    "groups": "novelty_dask.similar.groups:groups",
     "neighbors": "novelty_dask.vectors.neighbors:neighbors",
     "open": "novelty_dask.run:open_run",
     "pairs": "novelty_dask.similar.pairs:pairs",

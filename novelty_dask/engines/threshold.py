@@ -2,8 +2,8 @@
 
 A search for the k nearest withholds candidates below the k-th best similarity so far.  Here all k places are
 taken from the start by nothing, at the threshold itself: prefixes, bounds and filters then rule out all pairs
-below it, as in All-Pairs [1]_ and L2AP [2]_, and whatever reaches it displaces nothing.  A row of which no
-place is left may have more partners.  It is searched again with more places, at last with one for each
+below it, as in All-Pairs [1]_ and L2AP [2]_, and whatever reaches it displaces nothing.  A row whose
+places are all taken may have more partners.  It is searched again with more places, at last with one for each
 candidate.
 
 References
