@@ -19,7 +19,7 @@ SMALLEST_BATCH = 2**20
 
 
 class Reducer:
-    """Collector of pairs, of which it keeps a maximum spanning forest and the degree of each row.
+    """Collector of pairs that keeps a maximum spanning forest, and the degree of each row.
 
     Parameters
     ----------

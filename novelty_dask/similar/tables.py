@@ -26,7 +26,7 @@ CACHED_BLOCKS = 8
 
 
 class Urls:
-    """Reader of the URLs of any rows, some blocks of which it keeps.
+    """Reader of the URLs of any rows, which keeps some blocks.
 
     Parameters
     ----------
