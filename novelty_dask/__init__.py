@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
+    from novelty_dask.similar.groups import groups
+    from novelty_dask.similar.pairs import pairs
     from novelty_dask.vectors.neighbors import neighbors
 
 __all__ = [
@@ -39,8 +41,10 @@ __all__ = [
     "errors",
     "estimators",
     "export",
+    "groups",
     "neighbors",
     "open",
+    "pairs",
     "plan",
     "resume",
     "score",
@@ -61,8 +65,10 @@ _LAZY = {
     "errors": "novelty_dask.errors:",
     "estimators": "novelty_dask.estimators:",
     "export": "novelty_dask.results.export:export",
+    "groups": "novelty_dask.similar.groups:groups",
     "neighbors": "novelty_dask.vectors.neighbors:neighbors",
     "open": "novelty_dask.run:open_run",
+    "pairs": "novelty_dask.similar.pairs:pairs",
     "plan": "novelty_dask.api:plan",
     "resume": "novelty_dask.api:resume",
     "score": "novelty_dask.api:score",

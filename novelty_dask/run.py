@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow as pa
 
@@ -282,6 +282,14 @@ class Run:
         check_view(by)
         self._explainer = self._explainer or Explainer(self._results, self.manifest, self.url)
         return self._explainer.explain(url, by)
+
+    def pairs(
+        self, out: str | PathLike[str] | None = None, *, at_least: float, **keywords: Any
+    ) -> pd.DataFrame | None:
+        """Find all pairs of rows that are at least so similar, as `novelty_dask.pairs` does."""
+        from novelty_dask.similar.pairs import pairs  # noqa: PLC0415 - imports what runs tasks
+
+        return pairs(self, out, at_least=at_least, **keywords)
 
     def rejected(self, n: int | None = None) -> pd.DataFrame:
         """Return the lines of the sources that were rejected, in the order of the input.

@@ -97,8 +97,7 @@ RESULT_OPTIONS = (
         "spellings of one page, or pages of one template. [default: page for url, raw for ngrams]",
     ),
 )
-WORK_OPTIONS = (
-    click.option("--block-rows", type=int, help="Rows of a block. [default: as memory allows]"),
+WORKER_OPTIONS = (
     click.option(
         "--memory-limit",
         metavar="SIZE",
@@ -115,6 +114,10 @@ WORK_OPTIONS = (
         metavar="ADDRESS",
         help="A running Dask scheduler to work on instead, with the workers that it has.",
     ),
+)
+WORK_OPTIONS = (
+    click.option("--block-rows", type=int, help="Rows of a block. [default: as memory allows]"),
+    *WORKER_OPTIONS,
     click.option(
         "--strict",
         is_flag=True,

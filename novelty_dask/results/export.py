@@ -27,7 +27,7 @@ from novelty_dask.results.outputs import Output, VisibleStream, open_output, wri
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.results import Results
 from novelty_dask.results.selection import Choice, Selection
-from novelty_dask.storage.runs import open_complete
+from novelty_dask.storage.runs import StoredRun, open_complete
 
 if TYPE_CHECKING:
     from novelty_dask.events import Listener
@@ -273,14 +273,51 @@ def write_summary(
     DiskFullError
         There is no space for the file.
     """
+    write_stream(open_complete(fspath(run)), iter([table]), out, overwrite=overwrite, redact=redact)
+
+
+def write_stream(
+    run: StoredRun, tables: Iterator[pa.Table], out: str, *, overwrite: bool, redact: bool
+) -> None:
+    """Write tables on a run, one after the other, as `write_summary` writes one."""
+    chosen = _choose_table_format(out)
+    with writing_errors(out), open_output(out, _sources(run), overwrite=overwrite) as output:
+        shown = map(redact_table, tables) if redact else tables
+        write_tables(shown, _harmless(output, chosen).file, chosen, raw=False)
+
+
+def check_table(run: StoredRun, out: str, *, overwrite: bool) -> None:
+    """Refuse a file to which no table on a run can be written, before there is one.
+
+    Raises
+    ------
+    SettingsError, StoreError
+        As for `write_summary`.
+    """
+    _choose_table_format(out)
+    # Made and not entered: nothing is opened, and no file is begun.
+    with writing_errors(out):
+        open_output(out, _sources(run), overwrite=overwrite)
+
+
+def _sources(run: StoredRun) -> Iterator[str]:
+    """Yield the names of the sources of a run, which are not overwritten."""
+    return (source.path for source in run.manifest.sources)
+
+
+def _choose_table_format(out: str) -> Format:
+    """Return the format of a table by the name of its file.
+
+    Raises
+    ------
+    SettingsError
+        It is unknown, or has arrays of rows.
+    """
     chosen = choose_format(out, None)
     if chosen.name == "npz":
         message = "An npz file has the arrays of rows; choose another format."
         raise SettingsError(message)
-    sources = (source.path for source in open_complete(fspath(run)).manifest.sources)
-    with writing_errors(out), open_output(out, sources, overwrite=overwrite) as output:
-        shown = [redact_table(table) if redact else table]
-        write_tables(shown, _harmless(output, chosen).file, chosen, raw=False)
+    return chosen
 
 
 def _novelty_and_url(results: Results, block: int, within: NDArray[np.int64]) -> pa.Table:

@@ -1,0 +1,98 @@
+"""Checks of a search for all pairs before it begins: threshold, run, folder and memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from novelty_dask.errors import BudgetError, SettingsError, StoreError, shell_quoted
+from novelty_dask.objects.address import open_objects
+from novelty_dask.planning.budget import megabytes
+from novelty_dask.planning.memory import worker_bytes
+from novelty_dask.storage.manifest import this_version
+from novelty_dask.storage.runs import StoredRun, open_complete
+
+if TYPE_CHECKING:
+    from novelty_dask.execution.clusters.resources import Resources
+    from novelty_dask.objects.protocol import Objects
+
+MARK = "pairs.json"
+"""Object by which a folder of tiles is known, with the fingerprint of what is found there."""
+
+
+def check_threshold(at_least: float) -> float:
+    """Return a least similarity as a number.
+
+    Raises
+    ------
+    SettingsError
+        It is none.
+    """
+    # Written so that NaN is refused, too.
+    if isinstance(at_least, bool) or not isinstance(at_least, int | float) or not 0 < at_least <= 1:
+        message = f"The least similarity is {at_least!r}; give a number above 0, at most 1, such as 0.8."
+        raise SettingsError(message)
+    return float(at_least)
+
+
+def open_run(path: str) -> StoredRun:
+    """Return a run whose rows can be compared with each other.
+
+    Raises
+    ------
+    StoreError
+        It is not complete, of another version, or was compared with a reference.
+    """
+    run = open_complete(path)
+    made = run.manifest.identity.novelty_dask_version
+    problem = ""
+    if run.manifest.is_partial:
+        problem = f"lacks tasks that were given up; `novelty resume {shell_quoted(path)}` does them"
+    elif run.manifest.reference:
+        problem = "was compared with a reference, whose weights it has; score its sources by themselves"
+    elif made != this_version():
+        problem = f"was made by novelty_dask {made}, and this is {this_version()}; score it again"
+    if problem:
+        message = f"The run {path!r} {problem}."
+        raise StoreError(message)
+    return run
+
+
+def open_folder(folder: str, fingerprint: str) -> Objects:
+    """Return the objects of a folder for tiles, which is new or has tiles of the same search.
+
+    Raises
+    ------
+    StoreError
+        It has something else.
+    """
+    objects, mark = open_objects(folder), fingerprint.encode()
+    try:
+        there = objects.read(MARK)
+    except KeyError:
+        there = None
+    if there is None and objects.exists():
+        message = f"{folder!r} exists and holds no tiles; nothing was written: name another folder (--tiles)."
+        raise StoreError(message)
+    if there is not None and there != mark:
+        message = f"{folder!r} holds tiles of another run or threshold; remove it, or name another (--tiles)."
+        raise StoreError(message)
+    if there is None:
+        objects.write(MARK, mark)
+    return objects
+
+
+def check_memory(tasks: dict[str, int], workers: Resources) -> None:
+    """Refuse tasks that don't fit in a worker.
+
+    Raises
+    ------
+    BudgetError
+        It says what would be needed.
+    """
+    [projected] = worker_bytes(tasks, workers.threads).values()
+    if projected > workers.memory_limit:
+        message = (
+            f"A worker is projected to need {megabytes(projected)}, over its limit of "
+            f"{megabytes(workers.memory_limit)}; raise --memory-limit to that, or use fewer workers."
+        )
+        raise BudgetError(message)
