@@ -77,6 +77,8 @@ class Answerer:
         arrays = stored.arrays(is_reference=True)
         self._idf, self._rank = arrays.read("columns/idf"), arrays.read("columns/rank")
         self._engine, self._urls = self._index(arrays, path)
+        # Compiled code is loaded at its first call, which takes seconds: before the first line comes.
+        self._compare("https://a.example/")
 
     @property
     def n_rows(self) -> int:

@@ -43,7 +43,7 @@ def test_answers_have_the_values_of_a_run(corpus: Path, run: Path, tmp_path: Pat
             for name in ("novelty", "novelty_nearest", "novelty_kth", "known"):
                 assert answer[name] == row[name]
             assert [each["url"] for each in answer["neighbors"]] == row["neighbor_urls"]
-            assert [each["similarity"] for each in answer["neighbors"]] == row["similarities"]
+            assert [each["similarity"] for each in answer["neighbors"]] == row["neighbor_similarities"]
             compared += 1
     assert compared > 30
 
