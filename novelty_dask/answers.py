@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from novelty_dask.engines.postings import PostingsEngine, map_temporary
-from novelty_dask.errors import DamageError
+from novelty_dask.errors import StoreError
 from novelty_dask.features.choose import make_features
-from novelty_dask.features.given import check_given
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.kernels.text.lines import LineBatch, Rejected, read_lines
 from novelty_dask.kernels.text.normal_forms import make_row_keys, normalize_texts, reject_nameless
@@ -70,7 +69,6 @@ class Answerer:
 
     def __init__(self, path: str, change: Callable[[LineBatch], LineBatch] | None = None) -> None:
         stored = find_reference(path, None)
-        check_given(stored.manifest.settings)
         assert stored.manifest.plan
         self._settings, self._plan = stored.manifest.settings, stored.manifest.plan
         self._features, self._change = make_features(self._settings), change
@@ -96,8 +94,8 @@ class Answerer:
             try:
                 engine.add(arrays.read_csr("weights", block, (stop - start, frequency.size)), start)
             except ValueError as error:
-                message = f"The weights of the reference {path!r} are damaged: {error}"
-                raise DamageError(message, "weigh", str(block)) from None
+                message = f"The weights of the reference {path!r} are damaged; `novelty verify` says where: {error}"
+                raise StoreError(message) from None
             texts.append(_Texts.of(arrays.read("rows/url", slice(start, stop)).tolist()))
         return engine, _Texts.joined(texts)
 
