@@ -94,9 +94,7 @@ class Answerer:
             try:
                 engine.add(arrays.read_csr("weights", block, (stop - start, frequency.size)), start)
             except ValueError as error:
-                message = (
-                    f"The weights of the reference {path!r} are damaged; `novelty verify` says where: {error}"
-                )
+                message = f"The weights of the reference {path!r} are damaged: {error}"
                 raise StoreError(message) from None
             texts.append(_Texts.of(arrays.read("rows/url", slice(start, stop)).tolist()))
         return engine, _Texts.joined(texts)
