@@ -13,6 +13,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
+from novelty_dask.cli.answering import answer_input, check_stream, make_answerer
 from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
@@ -48,11 +49,20 @@ def main() -> None:
 @options.sources
 @options.new_run(help="Where to store the run; without it all rows are printed.")
 @options.against
+@options.stream
+@options.as_json_lines
 @options.settings_options
 @options.quiet
 @options.debug
 def score(
-    sources: tuple[str, ...], *, out: str | None, against: str | None, quiet: bool, **flags: Any
+    sources: tuple[str, ...],
+    *,
+    out: str | None,
+    against: str | None,
+    stream: bool,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
 ) -> None:
     r"""Score the novelty of each distinct URL.
 
@@ -66,7 +76,14 @@ def score(
     Without --out all rows are printed as novelty, TAB and URL, most novel first. Ties are in the
     order of hosts; undefined novelty is nan and comes last. Characters that are not printable
     are written as \xNN or \uNNNN.
+
+    With --stream each line of standard input is answered as it comes, by one line, in order.
+    A line that can't be scored is answered by rejected, TAB, the line, TAB and the reason.
     """
+    if stream or as_json:
+        check_stream(sources, out, against, _chosen(flags), is_chosen=stream)
+        _answer(str(against), _chosen(flags), as_json=as_json, quiet=quiet)
+        return
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
         say("Type or paste URLs, one a line; Ctrl-D ends them.")
     if flags["remote"]:
@@ -179,6 +196,20 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
     emit([f"{found} of the {len(planted)} planted URLs are among the {len(planted)} most novel."])
     if not quiet:
         say(f"Lines  {corpus}\nRun    {out}\nMore   novelty top {shell_quoted(out)} -n 50")
+
+
+def _chosen(flags: dict[str, Any]) -> list[str]:
+    """Return the names of the settings that are given."""
+    # An option that may be repeated is an empty tuple where it is not given.
+    return [name for name, value in flags.items() if value not in (None, ())]
+
+
+def _answer(against: str, given: list[str], *, as_json: bool, quiet: bool) -> None:
+    """Answer standard input line by line."""
+    answerer = make_answerer(against, given)
+    if not quiet:
+        say(f"Ready: each line is compared with {counted(answerer.n_rows, 'row')}.")
+    answer_input(answerer, as_json=as_json)
 
 
 def _score(

@@ -293,6 +293,12 @@ against = click.option(
     metavar="RUN",
     help="Compare with the rows of this run alone, by its weights; those that it has are known.",
 )
+stream = click.option(
+    "--stream", is_flag=True, help="Answer standard input line by line, as it comes; needs --against."
+)
+as_json_lines = click.option(
+    "--json", "as_json", is_flag=True, help="With --stream, print an object in JSON for each line."
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one document in JSON, for programs.")
 debug = click.option(

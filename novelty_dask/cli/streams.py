@@ -36,8 +36,8 @@ def guard_streams() -> None:
         sys.stderr = io.TextIOWrapper(raw, errors="backslashreplace", line_buffering=True)
 
 
-def emit(lines: Iterable[str]) -> None:
-    """Write lines to standard output; stop silently if its reader has gone.
+def emit(lines: Iterable[str], *, at_once: bool = False) -> None:
+    """Write lines to standard output, each at once if need be; stop silently if its reader has gone.
 
     Raises
     ------
@@ -52,6 +52,8 @@ def emit(lines: Iterable[str]) -> None:
             if out is None:
                 raise OSError(errno.EBADF, "Standard output is closed")
             out.write(f"{line}\n")
+            if at_once:
+                out.flush()
         if out is not None:
             out.flush()
     except BrokenPipeError:

@@ -1,0 +1,177 @@
+"""Answers: lines that come one by one, each compared with all rows of a reference as soon as it is there.
+
+An answer has the values that the row of its URL has in a run against the same reference.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from novelty_dask.engines.postings import PostingsEngine, map_temporary
+from novelty_dask.errors import StoreError
+from novelty_dask.features.choose import make_features
+from novelty_dask.kernels.scores import novelty_scores
+from novelty_dask.kernels.text.lines import LineBatch, Rejected, read_lines
+from novelty_dask.kernels.text.normal_forms import make_row_keys, normalize_texts, reject_nameless
+from novelty_dask.storage.references import find_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from novelty_dask.storage.arrays import RunArrays
+
+
+class Answer(NamedTuple):
+    """Novelty of a URL against a reference.
+
+    Parameters
+    ----------
+    url : str
+    novelty, novelty_nearest, novelty_kth : float
+        As in a run; NaN where undefined.
+    known : bool
+        True if the reference holds the URL.
+    neighbors : list of (str, float32)
+        Nearest rows of the reference, most similar first, with their similarities.
+    """
+
+    url: str
+    novelty: float
+    novelty_nearest: float
+    novelty_kth: float
+    known: bool
+    neighbors: list[tuple[str, np.float32]]
+
+
+class Answerer:
+    """Comparer of single lines with the rows of a reference, which it indexes when it is made.
+
+    Parameters
+    ----------
+    path : str
+        Path or URL of the reference.
+    change : callable, optional
+        Makes of a batch of lines the one to score.
+
+    Raises
+    ------
+    StoreError, DamageError
+        It is no reference, or damaged.
+    DiskFullError
+        There is no space for the index.
+    """
+
+    def __init__(self, path: str, change: Callable[[LineBatch], LineBatch] | None = None) -> None:
+        stored = find_reference(path, None)
+        assert stored.manifest.plan
+        self._settings, self._plan = stored.manifest.settings, stored.manifest.plan
+        self._features, self._change = make_features(self._settings), change
+        arrays = stored.arrays(is_reference=True)
+        self._idf, self._rank = arrays.read("columns/idf"), arrays.read("columns/rank")
+        self._engine, self._urls = self._index(arrays, path)
+        # Compiled code is loaded at its first call, which takes seconds: before the first line comes.
+        self._compare("https://a.example/")
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of the reference."""
+        return self._plan.n_rows
+
+    def _index(self, arrays: RunArrays, path: str) -> tuple[PostingsEngine, _Texts]:
+        """Return the rows of the reference by column, and their URLs."""
+        frequency = np.zeros(int(self._rank.max(initial=-1)) + 1, np.int64)
+        occurring = self._rank >= 0
+        frequency[self._rank[occurring]] = arrays.read("columns/document_frequency")[occurring]
+        engine, texts = PostingsEngine(frequency, self.n_rows), []
+        for block in range(self._plan.n_blocks):
+            start, stop = self._plan.bounds(block)
+            try:
+                engine.add(arrays.read_csr("weights", block, (stop - start, frequency.size)), start)
+            except ValueError as error:
+                message = f"The weights of the reference {path!r} are damaged: {error}"
+                raise StoreError(message) from None
+            texts.append(_Texts.of(arrays.read("rows/url", slice(start, stop)).tolist()))
+        return engine, _Texts.joined(texts)
+
+    def answer(self, line: bytes) -> Answer | Rejected:
+        """Return the novelty of the URL of a line, or why the line has none.
+
+        Parameters
+        ----------
+        line : bytes
+            Without its end.
+        """
+        [batch] = read_lines([line + b"\n"], first_chunk_is_start=False)
+        batch = self._change(batch) if self._change else batch
+        batch = reject_nameless(batch) if self._settings.normal_form == "web" else batch
+        return batch.rejected[0] if batch.rejected else self._compare(batch.texts[0])
+
+    def _compare(self, url: str) -> Answer:
+        """Return the novelty of a URL."""
+        form = self._settings.normal_form
+        weights = self._features.weigh(self._features.count(normalize_texts([url], form)), self._idf)
+        ranks = self._rank[weights.indices]
+        # Columns that the reference lacks count in the length of the row, and meet no other row.
+        order = np.argsort(ranks, kind="stable")[np.count_nonzero(ranks < 0) :]
+        found = self._engine.search(
+            ranks[order].astype(np.int64), weights.data[order], self._settings.n_neighbors
+        )
+        scores = novelty_scores(found.similarities, self.n_rows, np.array([weights.nnz > 0]))
+        pairs = zip(found.ids[0].tolist(), found.similarities[0], strict=True)
+        return Answer(
+            url,
+            float(scores.mean[0]),
+            float(scores.nearest[0]),
+            float(scores.kth[0]),
+            self._holds(url),
+            [(self._urls[row], value) for row, value in pairs if row >= 0],
+        )
+
+    def _holds(self, url: str) -> bool:
+        """Return whether the reference holds a URL."""
+        form = self._settings.normal_form
+
+        def key_of(row: int) -> str:
+            return make_row_keys([self._urls[row]], form)[0]
+
+        [key] = make_row_keys([url], form)
+        place = bisect_left(range(self.n_rows), key, key=key_of)
+        return place < self.n_rows and key_of(place) == key
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Texts in UTF-8, one behind the other, and where each ends."""
+
+    ends: NDArray[np.int64]
+    characters: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, texts: list[str]) -> _Texts:
+        """Return texts, in a temporary file."""
+        encoded = [text.encode() for text in texts]
+        ends = np.cumsum([0, *map(len, encoded)])
+        characters = map_temporary(int(ends[-1]), np.uint8)
+        characters[:] = np.frombuffer(b"".join(encoded), np.uint8)
+        return cls(ends, characters)
+
+    @classmethod
+    def joined(cls, parts: list[_Texts]) -> _Texts:
+        """Return the texts of all parts, in one temporary file."""
+        characters = map_temporary(sum(part.characters.size for part in parts), np.uint8)
+        ends, at = [np.zeros(1, np.int64)], 0
+        for part in parts:
+            characters[at : at + part.characters.size] = part.characters
+            ends.append(part.ends[1:] + at)
+            at += part.characters.size
+        return cls(np.concatenate(ends), characters)
+
+    def __getitem__(self, row: int) -> str:
+        """Return a text by its number."""
+        return self.characters[self.ends[row] : self.ends[row + 1]].tobytes().decode()
