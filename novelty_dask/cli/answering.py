@@ -9,47 +9,15 @@ from types import FrameType
 from typing import Any
 
 from novelty_dask.answers import Answer, Answerer
+from novelty_dask.cli.options import CHANGING
 from novelty_dask.cli.streams import emit
 from novelty_dask.cli.terminal import escape, number
-from novelty_dask.errors import SettingsError
 from novelty_dask.interrupts import Terminated
 from novelty_dask.kernels.text.lines import LineBatch, Rejected, split_lines
 from novelty_dask.kernels.text.wrapped import refang, unwrap
 
-CHANGES = {"refang": refang, "unwrap": unwrap}
-"""Options that change lines before they are scored, in this order."""
+CHANGES = dict(zip(CHANGING, (refang, unwrap), strict=True))
 CHUNK_BYTES = 1 << 16
-
-
-def check_stream(
-    sources: tuple[str, ...],
-    out: str | None,
-    against: str | None,
-    given: list[str],
-    *,
-    is_chosen: bool,
-) -> None:
-    """Refuse what can't be answered line by line.
-
-    Raises
-    ------
-    SettingsError
-        It says what to change.
-    """
-    problem = ""
-    if not is_chosen:
-        problem = "--json of `novelty score` is for --stream; store a run, then `novelty export` it"
-    elif against is None:
-        problem = "--stream compares each line with a run; name it with --against"
-    elif sources != ("-",):
-        problem = "--stream answers standard input; name no source but -"
-    elif out is not None:
-        problem = "--stream stores no run; leave out --out"
-    elif rest := [name for name in given if name not in CHANGES]:
-        options = ", ".join("--" + name.replace("_", "-") for name in rest)
-        problem = f"--stream reads one URL a line, with the settings of its reference; leave out {options}"
-    if problem:
-        raise SettingsError(f"{problem}.")
 
 
 def make_answerer(against: str, given: list[str]) -> Answerer:

@@ -13,7 +13,6 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.answering import answer_input, check_stream, make_answerer
 from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
@@ -81,8 +80,9 @@ def score(
     A line that can't be scored is answered by rejected, TAB, the line, TAB and the reason.
     """
     if stream or as_json:
-        check_stream(sources, out, against, _chosen(flags), is_chosen=stream)
-        _answer(str(against), _chosen(flags), as_json=as_json, quiet=quiet)
+        given = _chosen(flags)
+        options.check_stream(sources, out, against, given, is_chosen=stream)
+        _answer(str(against), given, as_json=as_json, quiet=quiet)
         return
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
         say("Type or paste URLs, one a line; Ctrl-D ends them.")
@@ -206,6 +206,8 @@ def _chosen(flags: dict[str, Any]) -> list[str]:
 
 def _answer(against: str, given: list[str], *, as_json: bool, quiet: bool) -> None:
     """Answer standard input line by line."""
+    from novelty_dask.cli.answering import answer_input, make_answerer  # noqa: PLC0415 - Numba takes long
+
     answerer = make_answerer(against, given)
     if not quiet:
         say(f"Ready: each line is compared with {counted(answerer.n_rows, 'row')}.")
