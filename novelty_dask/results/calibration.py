@@ -24,6 +24,29 @@ CHUNK_ROWS = 2**20
 """Values that are looked at at once."""
 
 
+def p_values(
+    others: NDArray[np.float64], values: NDArray[np.float64], n_itself: int = 0
+) -> NDArray[np.float64]:
+    """Return the p-value of each value, NaN where it is undefined.
+
+    Parameters
+    ----------
+    others : ndarray of shape (n,), float64
+        Ascending.
+    values : ndarray of float64
+    n_itself : {0, 1}
+        1 if each value is one of the others, and not to be counted among them.
+
+    Examples
+    --------
+    >>> p_values(np.array([0.1, 0.2, 0.9]), np.array([0.2, 0.95]))
+    array([0.75, 0.25])
+    """
+    n_others = len(others) - n_itself
+    n_least = len(others) - np.searchsorted(others, values, side="left") - n_itself
+    return np.where(np.isnan(values), np.nan, (1 + n_least) / (n_others + 1))
+
+
 class Calibration:
     """Sorted values of a column of others, by which the values of rows are judged.
 
@@ -61,9 +84,7 @@ class Calibration:
 
     def p_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the p-value of each value, NaN where it is undefined."""
-        n_others = len(self._sorted) - self._n_itself
-        n_least = len(self._sorted) - np.searchsorted(self._sorted, values, side="left") - self._n_itself
-        return np.where(np.isnan(values), np.nan, (1 + n_least) / (n_others + 1))
+        return p_values(self._sorted, values, self._n_itself)
 
     def add_column(self, by: str, table: pa.Table) -> pa.Table:
         """Return a table with the p-values of a column of it, null where it is undefined."""
