@@ -56,6 +56,15 @@ def test_top(run: Path, novelty: Novelty) -> None:
     assert json.dumps(defanged).replace("[://]", "").count("://") == 0
 
 
+def test_groups(run: Path, novelty: Novelty) -> None:
+    document = json.loads(novelty("groups", run, "--at-least", "0.7", "--json", "-n", "3", "--quiet").stdout)
+    found = novelty_dask.groups(run, at_least=0.7)
+    assert found is not None
+    assert (document["at_least"], document["groups"]) == (0.7, len(found))
+    assert [row["row"] for row in document["rows"]] == found.row[:3].tolist()
+    assert fields(document) == documented("groups")
+
+
 def test_top_of_no_rows_is_a_document_too(run: Path, novelty: Novelty) -> None:
     result = novelty("top", run, "--json", "--min-novelty", "9")
     assert json.loads(result.stdout) == {"by": "novelty", "rows": []}

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
+import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.kernels.text.pages import find_host
 from novelty_dask.kernels.text.sites import site_of
@@ -89,6 +90,25 @@ def test_web_log_shows_what_no_other_request_has(tmp_path: Path) -> None:
     assert rows.url[0].startswith("www.a.example/cgi-bin/")
     assert "s3cr3t" not in printed + rows.to_csv()
     assert f"POST 404   {rows.url[0]!r}" in printed
+
+
+def test_near_duplicates_keeps_one_of_each_thing(tmp_path: Path) -> None:
+    urls = make_urls(300, n_planted=3, seed=5)[0]
+    alike = [f"https://twins.test/catalog/chairs/wooden-{name}/details" for name in ("red", "reds", "redd")]
+    (tmp_path / "crawl.txt").write_text("".join(f"{url}\n" for url in [*urls, *alike]), encoding="utf-8")
+    printed = run_workflow("near_duplicates.py", "crawl.txt", "--at-least", "0.9", folder=tmp_path)
+    kept = pd.read_csv(tmp_path / "one-of-each.csv")
+    assert kept["size"].sum() == len(novelty_dask.open(tmp_path / "near-duplicates.zarr"))
+    [size] = kept["size"][kept.url.isin(alike)]
+    assert size == 3
+    assert kept.url.is_unique
+    # What is kept has no more pairs.
+    again = novelty_dask.score(urls=kept.url.tolist(), workers=0)
+    of_groups = kept.url[kept["size"] > 1]
+    pairs = novelty_dask.pairs(again, at_least=0.98)
+    assert pairs is not None
+    assert not (pairs.url.isin(of_groups) & pairs.other_url.isin(of_groups)).any()
+    assert f"{len(kept):,} of " in printed
 
 
 @pytest.mark.parametrize(
