@@ -96,7 +96,7 @@ def test_near_duplicates_keeps_one_of_each_thing(tmp_path: Path) -> None:
     urls = make_urls(300, n_planted=3, seed=5)[0]
     alike = [f"https://twins.test/catalog/chairs/wooden-{name}/details" for name in ("red", "reds", "redd")]
     (tmp_path / "crawl.txt").write_text("".join(f"{url}\n" for url in [*urls, *alike]), encoding="utf-8")
-    printed = run_workflow("near_duplicates.py", "crawl.txt", "--at-least", "0.9", folder=tmp_path)
+    printed = run_workflow("near_duplicates.py", "crawl.txt", "--at-least", "0.75", folder=tmp_path)
     kept = pd.read_csv(tmp_path / "one-of-each.csv")
     assert kept["size"].sum() == len(novelty_dask.open(tmp_path / "near-duplicates.zarr"))
     [size] = kept["size"][kept.url.isin(alike)]
