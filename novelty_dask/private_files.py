@@ -173,3 +173,14 @@ def _forget_old(folder: Path) -> None:
         versions = sorted(folder.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
         for path in versions[MOST_VERSIONS:]:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def is_stream(name: str) -> bool:
+    """Return whether what is written to a name is read at once: standard output, a pipe or a device.
+
+    >>> is_stream("-"), is_stream("/dev/null"), is_stream("rows.csv")
+    (True, True, False)
+    """
+    # Of /dev and /proc, not all are streams: /dev/shm is a folder for files.
+    path = Path(name)
+    return name == "-" or (path.exists() and not (path.is_file() or path.is_dir()))

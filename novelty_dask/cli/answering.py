@@ -81,7 +81,7 @@ class _Waiting:
 
 
 def _to_text(answer: Answer | Rejected) -> str:
-    """Return an answer as `novelty score` prints rows, or a line on one that was rejected."""
+    """Return an answer as rows are printed, or a line on one that was rejected."""
     if isinstance(answer, Rejected):
         return f"rejected\t{answer.sample}\t{answer.reason}"
     return f"{number(answer.novelty)}\t{escape(answer.url)}"

@@ -13,6 +13,7 @@ from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.streams import close_output, emit
 from novelty_dask.cli.terminal import Column, defang, number, table
 from novelty_dask.kernels.text.secrets import redact as hide_secrets
+from novelty_dask.private_files import is_stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +75,7 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     """
     keywords["ignore"] = dismissed = read_dismissed(keywords["ignore"])
     # Of a file alone: rows on a screen are not to be mixed with progress.
-    is_quiet = not keywords["every_line"] or out == "-" or out.startswith(("/dev/", "/proc/"))
+    is_quiet = not keywords["every_line"] or is_stream(out)
     try:
         with choose_listener(quiet=is_quiet, brief=True) as listener:
             novelty_dask.export(run, out, listener=listener, **keywords)

@@ -326,7 +326,7 @@ def check_stream(
     """
     problem = ""
     if not is_chosen:
-        problem = "--json of `novelty score` is for --stream; store a run, then `novelty export` it"
+        problem = "--json of score is for --stream; leave it out, or store a run and export it"
     elif against is None:
         problem = "--stream compares each line with a run; name it with --against"
     elif sources != ("-",):

@@ -14,6 +14,7 @@ from novelty_dask.cli.streams import close_output, emit
 from novelty_dask.cli.terminal import Column, number, table
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.text.secrets import redact as hide_secrets
+from novelty_dask.private_files import is_stream
 
 
 def alike_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,7 +62,7 @@ def pairs(run: str, *, out: str, quiet: bool, **keywords: Any) -> None:
     order of the rows. Each pair is there once. A command that was stopped goes on when it is repeated.
     """
     try:
-        with choose_listener(quiet=quiet or out.startswith(("-", "/dev/", "/proc/"))) as listener:
+        with choose_listener(quiet=quiet or is_stream(out)) as listener:
             novelty_dask.pairs(run, out, listener=listener, **keywords)
     except BrokenPipeError:
         close_output()
@@ -87,7 +88,7 @@ def groups(
     if members and out is None:
         message = "--members needs a file: name it with -o."
         raise SettingsError(message)
-    is_quiet = quiet or (out is not None and out.startswith(("-", "/dev/", "/proc/")))
+    is_quiet = quiet or (out is not None and is_stream(out))
     try:
         with choose_listener(quiet=is_quiet) as listener:
             found = novelty_dask.groups(run, out, members=members, listener=listener, **keywords)

@@ -12,6 +12,7 @@ from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.objects.address import absolute_url
 from novelty_dask.objects.leases import Lease
+from novelty_dask.private_files import is_stream
 from novelty_dask.results.export import check_table, write_stream
 from novelty_dask.settings import WorkSettings
 from novelty_dask.similar.find import Search, Tiles, found
@@ -137,7 +138,7 @@ def _choose_folder(folder: str | None, out: str | PathLike[str] | None) -> tuple
     """Return the folder for tiles, and the lease of one that is temporary."""
     if folder is not None:
         return absolute_url(folder), None
-    if out is None or fspath(out) == "-" or fspath(out).startswith(("/dev/", "/proc/")):
+    if out is None or is_stream(fspath(out)):
         lease = Lease.make()
         return f"{lease.folder}/tiles", lease
     return absolute_url(f"{fspath(out)}.tiles"), None

@@ -77,7 +77,7 @@ def test_each_line_is_answered_before_the_next_comes(run: Path, corpus: Path) ->
         (["new.txt", "--stream", "--against", "k.zarr"], "no source but -"),
         (["-", "--stream", "--against", "k.zarr", "-o", "out.zarr"], "--out"),
         (["-", "--stream", "--against", "k.zarr", "--column", "url"], "leave out --column"),
-        (["-", "--json", "--against", "k.zarr"], "novelty export"),
+        (["-", "--json", "--against", "k.zarr"], "store a run and export it"),
     ],
 )
 def test_what_is_no_stream_is_refused(options: list[str], named: str, novelty: Novelty) -> None:
