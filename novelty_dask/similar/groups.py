@@ -11,9 +11,10 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from novelty_dask.results.export import write_stream
+from novelty_dask.results.results import Results
 from novelty_dask.similar.forests import Reducer
 from novelty_dask.similar.pairs import Work, search_tiles
-from novelty_dask.similar.tables import TABLE_ROWS, Urls
+from novelty_dask.similar.tables import TABLE_ROWS, urls_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +157,7 @@ def make_groups(forest: Pairs, degrees: NDArray[np.int64]) -> Groups:
 
 def group_tables(run: StoredRun, groups: Groups) -> Iterator[pa.Table]:
     """Yield tables of groups, at least one."""
-    urls = Urls(run)
+    results = Results(run)
     for start in range(0, max(groups.sizes.size, 1), TABLE_ROWS):
         some = slice(start, start + TABLE_ROWS)
         yield pa.table(
@@ -166,16 +167,16 @@ def group_tables(run: StoredRun, groups: Groups) -> Iterator[pa.Table]:
                 "pairs": groups.pairs[some],
                 "least_similarity": groups.least[some],
                 "row": groups.rows[some],
-                "url": urls.take(groups.rows[some]),
+                "url": urls_of(results, groups.rows[some]),
             }
         )
 
 
 def member_tables(run: StoredRun, groups: Groups) -> Iterator[pa.Table]:
     """Yield tables of the rows of all groups, at least one."""
-    urls = Urls(run)
+    results = Results(run)
     inside = np.flatnonzero(groups.numbers >= 0)
     rows = inside[np.argsort(groups.numbers[inside], kind="stable")]
     for start in range(0, max(rows.size, 1), TABLE_ROWS):
         some = rows[start : start + TABLE_ROWS]
-        yield pa.table({"group": groups.numbers[some], "row": some, "url": urls.take(some)})
+        yield pa.table({"group": groups.numbers[some], "row": some, "url": urls_of(results, some)})

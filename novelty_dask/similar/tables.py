@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from novelty_dask.engines.threshold import Pairs
+from novelty_dask.results.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,44 +17,14 @@ if TYPE_CHECKING:
 
     from novelty_dask.similar.find import Tiles
     from novelty_dask.similar.tiles import Part
-    from novelty_dask.storage.runs import StoredRun
 
 TABLE_ROWS = 65_536
 """Rows of a table, however they come: files then have the same bytes for every cut of the run."""
-CACHED_BLOCKS = 8
-"""Blocks of URLs that are kept, as partners are mostly near."""
 
 
-class Urls:
-    """Reader of the URLs of any rows, which keeps some blocks.
-
-    Parameters
-    ----------
-    run : StoredRun
-    """
-
-    def __init__(self, run: StoredRun) -> None:
-        assert run.manifest.plan
-        self._plan, self._arrays = run.manifest.plan, run.arrays()
-        self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
-
-    def take(self, rows: NDArray[np.int64]) -> pa.Array:
-        """Return the URLs of rows."""
-        found = np.full(rows.size, "", np.dtypes.StringDType())
-        blocks, within = np.divmod(rows, self._plan.block_rows)
-        for block in np.unique(blocks).tolist():
-            is_here = blocks == block
-            found[is_here] = self._block(block)[within[is_here]]
-        return pa.array(found.tolist(), pa.string())
-
-    def _block(self, block: int) -> NDArray[Any]:
-        """Return the URLs of a block."""
-        if block not in self._cache:
-            self._cache[block] = self._arrays.read("rows/url", slice(*self._plan.bounds(block)))
-        self._cache.move_to_end(block)
-        if len(self._cache) > CACHED_BLOCKS:
-            self._cache.popitem(last=False)
-        return self._cache[block]
+def urls_of(results: Results, rows: NDArray[np.int64]) -> pa.Array:
+    """Return the URLs of rows as a column."""
+    return pa.array(results.urls(rows).tolist(), pa.string())
 
 
 def pair_tables(tiles: Tiles) -> Iterator[pa.Table]:
@@ -65,14 +35,14 @@ def pair_tables(tiles: Tiles) -> Iterator[pa.Table]:
     pyarrow.Table
         Columns row, other, url, other_url and similarity.
     """
-    urls = Urls(tiles.run)
+    results = Results(tiles.run)
     for pairs in in_pieces(read_in_order(tiles)):
         yield pa.table(
             {
                 "row": pairs.rows,
                 "other": pairs.others,
-                "url": urls.take(pairs.rows),
-                "other_url": urls.take(pairs.others),
+                "url": urls_of(results, pairs.rows),
+                "other_url": urls_of(results, pairs.others),
                 "similarity": pairs.similarities,
             }
         )
@@ -80,13 +50,12 @@ def pair_tables(tiles: Tiles) -> Iterator[pa.Table]:
 
 def read_in_order(tiles: Tiles) -> Iterator[Pairs]:
     """Yield all pairs by row, then by the other row, some at a time."""
-    for block in range(tiles.plan.n_blocks):
-        # The parts of one block of candidates follow each other; those of different ones have the same rows.
-        queues: dict[str, list[Part]] = {}
-        for part in tiles.parts:
-            if part.block == block:
-                queues.setdefault(part.key.split("/")[1], []).append(part)
-        yield from _merge(tiles, [queue[::-1] for queue in queues.values()])
+    # The parts of one block of candidates follow each other; those of different ones have the same rows.
+    queues: dict[int, dict[str, list[Part]]] = {}
+    for part in tiles.parts:
+        queues.setdefault(part.block, {}).setdefault(part.key.split("/")[1], []).append(part)
+    for block in sorted(queues):
+        yield from _merge(tiles, [queue[::-1] for queue in queues[block].values()])
 
 
 def _merge(tiles: Tiles, queues: list[list[Part]]) -> Iterator[Pairs]:
