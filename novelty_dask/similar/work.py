@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import BudgetError, SettingsError, StoreError, shell_quoted
+from novelty_dask.errors import BudgetError, SettingsError, StoreError
 from novelty_dask.objects.address import open_objects
 from novelty_dask.planning.budget import megabytes
 from novelty_dask.planning.memory import worker_bytes
-from novelty_dask.storage.manifest import this_version
+from novelty_dask.storage.references import find_problem
 from novelty_dask.storage.runs import StoredRun, open_complete
 
 if TYPE_CHECKING:
@@ -43,14 +43,8 @@ def open_run(path: str) -> StoredRun:
         It is not complete, of another version, or was compared with a reference.
     """
     run = open_complete(path)
-    made = run.manifest.identity.novelty_dask_version
-    problem = ""
-    if run.manifest.is_partial:
-        problem = f"lacks tasks that were given up; `novelty resume {shell_quoted(path)}` does them"
-    elif run.manifest.reference:
-        problem = "was compared with a reference, whose weights it has; score its sources by themselves"
-    elif made != this_version():
-        problem = f"was made by novelty_dask {made}, and this is {this_version()}; score it again"
+    of_reference = "was compared with a reference, whose weights it has; score its sources by themselves"
+    problem = find_problem(run, path, of_reference)
     if problem:
         message = f"The run {path!r} {problem}."
         raise StoreError(message)

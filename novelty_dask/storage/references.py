@@ -58,19 +58,34 @@ def find_reference(path: str, out: str | None) -> StoredRun:
         message = f"The reference {path!r} is where the run is to be stored; name another output path."
         raise StoreError(message)
     reference = open_complete(path)
-    manifest = reference.manifest
-    problem = ""
-    if manifest.is_partial:
-        problem = f"lacks tasks that were given up; `novelty resume {shell_quoted(path)}` does them"
-    elif manifest.reference:
-        problem = "was itself compared with a reference; name a run of all that is known"
-    elif manifest.identity.novelty_dask_version != this_version():
-        made = manifest.identity.novelty_dask_version
-        problem = f"was made by novelty_dask {made}, and this is {this_version()}; score it again"
+    problem = find_problem(
+        reference, path, "was itself compared with a reference; name a run of all that is known"
+    )
     if problem:
         message = f"The reference {path!r} {problem}."
         raise StoreError(message)
     return reference
+
+
+def find_problem(run: StoredRun, path: str, of_reference: str) -> str:
+    """Return why the rows of a complete run can't be compared with others; empty if they can.
+
+    Parameters
+    ----------
+    run : StoredRun
+    path : str
+        Name of the run.
+    of_reference : str
+        The problem if it was itself compared with a reference.
+    """
+    manifest, made = run.manifest, run.manifest.identity.novelty_dask_version
+    if manifest.is_partial:
+        return f"lacks tasks that were given up; `novelty resume {shell_quoted(path)}` does them"
+    if manifest.reference:
+        return of_reference
+    if made != this_version():
+        return f"was made by novelty_dask {made}, and this is {this_version()}; score it again"
+    return ""
 
 
 def describe_reference(stored: StoredRun) -> Reference:
