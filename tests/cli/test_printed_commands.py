@@ -155,7 +155,7 @@ STATES: dict[Callable[[State], Result], int] = {
 }
 """Makers of a state, and the exit codes of the commands that print another one there."""
 CASES = [
-    *((NAMES[1], state) for state in STATES),
+    *(pytest.param(NAMES[1], state, marks=[pytest.mark.long] * (state is silent)) for state in STATES),
     (NAMES[2], stopped),
     *(pytest.param(name, stopped, marks=pytest.mark.long) for name in (NAMES[0], *NAMES[3:])),
 ]

@@ -88,6 +88,7 @@ def test_a_killed_client_goes_on(record: Record, corpus: Path, undisturbed: Cont
     assert content_and_exports(out) == undisturbed
 
 
+@pytest.mark.long
 def test_stopped_commands_with_workers(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path, measured: Measured
 ) -> None:
@@ -136,6 +137,7 @@ def kill_all(
         os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_all_processes_killed_again_and_again(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path, measured: Measured
 ) -> None:

@@ -76,6 +76,7 @@ def cluster(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
         yield cluster
 
 
+@pytest.mark.long
 def test_a_client_that_is_cut_off_ends_and_goes_on(
     wire: Wire,
     cluster: Cluster,
@@ -103,6 +104,7 @@ def test_a_client_that_is_cut_off_ends_and_goes_on(
     assert content_and_exports(out) == undisturbed
 
 
+@pytest.mark.long
 def test_the_work_of_a_worker_that_is_cut_off_is_done_by_others(
     wire: Wire, cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:

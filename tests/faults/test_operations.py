@@ -19,11 +19,13 @@ from tests.support.forks import finish, fork
 from tests.support.record import EVERY, SETTINGS
 
 STEP = 4 if EVERY else 311
-FIRST = 7
+FIRST = 7 if EVERY else 3
 """Changes that make the run, each of which is tried."""
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["itself", "reference"])
+@pytest.fixture(
+    scope="module", params=[False, pytest.param(True, marks=pytest.mark.long)], ids=["itself", "reference"]
+)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a corpus of 40 lines, perhaps with a reference, and what becomes of it."""
     folder = tmp_path_factory.mktemp("operations")

@@ -67,6 +67,7 @@ def test_a_killed_scheduler_ends_the_command(
     measured("seconds", round(seconds, 1))
 
 
+@pytest.mark.long
 def test_something_else_in_place_of_the_scheduler_ends_the_command(
     record: Record, corpus: Path, tmp_path: Path, measured: Measured
 ) -> None:
@@ -165,6 +166,7 @@ class Freezing:
 FREEZES = [("ingest", "begins"), ("ingest", "advances"), ("sort", "advances"), ("weigh", "begins")]
 
 
+@pytest.mark.long
 def test_a_scheduler_may_freeze_at_any_time(
     cluster: Cluster,
     corpus: Path,
@@ -214,6 +216,7 @@ def test_no_worker_at_all_is_told(cluster: Cluster, corpus: Path, tmp_path: Path
         novelty_dask.score(corpus, tmp_path / "run.zarr", scheduler=cluster.address, **SETTINGS, **WORK)
 
 
+@pytest.mark.long
 def test_no_worker_any_more_is_told(
     cluster: Cluster,
     corpus: Path,

@@ -89,6 +89,7 @@ def test_killed_workers_cost_what_they_were_at(
     assert attempts <= TILES + 3
 
 
+@pytest.mark.long
 def test_workers_killed_all_the_time(
     cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path, measured: Measured
 ) -> None:
@@ -124,6 +125,7 @@ def test_workers_killed_all_the_time(
     assert attempts <= 1.1 * TILES + kills
 
 
+@pytest.mark.long
 def test_a_frozen_worker_is_given_up(
     cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_a_frozen_worker_is_given_up(
     assert cluster.record.attempts("compare", start).total() <= TILES + 2
 
 
+@pytest.mark.long
 def test_a_worker_that_is_frozen_from_the_start_is_given_up(
     cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:
@@ -218,6 +221,7 @@ def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     assert set(record.attempts(since=mark)) == {f"{each.stage} {each.item}" for each in status.failures}
 
 
+@pytest.mark.long
 def test_workers_come_and_go(cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path) -> None:
     cluster.scale(1)
     out = tmp_path / "run.zarr"

@@ -22,7 +22,7 @@ def stopped(made: Path, out: Path, stage: str, count: int) -> Path:
     return out
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, flip_file])
+@pytest.mark.parametrize("damage", [pytest.param(Path.unlink, marks=pytest.mark.long), flip_file])
 @pytest.mark.parametrize(
     ("stage", "count", "chunk"),
     [

@@ -51,6 +51,7 @@ def entries(output: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.long
 def test_the_kernel_is_measured_beside_what_is_installed_and_results_add_up(tmp_path: Path) -> None:
     output = tmp_path / "kernel.json"
     command = [sys.executable, str(FOLDER / "kernel.py"), "--features", "word:1-2", "--output", str(output)]
@@ -111,6 +112,7 @@ def test_single_rows_add_up_to_the_whole(tmp_path: Path) -> None:
         assert sum(part["share_of_time"] for part in entry[name]) == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_new_rows_cost_less_than_their_reference(tmp_path: Path) -> None:
     output = tmp_path / "against.json"
     found = run("against", output, "--known", "3000", "--new", "60", "--new", "600")
@@ -144,6 +146,7 @@ def test_known_thresholds_need_no_more_than_found_ones(
     assert entry["core_seconds"]["floor_of_operations"] > 0
 
 
+@pytest.mark.long
 def test_all_seconds_of_all_workers_are_accounted_for(tmp_path: Path) -> None:
     [entry] = run("whole_run", tmp_path / "whole_run.json", "--rows", "2000", "--workers", "1")
     parts = [*entry["stages"].values(), entry["outside_stages"]]
@@ -156,6 +159,7 @@ def test_all_seconds_of_all_workers_are_accounted_for(tmp_path: Path) -> None:
     assert entry["largest_peak_bytes"] > 10**8
 
 
+@pytest.mark.long
 def test_long_lines_are_measured_alone_and_among_short_ones(tmp_path: Path) -> None:
     sizes = ["--long", "40", "--short", "300", "--workers", "1"]
     found = {entry["name"]: entry for entry in run("long_lines", tmp_path / "long_lines.json", *sizes)}
@@ -168,6 +172,7 @@ def test_long_lines_are_measured_alone_and_among_short_ones(tmp_path: Path) -> N
         assert all(stage["peak_bytes"] <= stage["projected_bytes"] for stage in entry["stages"].values())
 
 
+@pytest.mark.long
 def test_a_run_of_many_tiles_is_planned_half_done_and_done(tmp_path: Path) -> None:
     output = tmp_path / "planning.json"
     arguments = ["--tiles", "200", "--repeats", "1", "--output", str(output)]

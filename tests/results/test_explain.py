@@ -83,14 +83,15 @@ def test_contributions_add_up_to_each_number_of_each_row(run: Run) -> None:
 
 
 @pytest.mark.skipif(not CORPORA, reason="needs the real corpora (NOVELTY_CORPORA)")
+@pytest.mark.parametrize("n", [50, pytest.param(1_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("features", ["url", "ngrams"])
-def test_contributions_add_up_for_a_thousand_rows_of_a_real_corpus(features: str, tmp_path: Path) -> None:
+def test_contributions_add_up_for_rows_of_a_real_corpus(features: str, n: int, tmp_path: Path) -> None:
     with lzma.open(Path(CORPORA or "") / "urls_1m.txt.xz", "rt", encoding="utf-8", newline="\n") as file:
         lines = [line.rstrip("\n") for line in islice(file, 0, 4_000)]
     run = novelty_dask.score(
         write_lines(tmp_path / "urls.txt", lines), tmp_path / "r.zarr", features=features
     )
-    rows = np.linspace(0, len(run) - 1, 1_000).astype(int).tolist()
+    rows = np.linspace(0, len(run) - 1, n).astype(int).tolist()
     urls = listed(run.urls[:])
     for row in rows:
         check_sums(run, row, run.explain(urls[row]))

@@ -201,7 +201,10 @@ def bad_input(corpora: Path) -> bytes:
 
 @pytest.mark.corpus
 @pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
-@pytest.mark.parametrize(("piece_bytes", "table_bytes"), [(2**24, 2**24), (65_537, 50_000), (3_001, 2**24)])
+@pytest.mark.parametrize(
+    ("piece_bytes", "table_bytes"),
+    [(2**24, 2**24), (65_537, 50_000), pytest.param(3_001, 2**24, marks=pytest.mark.long)],
+)
 def test_bad_input_is_accounted_for_to_the_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

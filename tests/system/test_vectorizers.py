@@ -47,8 +47,14 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
 
 
-@pytest.mark.parametrize("package", ["sklearn", "dask_ml"])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("package", "workers"),
+    [
+        ("sklearn", 2),
+        ("dask_ml", 0),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in (("sklearn", 0), ("dask_ml", 2))),
+    ],
+)
 def test_hashing_vectorizers_make_the_run_of_our_n_grams(
     expected: Any, tmp_path: Path, package: str, workers: int
 ) -> None:
