@@ -15,6 +15,7 @@ References
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -81,6 +82,27 @@ class Pairs(NamedTuple):
         return self.take(np.lexsort((self.others, self.rows)))
 
 
+class Candidates:
+    """Consecutive rows, prepared to be compared with others: as a whole, and in pieces.
+
+    Parameters
+    ----------
+    X : csr_matrix
+    engine : SparseEngine
+        Prepares them.
+    """
+
+    def __init__(self, X: sp.csr_matrix, engine: SparseEngine) -> None:
+        self._X, self._engine = X, engine
+        self.whole = engine.prepare(X)
+
+    @cached_property
+    def pieces(self) -> list[tuple[int, Block]]:
+        """The first row of each piece, and the piece; made once, if any row needs them."""
+        starts = range(0, self._X.shape[0], PIECE_ROWS)
+        return [(start, self._engine.prepare(self._X[start : start + PIECE_ROWS])) for start in starts]
+
+
 class ThresholdEngine(SparseEngine):
     """Finder of all pairs of rows that are at least so similar.
 
@@ -102,17 +124,15 @@ class ThresholdEngine(SparseEngine):
         self.least = least_single(at_least)
         self.counts: Counter[str] = Counter()
 
-    def find(
-        self, X: sp.csr_matrix, candidates: tuple[sp.csr_matrix, Block], starts: tuple[int, int]
-    ) -> Iterator[Pairs]:
+    def find(self, X: sp.csr_matrix, candidates: Candidates, starts: tuple[int, int]) -> Iterator[Pairs]:
         """Yield the pairs of rows with candidates behind them, in order, some at a time.
 
         Parameters
         ----------
         X : csr_matrix
             Consecutive rows.
-        candidates : (csr_matrix, Block)
-            Consecutive rows, and the same prepared.
+        candidates : Candidates
+            Consecutive rows.
         starts : (int, int)
             Global ids of the first row and of the first candidate.
         """
@@ -141,18 +161,18 @@ class ThresholdEngine(SparseEngine):
         self,
         rows: tuple[sp.csr_matrix, NDArray[np.int64]],
         numbers: NDArray[np.int64],
-        candidates: tuple[sp.csr_matrix, Block],
+        candidates: Candidates,
         level: int,
     ) -> Iterator[Pairs]:
         """Yield the pairs of some rows in order, numbered from 0, each with itself included."""
         if level == len(LEVELS):
             for start in range(0, numbers.size, DENSE_ROWS):
-                yield self._search_pieces(rows, numbers[start : start + DENSE_ROWS], candidates[0])
+                yield self._search_pieces(rows, numbers[start : start + DENSE_ROWS], candidates)
             return
         n_rows, places = LEVELS[level]
         for start in range(0, numbers.size, n_rows):
             some = numbers[start : start + n_rows]
-            found, is_full = self._search_once(rows, some, candidates[1], places)
+            found, is_full = self._search_once(rows, some, candidates.whole, places)
             deeper = self._search(rows, some[is_full], candidates, level + 1)
             yield from _interleave(found.take(~np.isin(found.rows, some[is_full])), deeper)
 
@@ -160,12 +180,11 @@ class ThresholdEngine(SparseEngine):
         self,
         rows: tuple[sp.csr_matrix, NDArray[np.int64]],
         numbers: NDArray[np.int64],
-        others: sp.csr_matrix,
+        candidates: Candidates,
     ) -> Pairs:
         """Return all pairs of some rows, piece by piece of the candidates."""
         parts = []
-        for start in range(0, others.shape[0], PIECE_ROWS):
-            piece = self.prepare(others[start : start + PIECE_ROWS])
+        for start, piece in candidates.pieces:
             found, _ = self._search_once(rows, numbers, piece, piece.n_rows)
             parts.append(found._replace(others=found.others + start))
         return Pairs.join(parts).sorted()

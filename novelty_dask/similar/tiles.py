@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from novelty_dask.engines.threshold import MOST_HELD, Pairs, ThresholdEngine
+from novelty_dask.engines.threshold import MOST_HELD, Candidates, Pairs, ThresholdEngine
 from novelty_dask.errors import StoreError
 from novelty_dask.execution.advances import reported
 from novelty_dask.execution.compilation import report_compilation
@@ -96,8 +96,9 @@ def tile_bytes(manifest: Manifest) -> int:
     """Return the most bytes that a task holds."""
     assert manifest.plan
     rows = min(manifest.plan.block_rows, manifest.plan.n_rows)
-    # Weights of two blocks, twice where rows of one are chosen; bounds and inverted lists; then pairs.
-    weights = 44 * (manifest.widest_block or 0) + 600 * rows + 20 * manifest.shape.n_features
+    # Weights of two blocks, twice where rows of one are chosen; bounds and inverted lists, once more for the
+    # pieces of the candidates; then pairs.
+    weights = 64 * (manifest.widest_block or 0) + 900 * rows + 20 * manifest.shape.n_features
     return weights + (PLACE_BYTES + PAIR_BYTES * MOST_HELD) * rows + SEARCH_BYTES
 
 
@@ -152,7 +153,7 @@ class _Tile:
     def _find(self, block: int, rows: Sequence[int]) -> Iterator[tuple[int, Pairs]]:
         """Yield the pairs of some blocks with candidates, each with its block."""
         X = self._read(block)
-        candidates = X, self.engine.prepare(X)
+        candidates = Candidates(X, self.engine)
         for number, row in enumerate(rows):
             starts = self.plan.bounds(row)[0], self.plan.bounds(block)[0]
             for pairs in self.engine.find(X if row == block else self._read(row), candidates, starts):

@@ -22,7 +22,7 @@ import novelty_dask
 from novelty_dask import events as novelty_dask_events
 from novelty_dask.cli import main
 from novelty_dask.engines import threshold
-from novelty_dask.engines.threshold import Pairs, ThresholdEngine
+from novelty_dask.engines.threshold import Candidates, Pairs, ThresholdEngine
 from novelty_dask.errors import BudgetError, SettingsError, StoreError
 from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.similar.tiles import pack, unpack
@@ -116,7 +116,7 @@ def test_small_rows_with_many_equal_ones(
         pairs
         for b, candidates in enumerate(parts)
         for a in range(b + 1)
-        for pairs in engine.find(parts[a], (candidates, engine.prepare(candidates)), (starts[a], starts[b]))
+        for pairs in engine.find(parts[a], Candidates(candidates, engine), (starts[a], starts[b]))
     ]
     assert all(pairs.rows.size <= 5 or np.unique(pairs.rows).size == 1 for pairs in found)
     weights = X.toarray().astype(np.float64)
