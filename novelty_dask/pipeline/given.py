@@ -184,7 +184,7 @@ def give_names(names: object, *, remote: bool = False, listener: Listener | None
     for found in find_sources(files, listener) if files or not urls else ():
         source = found
         if found.url == STDIN:
-            feeds[STDIN] = StreamFeed(Stream(standard_input))
+            feeds[STDIN] = StreamFeed(Stream(standard_input, is_closed=False))
         elif found.url.startswith(PIPE):
             path = found.url.removeprefix(PIPE)
             # A shell may give the same pipe another number the next time.

@@ -51,6 +51,10 @@ class TextStream:
         self._rest = data[size:]
         return data[:size]
 
+    def close(self) -> None:
+        """Read no more."""
+        self._chunks, self._rest = iter(()), b""
+
     def isatty(self) -> bool:
         """Return False."""
         return False

@@ -56,6 +56,10 @@ class _Answer:
     def __init__(self, response: HTTPResponse) -> None:
         self._response = response
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._response.close()
+
     def isatty(self) -> bool:
         """Return False."""
         return False
@@ -99,6 +103,7 @@ def _open(url: str) -> BinaryIO:
         try:
             return cast("BinaryIO", _Answer(opener.open(url, timeout=TIMEOUT_SECONDS)))
         except HTTPError as error:
+            error.close()
             if 300 <= error.code < 400 and error.headers.get("Location"):
                 place = without_path(error.headers["Location"])
                 message = f"The list at {shown!r} has moved, to {place!r}; name its new URL."

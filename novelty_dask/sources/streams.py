@@ -10,7 +10,7 @@ import hashlib
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import cached_property, partial
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -51,10 +51,12 @@ class Stream:
     ----------
     open_stream : callable
         Returns the stream, a binary file.
+    is_closed : bool
+        True to close it once it was read, or could not be.
     """
 
-    def __init__(self, open_stream: Callable[[], BinaryIO]) -> None:
-        self._open = open_stream
+    def __init__(self, open_stream: Callable[[], BinaryIO], *, is_closed: bool = True) -> None:
+        self._open, self._is_closed = open_stream, is_closed
 
     @cached_property
     def _stream(self) -> BinaryIO:
@@ -67,11 +69,17 @@ class Stream:
 
     def copy(self, source: Source, objects: Objects, key: str, check: Check) -> Source:
         """Copy it to an object, as `copy_stream` does."""
-        return copy_stream(self._stream, objects, key, check, source)
+        with self._reading() as stream:
+            return copy_stream(stream, objects, key, check, source)
 
     def identify(self, source: Source) -> Source:
         """Read it to its end, and return what `copy` would."""
-        return identify(self._stream, source)
+        with self._reading() as stream:
+            return identify(stream, source)
+
+    def _reading(self) -> AbstractContextManager[BinaryIO]:
+        """Return a context in which the stream is read, the last one."""
+        return closing(self._stream) if self._is_closed else nullcontext(self._stream)
 
 
 def open_pipe(path: str) -> BinaryIO:

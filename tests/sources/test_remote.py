@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import novelty_dask
@@ -74,10 +75,14 @@ def test_lists_are_read_beside_files(host: str, requests: list[str], tmp_path: P
 def test_what_gives_no_list_is_an_input_error(
     host: str, requests: list[str], tmp_path: Path, path: str, message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as refusal:
         novelty_dask.score(f"http://{host}{path}", tmp_path / "run.zarr", remote=True, workers=0)
     assert requests == [path]
     assert not (tmp_path / "run.zarr").exists()
+    # Also while the error is held, and with it all that was there when it was raised.
+    assert refusal.tb
+    port = int(host.partition(":")[2])
+    assert not [each for each in psutil.Process().net_connections() if each.raddr and each.raddr.port == port]
 
 
 def test_a_password_is_not_sent() -> None:
