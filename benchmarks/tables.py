@@ -450,10 +450,44 @@ def against_stages_table(results: Path) -> str:
     return markdown(header, rows)
 
 
+def pairs_table(results: Path) -> str:
+    """Return what all pairs took in each library, and how many of them it found."""
+    entries = entries_of(results, "pairs")
+    rows = [
+        [
+            f"{entry['rows']:,}",
+            entry["name"],
+            f"{entry['core_seconds']:.2f}",
+            f"{entry['peak_bytes'] / 1e6:.0f}",
+            f"{entry['pairs']:,}",
+            "its own weights" if entry["recall"] is None else f"{100 * entry['recall']:.2f} %",
+        ]
+        for entry in sorted(entries, key=lambda entry: (entry["rows"], entry["core_seconds"]))
+    ]
+    return markdown(["rows", "library", "core-s", "peak MB", "pairs", "of all pairs"], rows)
+
+
+def pair_counts_table(results: Path) -> str:
+    """Return the steps of adding of all pairs beside those of the nearest neighbors."""
+    rows = [
+        [
+            f"{entry['rows']:,}",
+            f"{entry['counts']['multiply_adds']:,}",
+            f"{entry['nearest_counts']['multiply_adds']:,}",
+            f"{100 * entry['counts']['multiply_adds'] / entry['nearest_counts']['multiply_adds']:.1f} %",
+        ]
+        for entry in entries_of(results, "pairs")
+        if "counts" in entry
+    ]
+    return markdown(["rows", "all pairs: steps of adding", "10 nearest", "share"], rows)
+
+
 TABLES: dict[str, Table] = {
     "against": against_table,
     "against-stages": against_stages_table,
     "machine": machine_table,
+    "pairs": pairs_table,
+    "pair-counts": pair_counts_table,
     "search": search_table,
     "features": lambda results: search_table(results, None),
     "memory": memory_table,
