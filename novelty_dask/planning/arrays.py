@@ -30,7 +30,7 @@ WHOLE = "all"
 """The item of a stage that has but one task."""
 
 CALIBRATED = VIEWS
-"""Views whose ranks are kept, in the order of their axis."""
+"""Views that are calibrated, in the order of their axis."""
 
 Region = tuple[int | slice, ...]
 """The leading part of an index into an array."""

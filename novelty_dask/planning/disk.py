@@ -105,7 +105,7 @@ def _matrix_bytes(budget: Budget, blocks: Sequence[int], tiles: TilePlan) -> int
 
 
 def _cited_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> float:
-    """Return the bytes of the URLs of neighbors, if they are as long as the rows, of places and of ranks."""
+    """Return the bytes of places, of calibration, and of the URLs of neighbors, as long as the rows."""
     rows = (stop - start for start, stop in map(tiles.bounds, range(tiles.n_blocks)))
     n_cited = sum(min(n * budget.n_neighbors, tiles.known_rows) for n in rows)
     row_bytes = PLACE_BYTES + len(CALIBRATED) * _width(tiles.known_rows + 1) if tiles.known_rows else 0
@@ -136,6 +136,6 @@ def _small_bytes(tiles: TilePlan) -> int:
         (8 if tiles.known_rows else 5) * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
     )
     # Of each block, twelve files of rows, frequencies, starts and results, three of weights, and its strips;
-    # with a reference, those of places, of known rows, of URLs of neighbors, and two of ranks.
+    # with a reference, those of places, of known rows, of URLs of neighbors, and two of calibration.
     n_files = n_tasks + (15 + 5 * bool(tiles.known_rows) + 2 * tiles.n_groups) * tiles.n_blocks
     return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_SLACK_BYTES * n_files

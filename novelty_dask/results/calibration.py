@@ -62,7 +62,7 @@ class Calibration:
     def __init__(self, results: Results, by: str, folder: Path | None = None) -> None:
         self._results, self._by = results, by
         self._folder = folder
-        # With a reference the run itself holds the ranks.
+        # With a reference the run itself holds what was counted.
         self._others = None if results.is_against else self._sort(self._each(by))
 
     def read(self, block: int) -> NDArray[np.float64]:

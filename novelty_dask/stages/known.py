@@ -1,4 +1,4 @@
-"""Rows beside those of a reference: where they stand, which of them it holds, their neighbors, their ranks.
+"""Rows beside those of a reference: where they stand, which it holds, their neighbors, how many are as novel.
 
 A reference may move, grow or be removed once a run is complete.  So the run keeps the URLs of its neighbors,
 and how many rows of the reference are at least as novel as each of its own.

@@ -365,7 +365,7 @@ def test_damage_of_a_run_is_found_and_mended(
 
 
 @pytest.mark.parametrize("name", ["calibration/at_least", "calibration/others"])
-def test_ranks_that_were_forged_are_found_by_computing_again(
+def test_calibration_that_was_forged_is_found_by_computing_again(
     usual: Run, new: Path, tmp_path: Path, name: str
 ) -> None:
     run = novelty_dask.score(new, tmp_path / "new.zarr", against=usual, workers=0)
