@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from novelty_dask.run import Run
     from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
-    from novelty_dask.similar.groups import groups
+    from novelty_dask.similar.groups import groups, groups_and_members
     from novelty_dask.similar.pairs import pairs
     from novelty_dask.vectors.neighbors import neighbors
 
@@ -42,6 +42,7 @@ __all__ = [
     "estimators",
     "export",
     "groups",
+    "groups_and_members",
     "neighbors",
     "open",
     "pairs",
@@ -66,6 +67,7 @@ _LAZY = {
     "estimators": "novelty_dask.estimators:",
     "export": "novelty_dask.results.export:export",
     "groups": "novelty_dask.similar.groups:groups",
+    "groups_and_members": "novelty_dask.similar.groups:groups_and_members",
     "neighbors": "novelty_dask.vectors.neighbors:neighbors",
     "open": "novelty_dask.run:open_run",
     "pairs": "novelty_dask.similar.pairs:pairs",

@@ -5,18 +5,20 @@ An answer has the values that the row of its URL has in a run against the same r
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from novelty_dask.engines.postings import PostingsEngine, map_temporary
+from novelty_dask.engines.postings import PostingsEngine
+from novelty_dask.engines.texts import Texts
 from novelty_dask.errors import StoreError
+from novelty_dask.execution.clusters.resources import local_resources
 from novelty_dask.features.choose import make_features
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.kernels.text.lines import LineBatch, Rejected, read_lines
-from novelty_dask.kernels.text.normal_forms import make_row_keys, normalize_texts, reject_nameless
+from novelty_dask.kernels.text.normal_forms import normalize_texts, reject_nameless
+from novelty_dask.planning.memory import check_index, index_bytes
+from novelty_dask.results.places import find_place
 from novelty_dask.storage.references import find_reference
 
 if TYPE_CHECKING:
@@ -58,23 +60,37 @@ class Answerer:
         Path or URL of the reference.
     change : callable, optional
         Makes of a batch of lines the one to score.
+    memory_limit : int, optional
+        Bytes that the process may use; by default 80 % of what is free.
 
     Raises
     ------
     StoreError, DamageError
         It is no reference, or damaged.
+    BudgetError
+        The index would take more.
     DiskFullError
         There is no space for the index.
     """
 
-    def __init__(self, path: str, change: Callable[[LineBatch], LineBatch] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        change: Callable[[LineBatch], LineBatch] | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
         stored = find_reference(path, None)
         assert stored.manifest.plan
         self._settings, self._plan = stored.manifest.settings, stored.manifest.plan
         self._features, self._change = make_features(self._settings), change
         arrays = stored.arrays(is_reference=True)
         self._idf, self._rank = arrays.read("columns/idf"), arrays.read("columns/rank")
-        self._engine, self._urls = self._index(arrays, path)
+        self._urls, frequency = self._read_urls(arrays), self._read_frequency(arrays)
+        held = self._rank.size, self._plan.block_rows, stored.manifest.widest_block or 0
+        sizes = self.n_rows, frequency.size, int(frequency.sum()), self._urls.characters.size
+        projected = index_bytes(*sizes, held)
+        check_index(path, projected, local_resources(0, 0, memory_limit=memory_limit).memory_limit)
+        self._engine = self._index(arrays, frequency, path)
         # Compiled code is loaded at its first call, which takes seconds: before the first line comes.
         self._compare("https://a.example/")
 
@@ -83,12 +99,23 @@ class Answerer:
         """Number of rows of the reference."""
         return self._plan.n_rows
 
-    def _index(self, arrays: RunArrays, path: str) -> tuple[PostingsEngine, _Texts]:
-        """Return the rows of the reference by column, and their URLs."""
+    def _read_urls(self, arrays: RunArrays) -> Texts:
+        """Return the URLs of the reference."""
+        bounds = (self._plan.bounds(block) for block in range(self._plan.n_blocks))
+        return Texts.joined(
+            [Texts.of(arrays.read("rows/url", slice(start, stop)).tolist()) for start, stop in bounds]
+        )
+
+    def _read_frequency(self, arrays: RunArrays) -> NDArray[np.int64]:
+        """Return the rows of the reference that have each column, by the rank of the column."""
         frequency = np.zeros(int(self._rank.max(initial=-1)) + 1, np.int64)
         occurring = self._rank >= 0
         frequency[self._rank[occurring]] = arrays.read("columns/document_frequency")[occurring]
-        engine, texts = PostingsEngine(frequency, self.n_rows), []
+        return frequency
+
+    def _index(self, arrays: RunArrays, frequency: NDArray[np.int64], path: str) -> PostingsEngine:
+        """Return the rows of the reference by column."""
+        engine = PostingsEngine(frequency, self.n_rows)
         for block in range(self._plan.n_blocks):
             start, stop = self._plan.bounds(block)
             try:
@@ -96,8 +123,7 @@ class Answerer:
             except ValueError as error:
                 message = f"The weights of the reference {path!r} are damaged: {error}"
                 raise StoreError(message) from None
-            texts.append(_Texts.of(arrays.read("rows/url", slice(start, stop)).tolist()))
-        return engine, _Texts.joined(texts)
+        return engine
 
     def answer(self, line: bytes) -> Answer | Rejected:
         """Return the novelty of the URL of a line, or why the line has none.
@@ -129,49 +155,6 @@ class Answerer:
             float(scores.mean[0]),
             float(scores.nearest[0]),
             float(scores.kth[0]),
-            self._holds(url),
+            find_place(url, self.n_rows, self._urls.__getitem__, form)[1],
             [(self._urls[row], value) for row, value in pairs if row >= 0],
         )
-
-    def _holds(self, url: str) -> bool:
-        """Return whether the reference holds a URL."""
-        form = self._settings.normal_form
-
-        def key_of(row: int) -> str:
-            return make_row_keys([self._urls[row]], form)[0]
-
-        [key] = make_row_keys([url], form)
-        place = bisect_left(range(self.n_rows), key, key=key_of)
-        return place < self.n_rows and key_of(place) == key
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """Texts in UTF-8, one behind the other, and where each ends."""
-
-    ends: NDArray[np.int64]
-    characters: NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, texts: list[str]) -> _Texts:
-        """Return texts, in a temporary file."""
-        encoded = [text.encode() for text in texts]
-        ends = np.cumsum([0, *map(len, encoded)])
-        characters = map_temporary(int(ends[-1]), np.uint8)
-        characters[:] = np.frombuffer(b"".join(encoded), np.uint8)
-        return cls(ends, characters)
-
-    @classmethod
-    def joined(cls, parts: list[_Texts]) -> _Texts:
-        """Return the texts of all parts, in one temporary file."""
-        characters = map_temporary(sum(part.characters.size for part in parts), np.uint8)
-        ends, at = [np.zeros(1, np.int64)], 0
-        for part in parts:
-            characters[at : at + part.characters.size] = part.characters
-            ends.append(part.ends[1:] + at)
-            at += part.characters.size
-        return cls(np.concatenate(ends), characters)
-
-    def __getitem__(self, row: int) -> str:
-        """Return a text by its number."""
-        return self.characters[self.ends[row] : self.ends[row + 1]].tobytes().decode()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import html
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow as pa
 
-from novelty_dask.counts import count_line
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.results.frames import to_dataframe
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.rejected import REJECTED, read_rejected
 from novelty_dask.results.results import Results, check_view
+from novelty_dask.results.run_html import run_html
 from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.results.summaries import summarize
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
@@ -103,15 +102,10 @@ class Run:
         self._results = Results(stored)
         self._explainer: Explainer | None = None
         arrays = self._results.arrays
-        self.urls = arrays["rows/url"]
-        self.counts = arrays["rows/count"]
-        self.positions = arrays["rows/position"]
-        self.spellings = arrays["rows/spellings"]
-        self.novelty = arrays["novelty"]
-        self.novelty_nearest = arrays["novelty_nearest"]
-        self.novelty_kth = arrays["novelty_kth"]
-        self.uncovered = arrays["uncovered"]
-        self.lof = arrays["lof"]
+        self.urls, self.spellings = arrays["rows/url"], arrays["rows/spellings"]
+        self.counts, self.positions = arrays["rows/count"], arrays["rows/position"]
+        self.novelty, self.uncovered, self.lof = arrays["novelty"], arrays["uncovered"], arrays["lof"]
+        self.novelty_nearest, self.novelty_kth = arrays["novelty_nearest"], arrays["novelty_kth"]
         sources = [source.path for source in stored.manifest.sources]
         reference = stored.manifest.reference
         self.reference = reference.url if reference else None
@@ -161,6 +155,8 @@ class Run:
             File of hosts, pages and templates whose rows are left out, one a line.
         max_p, fdr : float, optional
             Largest p-value; false discovery rate by Benjamini and Hochberg.  Either adds the column p_value.
+        calibrate : bool
+            True to add that column without leaving rows out.
         redact : bool
             True to show ``…`` for secrets in URLs; `find_marks` needs rows with all that was compared.
 
@@ -184,9 +180,10 @@ class Run:
         selection = Selection(**choice)
         check_view(by)
         kept = selection.rows(self._results, by)
-        table = self._results.newest(n, by, lists=lists, least=selection.least, kept=kept)
-        if selection.is_calibrated:
-            table = self._results.calibrate(by).add_column(by, table)
+        calibration = selection.calibration(self._results, by)
+        table = self._results.newest(
+            n, by, lists=lists, least=selection.least, kept=kept, calibration=calibration
+        )
         return redact_table(table) if redact else table
 
     def sites(self, n: int | None = None, *, by: str = "top_novelty", above: float = 0.5) -> pd.DataFrame:
@@ -287,9 +284,17 @@ class Run:
         self, out: str | PathLike[str] | None = None, *, at_least: float, **keywords: Any
     ) -> pd.DataFrame | None:
         """Find all pairs of rows that are at least so similar, as `novelty_dask.pairs` does."""
-        from novelty_dask.similar.pairs import pairs  # noqa: PLC0415 - imports what runs tasks
+        import novelty_dask  # noqa: PLC0415 - it imports this module
 
-        return pairs(self, out, at_least=at_least, **keywords)
+        return novelty_dask.pairs(self, out, at_least=at_least, **keywords)
+
+    def groups(
+        self, out: str | PathLike[str] | None = None, *, at_least: float, **keywords: Any
+    ) -> pd.DataFrame | None:
+        """Find the groups of rows that such pairs connect, as `novelty_dask.groups` does."""
+        import novelty_dask  # noqa: PLC0415 - it imports this module
+
+        return novelty_dask.groups(self, out, at_least=at_least, **keywords)
 
     def rejected(self, n: int | None = None) -> pd.DataFrame:
         """Return the lines of the sources that were rejected, in the order of the input.
@@ -336,10 +341,4 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return a summary and the most novel rows, for notebooks."""
-        totals = self.manifest.totals
-        assert totals
-        # A stored run may name any reason.
-        summary = html.escape(count_line(totals, self.manifest.settings.normal_form))
-        columns = ["novelty", "url", "nearest_similarity", "nearest_url"]
-        table = self.top(5)[columns].to_html(index=False, float_format="{:.3f}".format, na_rep="")
-        return f"<div><b>{html.escape(self.url)}</b><br>{summary}<br>{table}</div>"
+        return run_html(self.url, self.manifest, self.top(5))

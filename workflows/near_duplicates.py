@@ -40,14 +40,11 @@ def main(sources: tuple[str, ...], *, run: str, at_least: float, out: str, sched
     try:
         with choose_listener() as listener:
             scored = novelty_dask.score(sources, run, listener=listener, scheduler=scheduler)
-            found = novelty_dask.groups(scored, at_least=at_least, listener=listener, scheduler=scheduler)
-            members = novelty_dask.groups(
-                scored, at_least=at_least, members=True, listener=listener, scheduler=scheduler
+            found, members = novelty_dask.groups_and_members(
+                scored, at_least=at_least, listener=listener, scheduler=scheduler
             )
     except (NoveltyError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    assert found is not None
-    assert members is not None
     kept = pd.DataFrame({"url": scored.urls[:], "size": 1}).drop(members.row.tolist())
     kept = pd.concat([kept, found.set_index("row")[["url", "size"]]]).sort_index()
     kept.to_csv(out, index=False)

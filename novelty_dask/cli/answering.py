@@ -20,7 +20,7 @@ CHANGES = dict(zip(CHANGING, (refang, unwrap), strict=True))
 CHUNK_BYTES = 1 << 16
 
 
-def make_answerer(against: str, given: list[str]) -> Answerer:
+def make_answerer(against: str, given: list[str], memory_limit: int | None) -> Answerer:
     """Return what answers the lines."""
     changes = [change for name, change in CHANGES.items() if name in given]
 
@@ -29,7 +29,7 @@ def make_answerer(against: str, given: list[str]) -> Answerer:
             batch = batch.changed(change)
         return batch
 
-    return Answerer(against, change_all)
+    return Answerer(against, change_all, memory_limit)
 
 
 def answer_input(answerer: Answerer, *, as_json: bool) -> None:

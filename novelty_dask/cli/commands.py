@@ -1,6 +1,5 @@
 """Commands that score, print and export, one function each."""
 
-import errno
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
+from novelty_dask.cli.corpus import write_corpus
 from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.listeners import choose_listener
@@ -20,7 +20,7 @@ from novelty_dask.cli.output import check_columns, failure_line, novelty_table, 
 from novelty_dask.cli.streams import emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.counts import count_line, counted, refusal_line, wrapped_line
-from novelty_dask.errors import DISK_FULL, DiskFullError, StoreError, shell_quoted
+from novelty_dask.errors import StoreError, shell_quoted
 from novelty_dask.kernels.choices import VECTORIZER
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ MOST_PLAIN_LINES = 100
 """Lines for each that holds a URL inside other text, above which that is not worth a word."""
 DEMO_RUN = "novelty-demo/run.zarr"
 DEMO_CORPUS = "urls.txt"
+UNDISCOVERED = (
+    "--fdr is for runs that were scored with --against: within one run p-values are ranks, and no row "
+    "is chosen at a rate below 1."
+)
 UNCHOSEN = "No row is in this selection; leave out an option, or lower --min-novelty."
 
 
@@ -82,7 +86,8 @@ def score(
     if stream or as_json:
         given = _chosen(flags)
         options.check_stream(sources, out, against, given, is_chosen=stream)
-        _answer(str(against), given, as_json=as_json, quiet=quiet)
+        limit = options.read_settings(None, memory_limit=flags["memory_limit"]).memory_limit
+        _answer(str(against), given, limit, as_json=as_json, quiet=quiet)
         return
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
         say("Type or paste URLs, one a line; Ctrl-D ends them.")
@@ -141,19 +146,19 @@ def top(
     opened = novelty_dask.open(run)
     choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
     defang = choice.pop("defang")
-    if "p_value" in (columns or ()) and choice["max_p"] is None:
-        # All rows, but with the column.
-        choice["max_p"] = 1.0
     if as_json:
         from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
 
         # With all neighbors: a program has no terminal whose width would limit the evidence.
-        found = opened.top_table(n_rows, by=by, lists=True, redact=redact, **choice)
+        found = opened.top_table(
+            n_rows, by=by, lists=True, redact=redact, calibrate="p_value" in (columns or ()), **choice
+        )
         chosen = found.select(check_columns(columns, found.column_names))
         rows = [row for batch in chosen.to_batches() for row in to_objects(batch)]
         emit([in_json(top_document(rows, by, defanged=defang))])
     else:
         show(opened, n_rows, by, columns=columns, defanged=defang, redacted=redact, **choice)
+    say_undiscovered(opened, choice["fdr"])
     say_dismissed(dismissed)
 
 
@@ -189,7 +194,7 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
         raise StoreError(message)
     urls, planted = novelty_dask.datasets.make_urls(n_rows)
     corpus = Path(out).with_name(DEMO_CORPUS)
-    _write_corpus(corpus, "".join(f"{url}\n" for url in urls).encode())
+    write_corpus(corpus, "".join(f"{url}\n" for url in urls).encode())
     run = _score([str(corpus)], out, quiet=quiet)
     found = run.top(len(planted)).position.isin(planted).sum()
     show(run, TOP_ROWS)
@@ -204,11 +209,11 @@ def _chosen(flags: dict[str, Any]) -> list[str]:
     return [name for name, value in flags.items() if value not in (None, ())]
 
 
-def _answer(against: str, given: list[str], *, as_json: bool, quiet: bool) -> None:
+def _answer(against: str, given: list[str], memory_limit: int | None, *, as_json: bool, quiet: bool) -> None:
     """Answer standard input line by line."""
     from novelty_dask.cli.answering import answer_input, make_answerer  # noqa: PLC0415 - Numba takes long
 
-    answerer = make_answerer(against, given)
+    answerer = make_answerer(against, given, memory_limit)
     if not quiet:
         say(f"Ready: each line is compared with {counted(answerer.n_rows, 'row')}.")
     answer_input(answerer, as_json=as_json)
@@ -241,6 +246,12 @@ def say_dismissed(dismissed: "Dismissed | None") -> None:
         say(f"{counted(dismissed.n_left_out, 'row')} left out, as --ignore lists them.")
 
 
+def say_undiscovered(run: "Run", fdr: float | None) -> None:
+    """Print why a false discovery rate chooses nothing in a run without a reference."""
+    if fdr is not None and run.reference is None:
+        say(UNDISCOVERED)
+
+
 def show(
     run: "Run",
     n_rows: int,
@@ -254,7 +265,7 @@ def show(
     """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
     has_marks = is_terminal() and not run.manifest.settings.features.startswith(VECTORIZER)
-    rows = run.top(n_rows, by=by, lists=has_marks, **choice)
+    rows = run.top(n_rows, by=by, lists=has_marks, calibrate="p_value" in (columns or ()), **choice)
     marks = run.find_marks(rows) if has_marks else ()
     emit(novelty_table(rows, columns or by, marks, defanged=defanged, redacted=redacted))
     if rows.empty:
@@ -297,36 +308,6 @@ def _say_totals(run: "Run", *, quiet: bool) -> None:
     is_wrapped = totals.wrapped * MOST_PLAIN_LINES >= totals.lines
     if totals.wrapped and is_wrapped and not quiet and run.manifest.settings.features == "url":
         say(wrapped_line(totals))
-
-
-def _write_corpus(path: Path, lines: bytes) -> None:
-    """Write the lines of the demo, all of them or nothing, unless the file exists and has them.
-
-    Raises
-    ------
-    StoreError
-        The file has other content, or can't be written.
-    DiskFullError
-        There is no space for it.
-    """
-    partial = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        if path.is_file() and path.stat().st_size == len(lines) and path.read_bytes() == lines:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, "It exists, with other lines")
-        try:
-            partial.write_bytes(lines)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        message = f"Can't write {str(path)!r}: {error.strerror}; "
-        if error.errno in DISK_FULL:
-            raise DiskFullError(f"{message}free some space, then repeat it.") from None
-        remedy = "name a run in another folder, as in --out elsewhere/run.zarr."
-        raise StoreError(message + remedy) from None
 
 
 def say(message: str) -> None:

@@ -7,7 +7,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.commands import main, read_dismissed, say_dismissed
+from novelty_dask.cli.commands import main, read_dismissed, say_dismissed, say_undiscovered
 from novelty_dask.cli.documents import in_json
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.streams import close_output, emit
@@ -82,6 +82,8 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     except BrokenPipeError:
         close_output()
     say_dismissed(dismissed)
+    if keywords["fdr"] is not None:
+        say_undiscovered(novelty_dask.open(run), keywords["fdr"])
 
 
 def summary_options(*columns: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -52,7 +52,10 @@ MEANINGS = {
 }
 """The table of exit codes, as help and the README show it."""
 BARE_RESUME = re.compile("`(novelty resume(?: --take-over)?)`")
-OPTIONS = {"overwrite=True": "--force", "(order)": "(--order)", "(columns)": "(--columns)"}
+OPTIONS = {
+    "overwrite=True": "--force",
+    **{f"({name.replace('-', '_')})": f"(--{name})" for name in ("order", "columns", "max-p", "fdr")},
+}
 """Options by the keyword that messages of the package name."""
 DEBUG, RESUMABLE, RUN = f"{__name__}.debug", f"{__name__}.resumable", f"{__name__}.run"
 

@@ -11,7 +11,7 @@ from novelty_dask.cli.commands import main
 from novelty_dask.cli.documents import in_json
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.streams import close_output, emit
-from novelty_dask.cli.terminal import Column, number, table
+from novelty_dask.cli.terminal import Column, defang, number, table
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.text.secrets import redact as hide_secrets
 from novelty_dask.private_files import is_stream
@@ -75,6 +75,7 @@ def pairs(run: str, *, out: str, quiet: bool, **keywords: Any) -> None:
     "-n", "n_groups", type=click.IntRange(min=1), default=20, show_default=True, help="Groups to print."
 )
 @click.option("--members", is_flag=True, help="Write the rows of all groups, with -o.")
+@click.option("--defang", is_flag=True, help="Print URLs so that no program makes links of them.")
 @options.as_json
 def groups(
     run: str, *, out: str | None, n_groups: int, members: bool, as_json: bool, quiet: bool, **keywords: Any
@@ -88,6 +89,7 @@ def groups(
     if members and out is None:
         message = "--members needs a file: name it with -o."
         raise SettingsError(message)
+    is_defanged = keywords.pop("defang")
     is_quiet = quiet or (out is not None and is_stream(out))
     try:
         with choose_listener(quiet=is_quiet) as listener:
@@ -102,6 +104,7 @@ def groups(
     for row in shown:
         row["least_similarity"] = float(row["least_similarity"])
         row["url"] = hide_secrets(row["url"]) if keywords["redact"] else row["url"]
+        row["url"] = "".join(defang(row["url"])) if is_defanged else row["url"]
     if as_json:
         emit([in_json({"at_least": keywords["at_least"], "groups": len(found), "rows": shown})])
         return

@@ -4,11 +4,18 @@ A run of text goes through `TEXT_STAGES`; a run of other data would have a list 
 the later stages.
 """
 
-from collections import deque
-from collections.abc import Container, Sequence
-from typing import NamedTuple
+from __future__ import annotations
 
-from novelty_dask.planning.stages import STAGES, RunShape, Stage, TaskId
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from novelty_dask.planning.stages import STAGES, Stage, TaskId
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from novelty_dask.planning.shapes import RunShape
 
 TEXT_STAGES: Sequence[Stage] = STAGES
 
@@ -16,8 +23,8 @@ TEXT_STAGES: Sequence[Stage] = STAGES
 def lasting_stages(stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages whose results are kept.
 
-    >>> [stage.name for stage in lasting_stages(TEXT_STAGES)]
-    ['rejected', 'vectorize', 'columns', 'weigh', 'locate', 'merge', 'cite', 'cover', 'density', 'lof']
+    >>> [stage.name for stage in lasting_stages(TEXT_STAGES) if not stage.is_against]
+    ['rejected', 'vectorize', 'columns', 'weigh', 'merge', 'cover', 'density', 'lof']
     """
     replaced = {stage for other in stages for stage in other.replaces}
     return [stage for stage in stages if stage not in replaced]

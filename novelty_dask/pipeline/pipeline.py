@@ -76,7 +76,8 @@ class Pipeline:
             self._do([INGEST, SORT])
             make_plan(self.session)
             self.runner.recorder.save()
-        self._do(TEXT_STAGES)
+        is_against = self.run.manifest.reference is not None
+        self._do([stage for stage in TEXT_STAGES if is_against or not stage.is_against])
 
     def _do(self, stages: Sequence[Stage]) -> None:
         """Do the missing tasks of some stages."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.kernels.text.lines import KEPT_CHARACTERS, MAX_BYTES, REJECTED_SAMPLE_BYTES, Reason
 from novelty_dask.planning.tiles import Tile, TilePlan
 
@@ -27,6 +28,9 @@ KEPT_BYTES = 6 * KEPT_CHARACTERS + 4
 """Most bytes of a further field of a record in JSON, with its quotes, and what stands before the next."""
 WHOLE = "all"
 """The item of a stage that has but one task."""
+
+CALIBRATED = VIEWS
+"""Views that are calibrated, in the order of their axis."""
 
 Region = tuple[int | slice, ...]
 """The leading part of an index into an array."""
@@ -266,6 +270,19 @@ def cited_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     shape, chunks = (plan.n_blocks, most), (1, min(most, CITED_CHUNK))
     urls = ArraySpec("neighbors/url", shape, chunks, "str", BY_BLOCKS, "", "text", MAX_BYTES)
     return _named(("block", "distinct_neighbor"), urls)
+
+
+def calibration_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the arrays of the rows of a reference that are at least as novel, and of those that could be."""
+    n, rows, blocks = len(CALIBRATED), plan.n_rows, plan.n_blocks
+    return [
+        *_named(
+            ("row", "view"),
+            ArraySpec("calibration/at_least", (rows, n), (plan.block_rows, n), "int64", BY_ROWS, -1),
+        ),
+        # The same in each row, as no block waits for another.
+        *_named(("block", "view"), ArraySpec("calibration/others", (blocks, n), (1, n), "int64", BY_BLOCKS)),
+    ]
 
 
 def uncovered_arrays(plan: TilePlan) -> list[ArraySpec]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.planning.arrays import weight_chunk
+from novelty_dask.planning.arrays import CALIBRATED, weight_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,11 +105,11 @@ def _matrix_bytes(budget: Budget, blocks: Sequence[int], tiles: TilePlan) -> int
 
 
 def _cited_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> float:
-    """Return the bytes of the URLs of a reference that are neighbors, if they are as long as the rows."""
+    """Return the bytes of places, of calibration, and of the URLs of neighbors, as long as the rows."""
     rows = (stop - start for start, stop in map(tiles.bounds, range(tiles.n_blocks)))
     n_cited = sum(min(n * budget.n_neighbors, tiles.known_rows) for n in rows)
-    places = (PLACE_BYTES if tiles.known_rows else 0) * tiles.n_rows
-    return n_cited * (extent.n_bytes / max(extent.n_rows, 1) + LENGTH_BYTES) + places
+    row_bytes = PLACE_BYTES + len(CALIBRATED) * _width(tiles.known_rows + 1) if tiles.known_rows else 0
+    return n_cited * (extent.n_bytes / max(extent.n_rows, 1) + LENGTH_BYTES) + row_bytes * tiles.n_rows
 
 
 def _neighbor_bytes(tiles: TilePlan) -> float:
@@ -133,8 +133,9 @@ def _width(n: int) -> int:
 def _small_bytes(tiles: TilePlan) -> int:
     """Return the bytes of commits and metadata, and those that files leave empty."""
     n_tasks = (
-        (7 if tiles.known_rows else 5) * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
+        (8 if tiles.known_rows else 5) * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
     )
-    # Of each block, twelve files of rows, frequencies, starts and results, three of weights, and its strips.
-    n_files = n_tasks + (15 + 2 * tiles.n_groups) * tiles.n_blocks
+    # Of each block, twelve files of rows, frequencies, starts and results, three of weights, and its strips;
+    # with a reference, those of places, of known rows, of URLs of neighbors, and two of calibration.
+    n_files = n_tasks + (15 + 5 * bool(tiles.known_rows) + 2 * tiles.n_groups) * tiles.n_blocks
     return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_SLACK_BYTES * n_files

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
+from novelty_dask.planning.sizes import SEARCH_BYTES
 from novelty_dask.planning.slices import block_slices
 from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
 from novelty_dask.planning.tiles import (
@@ -103,6 +104,41 @@ def worker_bytes(stages: Mapping[str, int], threads: int) -> dict[str, int]:
         stage: PROCESS_BYTES - FRAMES_BYTES * (stage == INGEST.name) + threads * task
         for stage, task in stages.items()
     }
+
+
+def index_bytes(
+    n_rows: int, n_columns: int, n_nonzeros: int, text_bytes: int, held: tuple[int, int, int]
+) -> int:
+    """Return the most bytes of a process that indexes a reference to answer lines, what it maps included.
+
+    Parameters
+    ----------
+    n_rows, n_columns, n_nonzeros, text_bytes : int
+        Rows of the reference, columns that they have, their non-zeros, and bytes of their URLs.
+    held : tuple of int
+        Columns of the hashed matrix, rows of a block, and non-zeros of the block that has most.
+    """
+    n_features, block_rows, block_nonzeros = held
+    # The URLs lie there twice while they are joined, and one block is read at a time.
+    index = 24 * n_rows + 24 * n_columns + 8 * n_nonzeros + 2 * text_bytes
+    block = 300 * block_rows + 16 * block_nonzeros
+    return PROCESS_BYTES - FRAMES_BYTES + SEARCH_BYTES + index + block + 16 * n_features
+
+
+def check_index(path: str, projected: int, limit: int) -> None:
+    """Refuse an index of a reference that takes more than a limit.
+
+    Raises
+    ------
+    BudgetError
+        It says what would be needed.
+    """
+    if projected > limit:
+        message = (
+            f"The index of the reference {path!r} is projected to need {megabytes(projected)}, over the "
+            f"limit of {megabytes(limit)}; raise --memory-limit to that, or name a smaller reference."
+        )
+        raise BudgetError(message)
 
 
 def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> None:

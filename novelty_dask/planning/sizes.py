@@ -50,9 +50,9 @@ def cover_bytes(budget: Budget, load: Load) -> int:
 
 
 def gather_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the neighbors of a block and a number for each, and of numbers that pass by."""
+    """Return the bytes of the neighbors of a block, a number for each, views, and of numbers that pass by."""
     # What the stages before leave in a process that does all of them is part of it.
-    return 3 * strip_bytes(budget, load) + 64 * load.rows + 64 * 2**20
+    return 3 * strip_bytes(budget, load) + 96 * load.rows + 64 * 2**20
 
 
 def reading_bytes(budget: Budget, load: Load) -> int:

@@ -9,7 +9,8 @@
     merge ──┬──► cover
             └──► density ──► lof
 
-Where rows are compared with a reference, `locate` comes before compare, and `cite` after merge.
+Where rows are compared with a reference, `locate` comes before compare, `cite` after merge, and `calibrate`
+last.
 
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
@@ -25,6 +26,7 @@ from novelty_dask.planning.arrays import (
     REJECTED_CHUNK,
     WHOLE,
     ArraySpec,
+    calibration_arrays,
     cited_arrays,
     column_arrays,
     density_arrays,
@@ -48,10 +50,11 @@ from novelty_dask.planning.sizes import (
     reading_bytes,
     strip_bytes,
 )
-from novelty_dask.planning.tiles import Tile, TilePlan
+from novelty_dask.planning.tiles import Tile
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Load
+    from novelty_dask.planning.shapes import RunShape
 
 
 class TaskId(NamedTuple):
@@ -59,36 +62,6 @@ class TaskId(NamedTuple):
 
     stage: str
     item: str
-
-
-class RunShape(NamedTuple):
-    """Numbers from which all tasks and arrays of a run follow, as far as they are known.
-
-    Parameters
-    ----------
-    n_features : int
-        Columns of the hashed matrix.
-    n_neighbors : int
-        Neighbors kept of a row.
-    n_pieces : int or None
-        Pieces into which the sources are split.
-    n_rejected : int or None
-        Rejected lines.
-    plan : TilePlan or None
-        Blocks and tiles.
-    widest_block : int or None
-        Non-zeros of the block that has the most; known once all blocks are counted.
-    n_kept : int
-        Further fields of records that rows keep.
-    """
-
-    n_features: int
-    n_neighbors: int
-    n_pieces: int | None = None
-    n_rejected: int | None = None
-    plan: TilePlan | None = None
-    widest_block: int | None = None
-    n_kept: int = 0
 
 
 Items = Sequence[str] | None
@@ -186,6 +159,12 @@ def _merged_stretch(shape: RunShape, item: str) -> list[TaskId]:
     """Return what merges the neighbors of a stretch; all weights are there, as for a tile."""
     assert shape.plan
     return [MERGE.task(str(block)) for block in shape.plan.stretch(int(item))]
+
+
+def _all_views(shape: RunShape, item: str) -> list[TaskId]:
+    """Return what computes the views of a block."""
+    assert shape.plan
+    return [MERGE.task(item), COVER.task(str(shape.plan.stretch_of(int(item)))), LOF.task(item)]
 
 
 def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, str], list[TaskId]]:
@@ -315,14 +294,22 @@ LOF: Stage = Stage(
     task_bytes=gather_bytes,
     arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
 )
+CALIBRATE = Stage(
+    "calibrate",
+    items=_blocks_against,
+    inputs=_all_views,
+    task_bytes=gather_bytes,
+    arrays=lambda shape: calibration_arrays(shape.plan) if shape.plan and shape.plan.known_rows else [],
+    is_against=True,
+)
 
 STAGES = (
     *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH),
-    *(LOCATE, COMPARE, MERGE, CITE, COVER, DENSITY, LOF),
+    *(LOCATE, COMPARE, MERGE, CITE, COVER, DENSITY, LOF, CALIBRATE),
 )
 """All stages, each after those whose results it reads."""
-LAST_STAGE = STAGES[-1]
-"""The stage after which a run is complete, or partial."""
+LAST_STAGE = LOF
+"""The stage after which a run is complete, or partial; with a reference that is `CALIBRATE`."""
 LASTING_STAGES = tuple(stage for stage in STAGES if not any(stage in other.replaces for other in STAGES))
 """Stages whose results are kept."""
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.planning.disk import disk_bytes
 from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
-from novelty_dask.planning.stages import STAGES, RunShape
+from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.stages import STAGES
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Extent

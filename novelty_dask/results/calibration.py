@@ -7,14 +7,13 @@ rows of the reference, with their own values of the same column; without one, th
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -48,7 +47,7 @@ def p_values(
 
 
 class Calibration:
-    """Sorted values of a column of others, by which the values of rows are judged.
+    """The p-values of the rows of a run by one of their columns.
 
     Parameters
     ----------
@@ -56,41 +55,25 @@ class Calibration:
         A complete run.
     by : str
         The column.
-    open_reference : callable or None
-        Opens the arrays of the reference; None for a run without one.
     folder : Path, optional
-        Folder for a temporary file of 8 bytes for each value; the system's by default.
+        Folder for temporary files of 8 bytes for each row; the system's by default.
     """
 
-    def __init__(
-        self,
-        results: Results,
-        by: str,
-        open_reference: Callable[[], Any] | None,
-        folder: Path | None = None,
-    ) -> None:
+    def __init__(self, results: Results, by: str, folder: Path | None = None) -> None:
         self._results, self._by = results, by
         self._folder = folder
-        if open_reference:
-            arrays = open_reference()
-            n_rows, n_there = arrays[by].shape[0], arrays[by].chunks[0]
-            starts = range(0, n_rows, n_there)
-            self._sorted = self._sort(arrays.read(by, slice(i, i + n_there)) for i in starts)
-            self._n_itself = 0
-        else:
-            self._sorted = self._sort(self._read_own())
+        # With a reference the run itself holds what was counted.
+        self._others = None if results.is_against else self._sort(self._each(by))
+
+    def read(self, block: int) -> NDArray[np.float64]:
+        """Return the p-values of the rows of a block, NaN where they are undefined."""
+        if self._others is not None:
             # A row is one of those that are at least as novel as itself.
-            self._n_itself = 1
-
-    def p_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the p-value of each value, NaN where it is undefined."""
-        return p_values(self._sorted, values, self._n_itself)
-
-    def add_column(self, by: str, table: pa.Table) -> pa.Table:
-        """Return a table with the p-values of a column of it, null where it is undefined."""
-        values = table[by].to_numpy().astype(np.float64)
-        p = self.p_values(values)
-        return table.append_column("p_value", pa.array(p, mask=np.isnan(values)))
+            return p_values(self._others, self._results.read(self._by, block), n_itself=1)
+        view = self._results.views.index(self._by)
+        n_others = self._results.arrays.read("calibration/others", block, view)
+        n_least = self._results.read("calibration/at_least", block)[:, view]
+        return np.where(n_least < 0, np.nan, (1 + n_least) / (n_others + 1))
 
     def limit(self, rate: float) -> float:
         """Return the largest p-value of a row that is chosen at a false discovery rate; -1 if none is.
@@ -98,21 +81,19 @@ class Calibration:
         By the procedure of Benjamini and Hochberg, *Controlling the false discovery rate* (1995): the largest
         p-value p, at most rate times the share of the rows whose p-value is at most p.
         """
-        # Ascending values are descending p-values.
-        own = self._sorted if self._n_itself else self._sort(self._read_own())
+        ascending = self._sort(self.read(block) for block in range(self._results.n_blocks))
         largest = -1.0
-        for stop in range(len(own), 0, -CHUNK_ROWS):
-            start = max(stop - CHUNK_ROWS, 0)
-            p = self.p_values(np.asarray(own[start:stop]))
+        for start in range(0, len(ascending), CHUNK_ROWS):
+            p = np.asarray(ascending[start : start + CHUNK_ROWS])
             # Ties have one p-value, and the last of them has the highest rank: that is the one that counts.
-            ranks = len(own) - np.arange(start, stop)
-            chosen = p[p <= rate * ranks / len(own)]
+            ranks = np.arange(start + 1, start + len(p) + 1)
+            chosen = p[p <= rate * ranks / len(ascending)]
             largest = max(largest, float(chosen.max(initial=-1)))
         return largest
 
-    def _read_own(self) -> Iterator[NDArray[np.float64]]:
-        """Yield the values of the rows of the run, a block at a time."""
-        return (self._results.read(self._by, block) for block in range(self._results.n_blocks))
+    def _each(self, name: str) -> Iterator[NDArray[np.float64]]:
+        """Yield a column of the rows of the run, a block at a time."""
+        return (self._results.read(name, block) for block in range(self._results.n_blocks))
 
     def _sort(self, parts: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return all defined values, ascending, in a file that goes with this process."""

@@ -109,6 +109,9 @@ def check_order(format: str, order: str, selection: Selection, *, every_line: bo
             "An npz file keeps the order of the run, which its neighbor_ids refer to; leave out --order."
         )
         raise SettingsError(message)
+    if selection.calibrate:
+        message = "An npz file has no p-values; choose another format."
+        raise SettingsError(message)
     if selection.leaves_out:
         message = "An npz file has all rows, which its neighbor_ids refer to; choose another format."
         raise SettingsError(message)

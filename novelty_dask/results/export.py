@@ -5,6 +5,7 @@ complete.  Undefined values are null, which CSV shows as an empty field.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from os import PathLike, fspath
 from typing import IO, TYPE_CHECKING, Unpack, cast
@@ -90,7 +91,9 @@ def export(
         File of hosts, pages and templates whose rows are left out, one a line.
     max_p, fdr : float, optional
         Largest p-value in that column; false discovery rate by Benjamini and Hochberg.  Either adds the
-        column p_value, and so does its name in `columns`.
+        column p_value.
+    calibrate : bool
+        True to add that column to all rows, as its name in `columns` does.
     every_line : bool
         True to write a row for each record of the sources, which are read once more: duplicates too, and
         lines that were rejected, with the reason.  It goes with the order of the input alone, and with no
@@ -131,16 +134,16 @@ def export(
     redact, every_line = options.pop("redact", False), options.pop("every_line", False)
     listener = options.pop("listener", None)
     selection = Selection(**cast("Choice", options))
+    if "p_value" in (columns or ()):
+        selection = replace(selection, calibrate=True)
     check_order(chosen.name, order, selection, every_line=every_line)
     stored = open_complete(fspath(run))
     results = Results(stored)
     steps = _choose_steps(stored.manifest.settings, chosen, mark, redact=redact)
-    if selection.is_calibrated or (columns is not None and "p_value" in columns):
-        view = "novelty" if order == "input" else order
-        steps.insert(0, partial(results.calibrate(view).add_column, view))
     # What a row has new is what no neighbor has, so that all are needed, also where they are not written.
     has_lists = chosen.has_lists or mark is not None
-    read = partial(_read_rows, partial(results.table, lists=has_lists), steps)
+    calibration = selection.calibration(results, order)
+    read = partial(_read_rows, partial(results.table, lists=has_lists, calibration=calibration), steps)
     lines = EveryLine(stored, results, read) if every_line else None
     if columns is not None:
         # Of no rows, as the columns do not depend on them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +11,8 @@ from novelty_dask.kernels.density import outlier_factors, reachability_densities
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.kernels.search.bounds import SMALLEST
 from novelty_dask.kernels.text.lines import Reason, decode_line
-from novelty_dask.kernels.text.urls import normalize, row_key
+from novelty_dask.kernels.text.urls import normalize
+from novelty_dask.results.places import find_place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,18 +77,11 @@ def check_url(url: str, form: NormalForm) -> str:
 def find_row(results: Results, url: str, form: NormalForm) -> int | None:
     """Return the number of the row that holds a URL, by its normal form; None if no row does."""
 
-    def make_key(row: int) -> str:
-        return _make_key(str(results.urls(np.array([row]))[0]), form)
+    def url_of(row: int) -> str:
+        return str(results.urls(np.array([row]))[0])
 
-    key = _make_key(url, form)
-    # Rows are sorted by their keys, and a few blocks tell where one belongs.
-    row = bisect_left(range(results.n_rows), key, key=make_key)
-    return row if row < results.n_rows and make_key(row) == key else None
-
-
-def _make_key(url: str, form: NormalForm) -> str:
-    """Return the key by which the row of a URL is sorted."""
-    return row_key(normal_form(url, form), url, form)
+    row, is_there = find_place(url, results.n_rows, url_of, form)
+    return row if is_there else None
 
 
 def normal_form(url: str, form: NormalForm) -> str:

@@ -13,7 +13,6 @@ from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results.calibration import Calibration
 from novelty_dask.results.records import Places, read_kept
-from novelty_dask.storage.references import open_reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +48,6 @@ class Results:
 
     def __init__(self, run: StoredRun) -> None:
         self.arrays = arrays = run.arrays()
-        self._run = run
         self.places = Places(run.manifest)
         self._keep = run.manifest.settings.keep or ()
         self.n_rows: int = arrays["novelty"].shape[0]
@@ -101,15 +99,8 @@ class Results:
         return np.asarray(urls[np.where(ids < 0, cited.size, np.searchsorted(cited, ids))])
 
     def calibrate(self, by: str, folder: Path | None = None) -> Calibration:
-        """Return what judges the values of a column by those of the reference, or of the other rows.
-
-        Raises
-        ------
-        StoreError
-            The reference is gone, or another run is in its place.
-        """
-        open_others = partial(open_reference, self._run) if self.is_against else None
-        return Calibration(self, by, open_others, folder)
+        """Return what judges the values of a column by those of the reference, or of the other rows."""
+        return Calibration(self, by, folder)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
         """Return the URLs of a block from the cache, in which the block used least recently makes room."""
@@ -127,6 +118,7 @@ class Results:
         *,
         lists: bool = False,
         lines: Lines | None = None,
+        calibration: Calibration | None = None,
     ) -> pa.Table:
         """Return rows of a block, with their views and nearest neighbor.
 
@@ -140,6 +132,8 @@ class Results:
             True to add all neighbors, most similar first.
         lines : Lines, optional
             A line of each row, to give in place of the first.
+        calibration : Calibration, optional
+            Adds the column p_value.
 
         Returns
         -------
@@ -148,7 +142,7 @@ class Results:
             `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
             of the first occurrence, and what rows keep of its record.  A run that is compared with a
             reference has the column known before these.  Undefined values are null.  With `lines`, a column
-            reason, which is null, precedes what is kept.
+            reason, which is null, precedes what is kept; p_value is the last.
         """
         kept = slice(None) if within is None else within
         ids, similarities = (
@@ -183,7 +177,10 @@ class Results:
             columns["reason"] = pa.nulls(len(lines.urls), pa.string())
         if self._keep:
             records = lines.kept.to_pylist() if lines else self.read("rows/kept", block)[kept].tolist()
-            columns |= read_kept(self._keep, records, taken=columns)
+            columns |= read_kept(self._keep, records, taken={*columns, "p_value"})
+        if calibration:
+            p = calibration.read(block)[kept]
+            columns["p_value"] = pa.array(p, mask=np.isnan(p))
         return pa.table(columns)
 
     def _view(self, name: str, block: int, kept: slice | NDArray[np.int64]) -> pa.Array:
@@ -199,6 +196,7 @@ class Results:
         lists: bool = False,
         least: bool = False,
         kept: NDArray[np.bool_] | None = None,
+        calibration: Calibration | None = None,
     ) -> pa.Table:
         """Return the n rows whose view is highest, or lowest, ties by row, with the columns of `table`.
 
@@ -222,14 +220,16 @@ class Results:
             order = np.argsort(keys, kind="stable")[: min(n, int(np.isfinite(keys).sum()))]
             best += [(float(keys[row]), start + int(row)) for row in order]
             best = sorted(best)[:n]
-        return self._rows(np.array([row for _, row in best], np.int64), lists=lists)
+        rows = np.array([row for _, row in best], np.int64)
+        return self._rows(rows, lists=lists, calibration=calibration)
 
-    def _rows(self, rows: NDArray[np.int64], *, lists: bool) -> pa.Table:
+    def _rows(self, rows: NDArray[np.int64], *, lists: bool, calibration: Calibration | None) -> pa.Table:
         """Return some rows in their order, reading each block once."""
         blocks, within = np.divmod(rows, self.block_rows)
         # Rows come together block by block; the rank of each in that order puts it back in its place.
-        tables = [self.table(int(block), within[blocks == block], lists=lists) for block in np.unique(blocks)]
-        table = pa.concat_tables(tables or [self.table(0, rows, lists=lists)])
+        read = partial(self.table, lists=lists, calibration=calibration)
+        tables = [read(int(block), within[blocks == block]) for block in np.unique(blocks)]
+        table = pa.concat_tables(tables or [read(0, rows)])
         return table.take(np.argsort(np.argsort(blocks, kind="stable")))
 
 

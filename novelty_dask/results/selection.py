@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from novelty_dask.results.calibration import Calibration
     from novelty_dask.results.ordering import Kept
     from novelty_dask.results.results import Results
 
@@ -36,6 +37,7 @@ class Choice(TypedDict, total=False):
     ignore: str | PathLike[str] | Dismissed | None
     max_p: float | None
     fdr: float | None
+    calibrate: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Selection:
         Largest p-value in the column of the order, in (0, 1]; rows where it is undefined are left out too.
     fdr : float, optional
         False discovery rate, in (0, 1], at which rows are chosen by the procedure of Benjamini and Hochberg.
+    calibrate : bool
+        True to add p-values also where they choose no rows.
 
     Raises
     ------
@@ -75,6 +79,7 @@ class Selection:
     ignore: str | PathLike[str] | Dismissed | None = None
     max_p: float | None = None
     fdr: float | None = None
+    calibrate: bool = False
 
     def __post_init__(self) -> None:
         """Check the values, and read the file."""
@@ -84,7 +89,7 @@ class Selection:
         for name in ("max_p", "fdr"):
             share = getattr(self, name)
             if share is not None and not 0 < share <= 1:
-                message = f"{name} can't be {share}; give a number above 0, and at most 1."
+                message = f"A share of {share} is impossible ({name}); give a number above 0, and at most 1."
                 raise SettingsError(message)
         for name in ("per_site", "per_template"):
             limit = getattr(self, name)
@@ -101,9 +106,21 @@ class Selection:
         return any(limit is not None for limit in limits)
 
     @property
-    def is_calibrated(self) -> bool:
-        """True if p-values are asked for."""
+    def _is_likely_left_out(self) -> bool:
+        """True if p-values choose rows."""
         return self.max_p is not None or self.fdr is not None
+
+    def calibration(self, results: Results, order: str) -> Calibration | None:
+        """Return what gives p-values, if they are asked for.
+
+        Parameters
+        ----------
+        results : Results
+            A complete run.
+        order : str
+            "input" or the name of a view.
+        """
+        return results.calibrate(_view(order)) if self.calibrate or self._is_likely_left_out else None
 
     def rows(self, results: Results, order: str, folder: Path | None = None) -> Kept:
         """Return which rows are wanted, or None if all are.
@@ -119,9 +136,9 @@ class Selection:
         """
         if not self.leaves_out:
             return None
-        view = "novelty" if order == "input" else order
+        view = _view(order)
         kept = np.concatenate([self._keeps(results, view, block) for block in range(results.n_blocks)])
-        if self.is_calibrated:
+        if self._is_likely_left_out:
             self._leave_likely(results, view, kept, folder)
         # Templates first: a row that is one too many of its template takes no place of its site.
         limits = {
@@ -147,7 +164,7 @@ class Selection:
         for block in range(results.n_blocks):
             rows = slice(block * results.block_rows, (block + 1) * results.block_rows)
             # Comparison with NaN is false.
-            kept[rows] &= calibration.p_values(results.read(view, block)) <= limit
+            kept[rows] &= calibration.read(block) <= limit
 
     def _keeps(self, results: Results, view: str, block: int) -> NDArray[np.bool_]:
         """Return which rows of a block are novel enough, and not dismissed."""
@@ -157,6 +174,11 @@ class Selection:
         if isinstance(self.ignore, Dismissed):
             kept[kept] = self.ignore.keeps(_texts(results, block, np.flatnonzero(kept)))
         return kept
+
+
+def _view(order: str) -> str:
+    """Return the column by which an order chooses rows."""
+    return "novelty" if order == "input" else order
 
 
 def _texts(results: Results, block: int, within: NDArray[np.int64]) -> pa.StringArray:

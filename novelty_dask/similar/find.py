@@ -6,23 +6,31 @@ import hashlib
 import json
 import time
 from collections import Counter, deque
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import BudgetError, ClusterError, reason
+from novelty_dask.errors import BudgetError, ClusterError, StoreError, reason
 from novelty_dask.events import StageFinished, StageStarted, TaskDone
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
 from novelty_dask.objects.commits import Commits
 from novelty_dask.objects.owners import claim
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.similar.tiles import STAGE, Job, Part, list_items, perform, tile_bytes, unpack
-from novelty_dask.similar.work import check_memory, open_folder
+from novelty_dask.similar.work import (
+    FINISHED,
+    check_memory,
+    is_same,
+    make_mark,
+    open_folder,
+    open_marked,
+    remove_folder,
+)
 from novelty_dask.storage.references import describe_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from distributed import Client
 
@@ -53,6 +61,8 @@ class Search:
     settings : WorkSettings
     client : distributed.Client or None
     listener : Listener
+    out : str or None
+        File that is written from the tiles.
     """
 
     run: StoredRun
@@ -62,6 +72,7 @@ class Search:
     settings: WorkSettings
     client: Client | None
     listener: Listener
+    out: str | None
 
 
 class Tiles:
@@ -129,12 +140,47 @@ def found(search: Search) -> Iterator[Tiles]:
     job = _make_job(search)
     workers = find_resources(search.client, ROW_BYTES * len_of(search.run), search.settings)
     check_memory({STAGE: tile_bytes(search.run.manifest)}, workers)
-    objects = open_folder(search.folder, job.fingerprint)
+    objects = open_folder(search.folder, make_mark(job.fingerprint, search.out))
     with claim(objects, search.folder) as owner:
         _run_tasks(search, job._replace(epoch=owner.epoch), objects, workers)
         yield Tiles(search.run, objects, job)
     # Behind the release of the owner, which would write into it.
-    objects.remove("")
+    remove_folder(objects)
+
+
+def check_file(search: Search, check: Callable[[], None]) -> None:
+    """Refuse a file that can't be written; remove the tiles of one that is written already.
+
+    Parameters
+    ----------
+    search : Search
+    check : callable
+        Raises an error if the file can't be written.
+
+    Raises
+    ------
+    SettingsError, StoreError
+        What the check raises.
+    """
+    try:
+        check()
+    except StoreError:
+        # Another client may be at work there, and the folder may be of anything.
+        with suppress(StoreError):
+            _remove_leftovers(search)
+        raise
+
+
+def _remove_leftovers(search: Search) -> None:
+    """Remove the tiles of a search whose file was written, if a client was killed before it removed them."""
+    job = _make_job(search)
+    (objects, there), mark = open_marked(search.folder), make_mark(job.fingerprint, search.out)
+    # The file is another one than when the search began, and it is written when all tiles are there.
+    is_written = there and is_same(there, mark) and there != mark
+    if there == FINISHED or (is_written and not _list_missing(search, job, objects)):
+        with claim(objects, search.folder):
+            pass
+        remove_folder(objects)
 
 
 def len_of(run: StoredRun) -> int:
@@ -151,6 +197,14 @@ def _make_job(search: Search) -> Job:
     return Job(search.run.url, search.folder, fingerprint, search.at_least, search.is_reduced)
 
 
+def _list_missing(search: Search, job: Job, objects: Objects) -> deque[str]:
+    """Return the items of the tasks that have no commit."""
+    assert search.run.manifest.plan
+    commits = Commits(objects, job.fingerprint)
+    items = list_items(search.run.manifest.plan)
+    return deque(item for item in items if not commits.find(TaskId(STAGE, item)))
+
+
 def _run_tasks(search: Search, job: Job, objects: Objects, workers: Any) -> None:
     """Run the tasks that have no commit.
 
@@ -161,8 +215,7 @@ def _run_tasks(search: Search, job: Job, objects: Objects, workers: Any) -> None
     """
     assert search.run.manifest.plan
     items = list_items(search.run.manifest.plan)
-    commits = Commits(objects, job.fingerprint)
-    missing = deque(item for item in items if not commits.find(TaskId(STAGE, item)))
+    missing = _list_missing(search, job, objects)
     listener, began = search.listener, time.monotonic()
     if not missing:
         return

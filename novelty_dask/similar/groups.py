@@ -112,6 +112,39 @@ def groups(
         return frame
 
 
+def groups_and_members(
+    run: str | PathLike[str], *, at_least: float, **work: Unpack[Work]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Find the groups of a complete run, and their rows, by one search.
+
+    Parameters
+    ----------
+    run : Run, str or path
+        A complete run, which stays as it is.
+    at_least : float
+        Least similarity of a pair, above 0 and at most 1.
+    **work
+        As for `pairs`.
+
+    Returns
+    -------
+    groups, members : pandas.DataFrame
+        What `groups` returns without `members`, and with it.
+
+    Raises
+    ------
+    SettingsError, StoreError, BudgetError
+        As for `pairs`.
+    """
+    with search_tiles(run, None, at_least, work, is_reduced=True, overwrite=False) as tiles:
+        found = join_groups(tiles)
+        frames = (
+            pa.concat_tables(make(tiles.run, found)).to_pandas() for make in (group_tables, member_tables)
+        )
+        of_groups, of_members = frames
+        return of_groups, of_members
+
+
 def join_groups(tiles: Tiles) -> Groups:
     """Return the groups of a run from the forests of its tiles."""
     reducer = Reducer(tiles.plan.n_rows)

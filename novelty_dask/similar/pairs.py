@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -15,7 +17,7 @@ from novelty_dask.objects.leases import Lease
 from novelty_dask.private_files import is_stream
 from novelty_dask.results.export import check_table, write_stream
 from novelty_dask.settings import WorkSettings
-from novelty_dask.similar.find import Search, Tiles, found
+from novelty_dask.similar.find import Search, Tiles, check_file, found
 from novelty_dask.similar.tables import pair_tables
 from novelty_dask.similar.work import check_threshold, open_run
 
@@ -117,28 +119,31 @@ def search_tiles(
 ) -> Iterator[Tiles]:
     """Check all that was given, find tiles, and yield them until they are written."""
     threshold, stored = check_threshold(at_least), open_run(fspath(run))
-    if out is not None:
-        check_table(stored, fspath(out), overwrite=overwrite)
+    name = None if out is None else fspath(out)
     folder, client = work.pop("tiles", None), work.pop("client", None)
     listener = work.pop("listener", ignore)
     given: dict[str, Any] = {name: value for name, value in work.items() if value is not None}
     settings = WorkSettings.make(**given)
-    name, lease = _choose_folder(None if folder is None else fspath(folder), out)
+    place, lease = _choose_folder(None if folder is None else fspath(folder), name)
+    search = Search(stored, place, threshold, is_reduced, settings, None, listener, name)
     try:
-        with working_client(client, settings.scheduler) as working:
-            search = Search(stored, name, threshold, is_reduced, settings, working, listener)
-            with found(search) as tiles:
-                yield tiles
+        if name is not None:
+            check_file(search, partial(check_table, stored, name, overwrite=overwrite))
+        with (
+            working_client(client, settings.scheduler) as working,
+            found(replace(search, client=working)) as tiles,
+        ):
+            yield tiles
     finally:
         if lease:
             lease.remove()
 
 
-def _choose_folder(folder: str | None, out: str | PathLike[str] | None) -> tuple[str, Lease | None]:
+def _choose_folder(folder: str | None, out: str | None) -> tuple[str, Lease | None]:
     """Return the folder for tiles, and the lease of one that is temporary."""
     if folder is not None:
         return absolute_url(folder), None
-    if out is None or is_stream(fspath(out)):
+    if out is None or is_stream(out):
         lease = Lease.make()
         return f"{lease.folder}/tiles", lease
-    return absolute_url(f"{fspath(out)}.tiles"), None
+    return absolute_url(f"{out}.tiles"), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import BudgetError, SettingsError, StoreError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MARK = "pairs.json"
 """Object by which a folder of tiles is known, with the fingerprint of what is found there."""
+FINISHED = b"finished"
+"""What it holds when the tiles are no longer needed."""
 
 
 def check_threshold(at_least: float) -> float:
@@ -51,28 +54,65 @@ def open_run(path: str) -> StoredRun:
     return run
 
 
-def open_folder(folder: str, fingerprint: str) -> Objects:
+def open_folder(folder: str, mark: bytes) -> Objects:
     """Return the objects of a folder for tiles, which is new or has tiles of the same search.
+
+    Parameters
+    ----------
+    folder : str
+    mark : bytes
+        Made by `make_mark`.
 
     Raises
     ------
     StoreError
         It has something else.
     """
-    objects, mark = open_objects(folder), fingerprint.encode()
-    try:
-        there = objects.read(MARK)
-    except KeyError:
-        there = None
-    if there is None and objects.exists():
+    objects, there = open_marked(folder)
+    if there == FINISHED:
+        remove_folder(objects)
+        there = b""
+    if not there and objects.exists():
         message = f"{folder!r} exists and holds no tiles; nothing was written: name another folder (--tiles)."
         raise StoreError(message)
-    if there is not None and there != mark:
+    if there and not is_same(there, mark):
         message = f"{folder!r} holds tiles of another run or threshold; remove it, or name another (--tiles)."
         raise StoreError(message)
-    if there is None:
+    if not there:
         objects.write(MARK, mark)
     return objects
+
+
+def make_mark(fingerprint: str, out: str | None) -> bytes:
+    """Return what a folder of tiles is marked with: the search, and the file that is there when it begins."""
+    try:
+        found = Path(out).stat() if out else None
+    except OSError:
+        found = None
+    return f"{fingerprint} {[found.st_ino, found.st_size, found.st_mtime_ns] if found else 'none'}".encode()
+
+
+def is_same(mark: bytes, other: bytes) -> bool:
+    """Return whether two marks are of the same search."""
+    return mark.split(b" ")[0] == other.split(b" ")[0]
+
+
+def open_marked(folder: str) -> tuple[Objects, bytes]:
+    """Return the objects of a folder, and its mark; nothing if it has none."""
+    objects = open_objects(folder)
+    try:
+        return objects, objects.read(MARK)
+    except KeyError:
+        return objects, b""
+
+
+def remove_folder(objects: Objects) -> None:
+    """Remove a folder of tiles that nobody needs any more."""
+    # The mark is the last to go: after a stop on the way it tells that the rest is to be removed.
+    objects.write(MARK, FINISHED)
+    for key in objects.sizes().keys() - {MARK}:
+        objects.remove(key)
+    objects.remove("")
 
 
 def check_memory(tasks: dict[str, int], workers: Resources) -> None:

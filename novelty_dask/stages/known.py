@@ -1,17 +1,20 @@
-"""Rows beside those of a reference: where they would stand, which of them it holds, and their neighbors.
+"""Rows beside those of a reference: where they stand, which it holds, their neighbors, how many are as novel.
 
-A reference may move, grow or be removed once a run is complete.  So the run keeps the URLs of its neighbors.
+A reference may move, grow or be removed once a run is complete.  So the run keeps the URLs of its neighbors,
+and how many rows of the reference are at least as novel as each of its own.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.kernels.text.normal_forms import make_row_keys
 from novelty_dask.progress import advance
+from novelty_dask.results.places import find_place
 from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace
 
 if TYPE_CHECKING:
@@ -22,13 +25,18 @@ if TYPE_CHECKING:
     from novelty_dask.kernels.choices import NormalForm
 
 
+PASSING_ROWS = 2**20
+"""Rows whose values are sorted at once."""
+
+
 def locate_block(workspace: Workspace, item: str) -> TaskResult:
     """Return where the rows of a block would stand in the reference, and which of them it holds."""
     form, reference = workspace.settings.normal_form, workspace.open_candidates()
-    keys = make_row_keys(workspace.read_rows("rows/url", int(item)).tolist(), form)
+    own = workspace.read_rows("rows/url", int(item)).tolist()
+    keys = make_row_keys(own, form)
     places = np.full(len(keys), reference.plan.n_rows, np.int64)
     is_known = np.zeros(len(keys), np.bool_)
-    located, block = 0, _first_block(reference, keys[0], form) if int(item) else 0
+    located, block = 0, _first_block(reference, own[0], form) if int(item) else 0
     # Both are in the same order: each block of the reference takes the next rows, up to its last.
     while located < len(keys) and block < reference.plan.n_blocks:
         start, stop = reference.plan.bounds(block)
@@ -56,14 +64,34 @@ def cite_block(workspace: Workspace, item: str) -> TaskResult:
     return TaskResult({"neighbors/url": urls})
 
 
-def _first_block(reference: Candidates, key: str, form: NormalForm) -> int:
-    """Return the first block of a reference whose last row is not before a key."""
+def calibrate_block(workspace: Workspace, item: str) -> TaskResult:
+    """Return how many rows of the reference are at least as novel as each row of a block, by each view.
 
-    def last_key(block: int) -> str:
+    Undefined values count nowhere, and have -1.
+    """
+    reference = workspace.open_candidates()
+    parts = range(0, reference.plan.n_rows, PASSING_ROWS)
+    views = [workspace.read_rows(name, int(item)) for name in VIEWS]
+    at_least, others = np.zeros((views[0].size, len(VIEWS)), np.int64), np.zeros(len(VIEWS), np.int64)
+    for column, (name, values) in enumerate(zip(VIEWS, views, strict=True)):
+        for start in parts:
+            passing = reference.arrays.read(name, slice(start, start + PASSING_ROWS))
+            passing = np.sort(passing[~np.isnan(passing)])
+            at_least[:, column] += passing.size - np.searchsorted(passing, values)
+            others[column] += passing.size
+            advance(column * len(parts) + start // PASSING_ROWS + 1, len(VIEWS) * len(parts))
+        at_least[np.isnan(values), column] = -1
+    return TaskResult({"calibration/at_least": at_least, "calibration/others": others})
+
+
+def _first_block(reference: Candidates, url: str, form: NormalForm) -> int:
+    """Return the first block of a reference whose last row is not before a URL."""
+
+    def last_url(block: int) -> str:
         start, stop = reference.plan.bounds(block)
-        return make_row_keys([str(reference.arrays.read("rows/url", slice(start, stop))[-1])], form)[0]
+        return str(reference.arrays.read("rows/url", slice(start, stop))[-1])
 
-    return bisect_left(range(reference.plan.n_blocks), key, key=last_key)
+    return find_place(url, reference.plan.n_blocks, last_url, form)[0]
 
 
 def _find(keys: Sequence[str], urls: NDArray[Any], form: NormalForm) -> tuple[NDArray[np.int64], list[bool]]:

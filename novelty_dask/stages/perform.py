@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from novelty_dask.execution.advances import reported
 from novelty_dask.execution.usage import measured
 from novelty_dask.planning.stages import (
+    CALIBRATE,
     CITE,
     COLUMNS,
     COMPARE,
@@ -22,7 +23,7 @@ from novelty_dask.planning.stages import (
     TaskId,
 )
 from novelty_dask.stages.compare import compare_tile, merge_block
-from novelty_dask.stages.known import cite_block, locate_block
+from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
@@ -44,6 +45,7 @@ FUNCTIONS: dict[str, TaskFunction] = {
     COVER.name: cover_stretch,
     DENSITY.name: density_block,
     LOF.name: lof_block,
+    CALIBRATE.name: calibrate_block,
 }
 """What computes the results of a task, by the name of its stage."""
 

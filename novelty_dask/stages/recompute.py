@@ -17,6 +17,7 @@ from novelty_dask.execution.advances import reported
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.planning.arrays import WHOLE
 from novelty_dask.planning.stages import (
+    CALIBRATE,
     CITE,
     COLUMNS,
     COVER,
@@ -32,7 +33,7 @@ from novelty_dask.planning.stages import (
 )
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare_tile, score_block
-from novelty_dask.stages.known import cite_block, locate_block
+from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
 from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
 from novelty_dask.stages.views import cover_stretch, density_block, lof_block
@@ -112,12 +113,14 @@ def _differing_neighbors(workspace: Workspace, block: int) -> Iterator[DamageErr
 
 def _differing_views(workspace: Workspace, block: int) -> Iterator[DamageError]:
     """Yield what differs of the other views of a block, or that weights of others are unusable."""
-    views = (
+    item = str(block)
+    views = [
         (COVER.task(str(workspace.plan.stretch_of(block))), cover_stretch),
-        (DENSITY.task(str(block)), density_block),
-        (LOF.task(str(block)), lof_block),
-        *([(CITE.task(str(block)), cite_block)] if workspace.plan.known_rows else []),
-    )
+        (DENSITY.task(item), density_block),
+        (LOF.task(item), lof_block),
+    ]
+    if workspace.plan.known_rows:
+        views += [(CITE.task(item), cite_block), (CALIBRATE.task(item), calibrate_block)]
     for task, compute in views:
         # They need all neighbors of a stretch, or of the run, which a partial run has not.
         if task not in workspace.run.manifest.failed_tasks:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.objects.commits import commit_key, read_verified
 from novelty_dask.objects.owners import CLOCK, check_epoch
-from novelty_dask.planning.stages import LAST_STAGE, LASTING_STAGES, STAGES, TaskId
+from novelty_dask.planning.stages import LASTING_STAGES, STAGES, TaskId
 from novelty_dask.sources.streams import is_copy
 from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.metadata import ROOT, document_key, find_altered_manifests, is_member, read_document
@@ -16,7 +16,8 @@ from novelty_dask.storage.runs import StoredRun, copy_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from novelty_dask.planning.stages import RunShape, Stage
+    from novelty_dask.planning.shapes import RunShape
+    from novelty_dask.planning.stages import Stage
     from novelty_dask.sources.find import Source
 
 
@@ -100,7 +101,7 @@ def find_altered(run: StoredRun) -> Iterator[DamageError]:
         # A client may have been killed while it removed what nobody needs any more.
         if _is_over(run, stage, begun):
             continue
-        is_kept = stage in LASTING_STAGES and (run.manifest.has(stage) or run.manifest.has(LAST_STAGE))
+        is_kept = stage in LASTING_STAGES and (run.manifest.has(stage) or run.manifest.is_over)
         for key in _altered_documents(run, stage, there, is_begun=is_kept or stage.name in begun):
             yield DamageError.of(stage.task(), key, "was altered", "writes")
 
@@ -120,7 +121,7 @@ def _begun(run: StoredRun) -> set[str]:
 
 def _is_over(run: StoredRun, stage: Stage, begun: set[str]) -> bool:
     """Return whether nobody needs anything of a stage any more, as others have replaced its results."""
-    return stage not in LASTING_STAGES and run.manifest.has(LAST_STAGE) and stage.name not in begun
+    return stage not in LASTING_STAGES and run.manifest.is_over and stage.name not in begun
 
 
 def _altered_documents(run: StoredRun, stage: Stage, there: set[str], *, is_begun: bool) -> Iterator[str]:

@@ -25,14 +25,15 @@ from pydantic import (
 
 from novelty_dask.errors import StoreError
 from novelty_dask.kernels.choices import FEATURE_VERSIONS
-from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
+from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.stages import CALIBRATE, LAST_STAGE, VECTORIZE, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.changes import describe_changes
 from novelty_dask.sources.find import Source
 from novelty_dask.storage.totals import Part, Reference, Text, Totals
 
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -246,14 +247,19 @@ class Manifest(Part):
         return any(source.is_stream and not source.version for source in self.sources)
 
     @property
+    def is_over(self) -> bool:
+        """True if the last stage is complete, but for tasks that were given up."""
+        return self.has(CALIBRATE if self.reference else LAST_STAGE)
+
+    @property
     def is_complete(self) -> bool:
         """True if every row has its novelty."""
-        return self.has(LAST_STAGE) and not self.failures
+        return self.is_over and not self.failures
 
     @property
     def is_partial(self) -> bool:
         """True if every row has its novelty but those of tasks that were given up."""
-        return self.has(LAST_STAGE) and bool(self.failures)
+        return self.is_over and bool(self.failures)
 
     @property
     def failed_tasks(self) -> list[TaskId]:

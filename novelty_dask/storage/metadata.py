@@ -16,7 +16,7 @@ from zarr.buffer.cpu import Buffer
 
 from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.protocol import METADATA
-from novelty_dask.planning.stages import LAST_STAGE, LASTING_STAGES
+from novelty_dask.planning.stages import LASTING_STAGES
 from novelty_dask.storage.layout import create_array, layout_of, signature
 from novelty_dask.storage.manifest import (
     GROUP,
@@ -28,7 +28,7 @@ from novelty_dask.storage.manifest import (
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
-    from novelty_dask.planning.stages import RunShape
+    from novelty_dask.planning.shapes import RunShape
     from novelty_dask.storage.manifest import Manifest
 
 ROOT = METADATA
@@ -171,7 +171,7 @@ def _has_members(root: dict[str, Any]) -> bool:
 
 def _has_list(manifest: Manifest) -> bool:
     """Return whether the arrays of a run are listed: when all of them are there."""
-    return manifest.has(LAST_STAGE)
+    return manifest.is_over
 
 
 @lru_cache(maxsize=8)

@@ -1,8 +1,10 @@
 """Answers line by line: as a process whose input comes slowly, and as what is refused."""
 
 import json
+import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,27 @@ def test_what_is_no_stream_is_refused(options: list[str], named: str, novelty: N
     assert result.exit_code == ExitCode.REFUSED
     assert named in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_an_index_is_refused_where_it_takes_more_than_the_limit(run: Path) -> None:
+    command = [*COMMAND, "score", "-", "--against", str(run), "--stream", "-q", "--memory-limit"]
+    refused = subprocess.run([*command, "1 MB"], input="", capture_output=True, text=True, check=False)
+    assert refused.returncode == ExitCode.REFUSED
+    assert not refused.stdout
+    [said] = refused.stderr.splitlines()
+    needed = re.fullmatch(
+        r"Error: The index of the reference '.*' is projected to need (\d+) MB, over .*", said
+    )
+    assert needed
+    with started(*command, f"{needed[1]} MB", stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write("https://a.example/x\n")
+        process.stdin.flush()
+        assert process.stdout.readline().endswith("\thttps://a.example/x\n")
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+        [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status)
+        assert int(peak) * 1024 <= int(needed[1]) * 10**6
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0

@@ -14,13 +14,13 @@ import zarr
 import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.objects.protocol import partial_name
-from novelty_dask.planning.stages import TaskId, find_stage
+from novelty_dask.planning.stages import TaskId
 from novelty_dask.storage.runs import open_stored
 from tests.support.content import content
-from tests.support.damage import failing, flip_file
+from tests.support.damage import failing, flip_file, forge
 from tests.support.files import snapshot
 from tests.support.listeners import Recorder, stop_at
-from tests.support.runs import BLOCK_ROWS, writable
+from tests.support.runs import BLOCK_ROWS
 
 WHOLE = {
     "ingest": (1, 1),
@@ -160,22 +160,6 @@ def test_a_run_of_another_version_is_not_computed_again(out: Path) -> None:
     stored.save()
     with pytest.raises(StoreError, match=r": novelty_dask 0\.0\.1 made it, and this is .*; use 0\.0\.1\.$"):
         novelty_dask.verify(out, recompute_blocks=1)
-
-
-def forge(out: Path, task: TaskId, name: str, change: Callable[[Any], None]) -> None:
-    """Alter what a task wrote to an array, with a commit that agrees with what was altered."""
-    run = open_stored(str(out))
-    commit = run.commits.get(task)
-    stage, arrays = find_stage(task.stage), run.arrays()
-    index = run.layout.index(name, task.item, run.layout.specs[name].shape[1:])
-    if name in ("weights/indices", "weights/data"):
-        index = (int(task.item), slice(int(arrays.read("weights/indptr", int(task.item), -1))))
-    values = arrays.read(name, *index)
-    change(values)
-    forged, draft = writable(run, stage, task.item)
-    forged[name][index] = values
-    run.commits.forget(task)
-    run.commits.add(task, commit._replace(objects={**commit.objects, **draft.digests}))
 
 
 def swap(values: Any) -> None:

@@ -53,7 +53,12 @@ def test_groups_are_the_components_of_all_pairs_for_every_cut(tmp_path: Path, at
         columns = (found["size"], found.pairs, found.least_similarity, found.row)
         assert list(zip(*map(list, columns), strict=True)) == by_hand(pairs, len(run))
         out = tmp_path / f"{number}.csv"
-        novelty_dask.groups(run, out, at_least=at_least, members=True)
+        run.groups(out, at_least=at_least, members=True)
+        of_groups, of_members = novelty_dask.groups_and_members(run, at_least=at_least)
+        assert of_groups.equals(found)
+        members = run.groups(at_least=at_least, members=True)
+        assert members is not None
+        assert of_members.equals(members)
         files.append(out.read_bytes())
     assert files[0] == files[1]
     assert len(files[0].splitlines()) > 100
@@ -90,6 +95,8 @@ def test_the_command_prints_and_writes_groups(tmp_path: Path) -> None:
     assert document["groups"] == len(frame)
     assert [row["url"] for row in document["rows"]] == frame.url.tolist()[:2]
     assert frame.url[0] in printed.stdout
+    defanged = CliRunner().invoke(main, [*command, "--defang"]).stdout
+    assert defanged.count("[://]") == defanged.count("://") == printed.stdout.count("://") > 1
     assert CliRunner().invoke(main, [*command, "-o", str(tmp_path / "groups.parquet")]).exit_code == 0
     assert CliRunner().invoke(main, [*command, "--members"]).exit_code == 2
     with pytest.raises(SettingsError):

@@ -173,6 +173,74 @@ def test_a_command_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> N
     assert snapshot(tmp_path / "run.zarr") == before
 
 
+ENDS = {
+    "before the tiles go": "find.remove_folder = lambda _: os._exit(77)",
+    "while they go": """
+remove, calls = LocalObjects.remove, iter(range(3))
+def remove_some(objects, key):
+    if objects.read("pairs.json") == b"finished" and next(calls, None) is None:
+        os._exit(77)
+    remove(objects, key)
+LocalObjects.remove = remove_some
+""",
+    "before the file is written": "pairs.write_stream = lambda *_, **__: os._exit(77)",
+}
+"""Code that ends a process at some point of a search for pairs."""
+
+
+def end_at(point: str, run: novelty_dask.Run, out: Path, *, overwrite: bool = False) -> None:
+    """Search for pairs in a process that ends at some point, as if it were killed there."""
+    code = f"""
+import os, novelty_dask
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.similar import find, pairs
+{ENDS[point]}
+novelty_dask.pairs({run.url!r}, {str(out)!r}, at_least=0.5, overwrite={overwrite}, workers=0)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 77
+
+
+@pytest.mark.parametrize("point", ["before the tiles go", "while they go"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_tiles_of_a_file_that_was_written_are_removed_by_the_next_call(
+    tmp_path: Path, run: novelty_dask.Run, point: str, overwrite: bool
+) -> None:
+    out, tiles = tmp_path / "pairs.csv", tmp_path / "pairs.csv.tiles"
+    if overwrite:
+        out.write_text("mine")
+    end_at(point, run, out, overwrite=overwrite)
+    written = out.read_bytes()
+    assert tiles.exists()
+    with pytest.raises(StoreError, match="exists"):
+        run.pairs(out, at_least=0.5)
+    assert [*tmp_path.iterdir()] == [out]
+    assert out.read_bytes() == written != b"mine"
+
+
+def test_tiles_that_are_half_removed_make_room_for_others(tmp_path: Path, run: novelty_dask.Run) -> None:
+    out = tmp_path / "pairs.csv"
+    end_at("while they go", run, out)
+    out.unlink()
+    run.pairs(out, at_least=0.9)
+    run.pairs(tmp_path / "other.csv", at_least=0.9)
+    assert out.read_bytes() == (tmp_path / "other.csv").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.csv", "other.csv"}
+
+
+def test_tiles_of_a_file_that_is_yet_to_be_replaced_stay(tmp_path: Path, run: novelty_dask.Run) -> None:
+    out, tiles = tmp_path / "pairs.csv", tmp_path / "pairs.csv.tiles"
+    out.write_text("mine")
+    end_at("before the file is written", run, out, overwrite=True)
+    kept = {path: path.stat().st_mtime_ns for path in tiles.glob("commits/pairs/*.json")}
+    with pytest.raises(StoreError, match="exists"):
+        run.pairs(out, at_least=0.5)
+    assert kept
+    assert {path: path.stat().st_mtime_ns for path in tiles.glob("commits/pairs/*.json")} == kept
+    run.pairs(out, at_least=0.5, overwrite=True)
+    assert out.read_text() != "mine"
+    assert [*tmp_path.iterdir()] == [out]
+
+
 def test_damaged_tiles_are_found(
     tmp_path: Path, run: novelty_dask.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

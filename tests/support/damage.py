@@ -9,9 +9,11 @@ import pytest
 
 from novelty_dask.engines import sparse
 from novelty_dask.kernels.search.topk import search
+from novelty_dask.planning.stages import TaskId, find_stage
 from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, checksum
 from novelty_dask.storage.metadata import COPY
-from tests.support.runs import BLOCK_ROWS
+from novelty_dask.storage.runs import open_stored
+from tests.support.runs import BLOCK_ROWS, writable
 
 
 def flip(data: bytes) -> bytes:
@@ -56,3 +58,19 @@ def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[i
 
     monkeypatch.setattr(sparse, "search", fail)
     return failures
+
+
+def forge(out: Path, task: TaskId, name: str, change: Callable[[Any], None]) -> None:
+    """Alter what a task wrote to an array, with a commit that agrees with what was altered."""
+    run = open_stored(str(out))
+    commit = run.commits.get(task)
+    stage, arrays = find_stage(task.stage), run.arrays()
+    index = run.layout.index(name, task.item, run.layout.specs[name].shape[1:])
+    if name in ("weights/indices", "weights/data"):
+        index = (int(task.item), slice(int(arrays.read("weights/indptr", int(task.item), -1))))
+    values = arrays.read(name, *index)
+    change(values)
+    forged, draft = writable(run, stage, task.item)
+    forged[name][index] = values
+    run.commits.forget(task)
+    run.commits.add(task, commit._replace(objects={**commit.objects, **draft.digests}))

@@ -15,13 +15,16 @@ import novelty_dask
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.events import Event, StageFinished
 from novelty_dask.features.choose import make_features
+from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.kernels.text.normal_forms import normalize_texts
 from novelty_dask.planning import tiles
+from novelty_dask.planning.stages import CALIBRATE
 from novelty_dask.run import Run
 from novelty_dask.settings import ResultSettings, Settings
 from novelty_dask.storage.runs import open_stored
 from tests.support.arrays import listed
 from tests.support.content import Content, content
+from tests.support.damage import forge
 from tests.support.files import write_lines
 from tests.support.reference import TOLERANCE, count_features
 
@@ -79,7 +82,10 @@ def content_against(run: Run) -> Content:
     assert run.known is not None
     table = run.top_table(1_000, by="novelty", lists=True, redact=False)
     told = {name: str(hash(str(table[name].to_pylist()))) for name in ("neighbor_urls", "known")}
-    return {**content(run), **told, "all known": str(np.asarray(run.known[:]).tolist())}
+    p_values = {
+        f"p_value of {by}": str(run.top(1_000, by=by, calibrate=True).p_value.tolist()) for by in VIEWS
+    }
+    return {**content(run), **told, **p_values, "all known": str(np.asarray(run.known[:]).tolist())}
 
 
 def matrices(reference: Run, run: Run) -> tuple[sp.csr_matrix, sp.csr_matrix]:
@@ -198,7 +204,9 @@ class StoppedError(Exception):
     """A session that ends, as if it were killed between two stages."""
 
 
-@pytest.mark.parametrize("stage", ["columns", "weigh", "locate", "compare", "merge", "cite", "cover"])
+@pytest.mark.parametrize(
+    "stage", ["columns", "weigh", "locate", "compare", "merge", "cite", "cover", "lof", "calibrate"]
+)
 def test_a_stopped_run_goes_on_to_the_same_bytes(
     usual: Run, new: Path, expected: Content, tmp_path: Path, stage: str
 ) -> None:
@@ -225,6 +233,10 @@ def test_a_complete_run_needs_its_reference_no_more(new: Path, expected: Content
     assert any(listed(urls) for urls in rows.neighbor_urls)
     assert len(list(run.find_marks(rows))) == 10
     novelty_dask.export(run, tmp_path / "rows.csv")
+    cut = run.top(10, by="lof", max_p=0.1)
+    assert len(cut)
+    novelty_dask.export(run, tmp_path / "cut.csv", order="lof", max_p=0.1)
+    assert len((tmp_path / "cut.csv").read_text(encoding="utf-8").splitlines()) >= 1 + len(cut)
     assert '"known"' in (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
     assert content_against(novelty_dask.resume(run)) == expected
 
@@ -330,7 +342,18 @@ def test_damage_of_a_reference_is_found_and_named(new: Path, tmp_path: Path, nam
     novelty_dask.resume(tmp_path / "new.zarr")
 
 
-@pytest.mark.parametrize("name", ["known", "rows/place", "neighbors/url", "neighbors/ids", "weights/data"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "known",
+        "rows/place",
+        "neighbors/url",
+        "neighbors/ids",
+        "weights/data",
+        "calibration/at_least",
+        "calibration/others",
+    ],
+)
 def test_damage_of_a_run_is_found_and_mended(
     usual: Run, new: Path, expected: Content, tmp_path: Path, name: str
 ) -> None:
@@ -339,6 +362,23 @@ def test_damage_of_a_run_is_found_and_mended(
     chunk.write_bytes(chunk.read_bytes()[:-3])
     assert novelty_dask.verify(run).damages
     assert content_against(novelty_dask.resume(run)) == expected
+
+
+@pytest.mark.parametrize("name", ["calibration/at_least", "calibration/others"])
+def test_calibration_that_was_forged_is_found_by_computing_again(
+    usual: Run, new: Path, tmp_path: Path, name: str
+) -> None:
+    run = novelty_dask.score(new, tmp_path / "new.zarr", against=usual, workers=0)
+
+    def count_one_more(values: Any) -> None:
+        values[..., 1] += 1
+
+    forge(Path(run.url), CALIBRATE.task("0"), name, count_one_more)
+    assert not novelty_dask.verify(run).damages
+    [damage] = novelty_dask.verify(run, recompute_blocks=1).damages
+    assert str(damage).startswith(
+        f"Array {name!r} (stage calibrate, task 0) differs from a fresh computation"
+    )
 
 
 def test_a_store_of_objects_can_hold_the_reference(new: Path, expected: Content, tmp_path: Path) -> None:
@@ -406,7 +446,8 @@ def test_the_cost_grows_with_the_new_rows(usual: Run, new: Path, tmp_path: Path)
 
 def test_a_plan_counts_the_reference(usual: Run, new: Path) -> None:
     alone, against = novelty_dask.plan(new), novelty_dask.plan(new, against=usual)
-    assert against.tasks["locate"] == against.tasks["cite"] == against.tasks["merge"]
+    for stage in ("locate", "cite", "calibrate"):
+        assert against.tasks[stage] == against.tasks["merge"]
     assert "locate" not in alone.tasks
     assert against.tiles.known_rows == len(usual)
     run = novelty_dask.score(new, against=usual)

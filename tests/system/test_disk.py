@@ -104,6 +104,11 @@ def test_strips_of_many_groups_are_projected(tmp_path: Path, monkeypatch: pytest
     assert_kept(tmp_path, lines, {"features": "ngrams", "block_rows": 2_048})
 
 
+def test_what_a_reference_adds_is_projected(tmp_path: Path) -> None:
+    known = novelty_dask.score(urls=make_urls(500, seed=3)[0], workers=0)
+    assert_kept(tmp_path, make_urls(2_000)[0], {"against": known, "block_rows": 128})
+
+
 def random_text(n: int) -> list[str]:
     """Lines that hardly compress."""
     chance = random.Random(1)
