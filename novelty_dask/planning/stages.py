@@ -38,15 +38,14 @@ from novelty_dask.planning.arrays import (
     weight_arrays,
 )
 from novelty_dask.planning.sizes import (
-    SEARCH_BYTES,
     TEXT_BYTES,
-    TEXT_FORMS,
     compare_bytes,
+    count_bytes,
     cover_bytes,
     gather_bytes,
+    merge_bytes,
     nonzeros,
     reading_bytes,
-    strip_bytes,
 )
 from novelty_dask.planning.tiles import Tile, TilePlan
 
@@ -80,6 +79,8 @@ class RunShape(NamedTuple):
         Non-zeros of the block that has the most; known once all blocks are counted.
     n_kept : int
         Further fields of records that rows keep.
+    growth : {"", "extended", "refreshed"}
+        Whether a run is being made of another and of new rows, and has its weights or those of all.
     """
 
     n_features: int
@@ -89,6 +90,7 @@ class RunShape(NamedTuple):
     plan: TilePlan | None = None
     widest_block: int | None = None
     n_kept: int = 0
+    growth: str = ""
 
 
 Items = Sequence[str] | None
@@ -161,8 +163,9 @@ def _blocks_against(shape: RunShape) -> Items:
 
 def _tiles(shape: RunShape) -> Items:
     """Return an item for each tile: first those of all spans from which the others start."""
-    if shape.plan is None:
-        return None
+    # What is compared with the new rows alone is compared where it is merged.
+    if shape.plan is None or shape.growth == "extended":
+        return None if shape.plan is None else []
     return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]
 
 
@@ -201,7 +204,7 @@ def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, 
 
 INGEST = Stage(
     "ingest",
-    items=lambda shape: _numbered(shape.n_pieces),
+    items=lambda shape: _numbered(0 if shape.growth else shape.n_pieces),
     # The sources are no task's.
     inputs=lambda _shape, _item: [],
     task_bytes=lambda _budget, load: TEXT_BYTES + load.decompressor_bytes,
@@ -210,7 +213,7 @@ INGEST = Stage(
 )
 SORT = Stage(
     "sort",
-    items=lambda _shape: [WHOLE],
+    items=lambda shape: [] if shape.growth else [WHOLE],
     # The lines of any piece may be anywhere in the order.
     inputs=lambda shape, _item: INGEST.tasks(shape),
     # A process that works alone keeps the rows that it moves.
@@ -232,10 +235,7 @@ VECTORIZE = Stage(
     "vectorize",
     items=_blocks,
     inputs=lambda _shape, _item: [SORT.task()],
-    # The text as it is stored, normalized and encoded, the counts of n-grams, and the frequencies of columns.
-    task_bytes=lambda budget, load: (
-        TEXT_FORMS * load.text_bytes + 300 * load.rows + 24 * nonzeros(budget, load) + 12 * budget.n_features
-    ),
+    task_bytes=count_bytes,
     arrays=lambda shape: row_arrays(shape.plan, shape.n_features, shape.n_kept) if shape.plan else [],
     replaces=(INGEST, SORT),
 )
@@ -279,8 +279,7 @@ MERGE = Stage(
     "merge",
     items=_blocks,
     inputs=_strips_and_weights,
-    # The strips of a block, at most eight, and what merges them.
-    task_bytes=lambda budget, load: 16 * strip_bytes(budget, load) + SEARCH_BYTES,
+    task_bytes=merge_bytes,
     arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     replaces=(COMPARE,),
 )
