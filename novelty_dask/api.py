@@ -7,21 +7,19 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import InputError
-from novelty_dask.events import Listener, NothingAdded, ignore
+from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.features.given import check_given, give_again, take_features, using
 from novelty_dask.objects.leases import temporary_url
 from novelty_dask.pipeline.forecast import forecast
 from novelty_dask.pipeline.given import give_names, give_texts
-from novelty_dask.pipeline.growing import Growing
 from novelty_dask.pipeline.inputs import identify_run
 from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run
 from novelty_dask.settings import Settings, WorkSettings
-from novelty_dask.storage.growths import adopt_reading, find_base
 from novelty_dask.storage.references import adopt_settings, describe_reference, find_reference
-from novelty_dask.storage.runs import begin_run, check_same, find_run, open_complete, open_repairable
+from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -156,91 +154,6 @@ def plan(
     return forecast(sources, chosen, listener, reference)
 
 
-def add(  # noqa: PLR0913 - all but the first two are keywords
-    sources: Sources | None = None,
-    to: str | PathLike[str] | None = None,
-    *,
-    urls: Any = None,
-    refresh: bool = False,
-    client: Client | str | None = None,
-    listener: Listener = ignore,
-    take_over: bool = False,
-    vectorizer: Any = None,
-    **settings: Any,
-) -> Run:
-    """Add sources to a complete run, which then holds the rows of all of them.
-
-    Only the new rows are compared, with all others and with each other.  The result is what scoring all
-    sources together gives, with the weights that the run has.  Sources that it has already are left out: to
-    add them again does nothing.
-
-    Parameters
-    ----------
-    sources : str, path, or iterable of them
-        As for `score`; they are read with the settings of the run.
-    to : Run, str or path
-        The run, on a disk.  Until all is done it stays as it is; then the larger one takes its place in one
-        step.  Objects that were opened before then have to be opened again.
-    urls : iterable of str, or Dask Bag, Series or Array, optional
-        URLs in memory, in place of `sources`.
-    refresh : bool
-        True to compute the weights anew, of all rows, which compares all of them again.
-    client : distributed.Client or str, optional
-        Works on its scheduler, or on one at an address.
-    listener : Listener, optional
-        Takes the events.
-    take_over : bool
-        True to succeed a client on another host that is known to be dead, after a minute of silence.
-    vectorizer : object, optional
-        The vectorizer of the run, if it has one.
-    **settings
-        Fields of `WorkSettings`; those that change numbers belong to the run and are refused.
-
-    Returns
-    -------
-    Run
-        The run with all rows.
-
-    Raises
-    ------
-    SettingsError, InputError, BudgetError, StoreError, ClusterError
-        As their names say; the run is as it was.
-
-    Examples
-    --------
-    >>> import tempfile, novelty_dask
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = novelty_dask.score(urls=["a.example/1", "a.example/2", "b.example"], out=f"{folder}/run")
-    ...     novelty_dask.add(urls=["a.example/2", "c.example/new"], to=run)
-    <Run .../run: 4 rows, 10 neighbors>
-    """
-    work = WorkSettings.make(**settings)
-    if to is None or (sources is None) == (urls is None):
-        message = "Give the run to add to, and either the names of sources or urls=, which are in memory."
-        raise InputError(message)
-    base = find_base(fspath(to))
-    features = give_again(base.manifest.settings, vectorizer)
-    named = None if sources is None else give_names(sources, remote=work.remote, listener=listener)
-    growing = Growing(base, take_over=take_over)
-    with using(features), working_client(client, work.scheduler) as working, growing.claimed():
-        given = named or give_texts(urls, working)
-        lacking = [source for source in given.sources if not growing.is_known([source])]
-        if lacking:
-            growing.check_begun(lacking)
-            growing.check_disk()
-            given = given._replace(sources=lacking, reference=describe_reference(base))
-            chosen = adopt_reading(base, work, in_memory=urls is not None)
-            added = _find_scored(given, growing.added_url, chosen, working, listener)
-            # What is in no file is known by its content alone, which is read now.
-            lacking = [source for source in added.manifest.sources if not growing.is_known([source])]
-        if lacking:
-            growing.grow(added, work, working, listener, refresh=refresh)
-        else:
-            growing.remove_parts()
-            listener(NothingAdded(base.url))
-        return Run(open_complete(fspath(to)))
-
-
 def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     """Return settings with some fields overridden."""
     given = settings.model_dump(exclude_unset=True) if settings else {}
@@ -259,10 +172,10 @@ def _adopt(
 
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
-    return Run(_find_scored(given, url, settings, client, listener))
+    return Run(score_given(given, url, settings, client, listener))
 
 
-def _find_scored(
+def score_given(
     given: Given, url: str, settings: Settings, client: Client | None, listener: Listener
 ) -> StoredRun:
     """Make, go on with, or just open the run of some sources, as it is stored."""

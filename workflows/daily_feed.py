@@ -10,6 +10,7 @@ they are known.  It is safe to run twice: what was stopped goes on, and no list 
 from pathlib import Path
 
 import click
+import numpy as np
 
 import novelty_dask
 from novelty_dask.cli.listeners import choose_listener
@@ -57,7 +58,7 @@ def main(source: str, *, known: str, day: str | None, n_rows: int, out: str, sch
                 return
             scored = read_day(source, day or f"{source}.zarr", known, listener, scheduler)
             assert scored.known is not None
-            n_new = len(scored) - int(scored.known[:].sum())
+            n_new = len(scored) - int(np.asarray(scored.known[:]).sum())
             rows = scored.top(min(n_rows, max(n_new, 1)), by="novelty_nearest").head(n_new)
             rows.to_csv(out, index=False)
             grown = novelty_dask.add(source, known, listener=listener, scheduler=scheduler)

@@ -79,7 +79,7 @@ class Growing:
                 objects.remove("")
 
     def remove_parts(self) -> None:
-        """Remove the runs of which the growth was made."""
+        """Remove the runs that the larger one is made of."""
         for url in (self._grown_url, self.added_url):
             open_objects(url).remove("")
 

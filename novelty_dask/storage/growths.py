@@ -1,4 +1,4 @@
-"""Growth of runs: a complete run and new rows beside it, of which a larger run is made."""
+"""Growth of runs: a complete run and new rows beside it, from which a larger run is made."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class RunIdentity(Part):
     reference : Reference or None
         The run whose rows are the candidates; None if the rows are compared with each other.
     segments : tuple of Segment
-        The rows of which it was scored, and those that were added since, in the order of the sources; none
+        The rows that it was scored from, and those that were added since, in the order of the sources; none
         if nothing was added since its weights were computed.
     """
 

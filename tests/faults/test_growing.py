@@ -41,17 +41,17 @@ def add_until_killed(new: Path, run: Path) -> None:
 
 
 def before_exchange() -> None:
-    growing.exchange_folders = end
+    growing.exchange_folders = end  # type: ignore[assignment, attr-defined]
 
 
 def behind_exchange() -> None:
-    exchange = growing.exchange_folders
+    exchange = growing.exchange_folders  # type: ignore[attr-defined]
 
     def exchange_and_end(one: Path, other: Path) -> None:
         exchange(one, other)
         end()
 
-    growing.exchange_folders = exchange_and_end
+    growing.exchange_folders = exchange_and_end  # type: ignore[attr-defined]
 
 
 def in_removal() -> None:
