@@ -58,13 +58,16 @@ def main(source: str, *, known: str, day: str | None, n_rows: int, out: str, sch
                 return
             scored = read_day(source, day or f"{source}.zarr", known, listener, scheduler)
             assert scored.known is not None
-            n_new = len(scored) - int(np.asarray(scored.known[:]).sum())
-            rows = scored.top(min(n_rows, max(n_new, 1)), by="novelty_nearest").head(n_new)
+            is_known = np.asarray(scored.known[:])
+            n_known = int(is_known.sum())
+            # A URL that is new may be as like a known one as can be, so that both are last.
+            rows = scored.top(min(n_rows + n_known, len(scored)), by="novelty_nearest")
+            rows = rows[~rows.url.isin(np.asarray(scored.urls[:])[is_known])].head(n_rows)
             rows.to_csv(out, index=False)
             grown = novelty_dask.add(source, known, listener=listener, scheduler=scheduler)
     except (NoveltyError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{n_new:,} of {len(scored):,} URLs are new, the most novel of them in {out}:")
+    click.echo(f"{len(scored) - n_known:,} of {len(scored):,} URLs are new, the most novel of them in {out}:")
     for row in rows.itertuples():
         # repr, as a URL may contain control sequences for a terminal.
         click.echo(f"{row.novelty_nearest:.3f}  {row.url!r}")
