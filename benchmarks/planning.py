@@ -21,7 +21,8 @@ from novelty_dask.planning.stages import COLUMNS, COMPARE, INGEST, SORT, STAGES,
 from novelty_dask.planning.tiles import MAXIMUM_GROUPS, Tile, TilePlan
 from novelty_dask.settings import Settings
 from novelty_dask.sources.find import Source
-from novelty_dask.storage.manifest import Manifest, RunIdentity
+from novelty_dask.storage.identity import RunIdentity
+from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.totals import Totals
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from novelty_dask import datasets, doctor, errors, estimators
     from novelty_dask.api import plan, resume, score
     from novelty_dask.estimators import ExactNeighborsTransformer, NoveltyDetector, UrlVectorizer
+    from novelty_dask.grow import add
     from novelty_dask.kernels.cosine import cosine_similarity
     from novelty_dask.pipeline.maintenance import clean, status, verify
     from novelty_dask.results.export import export
@@ -34,6 +35,7 @@ __all__ = [
     "Run",
     "Settings",
     "UrlVectorizer",
+    "add",
     "clean",
     "cosine_similarity",
     "datasets",
@@ -59,6 +61,7 @@ _LAZY = {
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
     "UrlVectorizer": "novelty_dask.estimators:UrlVectorizer",
+    "add": "novelty_dask.grow:add",
     "clean": "novelty_dask.pipeline.maintenance:clean",
     "cosine_similarity": "novelty_dask.kernels.cosine:cosine_similarity",
     "datasets": "novelty_dask.datasets:",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.pipeline.given import Given
     from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.storage.runs import StoredRun
     from novelty_dask.storage.totals import Reference
 
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
@@ -171,6 +172,13 @@ def _adopt(
 
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
+    return Run(score_given(given, url, settings, client, listener))
+
+
+def score_given(
+    given: Given, url: str, settings: Settings, client: Client | None, listener: Listener
+) -> StoredRun:
+    """Make, go on with, or just open the run of some sources, as it is stored."""
     check_given(settings.result)
     stored = find_run(url)
     given = given.without(url).identified(stored)
@@ -181,7 +189,7 @@ def _score(given: Given, url: str, settings: Settings, client: Client | None, li
         run_session(stored, settings.work, client, listener, given)
     if settings.strict:
         check_none_rejected(stored)
-    return Run(stored)
+    return stored
 
 
 def resume(

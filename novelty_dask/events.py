@@ -101,6 +101,13 @@ class ConnectionExposed(Warned):
     """The connection to the scheduler is not encrypted."""
 
 
+class NothingAdded(Warned):
+    """The sources to add are in the run already."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"Nothing to add: {run!r} has all of these sources already.")
+
+
 class FolderUnused(Warned):
     """The folder that is named for temporary files takes none."""
 

@@ -18,7 +18,14 @@ from novelty_dask.cli.output import (
     verification_line,
 )
 from novelty_dask.cli.streams import emit
+from novelty_dask.counts import counted
 from novelty_dask.events import VERIFY, Event, StageStarted
+
+take_over = click.option(
+    "--take-over",
+    is_flag=True,
+    help="Go on although a client on another host, silent for a minute, has not released the run.",
+)
 
 
 @main.command()
@@ -52,11 +59,7 @@ def rejected(run: str, *, n_lines: int | None, as_json: bool) -> None:
 
 @main.command()
 @options.run
-@click.option(
-    "--take-over",
-    is_flag=True,
-    help="Resume although a client on another host, silent for a minute, has not released the run.",
-)
+@take_over
 @options.work_options
 @options.quiet
 @options.debug
@@ -80,6 +83,36 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
     finish(resumed, quiet=quiet)
     if not begun and not quiet:
         say(f"{run} is complete already, and every byte as it was written; nothing to do.")
+
+
+@main.command()
+@options.sources
+@click.option("--to", "run", metavar="RUN", required=True, help="The run, complete and on a disk.")
+@click.option(
+    "--refresh",
+    is_flag=True,
+    help="Compute the weights anew, of all rows, which compares all of them again.",
+)
+@take_over
+@options.work_options
+@options.quiet
+@options.debug
+def add(sources: tuple[str, ...], *, run: str, quiet: bool, **flags: Any) -> None:
+    """Add sources to a run, which then has the rows of all of them.
+
+    SOURCE is as of score, and is read with the settings of the run. New rows alone are compared, with
+    all others and with each other; the weights are those that the run has. Sources that the run has
+    already are left out. Until all is done the run stays as it is; a command that was stopped goes on
+    when it is repeated.
+    """
+    before = novelty_dask.status(run).totals
+    given = {name: value for name, value in flags.items() if value is not None}
+    with choose_listener(quiet=quiet) as listener:
+        grown = novelty_dask.add(sources, run, listener=listener, **given)
+    finish(grown, quiet=quiet)
+    if before and not quiet:
+        n_new = len(grown) - before.rows
+        say(f"{counted(n_new, 'row')} added to {run}, which has {len(grown):,} now.")
 
 
 @main.command()

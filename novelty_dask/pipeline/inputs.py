@@ -12,7 +12,8 @@ from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.changes import check_unchanged
 from novelty_dask.sources.estimate import decompressor_bytes, estimate_records, text_bytes
 from novelty_dask.storage.audit import altered_copies
-from novelty_dask.storage.manifest import RunIdentity
+from novelty_dask.storage.growths import merged_extents
+from novelty_dask.storage.identity import RunIdentity
 from novelty_dask.storage.runs import StoredRun, copy_key
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ class Inputs:
     def extent(self) -> Extent:
         """An estimate of lines and bytes of text."""
         return estimate_records(self.sources, self._reader.estimate)
+
+    @property
+    def extents(self) -> list[Extent]:
+        """Lines and bytes of text, estimated; those of rows where the run is made of others."""
+        return merged_extents(self.run) if self.run.manifest.growth else [self.extent]
 
     @property
     def text_bytes(self) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from novelty_dask.pipeline.inputs import Inputs
     from novelty_dask.settings import ResultSettings
     from novelty_dask.storage.manifest import Manifest
-    from novelty_dask.storage.totals import Reference
+    from novelty_dask.storage.totals import Growth, Reference
 
 
 class MemoryLimits:
@@ -48,7 +48,7 @@ class MemoryLimits:
         """
         plan = self.manifest.plan
         if plan is None:
-            fit(self.budget, [inputs.extent], self.block_rows)
+            fit(self.budget, inputs.extents, self.block_rows)
         else:
             # The rows that the sort holds depend on the number of processes; `check_sort` checks them.
             reading = reading_bytes(self.budget, Load(decompressor_bytes=inputs.decompressor_bytes))
@@ -86,12 +86,11 @@ class MemoryLimits:
         self.manifest.memory = plan_bytes(self.budget, extents, plan)
 
 
-def make_budget(settings: ResultSettings, workers: Resources, reference: Reference | None) -> Budget:
+def make_budget(
+    settings: ResultSettings, workers: Resources, reference: Reference | None, growth: Growth | None = None
+) -> Budget:
     """Return the budget of a worker: its limit, and the numbers that its need depends on."""
     features = make_features(settings)
-    known = None
-    if reference:
-        known = Known(reference.n_rows, reference.block_rows, reference.nonzeros, reference.reading_bytes)
     return Budget(
         n_neighbors=settings.n_neighbors,
         n_features=features.n_features,
@@ -103,5 +102,12 @@ def make_budget(settings: ResultSettings, workers: Resources, reference: Referen
         entries_a_row=features.entries_a_row,
         possible_columns=features.possible_columns,
         shared=workers.shared,
-        known=known,
+        known=_known(reference),
+        base=_known(growth.base if growth else None),
+        added=_known(growth.added if growth else None),
     )
+
+
+def _known(run: Reference | None) -> Known | None:
+    """Return the quantities of another run that the memory of tasks depends on, if there is one."""
+    return Known(run.n_rows, run.block_rows, run.nonzeros, run.reading_bytes) if run else None

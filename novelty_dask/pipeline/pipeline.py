@@ -17,6 +17,7 @@ from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
 from novelty_dask.planning.stages import INGEST, LASTING_STAGES, SORT, WEIGH, Stage
 from novelty_dask.storage.audit import check_commits, check_complete, find_damage, list_done, take_back
+from novelty_dask.storage.growths import check_parts
 from novelty_dask.storage.references import check_reference
 
 if TYPE_CHECKING:
@@ -73,11 +74,19 @@ class Pipeline:
     def _go_on(self) -> None:
         """Do what is missing, until something is found to be damaged."""
         if self.run.manifest.plan is None:
-            self._do([INGEST, SORT])
-            make_plan(self.session)
+            if self.run.manifest.growth:
+                inputs = self.session.inputs
+                self.session.limits.plan(inputs.extents, inputs)
+            else:
+                self._do([INGEST, SORT])
+                make_plan(self.session)
             self.runner.recorder.save()
         is_against = self.run.manifest.reference is not None
         self._do([stage for stage in TEXT_STAGES if is_against or not stage.is_against])
+        if self.run.manifest.growth:
+            # From here on it is a run like any other, and what it is made of may go.
+            self.run.manifest.growth = None
+            self.runner.recorder.save()
 
     def _do(self, stages: Sequence[Stage]) -> None:
         """Do the missing tasks of some stages."""
@@ -88,6 +97,7 @@ class Pipeline:
         wanted = [stage for stage in stages if needed[stage.name] or self._is_unrecorded(stage)]
         if any(stage.has_blocks for stage in wanted):
             check_reference(self.run)
+            check_parts(self.run)
         # Before any task runs: tasks write chunks only, as two that create one array would race.
         read = [earlier for stage in wanted for earlier in stage.replaces]
         for stage in dict.fromkeys([*lasting, *wanted, *read]):

@@ -120,8 +120,9 @@ def _execute(
 ) -> None:
     """Take a run through its stages."""
     workers = find_resources(client, inputs.text_bytes, settings)
-    budget = make_budget(run.manifest.settings, workers, run.manifest.reference)
-    limits = MemoryLimits(run.manifest, budget, settings.block_rows)
+    manifest = run.manifest
+    budget = make_budget(manifest.settings, workers, manifest.reference, manifest.growth)
+    limits = MemoryLimits(manifest, budget, settings.block_rows)
     limits.check(inputs)
     with _told_if_gone(run), open_executor(client, workers, run, listener) as executor:
         Pipeline(Session(run, epoch, executor, listener, inputs, limits, settings.strict)).execute()

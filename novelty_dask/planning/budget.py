@@ -13,7 +13,7 @@ class Extent(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Quantities of a reference that the memory of tasks depends on.
+    """Quantities of a reference, or of another run that is read, that the memory of tasks depends on.
 
     Parameters
     ----------
@@ -60,6 +60,8 @@ class Budget:
         Bytes that the workers share; 0 where the limit of each was given.
     known : Known or None
         Reference that rows are compared with instead of with each other.
+    base, added : Known or None
+        Run that grows, and its new rows.
     """
 
     n_neighbors: int
@@ -73,6 +75,8 @@ class Budget:
     possible_columns: int | None = None
     shared: int = 0
     known: Known | None = None
+    base: Known | None = None
+    added: Known | None = None
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""

@@ -24,6 +24,8 @@ class RunShape(NamedTuple):
         Non-zeros of the block that has the most; known once all blocks are counted.
     n_kept : int
         Further fields of records that rows keep.
+    growth : {"", "extended", "refreshed"}
+        Whether a run is being made of another and of new rows, and has its weights or those of all.
     """
 
     n_features: int
@@ -33,3 +35,4 @@ class RunShape(NamedTuple):
     plan: TilePlan | None = None
     widest_block: int | None = None
     n_kept: int = 0
+    growth: str = ""

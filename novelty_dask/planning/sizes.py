@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from novelty_dask.planning.tiles import STRETCH_SPANS
@@ -25,6 +26,29 @@ def nonzeros(budget: Budget, load: Load) -> int:
 def strip_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the neighbors of a block: an id of 8 and a similarity of 4 each."""
     return load.rows * budget.n_neighbors * 12
+
+
+def count_bytes(budget: Budget, load: Load) -> int:
+    """Return the bytes of the text of a block, of its counts, and of the frequencies of columns."""
+    # The text as it is stored, normalized and encoded.
+    text = TEXT_FORMS * load.text_bytes + 300 * load.rows
+    return text + 24 * nonzeros(budget, load) + 12 * budget.n_features + _grown_bytes(budget)
+
+
+def merge_bytes(budget: Budget, load: Load) -> int:
+    """Return the bytes of the strips of a block, at most eight, and of what merges them."""
+    merged = 16 * strip_bytes(budget, load) + SEARCH_BYTES
+    if budget.added is None:
+        return merged
+    # A run that grows compares its rows with the new ones here, block by block.
+    of_added = replace(budget, known=budget.added)
+    return merged + compare_bytes(of_added, load) + 8 * budget.n_features + _grown_bytes(budget)
+
+
+def _grown_bytes(budget: Budget) -> int:
+    """Return the bytes read of a run that grows and of its new rows, and of the places of these."""
+    parts = [part for part in (budget.base, budget.added) if part]
+    return sum(part.reading_bytes for part in parts) + 32 * (budget.added.n_rows if budget.added else 0)
 
 
 def compare_bytes(budget: Budget, load: Load) -> int:

@@ -40,15 +40,14 @@ from novelty_dask.planning.arrays import (
     weight_arrays,
 )
 from novelty_dask.planning.sizes import (
-    SEARCH_BYTES,
     TEXT_BYTES,
-    TEXT_FORMS,
     compare_bytes,
+    count_bytes,
     cover_bytes,
     gather_bytes,
+    merge_bytes,
     nonzeros,
     reading_bytes,
-    strip_bytes,
 )
 from novelty_dask.planning.tiles import Tile
 
@@ -134,8 +133,9 @@ def _blocks_against(shape: RunShape) -> Items:
 
 def _tiles(shape: RunShape) -> Items:
     """Return an item for each tile: first those of all spans from which the others start."""
-    if shape.plan is None:
-        return None
+    # What is compared with the new rows alone is compared where it is merged.
+    if shape.plan is None or shape.growth == "extended":
+        return None if shape.plan is None else []
     return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]
 
 
@@ -180,7 +180,7 @@ def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, 
 
 INGEST = Stage(
     "ingest",
-    items=lambda shape: _numbered(shape.n_pieces),
+    items=lambda shape: _numbered(0 if shape.growth else shape.n_pieces),
     # The sources are no task's.
     inputs=lambda _shape, _item: [],
     task_bytes=lambda _budget, load: TEXT_BYTES + load.decompressor_bytes,
@@ -189,7 +189,7 @@ INGEST = Stage(
 )
 SORT = Stage(
     "sort",
-    items=lambda _shape: [WHOLE],
+    items=lambda shape: [] if shape.growth else [WHOLE],
     # The lines of any piece may be anywhere in the order.
     inputs=lambda shape, _item: INGEST.tasks(shape),
     # A process that works alone keeps the rows that it moves.
@@ -211,10 +211,7 @@ VECTORIZE = Stage(
     "vectorize",
     items=_blocks,
     inputs=lambda _shape, _item: [SORT.task()],
-    # The text as it is stored, normalized and encoded, the counts of n-grams, and the frequencies of columns.
-    task_bytes=lambda budget, load: (
-        TEXT_FORMS * load.text_bytes + 300 * load.rows + 24 * nonzeros(budget, load) + 12 * budget.n_features
-    ),
+    task_bytes=count_bytes,
     arrays=lambda shape: row_arrays(shape.plan, shape.n_features, shape.n_kept) if shape.plan else [],
     replaces=(INGEST, SORT),
 )
@@ -258,8 +255,7 @@ MERGE = Stage(
     "merge",
     items=_blocks,
     inputs=_strips_and_weights,
-    # The strips of a block, at most eight, and what merges them.
-    task_bytes=lambda budget, load: 16 * strip_bytes(budget, load) + SEARCH_BYTES,
+    task_bytes=merge_bytes,
     arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
     replaces=(COMPARE,),
 )

@@ -174,9 +174,10 @@ class Explainer:
     ) -> Explanation:
         """Return an explanation of all numbers."""
         places = [*self._find_places(url)]
-        # A row counts itself, where frequencies are those of its own run.
-        n_own = 0 if row is None or self._manifest.reference else 1
+        n_own = self._count_itself(row)
         frequency = self._frequency[weighed.columns]
+        # Of rows that were added later the frequencies say nothing, but they may be neighbors.
+        is_shared = np.asarray((shares.products > 0).any(axis=0))
         order = np.argsort(-shares.views[by], kind="stable")
         by_column = _by_column(places)
         features = [
@@ -186,7 +187,7 @@ class Explainer:
                 column=column,
                 is_gram=by_column[column][0].is_gram,
                 document_frequency=int(frequency[slot]),
-                is_only_here=bool(frequency[slot] <= n_own),
+                is_only_here=bool(frequency[slot] <= n_own and not is_shared[slot]),
                 contributions={name: float(share[slot]) for name, share in shares.views.items()},
             )
             for slot, column in zip(order, weighed.columns[order].tolist(), strict=True)
@@ -205,6 +206,16 @@ class Explainer:
             rests={name: shares.rests.get(name, 0.0) for name in standing.views},
             parts=mark_places(places, others, len(url)),
             neighbors=tuple(self._explain_neighbor(pair, weighed.columns, places, texts) for pair in pairs),
+        )
+
+    def _count_itself(self, row: int | None) -> int:
+        """Return how often a row is counted in the frequencies of its columns."""
+        if row is None or self._manifest.reference:
+            return 0
+        segments = self._manifest.identity.segments
+        return int(
+            not segments
+            or self._results.arrays.read("rows/position", slice(row, row + 1))[0] < segments[0].lines
         )
 
     def _explain_neighbor(

@@ -59,7 +59,7 @@ class _Comparison:
 
     def __init__(self, workspace: Workspace, tile: Tile) -> None:
         self.workspace, self.plan, self.tile = workspace, workspace.plan, tile
-        self.engine = SparseEngine(_read_breakpoints(workspace))
+        self.engine = SparseEngine(read_breakpoints(workspace))
         self.candidates = workspace.open_candidates()
         own = Candidates(workspace.arrays, self.plan)
         self.span = {block: self._prepare(own, block) for block in self.plan.span(tile.span)}
@@ -142,7 +142,7 @@ def _overlaps(places: NDArray[np.int64], start: int, stop: int) -> bool:
     return bool(places[0] < stop and places[-1] > start)
 
 
-def _read_breakpoints(workspace: Workspace) -> NDArray[np.int32]:
+def read_breakpoints(workspace: Workspace) -> NDArray[np.int32]:
     """Return the break-points between columns; the array has room for more."""
     breakpoints = workspace.arrays.read("columns/breakpoints")
     # The array has room for more break-points than most corpora have; the rest is -1.

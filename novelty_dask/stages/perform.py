@@ -23,9 +23,11 @@ from novelty_dask.planning.stages import (
     TaskId,
 )
 from novelty_dask.stages.compare import compare_tile, merge_block
+from novelty_dask.stages.extend import extend_block
 from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
+from novelty_dask.stages.merged import merge_rejected
 from novelty_dask.stages.rejected import collect_rejected
-from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
+from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
 from novelty_dask.stages.views import cover_stretch, density_block, lof_block
 
@@ -33,14 +35,24 @@ if TYPE_CHECKING:
     from novelty_dask.objects.commits import Draft, Metrics
     from novelty_dask.storage.runs import StoredRun
 
+
+def _either(usual: TaskFunction, grown: dict[str, TaskFunction]) -> TaskFunction:
+    """Return what calls one function, or another where a run is being made of others."""
+
+    def compute(workspace: Workspace, item: str) -> TaskResult:
+        return grown.get(workspace.run.manifest.shape.growth, usual)(workspace, item)
+
+    return compute
+
+
 FUNCTIONS: dict[str, TaskFunction] = {
-    REJECTED.name: collect_rejected,
+    REJECTED.name: _either(collect_rejected, {"extended": merge_rejected, "refreshed": merge_rejected}),
     VECTORIZE.name: vectorize_block,
     COLUMNS.name: sum_frequencies,
     WEIGH.name: weigh_block,
     LOCATE.name: locate_block,
     COMPARE.name: compare_tile,
-    MERGE.name: merge_block,
+    MERGE.name: _either(merge_block, {"extended": extend_block}),
     CITE.name: cite_block,
     COVER.name: cover_stretch,
     DENSITY.name: density_block,

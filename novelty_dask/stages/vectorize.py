@@ -14,13 +14,14 @@ from novelty_dask.kernels.search.columns import order_columns
 from novelty_dask.kernels.text.normal_forms import normalize_texts
 from novelty_dask.kernels.text.tfidf import document_frequency, renumber_columns
 from novelty_dask.progress import advance
+from novelty_dask.stages.merged import MergedRows
 from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
 from novelty_dask.storage.tables import KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
     import scipy.sparse as sp
@@ -29,18 +30,34 @@ if TYPE_CHECKING:
 
 def vectorize_block(workspace: Workspace, item: str) -> TaskResult:
     """Return the rows of a block, and the number of them in which each column occurs."""
-    table = read_sorted_rows(workspace.run.commits, *workspace.plan.bounds(int(item)))
-    urls = table["url"].to_pylist()
-    counts = _count(workspace, urls)
+    bounds = workspace.plan.bounds(int(item))
+    is_made_of_runs = workspace.run.manifest.growth is not None
+    rows = MergedRows(workspace.run).read(*bounds) if is_made_of_runs else _read_rows(workspace, *bounds)
+    urls = rows["rows/url"].tolist()
+    lines = _normalize(workspace, urls)
+    counts = workspace.features.count(lines)
+    text = max(_text_bytes(urls), _text_bytes(lines)) + _text_bytes(rows.get("rows/kept", ()))
+    frequency = _partial_frequency(workspace, counts, rows["rows/position"])
+    return TaskResult({**rows, **frequency}, {"nonzeros": counts.nnz, "text_bytes": text})
+
+
+def _read_rows(workspace: Workspace, start: int, stop: int) -> dict[str, NDArray[Any]]:
+    """Return consecutive rows from the tables of the sort."""
+    table = read_sorted_rows(workspace.run.commits, start, stop)
     rows: dict[str, NDArray[Any]] = {
-        "rows/url": np.array(urls, np.dtypes.StringDType()),
+        "rows/url": np.array(table["url"].to_pylist(), np.dtypes.StringDType()),
         "rows/count": table["count"].to_numpy(),
         "rows/position": table["position"].to_numpy(),
         "rows/spellings": _spellings(table),
     }
     if KEPT in table.column_names:
         rows["rows/kept"] = np.array(table[KEPT].to_pylist(), np.dtypes.StringDType())
-    return TaskResult({**rows, **_partial_frequency(counts)}, {"nonzeros": counts.nnz})
+    return rows
+
+
+def _text_bytes(texts: Iterable[str]) -> int:
+    """Return the bytes of some texts."""
+    return sum(len(text.encode()) for text in texts)
 
 
 def _spellings(table: pa.Table) -> NDArray[np.int64]:
@@ -52,7 +69,8 @@ def _spellings(table: pa.Table) -> NDArray[np.int64]:
 
 def recount_block(workspace: Workspace, item: str) -> TaskResult:
     """Return of `vectorize_block` what follows from the stored URLs of a block."""
-    return TaskResult(_partial_frequency(_count_stored(workspace, item)))
+    positions = workspace.read_rows("rows/position", int(item))
+    return TaskResult(_partial_frequency(workspace, _count_stored(workspace, item), positions))
 
 
 def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
@@ -66,13 +84,31 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
     if workspace.plan.known_rows:
         return _adopt_columns(workspace, frequency)
     ordered = order_columns(frequency)
+    segments = workspace.run.manifest.identity.segments
+    n_rows = segments[0].rows if segments else workspace.plan.n_rows
     arrays: Arrays = {
         "columns/document_frequency": frequency,
-        "columns/idf": workspace.features.inverse_document_frequency(frequency, workspace.plan.n_rows),
-        "columns/rank": ordered.rank,
+        "columns/idf": workspace.features.inverse_document_frequency(frequency, n_rows),
+        "columns/rank": _rank_all(ordered.rank) if segments else ordered.rank,
         "columns/breakpoints": ordered.breakpoints,
     }
+    if segments:
+        all_columns = np.int32(frequency.size)
+        arrays = {
+            **arrays,
+            "columns/breakpoints": np.unique(np.append(ordered.breakpoints, all_columns)).astype(np.int32),
+        }
     return TaskResult(arrays, {"n_columns": ordered.document_frequency.size})
+
+
+def _rank_all(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return ranks with those that are lacking behind all others, in the order of the columns."""
+    # Of all columns, whether a row has them or not: so the order in which weights are multiplied, and with it
+    # the last bit of a similarity, does not depend on which rows were added when.
+    lacking = np.flatnonzero(ranks < 0)
+    ranks = ranks.copy()
+    ranks[lacking] = ranks.size - lacking.size + np.arange(lacking.size, dtype=np.int32)
+    return ranks
 
 
 def _adopt_columns(workspace: Workspace, frequency: NDArray[np.int64]) -> TaskResult:
@@ -110,9 +146,17 @@ def _count_stored(workspace: Workspace, item: str) -> sp.csr_matrix:
 
 def _count(workspace: Workspace, urls: Sequence[str]) -> sp.csr_matrix:
     """Return the features of the normal forms of URLs."""
-    return workspace.features.count(normalize_texts(urls, workspace.settings.normal_form))
+    return workspace.features.count(_normalize(workspace, urls))
 
 
-def _partial_frequency(counts: sp.csr_matrix) -> Arrays:
-    """Return the array of partial frequencies of a block."""
-    return {"partial_frequency": document_frequency(counts)}
+def _normalize(workspace: Workspace, urls: Sequence[str]) -> Sequence[str]:
+    """Return the normal forms of URLs."""
+    return normalize_texts(urls, workspace.settings.normal_form)
+
+
+def _partial_frequency(workspace: Workspace, counts: sp.csr_matrix, positions: NDArray[np.int64]) -> Arrays:
+    """Return the array of partial frequencies of a block, of those rows that weights are computed from."""
+    segments = workspace.run.manifest.identity.segments
+    # What was added later was read behind all of them.
+    weighed = counts[positions < segments[0].lines] if segments else counts
+    return {"partial_frequency": document_frequency(weighed)}

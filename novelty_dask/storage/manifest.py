@@ -5,35 +5,22 @@ totals of the input, and what each complete stage took.  Its owner alone replace
 not the manifest, decide what is done.
 """
 
-import hashlib
 import json
 import zlib
-from collections.abc import Iterator
-from functools import cache, cached_property
-from importlib.metadata import version
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-    field_serializer,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from novelty_dask.errors import StoreError
-from novelty_dask.kernels.choices import FEATURE_VERSIONS
 from novelty_dask.planning.shapes import RunShape
 from novelty_dask.planning.stages import CALIBRATE, LAST_STAGE, VECTORIZE, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
-from novelty_dask.sources.changes import describe_changes
 from novelty_dask.sources.find import Source
-from novelty_dask.storage.totals import Part, Reference, Text, Totals
+from novelty_dask.storage.identity import FORMAT_VERSION, RunIdentity, features_version_of
+from novelty_dask.storage.totals import Growth, Part, Reference, Text, Totals
 
-FORMAT_VERSION = 10
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -44,81 +31,6 @@ MAXIMUM_ROWS = MAXIMUM_BLOCKS = 2**20
 
 StageMetrics = dict[str, int | float]
 """What a stage took: numbers by name."""
-
-
-@cache
-def this_version() -> str:
-    """Return the version that is installed here."""
-    return version("novelty-dask")
-
-
-def _features_version(name: str) -> int:
-    """Return the version of the definition of features; that of a vectorizer is in its name."""
-    return next((version for known, version in FEATURE_VERSIONS.items() if known == name), 0)
-
-
-def _make_sources(values: object) -> tuple[Source, ...]:
-    """Return sources from what JSON has for them."""
-    if isinstance(values, tuple):
-        return values
-    if not isinstance(values, list):
-        raise TypeError
-    return tuple(Source(**fields) for fields in values)
-
-
-class RunIdentity(Part):
-    """Everything that the numbers of a run follow from.
-
-    Parameters
-    ----------
-    settings : ResultSettings
-        The settings that change numbers.
-    features_version : int
-        The version of the definition of its features.
-    sources : tuple of Source
-        Where the lines are; passwords and tokens are left out of their URLs.
-    novelty_dask_version : str
-        The version that began the run.
-    reference : Reference or None
-        The run whose rows are the candidates; None if the rows are compared with each other.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    settings: ResultSettings
-    features_version: int = Field(default_factory=lambda given: _features_version(given["settings"].features))
-    sources: Annotated[tuple[Source, ...], PlainValidator(_make_sources)]
-    novelty_dask_version: str = Field(default_factory=this_version)
-    reference: Reference | None = None
-
-    @field_serializer("sources")
-    def _name_fields(self, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
-        """Store sources as objects, whose fields have names, instead of lists."""
-        return [source._asdict() for source in sources]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of it and of the format, as 32 hexadecimal digits; commits of the run carry it."""
-        # With the format, so that no commit of a run counts in a run of another format.
-        values = self.model_dump()
-        if self.reference:
-            # By its content alone, so that a run can be resumed when its reference was moved.
-            values["reference"] = self.reference.content
-        known = json.dumps([FORMAT_VERSION, values], sort_keys=True)
-        return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
-
-    def find_differences(self, other: Self) -> Iterator[str]:
-        """Yield what another has of settings, reference and sources that this one has not."""
-        for name, value in other.settings:
-            if (there := getattr(self.settings, name)) != value:
-                yield f"{name} is {there!r} there and {value!r} here"
-        known = [each.reference for each in (self, other)]
-        if len({each.content if each else "" for each in known}) > 1:
-            there, here = (repr(each.url) if each else "none" for each in known)
-            changed = f"{there} has changed" if there == here else f"is {there} there and {here} here"
-            yield f"its reference {changed}"
-        if self.sources != other.sources:
-            yield f"its sources differ: {describe_changes(self.sources, other.sources)}"
 
 
 class Failure(Part):
@@ -157,6 +69,8 @@ class Manifest(Part):
         The same of stages that were complete and are being done again in part.
     failures : list of Failure
         Tasks that were given up.
+    growth : Growth or None
+        The runs that this one is made of; None once it is complete, and if it is made of sources alone.
     """
 
     identity: RunIdentity
@@ -167,6 +81,7 @@ class Manifest(Part):
     stages: dict[str, StageMetrics] = Field(default_factory=dict)
     earlier: dict[str, StageMetrics] = Field(default_factory=dict)
     failures: list[Failure] = Field(default_factory=list)
+    growth: Growth | None = None
 
     @model_validator(mode="after")
     def _check_plan(self) -> Self:
@@ -230,6 +145,7 @@ class Manifest(Part):
             plan=self.plan,
             widest_block=self.widest_block,
             n_kept=len(self.settings.keep or ()),
+            growth=("extended" if self.identity.segments else "refreshed") if self.growth else "",
         )
 
     def has(self, stage: Stage) -> bool:
@@ -239,7 +155,7 @@ class Manifest(Part):
     @property
     def has_rows(self) -> bool:
         """True if the rows are stored, so that the sources are not needed any more."""
-        return self.has(VECTORIZE)
+        return self.has(VECTORIZE) or self.growth is not None
 
     @property
     def lacks_copy(self) -> bool:
@@ -315,10 +231,10 @@ def read_manifest(url: str, values: Any) -> Manifest:
         message = f"The run {url!r} is damaged: its manifest is malformed; score again into another path."
         raise StoreError(message)
     name, version = manifest.settings.features, manifest.identity.features_version
-    if version != _features_version(name):
+    if version != features_version_of(name):
         message = (
             f"The run {url!r} compares by version {version} of the features {name!r}, and this version of "
-            f"novelty_dask by version {_features_version(name)}; use the one that wrote it, or score again "
+            f"novelty_dask by version {features_version_of(name)}; use the one that wrote it, or score again "
             "into another path."
         )
         raise StoreError(message)

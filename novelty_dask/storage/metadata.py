@@ -18,13 +18,7 @@ from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.stages import LASTING_STAGES
 from novelty_dask.storage.layout import create_array, layout_of, signature
-from novelty_dask.storage.manifest import (
-    GROUP,
-    WRITER,
-    has_manifest,
-    read_manifest,
-    write_manifest,
-)
+from novelty_dask.storage.manifest import GROUP, WRITER, has_manifest, read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects

@@ -17,7 +17,7 @@ from novelty_dask.errors import (
 from novelty_dask.objects.address import absolute_url, is_inside
 from novelty_dask.planning.stages import LASTING_STAGES, VECTORIZE
 from novelty_dask.storage.checked import damaged_reference
-from novelty_dask.storage.manifest import this_version
+from novelty_dask.storage.identity import this_version
 from novelty_dask.storage.runs import StoredRun, open_complete
 from novelty_dask.storage.totals import Reference
 

@@ -12,8 +12,9 @@ from novelty_dask.objects.creation import create_object, make_token
 from novelty_dask.objects.owners import check_epoch, holder
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
+from novelty_dask.storage.identity import RunIdentity, this_version
 from novelty_dask.storage.layout import Layout, layout_of
-from novelty_dask.storage.manifest import Manifest, RunIdentity, this_version, write_manifest
+from novelty_dask.storage.manifest import Manifest, write_manifest
 from novelty_dask.storage.metadata import (
     COPY,
     GROUP_DOCUMENT,

@@ -1,4 +1,4 @@
-"""Parts of the manifest of a run: numbers of lines of the input, and the reference."""
+"""Parts of the manifest of a run: numbers of lines of the input, the reference, and how it has grown."""
 
 from typing import Annotated
 
@@ -75,3 +75,39 @@ class Reference(Part):
     block_rows: Annotated[int, Field(ge=1, le=2**20)]
     nonzeros: Annotated[int, Field(ge=0, le=2**40)]
     reading_bytes: Annotated[int, Field(ge=0, le=2**50)]
+
+
+class Segment(Part):
+    """The rows that some consecutive sources of a run brought, all at once.
+
+    Parameters
+    ----------
+    sources, lines, rows : int
+        Sources, lines of these, and rows that no segment before has.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sources: Annotated[int, Field(ge=1, le=2**31)]
+    lines: Annotated[int, Field(ge=0, le=2**50)]
+    rows: Annotated[int, Field(ge=0, le=2**50)]
+
+
+class Growth(Part):
+    """The two complete runs that another is made of.
+
+    Parameters
+    ----------
+    base : Reference
+        The run that grows.
+    added : Reference
+        The new rows, which were compared with those of the base.
+    fresh_rows : int
+        Rows of these that the base lacks.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    base: Reference
+    added: Reference
+    fresh_rows: Annotated[int, Field(ge=0, le=2**50)]

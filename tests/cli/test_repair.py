@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zarr
 
-from novelty_dask.storage.manifest import FORMAT_VERSION
+from novelty_dask.storage.identity import FORMAT_VERSION
 from tests.support.files import snapshot
 from tests.support.fixtures import Novelty
 

@@ -24,7 +24,7 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.sources.find import Source
 from novelty_dask.stages.perform import FUNCTIONS
 from novelty_dask.storage.audit import check_commits, list_done
-from novelty_dask.storage.manifest import RunIdentity
+from novelty_dask.storage.identity import RunIdentity
 from novelty_dask.storage.runs import StoredRun, open_stored
 from tests.support.content import Content, content
 from tests.support.damage import failing, flip_file

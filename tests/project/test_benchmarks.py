@@ -126,6 +126,13 @@ def test_new_rows_cost_less_than_their_reference(tmp_path: Path) -> None:
     assert few < many / 4
 
 
+def test_adding_rows_costs_less_than_scoring_all_together(tmp_path: Path) -> None:
+    [entry] = run("growing", tmp_path / "growing.json", "--known", "3000", "--new", "60")
+    assert set(entry["counts"]) == set(entry["counts_together"]) == COUNTS
+    assert entry["share"] < 0.2
+    assert entry["whole_core_seconds"] > 0
+
+
 def test_known_thresholds_need_no_more_than_found_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

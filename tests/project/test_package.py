@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from novelty_dask.storage.manifest import this_version
+from novelty_dask.storage.identity import this_version
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

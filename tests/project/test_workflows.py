@@ -16,6 +16,7 @@ import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.kernels.text.pages import find_host
 from novelty_dask.kernels.text.sites import site_of
+from tests.support.arrays import listed
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.py"))
@@ -109,6 +110,25 @@ def test_near_duplicates_keeps_one_of_each_thing(tmp_path: Path) -> None:
     assert pairs is not None
     assert not (pairs.url.isin(of_groups) & pairs.other_url.isin(of_groups)).any()
     assert f"{len(kept):,} of " in printed
+
+
+def test_daily_feed_knows_tomorrow_what_came_today(tmp_path: Path) -> None:
+    urls, planted = make_urls(500, n_planted=3, seed=5)
+    days = [urls[:300], [*urls[300:], *urls[:50]], urls[250:400]]
+    lists = [tmp_path / f"day{number}.txt" for number in range(3)]
+    for path, day in zip(lists, days, strict=True):
+        path.write_text("".join(f"{url}\n" for url in day), encoding="utf-8")
+    assert "are known from now on" in run_workflow("daily_feed.py", "day0.txt", folder=tmp_path)
+    printed = [run_workflow("daily_feed.py", "day1.txt", "-n", "500", folder=tmp_path) for _ in range(2)]
+    assert printed[0] == printed[1]
+    new = pd.read_csv(tmp_path / "new.csv")
+    assert not {*new.url} & {*days[0]}
+    late = {urls[number] for number in planted if number >= 300}
+    assert {*new.url.head(len(late))} >= late
+    known = novelty_dask.open(tmp_path / "known.zarr")
+    assert {*listed(known.urls)} == {*listed(novelty_dask.score(urls=[*days[0], *days[1]], workers=0).urls)}
+    assert "0 of " in run_workflow("daily_feed.py", "day2.txt", folder=tmp_path)
+    assert sum(listed(novelty_dask.open(tmp_path / "known.zarr").counts)) == sum(map(len, days))
 
 
 @pytest.mark.parametrize(

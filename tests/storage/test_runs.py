@@ -18,18 +18,9 @@ from novelty_dask.planning.stages import COMPARE, INGEST, LAST_STAGE, MERGE, SOR
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
-from novelty_dask.storage import manifest as storage_manifest
-from novelty_dask.storage.manifest import (
-    ATTRIBUTE,
-    CHECKSUM,
-    FORMAT_VERSION,
-    Failure,
-    Manifest,
-    RunIdentity,
-    checksum,
-    this_version,
-    write_manifest,
-)
+from novelty_dask.storage import identity as storage_identity
+from novelty_dask.storage.identity import FORMAT_VERSION, RunIdentity, this_version
+from novelty_dask.storage.manifest import ATTRIBUTE, CHECKSUM, Failure, Manifest, checksum, write_manifest
 from novelty_dask.storage.metadata import COPY
 from novelty_dask.storage.runs import StoredRun, check_same, create_run, find_run, open_complete, open_stored
 from novelty_dask.storage.totals import Totals
@@ -516,7 +507,8 @@ def test_all_that_identifies_a_run_shows_in_its_fingerprint(monkeypatch: pytest.
         "sources",
         "novelty_dask_version",
         "reference",
+        "segments",
     }
     before = identity(SOURCE).fingerprint
-    monkeypatch.setattr(storage_manifest, "FORMAT_VERSION", FORMAT_VERSION + 1)
+    monkeypatch.setattr(storage_identity, "FORMAT_VERSION", FORMAT_VERSION + 1)
     assert identity(SOURCE).fingerprint != before

@@ -12,7 +12,8 @@ from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
 from novelty_dask.storage.arrays import RunArrays
-from novelty_dask.storage.manifest import Manifest, RunIdentity
+from novelty_dask.storage.identity import RunIdentity
+from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.totals import Totals
 

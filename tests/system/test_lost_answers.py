@@ -16,7 +16,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import NoveltyError, StoreError
-from novelty_dask.storage.manifest import Manifest, RunIdentity
+from novelty_dask.storage.identity import RunIdentity
+from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import create_run, open_stored
 from tests.support.content import content
 from tests.support.files import write_lines
