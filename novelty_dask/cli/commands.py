@@ -15,6 +15,7 @@ import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
+from novelty_dask.cli.line_by_line import check_stream
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import check_columns, failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import emit, is_terminal
@@ -81,7 +82,7 @@ def score(
     """
     if stream or as_json:
         given = _chosen(flags)
-        options.check_stream(sources, out, against, given, is_chosen=stream)
+        check_stream(sources, out, against, given, is_chosen=stream)
         _answer(str(against), given, as_json=as_json, quiet=quiet)
         return
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():

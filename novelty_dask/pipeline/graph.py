@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from novelty_dask.planning.stages import STAGES, RunShape, Stage, TaskId
+from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.stages import STAGES, Stage, TaskId
 
 TEXT_STAGES: Sequence[Stage] = STAGES
 
@@ -16,8 +17,8 @@ TEXT_STAGES: Sequence[Stage] = STAGES
 def lasting_stages(stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages whose results are kept.
 
-    >>> [stage.name for stage in lasting_stages(TEXT_STAGES)]
-    ['rejected', 'vectorize', 'columns', 'weigh', 'locate', 'merge', 'cite', 'cover', 'density', 'lof']
+    >>> " ".join(stage.name for stage in lasting_stages(TEXT_STAGES))
+    'rejected vectorize columns weigh locate group merge cite cover density lof'
     """
     replaced = {stage for other in stages for stage in other.replaces}
     return [stage for stage in stages if stage not in replaced]

@@ -104,4 +104,5 @@ def make_budget(settings: ResultSettings, workers: Resources, reference: Referen
         possible_columns=features.possible_columns,
         shared=workers.shared,
         known=known,
+        is_grouped=settings.outside_groups is not None,
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from novelty_dask.execution.executors import Executor
     from novelty_dask.pipeline.inputs import Inputs
     from novelty_dask.pipeline.limits import MemoryLimits
-    from novelty_dask.planning.stages import RunShape
+    from novelty_dask.planning.shapes import RunShape
     from novelty_dask.storage.manifest import Manifest
     from novelty_dask.storage.runs import StoredRun
 

@@ -60,6 +60,8 @@ class Budget:
         Bytes that the workers share; 0 where the limit of each was given.
     known : Known or None
         Reference that rows are compared with instead of with each other.
+    is_grouped : bool
+        True if rows have neighbors outside their groups alone.
     """
 
     n_neighbors: int
@@ -73,6 +75,7 @@ class Budget:
     possible_columns: int | None = None
     shared: int = 0
     known: Known | None = None
+    is_grouped: bool = False
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""
@@ -96,6 +99,8 @@ class Load(NamedTuple):
         Bytes of all rows on their way from the tables that were read to those that are sorted.
     span_bytes : int
         Bytes of text in these blocks together; of one block if 0.
+    all_rows : int
+        Rows of all blocks.
     """
 
     rows: int = 0
@@ -104,6 +109,7 @@ class Load(NamedTuple):
     decompressor_bytes: int = 0
     moved_bytes: int = 0
     span_bytes: int = 0
+    all_rows: int = 0
 
 
 def megabytes(size: int) -> str:

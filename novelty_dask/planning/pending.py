@@ -2,7 +2,8 @@
 
 from collections.abc import Container, Mapping, Sequence
 
-from novelty_dask.planning.stages import RunShape, Stage, TaskId
+from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.stages import Stage, TaskId
 
 
 def pending_tasks(

@@ -9,7 +9,8 @@
     merge ──┬──► cover
             └──► density ──► lof
 
-Where rows are compared with a reference, `locate` comes before compare, and `cite` after merge.
+Where rows are compared with a reference, `locate` comes before compare, and `cite` after merge.  Where they
+have neighbors outside their groups alone, `link` and `group` come before compare.
 
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
@@ -17,7 +18,7 @@ numbers of a tile, or "all".  All tasks and arrays of a run follow from a few nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,8 @@ from novelty_dask.planning.arrays import (
     cited_arrays,
     column_arrays,
     density_arrays,
+    group_arrays,
+    link_arrays,
     lof_arrays,
     place_arrays,
     rejected_arrays,
@@ -37,21 +40,31 @@ from novelty_dask.planning.arrays import (
     uncovered_arrays,
     weight_arrays,
 )
+from novelty_dask.planning.shapes import (
+    list_blocks,
+    list_blocks_against,
+    list_blocks_grouped,
+    list_numbers,
+    list_tiles,
+)
 from novelty_dask.planning.sizes import (
+    LINK_BYTES,
     SEARCH_BYTES,
     TEXT_BYTES,
     TEXT_FORMS,
     compare_bytes,
     cover_bytes,
     gather_bytes,
+    link_bytes,
     nonzeros,
     reading_bytes,
     strip_bytes,
 )
-from novelty_dask.planning.tiles import Tile, TilePlan
+from novelty_dask.planning.tiles import Tile
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Load
+    from novelty_dask.planning.shapes import Items, RunShape
 
 
 class TaskId(NamedTuple):
@@ -59,40 +72,6 @@ class TaskId(NamedTuple):
 
     stage: str
     item: str
-
-
-class RunShape(NamedTuple):
-    """Numbers from which all tasks and arrays of a run follow, as far as they are known.
-
-    Parameters
-    ----------
-    n_features : int
-        Columns of the hashed matrix.
-    n_neighbors : int
-        Neighbors kept of a row.
-    n_pieces : int or None
-        Pieces into which the sources are split.
-    n_rejected : int or None
-        Rejected lines.
-    plan : TilePlan or None
-        Blocks and tiles.
-    widest_block : int or None
-        Non-zeros of the block that has the most; known once all blocks are counted.
-    n_kept : int
-        Further fields of records that rows keep.
-    """
-
-    n_features: int
-    n_neighbors: int
-    n_pieces: int | None = None
-    n_rejected: int | None = None
-    plan: TilePlan | None = None
-    widest_block: int | None = None
-    n_kept: int = 0
-
-
-Items = Sequence[str] | None
-"""Items of a stage in the order in which they should be begun; None while they are not known."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +101,8 @@ class Stage:
         True if the rest is worth having without some of its tasks.
     is_against : bool
         True if there are tasks of it only where rows are compared with a reference.
+    is_grouped : bool
+        True if there are tasks of it only where rows have neighbors outside their groups alone.
     """
 
     name: str
@@ -134,6 +115,7 @@ class Stage:
     has_blocks: bool = True
     may_fail: bool = False
     is_against: bool = False
+    is_grouped: bool = False
 
     def task(self, item: str = WHOLE) -> TaskId:
         """Return the identity of one of its tasks."""
@@ -142,28 +124,6 @@ class Stage:
     def tasks(self, shape: RunShape) -> list[TaskId]:
         """Return the identities of all its tasks, none while they are not known."""
         return [self.task(item) for item in self.items(shape) or ()]
-
-
-def _numbered(count: int | None) -> Items:
-    """Return the items of a stage of numbered tasks."""
-    return None if count is None else [str(number) for number in range(count)]
-
-
-def _blocks(shape: RunShape) -> Items:
-    """Return an item for each block."""
-    return _numbered(shape.plan.n_blocks if shape.plan else None)
-
-
-def _blocks_against(shape: RunShape) -> Items:
-    """Return an item for each block where rows are compared with a reference, none otherwise."""
-    return _blocks(shape) if shape.plan is None or shape.plan.known_rows else []
-
-
-def _tiles(shape: RunShape) -> Items:
-    """Return an item for each tile: first those of all spans from which the others start."""
-    if shape.plan is None:
-        return None
-    return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]
 
 
 def _first_tile(_shape: RunShape, item: str) -> list[TaskId]:
@@ -201,7 +161,7 @@ def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, 
 
 INGEST = Stage(
     "ingest",
-    items=lambda shape: _numbered(shape.n_pieces),
+    items=lambda shape: list_numbers(shape.n_pieces),
     # The sources are no task's.
     inputs=lambda _shape, _item: [],
     task_bytes=lambda _budget, load: TEXT_BYTES + load.decompressor_bytes,
@@ -220,7 +180,7 @@ SORT = Stage(
 )
 REJECTED = Stage(
     "rejected",
-    items=lambda shape: _numbered(
+    items=lambda shape: list_numbers(
         None if shape.n_rejected is None else -(-shape.n_rejected // REJECTED_CHUNK)
     ),
     inputs=lambda shape, _item: INGEST.tasks(shape),
@@ -230,7 +190,7 @@ REJECTED = Stage(
 )
 VECTORIZE = Stage(
     "vectorize",
-    items=_blocks,
+    items=list_blocks,
     inputs=lambda _shape, _item: [SORT.task()],
     # The text as it is stored, normalized and encoded, the counts of n-grams, and the frequencies of columns.
     task_bytes=lambda budget, load: (
@@ -249,7 +209,7 @@ COLUMNS = Stage(
 )
 WEIGH = Stage(
     "weigh",
-    items=_blocks,
+    items=list_blocks,
     inputs=lambda _shape, item: [VECTORIZE.task(item), COLUMNS.task()],
     # The counts, their weights, and both renumbered.
     task_bytes=lambda budget, load: 36 * nonzeros(budget, load) + 12 * budget.n_features,
@@ -259,15 +219,34 @@ WEIGH = Stage(
 )
 LOCATE = Stage(
     "locate",
-    items=_blocks_against,
+    items=list_blocks_against,
     inputs=lambda _shape, item: [VECTORIZE.task(item)],
     task_bytes=reading_bytes,
     arrays=lambda shape: place_arrays(shape.plan) if shape.plan and shape.plan.known_rows else [],
     is_against=True,
 )
+LINK = Stage(
+    "link",
+    items=list_blocks_grouped,
+    # A block is linked with those before it; their weights are left out, as those of a tile are.
+    inputs=lambda _shape, item: [WEIGH.task(item)],
+    task_bytes=link_bytes,
+    arrays=lambda shape: link_arrays(shape.plan) if shape.plan and shape.is_grouped else [],
+    folders=("links",),
+    is_grouped=True,
+)
+GROUP = Stage(
+    "group",
+    items=lambda shape: [WHOLE] if shape.plan and shape.is_grouped else [],
+    inputs=lambda shape, _item: LINK.tasks(shape),
+    task_bytes=lambda _budget, load: LINK_BYTES * load.all_rows,
+    arrays=lambda shape: group_arrays(shape.plan) if shape.plan and shape.is_grouped else [],
+    replaces=(LINK,),
+    is_grouped=True,
+)
 COMPARE = Stage(
     "compare",
-    items=_tiles,
+    items=list_tiles,
     inputs=_first_tile,
     task_bytes=compare_bytes,
     arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
@@ -277,7 +256,7 @@ COMPARE = Stage(
 )
 MERGE = Stage(
     "merge",
-    items=_blocks,
+    items=list_blocks,
     inputs=_strips_and_weights,
     # The strips of a block, at most eight, and what merges them.
     task_bytes=lambda budget, load: 16 * strip_bytes(budget, load) + SEARCH_BYTES,
@@ -286,7 +265,7 @@ MERGE = Stage(
 )
 CITE = Stage(
     "cite",
-    items=_blocks_against,
+    items=list_blocks_against,
     inputs=lambda _shape, item: [MERGE.task(item)],
     task_bytes=reading_bytes,
     arrays=lambda shape: (
@@ -296,21 +275,21 @@ CITE = Stage(
 )
 COVER = Stage(
     "cover",
-    items=lambda shape: _numbered(shape.plan.n_stretches if shape.plan else None),
+    items=lambda shape: list_numbers(shape.plan.n_stretches if shape.plan else None),
     inputs=_merged_stretch,
     task_bytes=cover_bytes,
     arrays=lambda shape: uncovered_arrays(shape.plan) if shape.plan else [],
 )
 DENSITY: Stage = Stage(
     "density",
-    items=_blocks,
+    items=list_blocks,
     inputs=_after_all(MERGE, lambda: DENSITY),
     task_bytes=gather_bytes,
     arrays=lambda shape: density_arrays(shape.plan) if shape.plan else [],
 )
 LOF: Stage = Stage(
     "lof",
-    items=_blocks,
+    items=list_blocks,
     inputs=_after_all(DENSITY, lambda: LOF),
     task_bytes=gather_bytes,
     arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
@@ -318,7 +297,7 @@ LOF: Stage = Stage(
 
 STAGES = (
     *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH),
-    *(LOCATE, COMPARE, MERGE, CITE, COVER, DENSITY, LOF),
+    *(LOCATE, LINK, GROUP, COMPARE, MERGE, CITE, COVER, DENSITY, LOF),
 )
 """All stages, each after those whose results it reads."""
 LAST_STAGE = STAGES[-1]

@@ -13,6 +13,8 @@ from novelty_dask.planning.stages import (
     COMPARE,
     COVER,
     DENSITY,
+    GROUP,
+    LINK,
     LOCATE,
     LOF,
     MERGE,
@@ -22,6 +24,7 @@ from novelty_dask.planning.stages import (
     TaskId,
 )
 from novelty_dask.stages.compare import compare_tile, merge_block
+from novelty_dask.stages.groups import group_rows, link_block
 from novelty_dask.stages.known import cite_block, locate_block
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
@@ -38,6 +41,8 @@ FUNCTIONS: dict[str, TaskFunction] = {
     COLUMNS.name: sum_frequencies,
     WEIGH.name: weigh_block,
     LOCATE.name: locate_block,
+    LINK.name: link_block,
+    GROUP.name: group_rows,
     COMPARE.name: compare_tile,
     MERGE.name: merge_block,
     CITE.name: cite_block,

@@ -16,7 +16,8 @@ from novelty_dask.storage.runs import StoredRun, copy_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from novelty_dask.planning.stages import RunShape, Stage
+    from novelty_dask.planning.shapes import RunShape
+    from novelty_dask.planning.stages import Stage
     from novelty_dask.sources.find import Source
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from novelty_dask.planning.stages import STAGES, RunShape, Stage, TaskId
+from novelty_dask.planning.stages import STAGES, Stage, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from novelty_dask.planning.arrays import ArraySpec
+    from novelty_dask.planning.shapes import RunShape
 
 LZ4 = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")
 CODECS: dict[str, tuple[Any, ...]] = {

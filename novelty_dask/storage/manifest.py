@@ -25,14 +25,15 @@ from pydantic import (
 
 from novelty_dask.errors import StoreError
 from novelty_dask.kernels.choices import FEATURE_VERSIONS
-from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
+from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.stages import LAST_STAGE, VECTORIZE, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.changes import describe_changes
 from novelty_dask.sources.find import Source
 from novelty_dask.storage.totals import Part, Reference, Text, Totals
 
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 ATTRIBUTE = "novelty_dask"
 CHECKSUM = "checksum"
 WRITER = "novelty_dask_writer"
@@ -229,6 +230,7 @@ class Manifest(Part):
             plan=self.plan,
             widest_block=self.widest_block,
             n_kept=len(self.settings.keep or ()),
+            is_grouped=self.settings.outside_groups is not None,
         )
 
     def has(self, stage: Stage) -> bool:

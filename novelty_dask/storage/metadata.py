@@ -28,7 +28,7 @@ from novelty_dask.storage.manifest import (
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
-    from novelty_dask.planning.stages import RunShape
+    from novelty_dask.planning.shapes import RunShape
     from novelty_dask.storage.manifest import Manifest
 
 ROOT = METADATA

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novelty_dask.planning.pending import pending_tasks
-from novelty_dask.planning.stages import RunShape, Stage, TaskId
+from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.stages import Stage, TaskId
 
 Task = tuple[str, str]
 SHAPE = RunShape(n_features=1, n_neighbors=1)

@@ -17,7 +17,7 @@ import novelty_dask
 from novelty_dask.errors import DamageError
 from novelty_dask.kernels.text.lines import MAX_BYTES
 from novelty_dask.objects.commits import Commit, digest
-from novelty_dask.planning.stages import RunShape
+from novelty_dask.planning.shapes import RunShape
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.chunks import size_error
 from novelty_dask.storage.layout import CODECS, Layout

@@ -11,7 +11,8 @@ import novelty_dask
 from novelty_dask.events import Event, StageFinished
 from novelty_dask.planning import tiles
 from novelty_dask.planning.arrays import ArraySpec, Region
-from novelty_dask.planning.stages import REJECTED, STAGES, RunShape, TaskId, find_stage
+from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.stages import REJECTED, STAGES, TaskId, find_stage
 from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
 from novelty_dask.storage.layout import Layout
 from novelty_dask.storage.runs import open_stored
