@@ -212,7 +212,9 @@ def test_without_groups_the_novelty_is_never_higher(lines: Path) -> None:
 
 
 def test_one_group_of_all_rows_leaves_no_neighbor() -> None:
-    run = novelty_dask.score(urls=SESSIONS, outside_groups=0.8, n_neighbors=K, normal_form="raw")
+    pages = [f"https://login.test/verify?user={number}" for number in range(1_000, 1_060)]
+    run = novelty_dask.score(urls=pages, outside_groups=0.8, n_neighbors=K)
+    assert len(run) == 60
     assert (np.asarray(run.novelty[:]) == 1).all()
     assert (np.asarray(run.neighbors.ids[:]) == -1).all()
     assert (np.asarray(run.uncovered[:]) == 1).all()
