@@ -32,7 +32,7 @@ from novelty_dask.kernels.search.finish import Comparison, Scratch
 from novelty_dask.kernels.search.inverted import InvertedTile
 from novelty_dask.kernels.search.scan import _open_lists, allocate_scratch, fit_scratch
 from novelty_dask.kernels.search.simd import LANES
-from novelty_dask.kernels.search.topk import Neighbors, SearchCounts
+from novelty_dask.kernels.search.topk import NO_GROUPS, Neighbors, SearchCounts
 
 KEY = ("features", "rows", "k")
 
@@ -164,7 +164,7 @@ def count_lists(corpus: Corpus, chunk: range, neighbors: Neighbors) -> Lists:
     rows, visited = corpus.cut(chunk), []
     for number, block in enumerate(corpus.blocks):
         start = number * corpus.block_rows
-        comparison = Comparison(rows.rows, block.rows, neighbors, chunk.start, start, 0)
+        comparison = Comparison(rows.rows, block.rows, neighbors, chunk.start, start, 0, *NO_GROUPS)
         n_groups = max(tile.group_norms.shape[1] for tile in block.tiles)
         scratch = allocate_scratch(rows.rows, rows.n_columns, n_groups)
         visited += [_visit(comparison, tile, fit_scratch(scratch, tile)) for tile in block.tiles]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import InputError
+from novelty_dask.errors import InputError, check_one_reference
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.features.given import check_given, give_again, take_features, using
@@ -160,10 +160,11 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     return Settings.make(**{**given, **overrides})
 
 
-def _adopt(
-    against: str | PathLike[str] | None, out: str | None, settings: Settings
-) -> tuple[Settings, Reference | None]:
+def _adopt(against: Any, out: str | None, settings: Settings) -> tuple[Settings, Reference | None]:
     """Return settings with those of a reference, if one is named, and what a run keeps of it."""
+    if isinstance(against, list | tuple):
+        check_one_reference(against)
+        against = next(iter(against), None)
     if against is None:
         return settings, None
     stored = find_reference(fspath(against), out)

@@ -199,6 +199,9 @@ class ResultSettings(ReadSettings):
         Compare lines as they stand, their URLs as browsers request them, the page that spellings
         have in common, or the template that pages have in common; by default pages with the features of
         URLs, and lines with n-grams.
+    outside_groups : float or None
+        Least similarity at which rows are of one kind: the neighbors of a row are then those outside its
+        group, which such pairs connect.  None keeps all.
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)
@@ -208,6 +211,7 @@ class ResultSettings(ReadSettings):
     )
     n_features: int = Field(default_factory=_default_n_features, ge=1, le=2**24)
     normal_form: NormalForm = Field(default_factory=_default_normal_form)
+    outside_groups: float | None = Field(None, gt=0, le=1)
 
     @field_validator("ngram_range")
     @classmethod

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from novelty_dask.answers import Answer, Answerer
-from novelty_dask.cli.options import CHANGING
+from novelty_dask.cli.line_by_line import CHANGING
 from novelty_dask.cli.streams import emit
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.interrupts import Terminated

@@ -15,6 +15,7 @@ from novelty_dask.cli import options
 from novelty_dask.cli.corpus import write_corpus
 from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
+from novelty_dask.cli.line_by_line import check_stream
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import check_columns, failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import emit, is_terminal
@@ -85,7 +86,7 @@ def score(
     """
     if stream or as_json:
         given = _chosen(flags)
-        options.check_stream(sources, out, against, given, is_chosen=stream)
+        check_stream(sources, out, against, given, is_chosen=stream)
         limit = options.read_settings(None, memory_limit=flags["memory_limit"]).memory_limit
         _answer(str(against), given, limit, as_json=as_json, quiet=quiet)
         return

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
-from novelty_dask.errors import SettingsError, StoreError, check_names_folder
+from novelty_dask.errors import SettingsError, StoreError, check_names_folder, check_one_reference
 from novelty_dask.kernels.choices import FILE_FORMATS, VIEWS, FeatureSet, Invalid, NormalForm
 from novelty_dask.settings import Settings
 
@@ -95,6 +95,12 @@ RESULT_OPTIONS = (
         type=click.Choice(get_args(NormalForm)),
         help="Lines that are one row: those that are equal, or equal as browsers rewrite them, or "
         "spellings of one page, or pages of one template. [default: page for url, raw for ngrams]",
+    ),
+    click.option(
+        "--outside-groups",
+        type=float,
+        metavar="X",
+        help="Neighbors outside the group of a row alone, which pairs at least so similar connect.",
     ),
 )
 WORKER_OPTIONS = (
@@ -268,6 +274,12 @@ def _find_input(ctx: click.Context, parameter: click.Parameter, names: tuple[str
     return names or ("-",)
 
 
+def _take_one(_ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """Return the reference that is named, and refuse several: click would take the last."""
+    check_one_reference(names)
+    return names[0] if names else None
+
+
 run = click.argument("run", callback=_name_run)
 by = click.option(
     "--by",
@@ -291,6 +303,8 @@ new_run = partial(click.option, "-o", "--out", metavar="RUN.zarr", callback=_che
 against = click.option(
     "--against",
     metavar="RUN",
+    multiple=True,
+    callback=_take_one,
     help="Compare with the rows of this run alone, by its weights; those that it has are known.",
 )
 stream = click.option(
@@ -304,37 +318,3 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one docume
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show where an error arose."
 )
-
-CHANGING = ("refang", "unwrap")
-"""Options that change lines before they are scored, in this order."""
-
-
-def check_stream(
-    sources: tuple[str, ...],
-    out: str | None,
-    against: str | None,
-    given: list[str],
-    *,
-    is_chosen: bool,
-) -> None:
-    """Refuse what can't be answered line by line.
-
-    Raises
-    ------
-    SettingsError
-        It says what to change.
-    """
-    problem = ""
-    if not is_chosen:
-        problem = "--json of score is for --stream; leave it out, or store a run and export it"
-    elif against is None:
-        problem = "--stream compares each line with a run; name it with --against"
-    elif sources != ("-",):
-        problem = "--stream answers standard input; name no source but -"
-    elif out is not None:
-        problem = "--stream stores no run; leave out --out"
-    elif rest := [name for name in given if name not in (*CHANGING, "memory_limit")]:
-        options = ", ".join("--" + name.replace("_", "-") for name in rest)
-        problem = f"--stream reads one URL a line, with the settings of its reference; leave out {options}"
-    if problem:
-        raise SettingsError(f"{problem}.")

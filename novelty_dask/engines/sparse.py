@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from novelty_dask.kernels.search.block import Block, prepare
-from novelty_dask.kernels.search.topk import search, search_near
+from novelty_dask.kernels.search.topk import NO_GROUPS, search, search_near
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from novelty_dask.kernels.neighbors import Neighbors
+    from novelty_dask.kernels.search.topk import Groups
 
 
 class SparseEngine:
@@ -38,10 +39,19 @@ class SparseEngine:
         return prepare(X, self.breakpoints)
 
     def search(
-        self, rows: Block, candidates: Block, neighbors: Neighbors, *, row_start: int, candidate_start: int
+        self,
+        rows: Block,
+        candidates: Block,
+        neighbors: Neighbors,
+        *,
+        row_start: int,
+        candidate_start: int,
+        groups: Groups = NO_GROUPS,
     ) -> dict[str, int]:
         """Update the neighbors of rows with candidates, in place; return the counts of the search."""
-        counts = search(rows, candidates, neighbors, row_start=row_start, candidate_start=candidate_start)
+        counts = search(
+            rows, candidates, neighbors, row_start=row_start, candidate_start=candidate_start, groups=groups
+        )
         return counts._asdict()
 
     def search_near(

@@ -23,6 +23,7 @@ import numpy as np
 from novelty_dask.engines.sparse import SparseEngine
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.search.bounds import SMALLEST
+from novelty_dask.planning.sizes import DENSE_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,14 +39,10 @@ OUTSIDE = 2**62
 """Id of the first row of a search, behind those of all candidates: a row is found, too, and dropped later."""
 LEVELS = ((65_536, 32), (2_048, 512))
 """Rows that are searched at once, and places of each; rows that fill them go on to the next."""
-DENSE_ROWS = 32
-"""Rows that are searched at once by pieces of the candidates, with a place for each of these."""
 PIECE_ROWS = 2_048
 """Candidates of a piece."""
 PART_PAIRS = 2**18
 """Pairs that are given at once, or those of one row, if they are more."""
-MOST_HELD = 3 * DENSE_ROWS
-"""Pairs held at most for each candidate, while those of dense rows are found, sorted and cut."""
 
 
 class Pairs(NamedTuple):

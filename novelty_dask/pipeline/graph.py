@@ -23,8 +23,8 @@ TEXT_STAGES: Sequence[Stage] = STAGES
 def lasting_stages(stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages whose results are kept.
 
-    >>> [stage.name for stage in lasting_stages(TEXT_STAGES) if not stage.is_against]
-    ['rejected', 'vectorize', 'columns', 'weigh', 'merge', 'cover', 'density', 'lof']
+    >>> " ".join(stage.name for stage in lasting_stages(TEXT_STAGES))
+    'rejected vectorize columns weigh locate group merge cite cover density lof calibrate'
     """
     replaced = {stage for other in stages for stage in other.replaces}
     return [stage for stage in stages if stage not in replaced]

@@ -105,6 +105,7 @@ def make_budget(
         known=_known(reference),
         base=_known(growth.base if growth else None),
         added=_known(growth.added if growth else None),
+        is_grouped=settings.outside_groups is not None,
     )
 
 

@@ -21,6 +21,8 @@ REJECTED_CHUNK = 65_536
 """Rejected lines of a chunk, which one task writes."""
 CITED_CHUNK = 65_536
 """URLs of neighbors of a chunk."""
+LINKS_CHUNK = 2**20
+"""Links of rows of a chunk; a task has some for all rows before it."""
 REASON_BYTES = max(map(len, Reason))
 ESCAPED = 4
 """Characters for a byte of a sample, at most."""
@@ -228,6 +230,18 @@ def weight_arrays(plan: TilePlan, widest_block: int) -> list[ArraySpec]:
             ArraySpec("weights/data", wide, chunk, "float32", BY_BLOCKS, codecs="weights"),
         ),
     ]
+
+
+def link_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the array of links: how far before each row the first is that a task connects it with."""
+    shape, chunks = (plan.n_blocks, plan.n_rows), (1, min(plan.n_rows, LINKS_CHUNK))
+    return _named(("block", "row"), ArraySpec("links", shape, chunks, "int64", BY_BLOCKS))
+
+
+def group_arrays(plan: TilePlan) -> list[ArraySpec]:
+    """Return the array of the groups of rows, each named after its first row."""
+    spec = ArraySpec("group", (plan.n_rows,), (plan.block_rows,), "int64", UNDIVIDED, -1)
+    return _named(("row",), spec)
 
 
 def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:

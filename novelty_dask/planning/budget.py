@@ -62,6 +62,8 @@ class Budget:
         Reference that rows are compared with instead of with each other.
     base, added : Known or None
         Run that grows, and its new rows.
+    is_grouped : bool
+        True if rows have neighbors outside their groups alone.
     """
 
     n_neighbors: int
@@ -77,6 +79,7 @@ class Budget:
     known: Known | None = None
     base: Known | None = None
     added: Known | None = None
+    is_grouped: bool = False
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""
@@ -100,6 +103,8 @@ class Load(NamedTuple):
         Bytes of all rows on their way from the tables that were read to those that are sorted.
     span_bytes : int
         Bytes of text in these blocks together; of one block if 0.
+    all_rows : int
+        Rows of all blocks.
     """
 
     rows: int = 0
@@ -108,6 +113,7 @@ class Load(NamedTuple):
     decompressor_bytes: int = 0
     moved_bytes: int = 0
     span_bytes: int = 0
+    all_rows: int = 0
 
 
 def megabytes(size: int) -> str:

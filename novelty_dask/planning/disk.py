@@ -62,7 +62,7 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
     frequencies = sum(_frequency_bytes(budget, nonzeros) for nonzeros in blocks)
     neighbors = (tiles.n_groups + 1) * budget.n_neighbors * _neighbor_bytes(tiles)
     results = _column_bytes(budget, extent) + _matrix_bytes(budget, blocks, tiles) + neighbors
-    results += _cited_bytes(budget, extent, tiles)
+    results += _cited_bytes(budget, extent, tiles) + _group_bytes(budget, tiles)
     return round(text + RESULT_ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(tiles)
 
 
@@ -110,6 +110,12 @@ def _cited_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> float:
     n_cited = sum(min(n * budget.n_neighbors, tiles.known_rows) for n in rows)
     row_bytes = PLACE_BYTES + len(CALIBRATED) * _width(tiles.known_rows + 1) if tiles.known_rows else 0
     return n_cited * (extent.n_bytes / max(extent.n_rows, 1) + LENGTH_BYTES) + row_bytes * tiles.n_rows
+
+
+def _group_bytes(budget: Budget, tiles: TilePlan) -> int:
+    """Return the bytes of the links that each block has of all rows up to its last, and of the groups."""
+    n_linked = sum(tiles.bounds(block)[1] for block in range(tiles.n_blocks)) + tiles.n_rows
+    return n_linked * _width(tiles.n_rows) if budget.is_grouped else 0
 
 
 def _neighbor_bytes(tiles: TilePlan) -> float:

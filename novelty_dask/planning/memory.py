@@ -11,7 +11,7 @@ from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
 from novelty_dask.planning.sizes import SEARCH_BYTES
 from novelty_dask.planning.slices import block_slices
-from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
+from novelty_dask.planning.stages import INGEST, SORT, STAGES, Stage, find_stage
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
@@ -57,6 +57,15 @@ def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
     return round(max(block_texts(extents, plan), default=0))
 
 
+def planned_stages(budget: Budget) -> list[Stage]:
+    """Return the stages that a run of a budget has."""
+    return [
+        stage
+        for stage in STAGES
+        if (budget.known or not stage.is_against) and (budget.is_grouped or not stage.is_grouped)
+    ]
+
+
 def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dict[str, int]:
     """Return the most bytes that a task of each stage holds under a plan, by the name of the stage."""
     texts = block_texts(extents, plan)
@@ -68,9 +77,9 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
         span_bytes=round(max(spans, default=0)),
         decompressor_bytes=max((extent.decompressor_bytes for extent in extents), default=0),
         moved_bytes=moved_bytes(extents),
+        all_rows=plan.n_rows,
     )
-    stages = (stage for stage in STAGES if budget.known or not stage.is_against)
-    return {stage.name: stage.task_bytes(budget, load) for stage in stages}
+    return {stage.name: stage.task_bytes(budget, load) for stage in planned_stages(budget)}
 
 
 def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:

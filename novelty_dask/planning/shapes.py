@@ -1,8 +1,15 @@
-"""The few numbers from which all tasks and arrays of a run follow."""
+"""The few numbers from which all tasks and arrays of a run follow, and the items of stages by them."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from novelty_dask.planning.tiles import TilePlan
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.tiles import TilePlan
+
+Items = Sequence[str] | None
+"""Items of a stage in the order in which they should be begun; None while they are not known."""
 
 
 class RunShape(NamedTuple):
@@ -26,6 +33,8 @@ class RunShape(NamedTuple):
         Further fields of records that rows keep.
     growth : {"", "extended", "refreshed"}
         Whether a run is being made of another and of new rows, and has its weights or those of all.
+    is_grouped : bool
+        True if rows have neighbors outside their groups alone.
     """
 
     n_features: int
@@ -36,3 +45,34 @@ class RunShape(NamedTuple):
     widest_block: int | None = None
     n_kept: int = 0
     growth: str = ""
+    is_grouped: bool = False
+
+
+def list_numbers(count: int | None) -> Items:
+    """Return the items of a stage of numbered tasks."""
+    return None if count is None else [str(number) for number in range(count)]
+
+
+def list_blocks(shape: RunShape) -> Items:
+    """Return an item for each block."""
+    return list_numbers(shape.plan.n_blocks if shape.plan else None)
+
+
+def list_blocks_against(shape: RunShape) -> Items:
+    """Return an item for each block where rows are compared with a reference, none otherwise."""
+    return list_blocks(shape) if shape.plan is None or shape.plan.known_rows else []
+
+
+def list_blocks_grouped(shape: RunShape) -> Items:
+    """Return an item for each block where rows have groups, the last first, none otherwise."""
+    # The last is linked with all blocks before it: it takes longest, and should not be begun last.
+    blocks = list_blocks(shape) if shape.is_grouped else []
+    return blocks and blocks[::-1]
+
+
+def list_tiles(shape: RunShape) -> Items:
+    """Return an item for each tile: first those of all spans from which the others start."""
+    # What is compared with the new rows alone is compared where it is merged.
+    if shape.plan is None or shape.growth == "extended":
+        return None if shape.plan is None else []
+    return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]

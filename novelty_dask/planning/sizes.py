@@ -16,6 +16,16 @@ TEXT_BYTES = 160 * 10**6
 """A task that reads or sorts holds tables of fixed size, whatever the corpus."""
 SEARCH_BYTES = 40 * 10**6
 """What the search leaves in a process: its code, if it was compiled there, and buffers of matrix products."""
+DENSE_ROWS = 32
+"""Rows with many partners whose pairs are found at once, with a place for each candidate."""
+MOST_HELD = 3 * DENSE_ROWS
+"""Pairs held at most for each candidate, while those of dense rows are found, sorted and cut."""
+PLACE_BYTES = 32 * 48
+"""Bytes of a row for the places of its pairs, and while these are gathered and sorted."""
+PAIR_BYTES = 80
+"""Bytes of a pair while those of dense rows are joined, sorted and cut."""
+LINK_BYTES = 40
+"""Bytes of each row of a run while links are joined: read as they are stored, and as numbers of rows."""
 
 
 def nonzeros(budget: Budget, load: Load) -> int:
@@ -61,6 +71,19 @@ def compare_bytes(budget: Budget, load: Load) -> int:
     strips = 2 * (load.span_blocks + 1) * strip_bytes(budget, load)
     rows = 300 * (load.span_blocks * load.rows + n_passing) + strips
     return 16 * (span + passing) + rows + 12 * passing + 16 * budget.n_features
+
+
+def pairs_bytes(entries: int, rows: int, n_features: int) -> int:
+    """Return the bytes of a search for all pairs of two blocks, of some rows and non-zeros each."""
+    # Weights of both blocks, twice where rows of one are chosen; bounds and inverted lists, once more for the
+    # pieces of the candidates; then pairs.
+    weights = 64 * entries + 900 * rows + 20 * n_features
+    return weights + (PLACE_BYTES + PAIR_BYTES * MOST_HELD) * rows + SEARCH_BYTES
+
+
+def link_bytes(budget: Budget, load: Load) -> int:
+    """Return the bytes of a search for all pairs of two blocks, and of the links of all rows."""
+    return pairs_bytes(nonzeros(budget, load), load.rows, budget.n_features) + LINK_BYTES * load.all_rows
 
 
 def cover_bytes(budget: Budget, load: Load) -> int:

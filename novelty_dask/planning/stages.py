@@ -10,7 +10,7 @@
             └──► density ──► lof
 
 Where rows are compared with a reference, `locate` comes before compare, `cite` after merge, and `calibrate`
-last.
+last.  Where they have neighbors outside their groups alone, `link` and `group` come before compare.
 
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
@@ -18,7 +18,7 @@ numbers of a tile, or "all".  All tasks and arrays of a run follow from a few nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +30,8 @@ from novelty_dask.planning.arrays import (
     cited_arrays,
     column_arrays,
     density_arrays,
+    group_arrays,
+    link_arrays,
     lof_arrays,
     place_arrays,
     rejected_arrays,
@@ -39,12 +41,21 @@ from novelty_dask.planning.arrays import (
     uncovered_arrays,
     weight_arrays,
 )
+from novelty_dask.planning.shapes import (
+    list_blocks,
+    list_blocks_against,
+    list_blocks_grouped,
+    list_numbers,
+    list_tiles,
+)
 from novelty_dask.planning.sizes import (
+    LINK_BYTES,
     TEXT_BYTES,
     compare_bytes,
     count_bytes,
     cover_bytes,
     gather_bytes,
+    link_bytes,
     merge_bytes,
     nonzeros,
     reading_bytes,
@@ -53,7 +64,7 @@ from novelty_dask.planning.tiles import Tile
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Load
-    from novelty_dask.planning.shapes import RunShape
+    from novelty_dask.planning.shapes import Items, RunShape
 
 
 class TaskId(NamedTuple):
@@ -61,10 +72,6 @@ class TaskId(NamedTuple):
 
     stage: str
     item: str
-
-
-Items = Sequence[str] | None
-"""Items of a stage in the order in which they should be begun; None while they are not known."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ class Stage:
         True if the rest is worth having without some of its tasks.
     is_against : bool
         True if there are tasks of it only where rows are compared with a reference.
+    is_grouped : bool
+        True if there are tasks of it only where rows have neighbors outside their groups alone.
     """
 
     name: str
@@ -106,6 +115,7 @@ class Stage:
     has_blocks: bool = True
     may_fail: bool = False
     is_against: bool = False
+    is_grouped: bool = False
 
     def task(self, item: str = WHOLE) -> TaskId:
         """Return the identity of one of its tasks."""
@@ -114,29 +124,6 @@ class Stage:
     def tasks(self, shape: RunShape) -> list[TaskId]:
         """Return the identities of all its tasks, none while they are not known."""
         return [self.task(item) for item in self.items(shape) or ()]
-
-
-def _numbered(count: int | None) -> Items:
-    """Return the items of a stage of numbered tasks."""
-    return None if count is None else [str(number) for number in range(count)]
-
-
-def _blocks(shape: RunShape) -> Items:
-    """Return an item for each block."""
-    return _numbered(shape.plan.n_blocks if shape.plan else None)
-
-
-def _blocks_against(shape: RunShape) -> Items:
-    """Return an item for each block where rows are compared with a reference, none otherwise."""
-    return _blocks(shape) if shape.plan is None or shape.plan.known_rows else []
-
-
-def _tiles(shape: RunShape) -> Items:
-    """Return an item for each tile: first those of all spans from which the others start."""
-    # What is compared with the new rows alone is compared where it is merged.
-    if shape.plan is None or shape.growth == "extended":
-        return None if shape.plan is None else []
-    return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]
 
 
 def _first_tile(_shape: RunShape, item: str) -> list[TaskId]:
@@ -180,7 +167,7 @@ def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, 
 
 INGEST = Stage(
     "ingest",
-    items=lambda shape: _numbered(0 if shape.growth else shape.n_pieces),
+    items=lambda shape: list_numbers(0 if shape.growth else shape.n_pieces),
     # The sources are no task's.
     inputs=lambda _shape, _item: [],
     task_bytes=lambda _budget, load: TEXT_BYTES + load.decompressor_bytes,
@@ -199,7 +186,7 @@ SORT = Stage(
 )
 REJECTED = Stage(
     "rejected",
-    items=lambda shape: _numbered(
+    items=lambda shape: list_numbers(
         None if shape.n_rejected is None else -(-shape.n_rejected // REJECTED_CHUNK)
     ),
     inputs=lambda shape, _item: INGEST.tasks(shape),
@@ -209,7 +196,7 @@ REJECTED = Stage(
 )
 VECTORIZE = Stage(
     "vectorize",
-    items=_blocks,
+    items=list_blocks,
     inputs=lambda _shape, _item: [SORT.task()],
     task_bytes=count_bytes,
     arrays=lambda shape: row_arrays(shape.plan, shape.n_features, shape.n_kept) if shape.plan else [],
@@ -225,7 +212,7 @@ COLUMNS = Stage(
 )
 WEIGH = Stage(
     "weigh",
-    items=_blocks,
+    items=list_blocks,
     inputs=lambda _shape, item: [VECTORIZE.task(item), COLUMNS.task()],
     # The counts, their weights, and both renumbered.
     task_bytes=lambda budget, load: 36 * nonzeros(budget, load) + 12 * budget.n_features,
@@ -235,15 +222,34 @@ WEIGH = Stage(
 )
 LOCATE = Stage(
     "locate",
-    items=_blocks_against,
+    items=list_blocks_against,
     inputs=lambda _shape, item: [VECTORIZE.task(item)],
     task_bytes=reading_bytes,
     arrays=lambda shape: place_arrays(shape.plan) if shape.plan and shape.plan.known_rows else [],
     is_against=True,
 )
+LINK = Stage(
+    "link",
+    items=list_blocks_grouped,
+    # A block is linked with those before it; their weights are left out, as those of a tile are.
+    inputs=lambda _shape, item: [WEIGH.task(item)],
+    task_bytes=link_bytes,
+    arrays=lambda shape: link_arrays(shape.plan) if shape.plan and shape.is_grouped else [],
+    folders=("links",),
+    is_grouped=True,
+)
+GROUP = Stage(
+    "group",
+    items=lambda shape: [WHOLE] if shape.plan and shape.is_grouped else [],
+    inputs=lambda shape, _item: LINK.tasks(shape),
+    task_bytes=lambda _budget, load: LINK_BYTES * load.all_rows,
+    arrays=lambda shape: group_arrays(shape.plan) if shape.plan and shape.is_grouped else [],
+    replaces=(LINK,),
+    is_grouped=True,
+)
 COMPARE = Stage(
     "compare",
-    items=_tiles,
+    items=list_tiles,
     inputs=_first_tile,
     task_bytes=compare_bytes,
     arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
@@ -253,7 +259,7 @@ COMPARE = Stage(
 )
 MERGE = Stage(
     "merge",
-    items=_blocks,
+    items=list_blocks,
     inputs=_strips_and_weights,
     task_bytes=merge_bytes,
     arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
@@ -261,7 +267,7 @@ MERGE = Stage(
 )
 CITE = Stage(
     "cite",
-    items=_blocks_against,
+    items=list_blocks_against,
     inputs=lambda _shape, item: [MERGE.task(item)],
     task_bytes=reading_bytes,
     arrays=lambda shape: (
@@ -271,28 +277,28 @@ CITE = Stage(
 )
 COVER = Stage(
     "cover",
-    items=lambda shape: _numbered(shape.plan.n_stretches if shape.plan else None),
+    items=lambda shape: list_numbers(shape.plan.n_stretches if shape.plan else None),
     inputs=_merged_stretch,
     task_bytes=cover_bytes,
     arrays=lambda shape: uncovered_arrays(shape.plan) if shape.plan else [],
 )
 DENSITY: Stage = Stage(
     "density",
-    items=_blocks,
+    items=list_blocks,
     inputs=_after_all(MERGE, lambda: DENSITY),
     task_bytes=gather_bytes,
     arrays=lambda shape: density_arrays(shape.plan) if shape.plan else [],
 )
 LOF: Stage = Stage(
     "lof",
-    items=_blocks,
+    items=list_blocks,
     inputs=_after_all(DENSITY, lambda: LOF),
     task_bytes=gather_bytes,
     arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
 )
 CALIBRATE = Stage(
     "calibrate",
-    items=_blocks_against,
+    items=list_blocks_against,
     inputs=_all_views,
     task_bytes=gather_bytes,
     arrays=lambda shape: calibration_arrays(shape.plan) if shape.plan and shape.plan.known_rows else [],
@@ -301,7 +307,7 @@ CALIBRATE = Stage(
 
 STAGES = (
     *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH),
-    *(LOCATE, COMPARE, MERGE, CITE, COVER, DENSITY, LOF, CALIBRATE),
+    *(LOCATE, LINK, GROUP, COMPARE, MERGE, CITE, COVER, DENSITY, LOF, CALIBRATE),
 )
 """All stages, each after those whose results it reads."""
 LAST_STAGE = LOF

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from novelty_dask.planning.disk import disk_bytes
-from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
+from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, planned_stages, worker_bytes
 from novelty_dask.planning.shapes import RunShape
-from novelty_dask.planning.stages import STAGES
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Extent
@@ -61,14 +60,12 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
     """
     tiles = fit(budget, [extent], block_rows)
     stages = plan_bytes(budget, [extent], tiles)
-    shape = RunShape(budget.n_features, budget.n_neighbors, plan=tiles)
+    shape = RunShape(budget.n_features, budget.n_neighbors, plan=tiles, is_grouped=budget.is_grouped)
     return RunPlan(
         n_rows=extent.n_rows,
         tiles=tiles,
         tasks={
-            stage.name: len(stage.items(shape) or ())
-            for stage in STAGES
-            if stage.has_blocks and (budget.known or not stage.is_against)
+            stage.name: len(stage.items(shape) or ()) for stage in planned_stages(budget) if stage.has_blocks
         },
         stage_bytes=stages,
         worker_bytes=max(worker_bytes(stages, budget.threads).values()),

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from novelty_dask.engines.threshold import MOST_HELD, Candidates, Pairs, ThresholdEngine
+from novelty_dask.engines.threshold import Candidates, Pairs, ThresholdEngine
 from novelty_dask.errors import StoreError
 from novelty_dask.execution.advances import reported
 from novelty_dask.execution.compilation import report_compilation
 from novelty_dask.objects.address import open_objects
 from novelty_dask.objects.commits import Commit, Commits, Draft, Metrics
 from novelty_dask.objects.owners import check_epoch
-from novelty_dask.planning.sizes import SEARCH_BYTES
+from novelty_dask.planning.sizes import pairs_bytes
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.progress import advance
 from novelty_dask.similar.forests import Reducer
@@ -38,10 +38,6 @@ STAGE = "pairs"
 """Stage of all tasks, as people see it."""
 TILE_BLOCKS = 8
 """Most blocks of rows that a task compares with its candidates."""
-PLACE_BYTES = 32 * 48
-"""Bytes of a row for the places of its pairs, and while these are gathered and sorted."""
-PAIR_BYTES = 80
-"""Bytes of a pair while those of dense rows are joined, sorted and cut."""
 HEADER = np.dtype("<i8")
 
 
@@ -96,10 +92,7 @@ def tile_bytes(manifest: Manifest) -> int:
     """Return the most bytes that a task holds."""
     assert manifest.plan
     rows = min(manifest.plan.block_rows, manifest.plan.n_rows)
-    # Weights of two blocks, twice where rows of one are chosen; bounds and inverted lists, once more for the
-    # pieces of the candidates; then pairs.
-    weights = 64 * (manifest.widest_block or 0) + 900 * rows + 20 * manifest.shape.n_features
-    return weights + (PLACE_BYTES + PAIR_BYTES * MOST_HELD) * rows + SEARCH_BYTES
+    return pairs_bytes(manifest.widest_block or 0, rows, manifest.shape.n_features)
 
 
 def perform(job: Job, item: str) -> Metrics:

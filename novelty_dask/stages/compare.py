@@ -64,6 +64,7 @@ class _Comparison:
         own = Candidates(workspace.arrays, self.plan)
         self.span = {block: self._prepare(own, block) for block in self.plan.span(tile.span)}
         self.neighbors = {block: self._start(block) for block in self.span}
+        self.groups = {block: self._read_groups(block) for block in self.span}
         self.counts: Counter[str] = Counter()
         self.kernel_seconds = 0.0
         # Pairs of blocks that have met, and all: each pair is about as much work as any other.
@@ -83,6 +84,11 @@ class _Comparison:
             return read_strip(self.workspace, 0, block)
         start, stop = self.plan.bounds(block)
         return Neighbors.empty(stop - start, self.workspace.settings.n_neighbors)
+
+    def _read_groups(self, block: int) -> NDArray[np.int64]:
+        """Return the groups of the rows of a block, whose neighbors are outside; empty without any."""
+        is_grouped = self.workspace.settings.outside_groups is not None
+        return self.workspace.read_rows("group", block) if is_grouped else np.zeros(0, np.int64)
 
     def run(self) -> None:
         """Compare the span with itself, or with where it would stand, then with the other candidates."""
@@ -120,6 +126,7 @@ class _Comparison:
         # Prepared once for all blocks of the span, and let go before the next one is read.
         passing = None if self.plan.known_rows else self.span.get(candidate)
         passing = passing or self._prepare(self.candidates, candidate)
+        groups = self._read_groups(candidate)
         for block in blocks:
             # CPU time of this thread: on a shared machine the wall clock would measure the neighbors.
             began = time.thread_time()
@@ -131,6 +138,7 @@ class _Comparison:
                     # Rows that are no candidates themselves have ids behind all of these.
                     row_start=self.plan.known_rows + self.plan.bounds(block)[0],
                     candidate_start=self.candidates.plan.bounds(candidate)[0],
+                    groups=(self.groups[block], groups),
                 )
             self.n_met += 1
             self.counts.update(counts)

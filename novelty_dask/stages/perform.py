@@ -14,6 +14,8 @@ from novelty_dask.planning.stages import (
     COMPARE,
     COVER,
     DENSITY,
+    GROUP,
+    LINK,
     LOCATE,
     LOF,
     MERGE,
@@ -24,6 +26,7 @@ from novelty_dask.planning.stages import (
 )
 from novelty_dask.stages.compare import compare_tile, merge_block
 from novelty_dask.stages.extend import extend_block
+from novelty_dask.stages.groups import group_rows, link_block
 from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
 from novelty_dask.stages.merged import merge_rejected
 from novelty_dask.stages.rejected import collect_rejected
@@ -51,6 +54,8 @@ FUNCTIONS: dict[str, TaskFunction] = {
     COLUMNS.name: sum_frequencies,
     WEIGH.name: weigh_block,
     LOCATE.name: locate_block,
+    LINK.name: link_block,
+    GROUP.name: group_rows,
     COMPARE.name: compare_tile,
     MERGE.name: _either(merge_block, {"extended": extend_block}),
     CITE.name: cite_block,

@@ -22,6 +22,7 @@ from novelty_dask.planning.stages import (
     COLUMNS,
     COVER,
     DENSITY,
+    GROUP,
     LOCATE,
     LOF,
     MERGE,
@@ -33,6 +34,7 @@ from novelty_dask.planning.stages import (
 )
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare_tile, score_block
+from novelty_dask.stages.groups import regroup_rows
 from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
 from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
@@ -59,6 +61,10 @@ def recompute(run: StoredRun, blocks: Iterable[int]) -> Iterator[DamageError]:
     with reported(run.url, "recompute", "columns"):
         differing = [*recompute_columns(run)]
     yield from differing
+    if not differing and run.manifest.settings.outside_groups is not None:
+        with reported(run.url, "recompute", "groups"):
+            workspace = open_workspace(run, run.arrays())
+            yield from _differing_view(workspace, GROUP.task(WHOLE), regroup_rows)
     for block in [] if differing else blocks:
         with reported(run.url, "recompute", str(block)):
             yield from recompute_block(run, block)

@@ -146,6 +146,7 @@ class Manifest(Part):
             widest_block=self.widest_block,
             n_kept=len(self.settings.keep or ()),
             growth=("extended" if self.identity.segments else "refreshed") if self.growth else "",
+            is_grouped=self.settings.outside_groups is not None,
         )
 
     def has(self, stage: Stage) -> bool:

@@ -61,6 +61,8 @@ def find_reference(path: str, out: str | None) -> StoredRun:
     problem = find_problem(
         reference, path, "was itself compared with a reference; name a run of all that is known"
     )
+    if not problem and reference.manifest.settings.outside_groups is not None:
+        problem = "was scored with outside_groups, as no rows of others are; score it again without"
     if problem:
         message = f"The reference {path!r} {problem}."
         raise StoreError(message)
@@ -128,8 +130,14 @@ def adopt_settings(settings: Chosen, stored: StoredRun) -> Chosen:
     Raises
     ------
     SettingsError
-        One does.
+        One does, or asks for groups, which are of rows that are compared with each other.
     """
+    if settings.outside_groups is not None:
+        message = (
+            "Setting outside_groups is for rows that are compared with each other, and a reference compares "
+            "them with its own alone; leave one of them out."
+        )
+        raise SettingsError(message)
     there = stored.manifest.settings
     for name in ADOPTED:
         value, known = getattr(settings, name), getattr(there, name)

@@ -106,3 +106,11 @@ def test_a_list_without_features_says_so(run: Path, tmp_path: Path, novelty: Nov
     result = novelty("score", tmp_path / "new.txt", "--against", known)
     assert result.stdout == "nan\tab\n"
     assert "No row has a novelty: that takes lines of at least 3 characters." in result.stderr
+
+
+@pytest.mark.parametrize("command", ["score", "plan"])
+def test_several_references_end_with_a_sentence(command: str, new: Path, run: Path, novelty: Novelty) -> None:
+    result = novelty(command, new, "--against", run, "--against", run)
+    assert result.exit_code == ExitCode.REFUSED
+    assert "2 references are named" in result.stderr
+    assert "score all that is known into one run" in " ".join(result.stderr.split())

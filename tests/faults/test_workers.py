@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -252,7 +253,7 @@ def test_kernels_let_the_interpreter_go_on() -> None:
         renumber_columns(weights, columns.rank, columns.document_frequency.size), columns.breakpoints
     )
     neighbors = Neighbors.empty(block.n_rows, 200)
-    ids = {"row_start": 0, "candidate_start": 0}
+    ids: dict[str, Any] = {"row_start": 0, "candidate_start": 0}
     search(block, block, Neighbors.empty(block.n_rows, 1), **ids)  # Compiles, and makes the tile.
     searching = threading.Thread(target=search, args=(block, block, neighbors), kwargs=ids)
     began = before = time.monotonic()

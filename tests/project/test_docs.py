@@ -154,7 +154,7 @@ def test_the_settings_table_is_that_of_the_code() -> None:
     rows = table(REFERENCE["settings"], "setting")
     fields = Settings.model_fields
     assert [names(setting) for setting, *_ in rows] == [[name] for name in fields]
-    assert tuple(fields)[:12] == tuple(ResultSettings.model_fields)
+    assert tuple(fields)[:13] == tuple(ResultSettings.model_fields)
     of_score = {parameter.name: parameter.opts for parameter in main.commands["score"].params}
     for setting, option, default, _ in rows:
         field = fields[names(setting)[0]]
@@ -230,7 +230,8 @@ def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     run = novelty_dask.score(source, tmp_path / "run.zarr", column="url", keep=["seen"])
     new = novelty_dask.score(source, tmp_path / "new.zarr", column="url", against=run)
     stored: set[str] = set()
-    for each in (run, new):
+    grouped = novelty_dask.score(source, tmp_path / "grouped.zarr", column="url", outside_groups=0.8)
+    for each in (run, new, grouped):
         members = zarr.open_group(each.url, mode="r").members(max_depth=None)
         stored |= {name for name, member in members if isinstance(member, zarr.Array)}
     assert {name for cell, *_ in table(REFERENCE["run-format"], "array") for name in names(cell)} == stored

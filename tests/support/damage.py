@@ -50,11 +50,11 @@ def failing(row: int, candidate: int, monkeypatch: pytest.MonkeyPatch) -> list[i
     """Let the comparison of two blocks fail, until it is mended."""
     failures: list[int] = []
 
-    def fail(*blocks: Any, row_start: int, candidate_start: int) -> Any:
+    def fail(*blocks: Any, row_start: int, candidate_start: int, **others: Any) -> Any:
         if (row_start, candidate_start) == (row * BLOCK_ROWS, candidate * BLOCK_ROWS):
             failures.append(1)
             raise ZeroDivisionError("of https://secret.example/")
-        return search(*blocks, row_start=row_start, candidate_start=candidate_start)
+        return search(*blocks, row_start=row_start, candidate_start=candidate_start, **others)
 
     monkeypatch.setattr(sparse, "search", fail)
     return failures

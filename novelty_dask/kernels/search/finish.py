@@ -31,6 +31,9 @@ class Comparison(NamedTuple):
     adjacent : int
         Largest distance of ids at which a row and a candidate have been compared by `compare_adjacent`.  It
         is 0 if none have: a row is never its own neighbor.
+    row_groups, candidate_groups : ndarray of shape (rows,) and (candidates,), int64
+        Group of each: a candidate of its own group is no neighbor of a row.  Equal rows are of one group.
+        Both are empty where there are no groups.
     """
 
     rows: Rows
@@ -39,6 +42,8 @@ class Comparison(NamedTuple):
     row_start: int
     candidate_start: int
     adjacent: int
+    row_groups: NDArray[np.int64]
+    candidate_groups: NDArray[np.int64]
 
 
 class Query(NamedTuple):
@@ -120,6 +125,8 @@ def compare_adjacent(comparison: Comparison, x: NDArray[np.float32]) -> int:
     for i in range(ids.shape[0]):
         load_row(x, rows, i)
         for j in range(i + 1, min(i + 1 + comparison.adjacent, ids.shape[0])):
+            if _is_left_out(comparison, i, j):
+                continue
             a, b = rows.indptr[j], rows.indptr[j + 1]
             value = similarity(x, rows.indices[a:b], rows.data[a:b])
             if value > 0:
@@ -221,8 +228,20 @@ def finish_rows(
 
 @compiled_loop
 def is_known(comparison: Comparison, i: int, j: int, tile: InvertedTile) -> bool:
-    """Return whether nothing is left to do for candidate j: it was compared before, and no row equals it."""
+    """Return whether nothing is left to do for candidate j and the rows that equal it.
+
+    It is left out, and so are these; or it was compared before, and no row equals it.
+    """
+    if _is_left_out(comparison, i, j):
+        return True
     return _is_adjacent(comparison, i, j) and tile.next_equal[j - tile.first] < 0
+
+
+@compiled_loop
+def _is_left_out(comparison: Comparison, i: int, j: int) -> bool:
+    """Return whether candidate j can be no neighbor of row i, however similar."""
+    groups = comparison.row_groups
+    return groups.size > 0 and groups[i] == comparison.candidate_groups[j]
 
 
 @compiled_loop

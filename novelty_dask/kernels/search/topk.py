@@ -27,6 +27,9 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
    they are shown after it, in order, until one is not kept, as then none that follows would be.
 7. Of equal rows with equal neighbors only the first is compared with other tiles than their own.  What it
    keeps of these is what the others keep, for a reason that `equal_rows` gives.
+8. A candidate of the row's own group is never shown to `insert`.  Thresholds are those of fewer candidates,
+   hence lower, and all bounds hold.  Equal rows are of one group: 6 and 7 hold, too, as what is left out for
+   one of them, or of them, is so for all.
 """
 
 from typing import NamedTuple, Self
@@ -87,8 +90,19 @@ class SearchCounts(NamedTuple):
         return type(self)(*(a + b for a, b in zip(self, other, strict=True)))
 
 
+Groups = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Group of each row, and of each candidate."""
+NO_GROUPS: Groups = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
 def search(
-    rows: Block, candidates: Block, neighbors: Neighbors, *, row_start: int, candidate_start: int
+    rows: Block,
+    candidates: Block,
+    neighbors: Neighbors,
+    *,
+    row_start: int,
+    candidate_start: int,
+    groups: Groups = NO_GROUPS,
 ) -> SearchCounts:
     """Update the neighbors of some rows with some candidates.
 
@@ -104,6 +118,9 @@ def search(
     row_start, candidate_start : int
         Global ids of the first row and of the first candidate.  A row is never its own neighbor, so
         rows that are no candidates need ids outside theirs.
+    groups : (ndarray, ndarray)
+        Group of each row and of each candidate, int64: no candidate of its own group is a neighbor of a row.
+        Equal rows have to be of one group.  Empty where there are none.
 
     Returns
     -------
@@ -129,7 +146,9 @@ def search(
         return counts
     own = rows is candidates and row_start == candidate_start
     adjacent = neighbors.ids.shape[1] if own else 0
-    comparison = Comparison(rows.rows, candidates.rows, neighbors, row_start, candidate_start, adjacent)
+    comparison = Comparison(
+        rows.rows, candidates.rows, neighbors, row_start, candidate_start, adjacent, *groups
+    )
     n_groups = max((tile.group_norms.shape[1] for tile in candidates.tiles), default=0)
     # Once for all tiles: to fill new memory with zeros takes as long as many rows.
     scratch = allocate_scratch(rows.rows, rows.n_columns, n_groups)
@@ -156,7 +175,7 @@ def search_near(
     """
     _check_blocks(rows, candidates, neighbors)
     reach, x = neighbors.ids.shape[1], np.zeros(rows.n_columns, np.float32)
-    comparison = Comparison(rows.rows, candidates.rows, neighbors, 0, candidate_start, reach)
+    comparison = Comparison(rows.rows, candidates.rows, neighbors, 0, candidate_start, reach, *NO_GROUPS)
     return SearchCounts(adjacent=compare_near(comparison, places, x))
 
 

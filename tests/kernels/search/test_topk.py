@@ -335,6 +335,40 @@ def test_new_rows_are_compared_with_a_corpus_they_are_not_part_of(sample: sp.csr
     assert np.abs(neighbors.similarities - -np.sort(-expected, axis=1)[:, :4]).max() < 1e-6
 
 
+@pytest.mark.parametrize("block_rows", [1200, 300, 77])
+@pytest.mark.parametrize("n_groups", [3, 60, 900])
+def test_no_neighbor_is_of_the_own_group(sample: sp.csr_matrix, block_rows: int, n_groups: int) -> None:
+    X = sp.vstack([sample, sample[::7], sample[:40]]).tocsr()
+    # Equal rows are of one group, wherever they are.
+    group = np.random.default_rng(n_groups).integers(0, n_groups, sample.shape[0])
+    groups = np.concatenate([group, group[::7], group[:40]])
+    Y, breakpoints = in_order(X)
+    blocks = cut_blocks(Y, breakpoints, block_rows, 256)
+    starts = np.cumsum([0, *(block.n_rows for block in blocks)])
+    parts = [np.split(groups, starts[1:-1])[number] for number in range(len(blocks))]
+    found = [Neighbors.empty(block.n_rows, 6) for block in blocks]
+    for number, neighbors in enumerate(found):
+        for other in range(len(blocks)):
+            search(
+                blocks[number],
+                blocks[other],
+                neighbors,
+                row_start=int(starts[number]),
+                candidate_start=int(starts[other]),
+                groups=(parts[number], parts[other]),
+            )
+    similarities = brute_force(X)
+    similarities[groups[:, None] == groups] = 0
+    expected = -np.sort(-similarities, axis=1)[:, :6]
+    ids, values = (np.concatenate(part) for part in zip(*found, strict=True))
+    assert np.abs(values - expected).max() < 1e-6
+    rows, places = np.nonzero(ids >= 0)
+    assert (groups[rows] != groups[ids[rows, places]]).all()
+    assert np.abs(similarities[rows, ids[rows, places]] - values[rows, places]).max() < 1e-6
+    tied = values[:, 1:] == values[:, :-1]
+    assert (np.diff(ids)[tied & (ids[:, 1:] >= 0)] > 0).all()
+
+
 def test_a_row_block_never_pays_for_inverted_lists(sample: sp.csr_matrix) -> None:
     Y, breakpoints = in_order(sample)
     rows, candidates = cut_blocks(Y, breakpoints, 600, 128)

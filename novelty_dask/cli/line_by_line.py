@@ -1,0 +1,37 @@
+"""What can be answered line by line, and which options change lines before."""
+
+from novelty_dask.errors import SettingsError
+
+CHANGING = ("refang", "unwrap")
+"""Options that change lines before they are scored, in this order."""
+
+
+def check_stream(
+    sources: tuple[str, ...],
+    out: str | None,
+    against: str | None,
+    given: list[str],
+    *,
+    is_chosen: bool,
+) -> None:
+    """Refuse what can't be answered line by line.
+
+    Raises
+    ------
+    SettingsError
+        It says what to change.
+    """
+    problem = ""
+    if not is_chosen:
+        problem = "--json of score is for --stream; leave it out, or store a run and export it"
+    elif against is None:
+        problem = "--stream compares each line with a run; name it with --against"
+    elif sources != ("-",):
+        problem = "--stream answers standard input; name no source but -"
+    elif out is not None:
+        problem = "--stream stores no run; leave out --out"
+    elif rest := [name for name in given if name not in (*CHANGING, "memory_limit")]:
+        options = ", ".join("--" + name.replace("_", "-") for name in rest)
+        problem = f"--stream reads one URL a line, with the settings of its reference; leave out {options}"
+    if problem:
+        raise SettingsError(f"{problem}.")
