@@ -117,6 +117,7 @@ class Layout:
     def writer(self, key: str) -> TaskId | None:
         """Return the task that writes a chunk; None if no array has it.
 
+        >>> from novelty_dask.planning.shapes import RunShape
         >>> from novelty_dask.planning.tiles import TilePlan
         >>> plan = TilePlan(n_rows=9, block_rows=2, span_blocks=2, group_blocks=5)
         >>> layout = Layout(RunShape(n_features=8, n_neighbors=1, plan=plan))
@@ -134,6 +135,7 @@ class Layout:
 
         The task's region of the array leads; in what is left the values may be fewer than there is room for.
 
+        >>> from novelty_dask.planning.shapes import RunShape
         >>> from novelty_dask.planning.tiles import TilePlan
         >>> layout = Layout(RunShape(8, 1, plan=TilePlan(9, 2, 2, 5), widest_block=100))
         >>> layout.index("novelty", "4", (1,))
