@@ -56,6 +56,15 @@ def make_matrix(urls: list[str], features: str) -> sp.csr_matrix:
     return sp.csr_matrix(TfidfTransformer(sublinear_tf=True).fit(counts).transform(counts, copy=False))
 
 
+def in_order(X: sp.csr_matrix) -> tuple[sp.csr_matrix, NDArray[np.int32]]:
+    """Return a matrix, which is overwritten, with its columns in order, and their break-points."""
+    columns = order_columns(np.bincount(X.indices, minlength=X.shape[1]))
+    shape = (X.shape[0], columns.document_frequency.size)
+    Y = sp.csr_matrix((X.data, columns.rank[X.indices], X.indptr), shape=shape)
+    Y.sort_indices()
+    return Y, columns.breakpoints
+
+
 @dataclass(frozen=True)
 class Corpus:
     """A matrix with its columns in order, and its rows in blocks, ready to be searched.
@@ -81,16 +90,11 @@ class Corpus:
     def of(cls, X: sp.csr_matrix, block_rows: int = BLOCK_ROWS) -> "Corpus":
         """Order the columns of a matrix, which is overwritten, and prepare all blocks, inverted lists too."""
         began = time.process_time()
-        columns = order_columns(np.bincount(X.indices, minlength=X.shape[1]))
-        shape = (X.shape[0], columns.document_frequency.size)
-        Y = sp.csr_matrix((X.data, columns.rank[X.indices], X.indptr), shape=shape)
-        Y.sort_indices()
-        blocks = [
-            prepare(Y[a : a + block_rows], columns.breakpoints) for a in range(0, Y.shape[0], block_rows)
-        ]
+        Y, breakpoints = in_order(X)
+        blocks = [prepare(Y[a : a + block_rows], breakpoints) for a in range(0, Y.shape[0], block_rows)]
         for block in blocks:
             assert block.tiles  # made when they are first asked for
-        return cls(Y, columns.breakpoints, blocks, block_rows, time.process_time() - began)
+        return cls(Y, breakpoints, blocks, block_rows, time.process_time() - began)
 
     @property
     def n_rows(self) -> int:

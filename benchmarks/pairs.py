@@ -33,7 +33,7 @@ import pandas as pd
 import scipy.sparse as sp
 from corpora import corpus_option, name_of, read_corpus
 from kernel import is_installed
-from matrices import Corpus, make_matrix
+from matrices import BLOCK_ROWS, Corpus, in_order, make_matrix
 from numpy.typing import NDArray
 from results import Entry, add_entries
 
@@ -98,7 +98,9 @@ def run(name: str, folder: Path, options: Entry) -> Entry:
 def measure(name: str, folder: Path, options: Entry) -> Entry:
     """Find all pairs, or those of a sample, and compare them with ours."""
     X = sp.csr_matrix(sp.load_npz(folder / "matrix.npz"))
-    n, sample = X.shape[0], np.arange(X.shape[0])
+    n = X.shape[0]
+    is_sampled = name in EXACT and n >= SAMPLED_ROWS
+    sample = np.linspace(0, n - 1, QUERIES).astype(np.int64) if is_sampled else np.arange(n)
     find: Find = {
         OURS: ours,
         "datasketch": lambda X, least: minhash(X, least, options["jaccard"]),
@@ -106,9 +108,6 @@ def measure(name: str, folder: Path, options: Entry) -> Entry:
     }.get(name) or exact(name, sample)
     if name == OURS:
         find(X[:2_000], options["at_least"])  # compiles, or loads what was compiled
-    elif name in EXACT and n >= SAMPLED_ROWS:
-        sample = np.linspace(0, n - 1, QUERIES).astype(np.int64)
-        find = exact(name, sample)
     began = time.process_time()
     keys, details = find(X, options["at_least"])
     seconds = time.process_time() - began
@@ -135,13 +134,12 @@ def measure(name: str, folder: Path, options: Entry) -> Entry:
 
 def ours(X: sp.csr_matrix, at_least: float) -> tuple[Keys, dict[str, Any]]:
     """Find all pairs block by block, as a command does."""
-    corpus = Corpus.of(X.copy())
-    engine, n, keys = ThresholdEngine(corpus.breakpoints, at_least), X.shape[0], []
-    starts = range(0, n, corpus.block_rows)
-    for b in starts:
-        candidates = Candidates(corpus.X[b : b + corpus.block_rows], engine)
-        for a in range(0, b + 1, corpus.block_rows):
-            rows = corpus.X[a : a + corpus.block_rows]
+    Y, breakpoints = in_order(X.copy())
+    engine, n, keys = ThresholdEngine(breakpoints, at_least), X.shape[0], []
+    for b in range(0, n, BLOCK_ROWS):
+        candidates = Candidates(Y[b : b + BLOCK_ROWS], engine)
+        for a in range(0, b + 1, BLOCK_ROWS):
+            rows = Y[a : a + BLOCK_ROWS]
             keys += [pairs.rows * n + pairs.others for pairs in engine.find(rows, candidates, (a, b))]
     return np.sort(np.concatenate([*keys, np.zeros(0, np.int64)])), {"counts": dict(engine.counts)}
 

@@ -147,13 +147,12 @@ def top(
     opened = novelty_dask.open(run)
     choice["ignore"] = dismissed = read_dismissed(choice["ignore"])
     defang = choice.pop("defang")
+    choice["calibrate"] = "p_value" in (columns or ())
     if as_json:
         from novelty_dask.results.formats import to_objects  # noqa: PLC0415 - Arrow takes long to import
 
         # With all neighbors: a program has no terminal whose width would limit the evidence.
-        found = opened.top_table(
-            n_rows, by=by, lists=True, redact=redact, calibrate="p_value" in (columns or ()), **choice
-        )
+        found = opened.top_table(n_rows, by=by, lists=True, redact=redact, **choice)
         chosen = found.select(check_columns(columns, found.column_names))
         rows = [row for batch in chosen.to_batches() for row in to_objects(batch)]
         emit([in_json(top_document(rows, by, defanged=defang))])
@@ -266,7 +265,7 @@ def show(
     """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
     has_marks = is_terminal() and not run.manifest.settings.features.startswith(VECTORIZER)
-    rows = run.top(n_rows, by=by, lists=has_marks, calibrate="p_value" in (columns or ()), **choice)
+    rows = run.top(n_rows, by=by, lists=has_marks, **choice)
     marks = run.find_marks(rows) if has_marks else ()
     emit(novelty_table(rows, columns or by, marks, defanged=defanged, redacted=redacted))
     if rows.empty:
