@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 from fsspec.implementations.memory import MemoryFileSystem
 from xdist.scheduler import LoadScopeScheduling
 
+from novelty_dask.execution.clusters import local
 from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.clusters.resources import available_cores
 from novelty_dask.execution.executors import Executor, SerialExecutor
@@ -22,6 +23,8 @@ from novelty_dask.execution.executors import Executor, SerialExecutor
 # A busy machine is no fault of a test.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+# Tests that run at once would race for the usual port, and Dask leaves a socket open when it loses.
+local.DASHBOARD_PORT = 0
 
 UNIT = (
     "novelty_dask/",

@@ -68,7 +68,7 @@ def test_each_line_is_answered_before_the_next_comes(run: Path, corpus: Path) ->
         process.stdin.write("https://half.exam")
         process.stdin.flush()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(200) == 0
         assert not process.stdout.read()
 
 
@@ -110,4 +110,4 @@ def test_an_index_is_refused_where_it_takes_more_than_the_limit(run: Path) -> No
         [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status)
         assert int(peak) * 1024 <= int(needed[1]) * 10**6
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(200) == 0

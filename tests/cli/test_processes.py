@@ -49,7 +49,7 @@ def test_a_closed_pipe_is_the_end_of_it(corpus: Path) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.stdout.close()
-        assert process.wait(60) == 0
+        assert process.wait(200) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert all(line.count("\t") == 1 for line in lines)
@@ -113,7 +113,7 @@ def test_one_end_of_typed_lines_is_enough(name: str, flags: list[str]) -> None:
     try:
         os.write(ours, typed)
         with started(*COMMAND, "score", "-", *flags, stdin=theirs) as process:
-            stdout, stderr = process.communicate(timeout=100)
+            stdout, stderr = process.communicate(timeout=200)
     finally:
         os.close(ours)
         os.close(theirs)
@@ -154,7 +154,7 @@ def test_a_stopped_run_goes_on(
     with started(*COMMAND, "score", long, "-o", out, *MANY_TASKS) as process:
         wait_for(process.stderr, "columns: done")
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=200)
     assert process.returncode == code
     assert stdout == ""
     assert stderr.splitlines()[-1] == f"Stopped; `novelty resume {out}` goes on."
@@ -178,7 +178,7 @@ def test_a_run_stopped_early_leaves_nothing(long: Path, tmp_path: Path) -> None:
     ) as process:
         wait_for(process.stderr, "vectorize: started")
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=200)
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == "Stopped; nothing was stored."
     assert not list(tmp_path.glob("novelty-*"))
@@ -191,8 +191,8 @@ def test_ctrl_c_ends_the_workers_quietly(long: Path, tmp_path: Path) -> None:
         wait_for(process.stderr, "vectorize: started")
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
-    gone, alive = psutil.wait_procs(children, timeout=10)
+        _, stderr = process.communicate(timeout=200)
+    gone, alive = psutil.wait_procs(children, timeout=60)
     assert process.returncode == 130
     assert gone
     assert not alive
@@ -343,7 +343,7 @@ def test_a_stopped_copy_of_standard_input_leaves_nothing(tmp_path: Path) -> None
     with started(*COMMAND, "score", "-", "-o", out, stdin=subprocess.PIPE) as process:
         wait_until(lambda: list(out.glob("*/stdin*")), process=process)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=200)
     assert (process.returncode, stderr) == (130, "Stopped; nothing was stored.\n")
     assert not out.exists()
 
@@ -443,7 +443,7 @@ def test_a_worker_that_is_killed_while_it_starts_is_named(corpus: Path, tmp_path
         client = psutil.Process(process.pid)
         wait_until(lambda: starting(client), process=process)
         kill(starting(client)[0])
-        _, stderr = process.communicate(timeout=100)
+        _, stderr = process.communicate(timeout=200)
     assert process.returncode == 3
     assert "a worker process was killed by SIGKILL; " in stderr
     assert stderr.endswith(f"`novelty resume {out}` goes on.\n")

@@ -3,6 +3,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
@@ -203,33 +204,48 @@ def test_nothing_stays_on_the_scheduler(client: Client) -> None:
     assert not scheduler.tasks
 
 
-def fail_or_touch(task: Task) -> None:
-    if task.argument is None:
+def fail_or_linger(task: Task) -> None:
+    """Work until one is let go, and then leave a file; or fail, when the other is at work."""
+    folder, fails = task.argument
+    if fails:
+        wait_until((folder / "begun").exists)
         raise InputError("Refused.")
-    time.sleep(0.5)
-    task.argument.touch()
+    (folder / "begun").touch()
+    wait_until((folder / "go").exists)
+    (folder / "late").touch()
+
+
+def check_settled(executor: DaskExecutor, folder: Path) -> None:
+    """Check that settling waits for the one task at work, and for nothing after it."""
+    assert not (folder / "late").exists()
+    with ThreadPoolExecutor(1) as pool:
+        settling = pool.submit(executor.settle)
+        with pytest.raises(TimeoutError):
+            settling.result(0.3)
+        (folder / "go").touch()
+        settling.result(200)
+    assert (folder / "late").exists()
+    began = time.monotonic()
+    executor.settle()
+    # As long as it would wait for a task at work.
+    assert time.monotonic() - began < executor.scheduler.patience.settle / 4
 
 
 def test_a_settled_executor_has_nothing_at_work(client: Client, tmp_path: Path) -> None:
     executor = DaskExecutor(client, "settle")
     with pytest.raises(InputError):
-        list(executor.map("stage", *given(fail_or_touch, [tmp_path / "late", None])))
-    assert not (tmp_path / "late").exists()
-    executor.settle()
-    assert (tmp_path / "late").exists()
-    began = time.monotonic()
-    executor.settle()
-    assert time.monotonic() - began < 0.1
+        list(executor.map("stage", *given(fail_or_linger, [(tmp_path, False), (tmp_path, True)])))
+    check_settled(executor, tmp_path)
 
 
 def test_a_settled_executor_has_no_partition_at_work_that_was_fused(client: Client, tmp_path: Path) -> None:
     executor = DaskExecutor(client, "settle")
-    bag = make_bag([tmp_path / "late", None], lambda parts: [*map(fail_or_touch, map(Task, "-", parts))])
+    bag = make_bag(
+        [(tmp_path, False), (tmp_path, True)], lambda parts: [*map(fail_or_linger, map(Task, "-", parts))]
+    )
     with pytest.raises(InputError):
         list(executor.compute(bag))
-    assert not (tmp_path / "late").exists()
-    executor.settle()
-    assert (tmp_path / "late").exists()
+    check_settled(executor, tmp_path)
 
 
 def own_key(_task: Task) -> str:
@@ -412,12 +428,12 @@ def test_a_lost_scheduler_ends_the_wait(
         process.kill()
         process.join()
 
-    with Client(address, timeout=3) as client:
-        client.wait_for_workers(1, timeout=60)
+    with Client(address, timeout=10) as client:
+        client.wait_for_workers(1, timeout=200)
         began = time.monotonic()
         with pytest.raises(ClusterError, match=LOST):
             lose(DaskExecutor(client, "token"), kill)
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 200
 
 
 @pytest.mark.parametrize(
@@ -434,9 +450,9 @@ def test_another_server_in_place_of_the_scheduler_ends_the_wait(
 ) -> None:
     process, address = elsewhere
     # Who answers at all does so at once; only for one who is silent anybody waits.
-    soon = patience(connect="2s", answer="30s" if answer else "2s", watch="0.5s")
+    soon = patience(connect="5s", answer="30s" if answer else "2s", watch="0.5s")
     with soon, connect(address) as client, ExitStack() as opened:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(1, timeout=200)
         executor = DaskExecutor(client, "token")
 
         def replace() -> None:

@@ -100,7 +100,7 @@ def test_stopped_commands_with_workers(
         wait_until(lambda: begun(record, "compare", 0) >= 10, process=process)
         workers = psutil.Process(process.pid).children(recursive=True)
         kill(process.pid)
-        process.wait(10)
+        process.wait(60)
         for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
             mark, done = record.mark(), commits(out)
             with started(*command, env=record.environment) as again:
@@ -108,16 +108,16 @@ def test_stopped_commands_with_workers(
                 assert not done & set(record.attempts(since=mark))
                 os.killpg(again.pid, number)
                 began = time.monotonic()
-                _, stderr = again.communicate(timeout=30)
+                _, stderr = again.communicate(timeout=120)
                 seconds = time.monotonic() - began
                 measured(f"seconds after {number.name}", round(seconds, 1))
             assert again.returncode == code
-            assert seconds < 10
+            assert seconds < 60
             assert stderr.splitlines()[-1] == f"Stopped; `novelty resume {out}` goes on."
             assert "Traceback" not in stderr
             assert novelty_dask.status(out).state == "stopped"
         # Nobody ends the workers of a killed client, so they have to see it themselves.
-        _, alive = psutil.wait_procs(workers, timeout=60)
+        _, alive = psutil.wait_procs(workers, timeout=200)
         assert not alive
     mark, done = record.mark(), commits(out)
     assert finish(fork(watched_score, record.folder, corpus, out)) == 0
@@ -207,7 +207,7 @@ def test_a_second_client_is_refused(
     wait_until(lambda: "compare 5-3" in record.attempts(), process=first)
     before, began = snapshot(out), time.monotonic()
     message = refused_score(corpus, out)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert f"is being worked on by process {first.pid} on {socket.gethostname()} since " in message
     with pytest.raises(StoreError, match="is being worked on by process"):
         novelty_dask.resume(out, take_over=True)

@@ -53,7 +53,7 @@ def test_a_killed_scheduler_ends_the_command(
         assert f"`novelty resume {out}` goes on." in last
         assert "Traceback" not in stderr
         # Workers whose scheduler is gone end.
-        worker.wait(60)
+        worker.wait(200)
     assert novelty_dask.status(out).state == "stopped"
     assert not novelty_dask.verify(out).damages
     ended = {event.task for event in record.events() if event.what == "end"}
@@ -185,7 +185,7 @@ def test_a_scheduler_may_freeze_at_any_time(
                 novelty_dask.score(
                     corpus, out, scheduler=cluster.address, listener=listener, **SETTINGS, **WORK
                 )
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 100
         assert not novelty_dask.verify(out).damages
     cluster.record.ask()
     cluster.scale(1)

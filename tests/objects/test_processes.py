@@ -168,6 +168,6 @@ def test_a_fork_is_a_process_of_its_own() -> None:
     answers: multiprocessing.Queue[str] = context.Queue()
     child = context.Process(target=state_in_child, args=(this_process(), answers))
     child.start()
-    assert answers.get(timeout=60) == "ALIVE"
+    assert answers.get(timeout=200) == "ALIVE"
     child.join()
     assert os.getpid() == this_process()["pid"]

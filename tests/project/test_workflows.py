@@ -150,7 +150,7 @@ def test_wrong_arguments_end_a_workflow_with_one_sentence(
     command = [sys.executable, str(ROOT / "workflows" / "score_corpus.py"), *arguments]
     began = time.monotonic()
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 200
     assert done.returncode == 1
     assert done.stderr.startswith(sentence)
     assert done.stderr.count("\n") == 1

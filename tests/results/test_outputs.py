@@ -48,7 +48,7 @@ def reading(path: Path) -> Iterator[list[bytes]]:
     reader = threading.Thread(target=lambda: read.append(path.read_bytes()), daemon=True)
     reader.start()
     yield read
-    reader.join(60)
+    reader.join(200)
 
 
 @pytest.mark.parametrize("overwrite", [True, False])

@@ -34,7 +34,7 @@ def dask_command(*arguments: str, folder: Path) -> Iterator[None]:
         finally:
             process.terminate()
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -141,7 +141,7 @@ class Cluster:
         while len(self.workers) > n:
             leaving = self.workers.pop()
             leaving.terminate()
-            leaving.wait(60)
+            leaving.wait(200)
         with Client(self.address, timeout=STARTUP_SECONDS) as client:
             wait_until(lambda: len(client.nthreads()) == n)
 

@@ -122,7 +122,7 @@ def ended_by(
         wait_until(lambda: record.attempts(f"{stage} ", mark).total() > 5, process=process)
         began = time.monotonic()
         fault(process.pid)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=200)
         return Ended(process.returncode, stderr, time.monotonic() - began)
 
 

@@ -181,7 +181,7 @@ class Onlooker:
         self.client.dump_cluster_state(str(self.folder / stage))
         self.seen[stage] = gzip.decompress((self.folder / f"{stage}.msgpack.gz").read_bytes())
         for page in PAGES:
-            with urlopen(f"{self.pages}/{page}", timeout=30) as answer:
+            with urlopen(f"{self.pages}/{page}", timeout=100) as answer:
                 self.seen[f"{stage} {page}"] = answer.read()
 
 

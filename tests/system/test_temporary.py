@@ -170,7 +170,7 @@ def test_who_receives_an_object_keeps_it_alive(source: Path, kept: Run, scratch:
         assert len(folders(scratch)) == 1
         received = pickle.loads(sent)
         sender.stdin.close()
-        assert sender.wait(60) == 0
+        assert sender.wait(200) == 0
     assert len(folders(scratch)) == 1
     np.testing.assert_array_equal(SENT[what](received), SENT[what](eval(what, {"run": kept})))
     del received

@@ -138,7 +138,7 @@ def refuse(address: str) -> str:
     began = time.monotonic()
     with pytest.raises(ClusterError) as refusal, connect(address):
         pass
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     message = str(refusal.value)
     assert message.startswith(f"Can't reach a Dask scheduler at {address!r}: ")
     assert "\n" not in message
