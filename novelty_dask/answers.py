@@ -17,7 +17,7 @@ from novelty_dask.features.choose import make_features
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.kernels.text.lines import LineBatch, Rejected, read_lines
 from novelty_dask.kernels.text.normal_forms import make_row_keys, normalize_texts, reject_nameless
-from novelty_dask.storage.references import find_reference
+from novelty_dask.storage.references import describe_reference, find_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,8 @@ class Answerer:
         Path or URL of the reference.
     change : callable, optional
         Makes of a batch of lines the one to score.
+    since : int, optional
+        Microseconds since 1970: rows that were last seen before are not known.
 
     Raises
     ------
@@ -65,14 +67,26 @@ class Answerer:
         It is no reference, or damaged.
     DiskFullError
         There is no space for the index.
+    SettingsError
+        The reference has no times, or no row of it was seen since.
     """
 
-    def __init__(self, path: str, change: Callable[[LineBatch], LineBatch] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        change: Callable[[LineBatch], LineBatch] | None = None,
+        since: int | None = None,
+    ) -> None:
         stored = find_reference(path, None)
         assert stored.manifest.plan
         self._settings, self._plan = stored.manifest.settings, stored.manifest.plan
         self._features, self._change = make_features(self._settings), change
+        # It refuses runs without times.
+        self._n_left = describe_reference(stored, since).n_left if since is not None else self.n_rows
         arrays = stored.arrays(is_reference=True)
+        self._is_left = np.ones(self.n_rows, np.bool_)
+        if since is not None:
+            self._is_left = arrays.read("rows/last_seen") >= since
         self._idf, self._rank = arrays.read("columns/idf"), arrays.read("columns/rank")
         self._engine, self._urls = self._index(arrays, path)
         # Compiled code is loaded at its first call, which takes seconds: before the first line comes.
@@ -92,7 +106,10 @@ class Answerer:
         for block in range(self._plan.n_blocks):
             start, stop = self._plan.bounds(block)
             try:
-                engine.add(arrays.read_csr("weights", block, (stop - start, frequency.size)), start)
+                X = arrays.read_csr("weights", block, (stop - start, frequency.size))
+                # Rows that are not known have similarity 0, which is no neighbor's.
+                X.data *= np.repeat(self._is_left[start:stop], np.diff(X.indptr))
+                engine.add(X, start)
             except ValueError as error:
                 message = f"The weights of the reference {path!r} are damaged: {error}"
                 raise StoreError(message) from None
@@ -122,7 +139,7 @@ class Answerer:
         found = self._engine.search(
             ranks[order].astype(np.int64), weights.data[order], self._settings.n_neighbors
         )
-        scores = novelty_scores(found.similarities, self.n_rows, np.array([weights.nnz > 0]))
+        scores = novelty_scores(found.similarities, self._n_left, np.array([weights.nnz > 0]))
         pairs = zip(found.ids[0].tolist(), found.similarities[0], strict=True)
         return Answer(
             url,
@@ -142,7 +159,7 @@ class Answerer:
 
         [key] = make_row_keys([url], form)
         place = bisect_left(range(self.n_rows), key, key=key_of)
-        return place < self.n_rows and key_of(place) == key
+        return place < self.n_rows and key_of(place) == key and bool(self._is_left[place])
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ CHANGES = dict(zip(CHANGING, (refang, unwrap), strict=True))
 CHUNK_BYTES = 1 << 16
 
 
-def make_answerer(against: str, given: list[str]) -> Answerer:
-    """Return what answers the lines."""
+def make_answerer(against: str, given: list[str], since: int | None = None) -> Answerer:
+    """Return what answers the lines, by the rows of a run that were seen since a time."""
     changes = [change for name, change in CHANGES.items() if name in given]
 
     def change_all(batch: LineBatch) -> LineBatch:
@@ -29,7 +29,7 @@ def make_answerer(against: str, given: list[str]) -> Answerer:
             batch = batch.changed(change)
         return batch
 
-    return Answerer(against, change_all)
+    return Answerer(against, change_all, since)
 
 
 def answer_input(answerer: Answerer, *, as_json: bool) -> None:

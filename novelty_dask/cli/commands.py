@@ -82,7 +82,8 @@ def score(
     if stream or as_json:
         given = _chosen(flags)
         options.check_stream(sources, out, against, given, is_chosen=stream)
-        _answer(str(against), given, as_json=as_json, quiet=quiet)
+        since = options.read_settings(config=None, since=flags["since"]).since_time
+        _answer(str(against), given, since, as_json=as_json, quiet=quiet)
         return
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
         say("Type or paste URLs, one a line; Ctrl-D ends them.")
@@ -204,11 +205,11 @@ def _chosen(flags: dict[str, Any]) -> list[str]:
     return [name for name, value in flags.items() if value not in (None, ())]
 
 
-def _answer(against: str, given: list[str], *, as_json: bool, quiet: bool) -> None:
+def _answer(against: str, given: list[str], since: int | None, *, as_json: bool, quiet: bool) -> None:
     """Answer standard input line by line."""
     from novelty_dask.cli.answering import answer_input, make_answerer  # noqa: PLC0415 - Numba takes long
 
-    answerer = make_answerer(against, given)
+    answerer = make_answerer(against, given, since)
     if not quiet:
         say(f"Ready: each line is compared with {counted(answerer.n_rows, 'row')}.")
     answer_input(answerer, as_json=as_json)

@@ -91,7 +91,7 @@ def make_budget(settings: ResultSettings, workers: Resources, reference: Referen
     features = make_features(settings)
     known = None
     if reference:
-        known = Known(reference.n_rows, reference.block_rows, reference.nonzeros, reference.reading_bytes)
+        known = Known(**{name: getattr(reference, name) for name in Known._fields})
     return Budget(
         n_neighbors=settings.n_neighbors,
         n_features=features.n_features,
@@ -104,4 +104,6 @@ def make_budget(settings: ResultSettings, workers: Resources, reference: Referen
         possible_columns=features.possible_columns,
         shared=workers.shared,
         known=known,
+        is_in_time=settings.time_column is not None,
+        period_rows=settings.period_rows,
     )

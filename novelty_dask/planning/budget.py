@@ -23,12 +23,15 @@ class Known(NamedTuple):
         Non-zeros of the block that has most.
     reading_bytes : int
         Most bytes that are held to read the URLs of a block.
+    n_left : int
+        Rows that were seen lately enough to be candidates; 0 if all are.
     """
 
     n_rows: int
     block_rows: int
     nonzeros: int
     reading_bytes: int
+    n_left: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class Budget:
         Bytes that the workers share; 0 where the limit of each was given.
     known : Known or None
         Reference that rows are compared with instead of with each other.
+    is_in_time : bool
+        True if rows are compared with those that were seen before them.
+    period_rows : int or None
+        Rows of a period then; chosen if None.
     """
 
     n_neighbors: int
@@ -73,6 +80,8 @@ class Budget:
     possible_columns: int | None = None
     shared: int = 0
     known: Known | None = None
+    is_in_time: bool = False
+    period_rows: int | None = None
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""
@@ -96,6 +105,8 @@ class Load(NamedTuple):
         Bytes of all rows on their way from the tables that were read to those that are sorted.
     span_bytes : int
         Bytes of text in these blocks together; of one block if 0.
+    n_rows : int
+        All rows.
     """
 
     rows: int = 0
@@ -104,6 +115,7 @@ class Load(NamedTuple):
     decompressor_bytes: int = 0
     moved_bytes: int = 0
     span_bytes: int = 0
+    n_rows: int = 0
 
 
 def megabytes(size: int) -> str:

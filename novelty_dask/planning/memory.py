@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
+from novelty_dask.planning.periods import begin_periods
 from novelty_dask.planning.slices import block_slices
 from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
 from novelty_dask.planning.tiles import (
@@ -67,8 +68,9 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
         span_bytes=round(max(spans, default=0)),
         decompressor_bytes=max((extent.decompressor_bytes for extent in extents), default=0),
         moved_bytes=moved_bytes(extents),
+        n_rows=plan.n_rows,
     )
-    stages = (stage for stage in STAGES if budget.known or not stage.is_against)
+    stages = (stage for stage in STAGES if stage.is_needed(budget))
     return {stage.name: stage.task_bytes(budget, load) for stage in stages}
 
 
@@ -188,6 +190,8 @@ def _plan_tiles(budget: Budget, extents: Sequence[Extent], block_rows: int, span
     n_rows, n_bytes = sum(each.n_rows for each in extents), sum(each.n_bytes for each in extents)
     known = budget.known[:2] if budget.known else (0, 0)
     plan = plan_tiles(n_rows, block_rows, span_rows, slots, n_bytes / max(n_rows, 1), known)
+    periods = begin_periods(n_rows, budget.period_rows) if budget.is_in_time else ()
+    plan = replace(plan, periods=periods, known_left=budget.known.n_left if budget.known else 0)
     return cut_spans(plan, block_texts(extents, plan), USUAL_ROW_BYTES * span_rows)
 
 

@@ -39,6 +39,12 @@ def compare_bytes(budget: Budget, load: Load) -> int:
     return 16 * (span + passing) + rows + 12 * passing + 16 * budget.n_features
 
 
+def tally_bytes(budget: Budget, load: Load) -> int:
+    """Return the bytes of the text and counts of a block, of its rows that are picked, and of all columns."""
+    text = TEXT_FORMS * load.text_bytes + 300 * load.rows
+    return text + 36 * nonzeros(budget, load) + 36 * budget.n_features
+
+
 def cover_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the columns and neighbors of a stretch, and of one block that passes by."""
     entries = nonzeros(budget, load)

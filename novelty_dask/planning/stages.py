@@ -9,7 +9,8 @@
     merge ──┬──► cover
             └──► density ──► lof
 
-Where rows are compared with a reference, `locate` comes before compare, and `cite` after merge.
+Where rows are compared with a reference, `locate` comes before compare, and `cite` after merge.  Where they
+are compared in time, `date`, `tally` and `reweigh` come before compare.
 
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
@@ -17,14 +18,11 @@ numbers of a tile, or "all".  All tasks and arrays of a run follow from a few nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from novelty_dask.planning.arrays import (
     REJECTED_CHUNK,
     WHOLE,
-    ArraySpec,
     cited_arrays,
     column_arrays,
     density_arrays,
@@ -37,6 +35,16 @@ from novelty_dask.planning.arrays import (
     uncovered_arrays,
     weight_arrays,
 )
+from novelty_dask.planning.items import (
+    blocks,
+    blocks_against,
+    blocks_of_periods,
+    numbered,
+    periods,
+    periods_and_blocks,
+    tiles,
+)
+from novelty_dask.planning.period_arrays import date_arrays, past_arrays, tally_arrays
 from novelty_dask.planning.sizes import (
     SEARCH_BYTES,
     TEXT_BYTES,
@@ -47,131 +55,24 @@ from novelty_dask.planning.sizes import (
     nonzeros,
     reading_bytes,
     strip_bytes,
+    tally_bytes,
 )
-from novelty_dask.planning.tiles import Tile, TilePlan
+from novelty_dask.planning.stage import Items, RunShape, Stage, TaskId
+from novelty_dask.planning.tiles import Tile
 
 if TYPE_CHECKING:
-    from novelty_dask.planning.budget import Budget, Load
+    from collections.abc import Callable
+
+__all__ = ["Items", "RunShape", "Stage", "TaskId"]
+# The stages themselves are all other names.
 
 
-class TaskId(NamedTuple):
-    """The identity of a task: the name of its stage, and its item."""
-
-    stage: str
-    item: str
-
-
-class RunShape(NamedTuple):
-    """Numbers from which all tasks and arrays of a run follow, as far as they are known.
-
-    Parameters
-    ----------
-    n_features : int
-        Columns of the hashed matrix.
-    n_neighbors : int
-        Neighbors kept of a row.
-    n_pieces : int or None
-        Pieces into which the sources are split.
-    n_rejected : int or None
-        Rejected lines.
-    plan : TilePlan or None
-        Blocks and tiles.
-    widest_block : int or None
-        Non-zeros of the block that has the most; known once all blocks are counted.
-    n_kept : int
-        Further fields of records that rows keep.
-    """
-
-    n_features: int
-    n_neighbors: int
-    n_pieces: int | None = None
-    n_rejected: int | None = None
-    plan: TilePlan | None = None
-    widest_block: int | None = None
-    n_kept: int = 0
-
-
-Items = Sequence[str] | None
-"""Items of a stage in the order in which they should be begun; None while they are not known."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a run.
-
-    Parameters
-    ----------
-    name : str
-        As people see it, here and on the dashboard.
-    items : callable
-        Takes the shape of a run; returns the items of the stage, or None.
-    inputs : callable
-        Takes the shape and an item; yields the tasks whose results its task reads: of earlier stages, or
-        earlier ones of the same.
-    task_bytes : callable
-        Takes a budget and a load; returns the most bytes that a task holds, its process not included.
-    arrays : callable
-        Takes the shape; returns the arrays that its tasks write, none while they are not known.
-    replaces : tuple of Stage
-        Earlier stages whose results nobody needs after it.
-    folders : tuple of str
-        Folders of a run with all that its tasks leave, to be removed with it.
-    has_blocks : bool
-        True if the memory of a task depends on the rows of a block.
-    may_fail : bool
-        True if the rest is worth having without some of its tasks.
-    is_against : bool
-        True if there are tasks of it only where rows are compared with a reference.
-    """
-
-    name: str
-    items: Callable[[RunShape], Items]
-    inputs: Callable[[RunShape, str], Iterable[TaskId]]
-    task_bytes: Callable[[Budget, Load], int]
-    arrays: Callable[[RunShape], list[ArraySpec]] = lambda _shape: []
-    replaces: tuple[Stage, ...] = ()
-    folders: tuple[str, ...] = ()
-    has_blocks: bool = True
-    may_fail: bool = False
-    is_against: bool = False
-
-    def task(self, item: str = WHOLE) -> TaskId:
-        """Return the identity of one of its tasks."""
-        return TaskId(self.name, item)
-
-    def tasks(self, shape: RunShape) -> list[TaskId]:
-        """Return the identities of all its tasks, none while they are not known."""
-        return [self.task(item) for item in self.items(shape) or ()]
-
-
-def _numbered(count: int | None) -> Items:
-    """Return the items of a stage of numbered tasks."""
-    return None if count is None else [str(number) for number in range(count)]
-
-
-def _blocks(shape: RunShape) -> Items:
-    """Return an item for each block."""
-    return _numbered(shape.plan.n_blocks if shape.plan else None)
-
-
-def _blocks_against(shape: RunShape) -> Items:
-    """Return an item for each block where rows are compared with a reference, none otherwise."""
-    return _blocks(shape) if shape.plan is None or shape.plan.known_rows else []
-
-
-def _tiles(shape: RunShape) -> Items:
-    """Return an item for each tile: first those of all spans from which the others start."""
-    if shape.plan is None:
-        return None
-    return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]
-
-
-def _first_tile(_shape: RunShape, item: str) -> list[TaskId]:
-    """Return the first tile of the same span, unless it is that."""
+def _first_tile(shape: RunShape, item: str) -> list[TaskId]:
+    """Return the first tile of the same span, unless it is that, and the weights that no run keeps."""
     # The weights of its blocks are left out: they are kept in a run, hence wanted anyway and there by then,
     # and to name those of each tile would take longer than all other planning.
     tile = Tile.of_item(item)
-    return [COMPARE.task(Tile(tile.span, 0).item)] if tile.group else []
+    return [*([COMPARE.task(Tile(tile.span, 0).item)] if tile.group else []), *REWEIGH.tasks(shape)]
 
 
 def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
@@ -183,9 +84,16 @@ def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
 
 
 def _merged_stretch(shape: RunShape, item: str) -> list[TaskId]:
-    """Return what merges the neighbors of a stretch; all weights are there, as for a tile."""
+    """Return what merges the neighbors of a stretch, and weights that no run keeps; the others are there."""
     assert shape.plan
-    return [MERGE.task(str(block)) for block in shape.plan.stretch(int(item))]
+    stretch = shape.plan.stretch(int(item))
+    past = [REWEIGH.task(item) for item in blocks_of_periods(shape, stretch)]
+    return [*(MERGE.task(str(block)) for block in stretch), *past]
+
+
+def _period_before(_shape: RunShape, item: str) -> list[TaskId]:
+    """Return the times of periods, and the tally of the period before one."""
+    return [DATE.task(), *([TALLY.task(str(int(item) - 1))] if int(item) else [])]
 
 
 def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, str], list[TaskId]]:
@@ -201,7 +109,7 @@ def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, 
 
 INGEST = Stage(
     "ingest",
-    items=lambda shape: _numbered(shape.n_pieces),
+    items=lambda shape: numbered(shape.n_pieces),
     # The sources are no task's.
     inputs=lambda _shape, _item: [],
     task_bytes=lambda _budget, load: TEXT_BYTES + load.decompressor_bytes,
@@ -220,7 +128,7 @@ SORT = Stage(
 )
 REJECTED = Stage(
     "rejected",
-    items=lambda shape: _numbered(
+    items=lambda shape: numbered(
         None if shape.n_rejected is None else -(-shape.n_rejected // REJECTED_CHUNK)
     ),
     inputs=lambda shape, _item: INGEST.tasks(shape),
@@ -230,7 +138,7 @@ REJECTED = Stage(
 )
 VECTORIZE = Stage(
     "vectorize",
-    items=_blocks,
+    items=blocks,
     inputs=lambda _shape, _item: [SORT.task()],
     # The text as it is stored, normalized and encoded, the counts of n-grams, and the frequencies of columns.
     task_bytes=lambda budget, load: (
@@ -249,7 +157,7 @@ COLUMNS = Stage(
 )
 WEIGH = Stage(
     "weigh",
-    items=_blocks,
+    items=blocks,
     inputs=lambda _shape, item: [VECTORIZE.task(item), COLUMNS.task()],
     # The counts, their weights, and both renumbered.
     task_bytes=lambda budget, load: 36 * nonzeros(budget, load) + 12 * budget.n_features,
@@ -259,15 +167,47 @@ WEIGH = Stage(
 )
 LOCATE = Stage(
     "locate",
-    items=_blocks_against,
+    items=blocks_against,
     inputs=lambda _shape, item: [VECTORIZE.task(item)],
     task_bytes=reading_bytes,
     arrays=lambda shape: place_arrays(shape.plan) if shape.plan and shape.plan.known_rows else [],
     is_against=True,
 )
+DATE = Stage(
+    "date",
+    items=lambda shape: [WHOLE][: len(shape.plan.periods)] if shape.plan else None,
+    inputs=lambda shape, _item: VECTORIZE.tasks(shape),
+    # All times, sorted in place, and those of a block.
+    task_bytes=lambda _budget, load: 8 * load.n_rows + 64 * load.rows,
+    arrays=lambda shape: date_arrays(shape.plan) if shape.plan and shape.plan.periods else [],
+    is_in_time=True,
+)
+TALLY: Stage = Stage(
+    "tally",
+    items=periods,
+    inputs=_period_before,
+    task_bytes=tally_bytes,
+    arrays=lambda shape: (
+        tally_arrays(shape.plan, shape.n_features) if shape.plan and shape.plan.periods else []
+    ),
+    is_in_time=True,
+)
+REWEIGH = Stage(
+    "reweigh",
+    items=periods_and_blocks,
+    inputs=lambda _shape, item: [TALLY.task(item.split("-")[0]), COLUMNS.task()],
+    task_bytes=tally_bytes,
+    arrays=lambda shape: (
+        past_arrays(shape.plan, shape.widest_block)
+        if shape.plan and shape.plan.periods and shape.widest_block is not None
+        else []
+    ),
+    folders=("past",),
+    is_in_time=True,
+)
 COMPARE = Stage(
     "compare",
-    items=_tiles,
+    items=tiles,
     inputs=_first_tile,
     task_bytes=compare_bytes,
     arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
@@ -277,7 +217,7 @@ COMPARE = Stage(
 )
 MERGE = Stage(
     "merge",
-    items=_blocks,
+    items=blocks,
     inputs=_strips_and_weights,
     # The strips of a block, at most eight, and what merges them.
     task_bytes=lambda budget, load: 16 * strip_bytes(budget, load) + SEARCH_BYTES,
@@ -286,7 +226,7 @@ MERGE = Stage(
 )
 CITE = Stage(
     "cite",
-    items=_blocks_against,
+    items=blocks_against,
     inputs=lambda _shape, item: [MERGE.task(item)],
     task_bytes=reading_bytes,
     arrays=lambda shape: (
@@ -296,21 +236,22 @@ CITE = Stage(
 )
 COVER = Stage(
     "cover",
-    items=lambda shape: _numbered(shape.plan.n_stretches if shape.plan else None),
+    items=lambda shape: numbered(shape.plan.n_stretches if shape.plan else None),
     inputs=_merged_stretch,
     task_bytes=cover_bytes,
     arrays=lambda shape: uncovered_arrays(shape.plan) if shape.plan else [],
+    replaces=(REWEIGH,),
 )
 DENSITY: Stage = Stage(
     "density",
-    items=_blocks,
+    items=blocks,
     inputs=_after_all(MERGE, lambda: DENSITY),
     task_bytes=gather_bytes,
     arrays=lambda shape: density_arrays(shape.plan) if shape.plan else [],
 )
 LOF: Stage = Stage(
     "lof",
-    items=_blocks,
+    items=blocks,
     inputs=_after_all(DENSITY, lambda: LOF),
     task_bytes=gather_bytes,
     arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
@@ -318,7 +259,7 @@ LOF: Stage = Stage(
 
 STAGES = (
     *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH),
-    *(LOCATE, COMPARE, MERGE, CITE, COVER, DENSITY, LOF),
+    *(LOCATE, DATE, TALLY, REWEIGH, COMPARE, MERGE, CITE, COVER, DENSITY, LOF),
 )
 """All stages, each after those whose results it reads."""
 LAST_STAGE = STAGES[-1]

@@ -67,7 +67,7 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
         tasks={
             stage.name: len(stage.items(shape) or ())
             for stage in STAGES
-            if stage.has_blocks and (budget.known or not stage.is_against)
+            if stage.has_blocks and stage.is_needed(budget)
         },
         stage_bytes=stages,
         worker_bytes=max(worker_bytes(stages, budget.threads).values()),

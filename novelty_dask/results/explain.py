@@ -17,11 +17,13 @@ from novelty_dask.results.explanations import (
     SharedFeature,
 )
 from novelty_dask.results.lookup import (
+    COLUMNS,
     WeighedUrl,
     check_url,
     compare,
     find_row,
     normal_form,
+    read_columns,
     read_standing,
 )
 from novelty_dask.results.shares import share
@@ -69,8 +71,8 @@ class Explainer:
         self._features, self._find_places = make_features(settings), choose_places(settings)
         # Read once, as each of them has a number for each column.
         arrays = results.arrays
-        self._idf, self._ranks = arrays.read("columns/idf"), arrays.read("columns/rank")
-        self._frequency = arrays.read("columns/document_frequency")
+        self._ranks = arrays.read("columns/rank")
+        self._idf, self._frequency = (arrays.read(f"columns/{name}") for name in COLUMNS)
         self._n_columns = int(self._ranks.max()) + 1
 
     def explain(self, url: str, by: str) -> Explanation:
@@ -86,6 +88,8 @@ class Explainer:
         form, results = self.settings.normal_form, self._results
         text = check_url(url, form)
         row = find_row(results, text, form)
+        if results.is_in_time:
+            self._idf, self._frequency = read_columns(results, row)
         if row is None:
             self._check_reference(url)
             weighed = self._weigh(text)
@@ -175,7 +179,7 @@ class Explainer:
         """Return an explanation of all numbers."""
         places = [*self._find_places(url)]
         # A row counts itself, where frequencies are those of its own run.
-        n_own = 0 if row is None or self._manifest.reference else 1
+        n_own = 0 if row is None or self._manifest.reference or self._results.is_in_time else 1
         frequency = self._frequency[weighed.columns]
         order = np.argsort(-shares.views[by], kind="stable")
         by_column = _by_column(places)

@@ -13,6 +13,7 @@ from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results.calibration import Calibration
 from novelty_dask.results.records import Places, read_kept
+from novelty_dask.results.times import time_columns
 from novelty_dask.storage.references import open_reference
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Results:
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._cited: tuple[int, NDArray[np.int64], NDArray[Any]] | None = None
         self.is_against = run.manifest.reference is not None
+        self.is_in_time = run.manifest.settings.time_column is not None
 
     @property
     def n_blocks(self) -> int:
@@ -147,7 +149,8 @@ class Results:
             Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
             `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
             of the first occurrence, and what rows keep of its record.  A run that is compared with a
-            reference has the column known before these.  Undefined values are null.  With `lines`, a column
+            reference has the column known before these, and one in time the columns of `time_columns`.
+            Undefined values are null.  With `lines`, a column
             reason, which is null, precedes what is kept.
         """
         kept = slice(None) if within is None else within
@@ -178,6 +181,8 @@ class Results:
         columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
         if self.is_against:
             columns["known"] = pa.array(self.read("known", block)[kept])
+        if self.is_in_time:
+            columns |= time_columns(self, block, kept, ids)
         columns |= {"source": places["source"], "line": places["line"]}
         if lines:
             columns["reason"] = pa.nulls(len(lines.urls), pa.string())

@@ -35,7 +35,12 @@ def locate_block(workspace: Workspace, item: str) -> TaskResult:
         urls = reference.arrays.read("rows/url", slice(start, stop))
         [last] = make_row_keys([str(urls[-1])], form)
         end = bisect_right(keys, last, located)
-        within, is_known[located:end] = _find(keys[located:end], urls, form)
+        within, is_there = _find(keys[located:end], urls, form)
+        is_left = find_left(workspace, reference, block)
+        if is_left is not None:
+            # A place behind the last row has none.
+            is_there &= np.append(is_left, False)[within]
+        is_known[located:end] = is_there
         places[located:end] = start + within
         located, block = end, block + 1
         advance(located, len(keys))
@@ -56,6 +61,15 @@ def cite_block(workspace: Workspace, item: str) -> TaskResult:
     return TaskResult({"neighbors/url": urls})
 
 
+def find_left(workspace: Workspace, reference: Candidates, block: int) -> NDArray[np.bool_] | None:
+    """Return which rows of a block of the reference were seen lately enough; None if it is no matter."""
+    since = workspace.settings.since_time
+    if since is None:
+        return None
+    last_seen = reference.arrays.read("rows/last_seen", slice(*reference.plan.bounds(block)))
+    return np.asarray(last_seen >= since)
+
+
 def _first_block(reference: Candidates, key: str, form: NormalForm) -> int:
     """Return the first block of a reference whose last row is not before a key."""
 
@@ -66,7 +80,9 @@ def _first_block(reference: Candidates, key: str, form: NormalForm) -> int:
     return bisect_left(range(reference.plan.n_blocks), key, key=last_key)
 
 
-def _find(keys: Sequence[str], urls: NDArray[Any], form: NormalForm) -> tuple[NDArray[np.int64], list[bool]]:
+def _find(
+    keys: Sequence[str], urls: NDArray[Any], form: NormalForm
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return before which of some sorted URLs each of some sorted keys belongs, and whether it is there."""
     # Normal forms are made of many URLs at a time, of those only that the search looks at.
     first, stop = np.zeros(len(keys), np.int64), np.full(len(keys), len(urls), np.int64)
@@ -82,4 +98,5 @@ def _find(keys: Sequence[str], urls: NDArray[Any], form: NormalForm) -> tuple[ND
             else:
                 stop[row] = middle
     # Where a key is there, the search has looked at its row, which is where it ended.
-    return first, [found.get(place) == key for place, key in zip(first.tolist(), keys, strict=True)]
+    is_there = [found.get(place) == key for place, key in zip(first.tolist(), keys, strict=True)]
+    return first, np.array(is_there, np.bool_)

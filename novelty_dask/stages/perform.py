@@ -12,17 +12,21 @@ from novelty_dask.planning.stages import (
     COLUMNS,
     COMPARE,
     COVER,
+    DATE,
     DENSITY,
     LOCATE,
     LOF,
     MERGE,
     REJECTED,
+    REWEIGH,
+    TALLY,
     VECTORIZE,
     WEIGH,
     TaskId,
 )
 from novelty_dask.stages.compare import compare_tile, merge_block
 from novelty_dask.stages.known import cite_block, locate_block
+from novelty_dask.stages.past import date_periods, reweigh_block, tally_period
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
@@ -38,6 +42,9 @@ FUNCTIONS: dict[str, TaskFunction] = {
     COLUMNS.name: sum_frequencies,
     WEIGH.name: weigh_block,
     LOCATE.name: locate_block,
+    DATE.name: date_periods,
+    TALLY.name: tally_period,
+    REWEIGH.name: reweigh_block,
     COMPARE.name: compare_tile,
     MERGE.name: merge_block,
     CITE.name: cite_block,

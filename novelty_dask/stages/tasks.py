@@ -38,11 +38,14 @@ class Workspace(NamedTuple):
         The arrays of the run.
     plan : TilePlan
         Blocks and tiles.
+    has_past : bool
+        True if rows as periods weigh them are stored, as they are while a run in time is made.
     """
 
     run: StoredRun
     arrays: RunArrays
     plan: TilePlan
+    has_past: bool = True
 
     @property
     def settings(self) -> ResultSettings:

@@ -17,7 +17,7 @@ from novelty_dask.progress import advance
 from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
-from novelty_dask.storage.tables import KEPT
+from novelty_dask.storage.tables import KEPT, TIMES, has_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ def vectorize_block(workspace: Workspace, item: str) -> TaskResult:
     }
     if KEPT in table.column_names:
         rows["rows/kept"] = np.array(table[KEPT].to_pylist(), np.dtypes.StringDType())
+    rows |= {f"rows/{name}": table[name].to_numpy() for name in TIMES if has_times(table)}
     return TaskResult({**rows, **_partial_frequency(counts)}, {"nonzeros": counts.nnz})
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 import zarr
 
 from novelty_dask.errors import InputError, reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PARTS = ("indptr", "indices", "data")
 
@@ -71,3 +74,11 @@ class StoredMatrix:
             message = f"The sparse matrix {self.name!r} is damaged from row {start} on: {reason(error)}."
             raise InputError(message) from None
         return X
+
+
+def keep_rows(X: sp.csr_matrix, is_kept: NDArray[np.bool_]) -> sp.csr_matrix:
+    """Return a matrix of the same shape whose other rows are empty."""
+    lengths = np.diff(X.indptr)
+    kept = np.repeat(is_kept, lengths)
+    indptr = np.concatenate([[0], np.cumsum(np.where(is_kept, lengths, 0))]).astype(X.indptr.dtype)
+    return sp.csr_matrix((X.data[kept], X.indices[kept], indptr), shape=X.shape)

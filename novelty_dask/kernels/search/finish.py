@@ -156,7 +156,7 @@ def compare_near(comparison: Comparison, places: NDArray[np.int64], x: NDArray[n
             for j in range(first, last):
                 a, b = candidates.indptr[j], candidates.indptr[j + 1]
                 value = similarity(x, candidates.indices[a:b], candidates.data[a:b])
-                if value > 0:
+                if value > 0 and _precedes(comparison, j, i):
                     insert(ids[i], similarities[i], comparison.candidate_start + j, value)
                 pairs += 1
             clear_row(x, comparison.rows, i)
@@ -221,8 +221,17 @@ def finish_rows(
 
 @compiled_loop
 def is_known(comparison: Comparison, i: int, j: int, tile: InvertedTile) -> bool:
-    """Return whether nothing is left to do for candidate j: it was compared before, and no row equals it."""
-    return _is_adjacent(comparison, i, j) and tile.next_equal[j - tile.first] < 0
+    """Return whether nothing is left to do for candidate j, nor for a row that equals it."""
+    # It was compared before, or is none for this row.
+    is_done = _is_adjacent(comparison, i, j) or not _precedes(comparison, j, i)
+    return is_done and tile.next_equal[j - tile.first] < 0
+
+
+@compiled_loop
+def _precedes(comparison: Comparison, j: int, i: int) -> bool:
+    """Return whether candidate j was seen before row i, or times are no matter."""
+    times = comparison.candidates.times
+    return times.size == 0 or times[j] < comparison.rows.times[i]
 
 
 @compiled_loop
@@ -245,6 +254,6 @@ def insert_candidate(
         # not kept, none after it is.  A row repeated ten thousand times costs about k insertions.
         if value < similarities[-1] or (value == similarities[-1] and ids[-1] < row):
             return
-        if not _is_adjacent(comparison, i, j):
+        if not _is_adjacent(comparison, i, j) and _precedes(comparison, j, i):
             insert(ids, similarities, row, value)
         j = int(tile.next_equal[j - tile.first])
