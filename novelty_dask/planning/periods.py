@@ -33,7 +33,7 @@ def begin_periods(n_rows: int, period_rows: int | None) -> tuple[int, ...]:
         if -(-n_rows // period_rows) > MAXIMUM_PERIODS:
             message = (
                 f"{n_rows:,} rows in periods of {period_rows:,} make more than {MAXIMUM_PERIODS} periods, "
-                "each of which weighs all rows before it anew; use --period-rows "
+                "and each weighs all rows before it anew; use --period-rows "
                 f"{-(-n_rows // MAXIMUM_PERIODS)} or more, or leave it out."
             )
             raise BudgetError(message)

@@ -47,7 +47,7 @@ class Rows(NamedTuple):
     starts : ndarray of shape (rows, levels), uint16 or uint32
         Non-zeros of each row before each break-point.
     times : ndarray of shape (rows,), int64, or of shape (0,)
-        Times of the rows, each of which has neighbors of earlier times alone; none where that is no matter.
+        Times of the rows, whose neighbors have earlier ones; none where times are no matter.
     """
 
     indptr: NDArray[np.int64]
