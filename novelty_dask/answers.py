@@ -19,7 +19,7 @@ from novelty_dask.kernels.text.lines import LineBatch, Rejected, read_lines
 from novelty_dask.kernels.text.normal_forms import normalize_texts, reject_nameless
 from novelty_dask.planning.memory import check_index, index_bytes
 from novelty_dask.results.places import find_place
-from novelty_dask.storage.references import find_reference
+from novelty_dask.storage.references import describe_reference, find_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,8 @@ class Answerer:
         Makes of a batch of lines the one to score.
     memory_limit : int, optional
         Bytes that the process may use; by default 80 % of what is free.
+    since : int, optional
+        Microseconds since 1970: rows that were last seen before are not known.
 
     Raises
     ------
@@ -71,6 +73,8 @@ class Answerer:
         The index would take more.
     DiskFullError
         There is no space for the index.
+    SettingsError
+        The reference has no times, or no row of it was seen since.
     """
 
     def __init__(
@@ -78,12 +82,18 @@ class Answerer:
         path: str,
         change: Callable[[LineBatch], LineBatch] | None = None,
         memory_limit: int | None = None,
+        since: int | None = None,
     ) -> None:
         stored = find_reference(path, None)
         assert stored.manifest.plan
         self._settings, self._plan = stored.manifest.settings, stored.manifest.plan
         self._features, self._change = make_features(self._settings), change
+        # It refuses runs without times.
+        self._n_left = describe_reference(stored, since).n_left if since is not None else self.n_rows
         arrays = stored.arrays(is_reference=True)
+        self._is_left = np.ones(self.n_rows, np.bool_)
+        if since is not None:
+            self._is_left = arrays.read("rows/last_seen") >= since
         self._idf, self._rank = arrays.read("columns/idf"), arrays.read("columns/rank")
         self._urls, frequency = self._read_urls(arrays), self._read_frequency(arrays)
         held = self._rank.size, self._plan.block_rows, stored.manifest.widest_block or 0
@@ -119,7 +129,10 @@ class Answerer:
         for block in range(self._plan.n_blocks):
             start, stop = self._plan.bounds(block)
             try:
-                engine.add(arrays.read_csr("weights", block, (stop - start, frequency.size)), start)
+                X = arrays.read_csr("weights", block, (stop - start, frequency.size))
+                # Rows that are not known have similarity 0, which is no neighbor's.
+                X.data *= np.repeat(self._is_left[start:stop], np.diff(X.indptr))
+                engine.add(X, start)
             except ValueError as error:
                 message = f"The weights of the reference {path!r} are damaged: {error}"
                 raise StoreError(message) from None
@@ -148,13 +161,14 @@ class Answerer:
         found = self._engine.search(
             ranks[order].astype(np.int64), weights.data[order], self._settings.n_neighbors
         )
-        scores = novelty_scores(found.similarities, self.n_rows, np.array([weights.nnz > 0]))
+        scores = novelty_scores(found.similarities, self._n_left, np.array([weights.nnz > 0]))
+        place, is_there = find_place(url, self.n_rows, self._urls.__getitem__, form)
         pairs = zip(found.ids[0].tolist(), found.similarities[0], strict=True)
         return Answer(
             url,
             float(scores.mean[0]),
             float(scores.nearest[0]),
             float(scores.kth[0]),
-            find_place(url, self.n_rows, self._urls.__getitem__, form)[1],
+            is_there and bool(self._is_left[place]),
             [(self._urls[row], value) for row, value in pairs if row >= 0],
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import InputError, check_one_reference
+from novelty_dask.errors import InputError, SettingsError, check_one_reference
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.features.given import check_given, give_again, take_features, using
@@ -166,9 +166,15 @@ def _adopt(against: Any, out: str | None, settings: Settings) -> tuple[Settings,
         check_one_reference(against)
         against = next(iter(against), None)
     if against is None:
+        if settings.since is not None:
+            message = "A time since which rows are known is for a reference; name one, or leave out since."
+            raise SettingsError(message)
         return settings, None
+    if settings.time_column is not None:
+        message = "Rows are compared in time or with a reference, not both; leave out time_column or against."
+        raise SettingsError(message)
     stored = find_reference(fspath(against), out)
-    return adopt_settings(settings, stored), describe_reference(stored)
+    return adopt_settings(settings, stored), describe_reference(stored, settings.since_time)
 
 
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:

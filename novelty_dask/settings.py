@@ -4,11 +4,7 @@
 `Settings` are both.
 """
 
-import math
-import re
-import reprlib
 import tomllib
-from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -25,48 +21,12 @@ from pydantic import (
 
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.choices import GIVEN_NAME, TABLES, FeatureSet, InputFormat, Invalid, NormalForm
+from novelty_dask.planning.quantities import parse_bytes, parse_range, parse_time, shown, write_time
 
-PREFIXES = "kmgtp"
-SIZE_UNITS = {"": 1, "b": 1}
-SIZE_UNITS |= {f"{prefix}{b}": 10 ** (3 * n) for n, prefix in enumerate(PREFIXES, 1) for b in ("", "b")}
-SIZE_UNITS |= {f"{prefix}i{b}": 2 ** (10 * n) for n, prefix in enumerate(PREFIXES, 1) for b in ("", "b")}
-# As Dask reads sizes, whose own function would have to be imported with Dask: digits with an exponent, and a
-# unit. Either may be left out.
-SIZE = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|(?=[a-z]))([a-z]{0,3})", re.ASCII)
-LARGEST_SIZE = 2**63
 LOG_FIELDS = {"method", "status"}
 """Fields of access logs that rows may keep."""
 LARGEST_SETTINGS_FILE = 2**20
 """Larger than any file of settings."""
-
-
-def parse_bytes(size: object) -> object:
-    """Return the bytes of a size such as ``"2 GB"`` or ``"512MiB"``, as Dask does; anything else as it is.
-
-    >>> parse_bytes("1.5 kB"), parse_bytes("2GiB"), parse_bytes("1e9"), parse_bytes(7)
-    (1500, 2147483648, 1000000000, 7)
-    """
-    if not isinstance(size, str):
-        return size
-    match = SIZE.fullmatch(str.strip(size).replace(" ", "").lower())
-    number = float(match[1] or 1) * SIZE_UNITS.get(match[2], math.inf) if match else math.inf
-    # Zero of an unknown unit is no number.
-    if not number < LARGEST_SIZE:
-        is_size = match and match[2] in SIZE_UNITS
-        problem = "is more than any machine has" if is_size else "is not a size"
-        message = f"{_shown(size)} {problem}; write for example '2 GB' or '512MiB'"
-        raise ValueError(message)
-    return int(number)
-
-
-def parse_range(value: object) -> object:
-    """Return two numbers from ``"3,5"``; anything else as it is."""
-    parts = str.split(value, ",") if isinstance(value, str) else value
-    if isinstance(parts, Set | Mapping) or (isinstance(parts, list | tuple) and len(parts) != 2):
-        message = "must be two numbers, such as 3,3"
-        raise ValueError(message)
-    return parts
-
 
 GivenName = Annotated[str, StringConstraints(pattern=GIVEN_NAME)]
 Name = Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)]
@@ -132,6 +92,9 @@ class ReadSettings(_Checked):
     keep : tuple of str or None
         Other columns, which each row keeps of its first record, named in the same way; of access logs
         "method" and "status".
+    time_column : str or None
+        Column of the time of each record, named in the same way.  Each row is then compared with those that
+        were seen before it alone.
     unwrap : bool
         True to take URLs out of quotes, brackets, bullets, links of Markdown and the like.
     refang : bool
@@ -144,6 +107,7 @@ class ReadSettings(_Checked):
     column: Name | None = None
     host: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\S+$")] | None = None
     keep: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1_000)] | None = None
+    time_column: Name | None = None
     unwrap: bool = Field(default=False, strict=True)
     refang: bool = Field(default=False, strict=True)
     invalid: Invalid = "reject"
@@ -180,6 +144,19 @@ class ReadSettings(_Checked):
             raise ValueError(message)
         return keep
 
+    @field_validator("time_column")
+    @classmethod
+    def _of_times(cls, time_column: str | None, info: ValidationInfo) -> str | None:
+        if time_column is not None and info.data.get("column") is None:
+            message = "is for records with several columns; name the one to score as column, too"
+            raise ValueError(message)
+        return time_column
+
+    @property
+    def further_columns(self) -> tuple[str, ...]:
+        """Columns that are read beside the one to score: those that rows keep, then that of the time."""
+        return (*(self.keep or ()), *([self.time_column] if self.time_column is not None else []))
+
 
 class ResultSettings(ReadSettings):
     """Settings that change numbers, and belong to a run.
@@ -202,6 +179,11 @@ class ResultSettings(ReadSettings):
     outside_groups : float or None
         Least similarity at which rows are of one kind: the neighbors of a row are then those outside its
         group, which such pairs connect.  None keeps all.
+    period_rows : int or None
+        Rows of a period, with a time column: those in a period have the weights that follow from all rows
+        before it.  If None, the first has 4,096, and each other as many as all before it.
+    since : str or None
+        Time from which on a row of the reference must have been seen to be known; against a reference alone.
     """
 
     n_neighbors: int = Field(10, ge=1, le=1_000)
@@ -212,6 +194,8 @@ class ResultSettings(ReadSettings):
     n_features: int = Field(default_factory=_default_n_features, ge=1, le=2**24)
     normal_form: NormalForm = Field(default_factory=_default_normal_form)
     outside_groups: float | None = Field(None, gt=0, le=1)
+    period_rows: int | None = Field(None, ge=1)
+    since: Annotated[str | None, BeforeValidator(write_time)] = None
 
     @field_validator("ngram_range")
     @classmethod
@@ -226,6 +210,27 @@ class ResultSettings(ReadSettings):
             message = "must be two numbers with 1 <= shortest <= longest <= 16, such as 3,3"
             raise ValueError(message)
         return shortest, longest
+
+    @field_validator("outside_groups")
+    @classmethod
+    def _at_once(cls, outside_groups: float | None, info: ValidationInfo) -> float | None:
+        if outside_groups is not None and info.data.get("time_column") is not None:
+            message = "is not for rows in time, as groups follow from what came later, too; leave out one"
+            raise ValueError(message)
+        return outside_groups
+
+    @field_validator("period_rows")
+    @classmethod
+    def _in_time(cls, period_rows: int | None, info: ValidationInfo) -> int | None:
+        if period_rows is not None and info.data.get("time_column") is None:
+            message = "is for rows in time; name a time_column, too, or leave it out"
+            raise ValueError(message)
+        return period_rows
+
+    @property
+    def since_time(self) -> int | None:
+        """Microseconds of `since`."""
+        return None if self.since is None else parse_time(self.since)
 
 
 class WorkSettings(_Checked):
@@ -323,9 +328,9 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
             return _name_column(problem["input"])
         if name in ResultSettings.model_fields:
             return f"Setting {name} belongs to the run and can't change; score again into another path."
-        return f"Unknown setting {_shown(name)}; known are {', '.join(model.model_fields)}."
+        return f"Unknown setting {shown(name)}; known are {', '.join(model.model_fields)}."
     message = problem["msg"].removeprefix("Value error, ")
-    return f"Setting {name}={_shown(problem['input'])}: {message[0].lower()}{message[1:]}."
+    return f"Setting {name}={shown(problem['input'])}: {message[0].lower()}{message[1:]}."
 
 
 def _name_column(score: object) -> str:
@@ -334,11 +339,3 @@ def _name_column(score: object) -> str:
     column = columns.get(score) if isinstance(score, str) else None
     use = f"column {column!r}" if column else f"one of the columns {', '.join(columns.values())}"
     return f"There is no setting score, as a run stores the novelty by each; leave it out, and use {use}."
-
-
-def _shown(value: object) -> str:
-    """Return a value, shortened and on one line."""
-    try:
-        return " ".join(reprlib.repr(value).split())
-    except ValueError:  # An integer of more digits than Python prints.
-        return f"<{type(value).__name__}>"

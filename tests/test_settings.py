@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.choices import FeatureSet
-from novelty_dask.settings import LARGEST_SIZE, ResultSettings, Settings, WorkSettings, parse_bytes
+from novelty_dask.planning.quantities import LARGEST_SIZE, parse_bytes
+from novelty_dask.settings import ResultSettings, Settings, WorkSettings
 
 
 def refused(**values: Any) -> str:

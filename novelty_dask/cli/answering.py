@@ -20,8 +20,10 @@ CHANGES = dict(zip(CHANGING, (refang, unwrap), strict=True))
 CHUNK_BYTES = 1 << 16
 
 
-def make_answerer(against: str, given: list[str], memory_limit: int | None) -> Answerer:
-    """Return what answers the lines."""
+def make_answerer(
+    against: str, given: list[str], memory_limit: int | None = None, since: int | None = None
+) -> Answerer:
+    """Return what answers the lines, by the rows of a run that were seen since a time."""
     changes = [change for name, change in CHANGES.items() if name in given]
 
     def change_all(batch: LineBatch) -> LineBatch:
@@ -29,7 +31,7 @@ def make_answerer(against: str, given: list[str], memory_limit: int | None) -> A
             batch = batch.changed(change)
         return batch
 
-    return Answerer(against, change_all, memory_limit)
+    return Answerer(against, change_all, memory_limit, since)
 
 
 def answer_input(answerer: Answerer, *, as_json: bool) -> None:

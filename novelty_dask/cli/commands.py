@@ -87,8 +87,9 @@ def score(
     if stream or as_json:
         given = _chosen(flags)
         check_stream(sources, out, against, given, is_chosen=stream)
-        limit = options.read_settings(None, memory_limit=flags["memory_limit"]).memory_limit
-        _answer(str(against), given, limit, as_json=as_json, quiet=quiet)
+        chosen = {name: flags[name] for name in ("memory_limit", "since")}
+        settings = options.read_settings(config=None, **chosen)
+        _answer(str(against), given, settings, as_json=as_json, quiet=quiet)
         return
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
         say("Type or paste URLs, one a line; Ctrl-D ends them.")
@@ -209,11 +210,11 @@ def _chosen(flags: dict[str, Any]) -> list[str]:
     return [name for name, value in flags.items() if value not in (None, ())]
 
 
-def _answer(against: str, given: list[str], memory_limit: int | None, *, as_json: bool, quiet: bool) -> None:
+def _answer(against: str, given: list[str], settings: "Settings", *, as_json: bool, quiet: bool) -> None:
     """Answer standard input line by line."""
     from novelty_dask.cli.answering import answer_input, make_answerer  # noqa: PLC0415 - Numba takes long
 
-    answerer = make_answerer(against, given, memory_limit)
+    answerer = make_answerer(against, given, settings.memory_limit, settings.since_time)
     if not quiet:
         say(f"Ready: each line is compared with {counted(answerer.n_rows, 'row')}.")
     answer_input(answerer, as_json=as_json)

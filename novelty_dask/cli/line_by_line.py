@@ -30,7 +30,7 @@ def check_stream(
         problem = "--stream answers standard input; name no source but -"
     elif out is not None:
         problem = "--stream stores no run; leave out --out"
-    elif rest := [name for name in given if name not in (*CHANGING, "memory_limit")]:
+    elif rest := [name for name in given if name not in (*CHANGING, "memory_limit", "since")]:
         options = ", ".join("--" + name.replace("_", "-") for name in rest)
         problem = f"--stream reads one URL a line, with the settings of its reference; leave out {options}"
     if problem:

@@ -13,71 +13,28 @@ from typing import Any, TypeVar, get_args
 import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
+from novelty_dask.cli.read_options import READ_OPTIONS, show_default_of
 from novelty_dask.errors import SettingsError, StoreError, check_names_folder, check_one_reference
-from novelty_dask.kernels.choices import FILE_FORMATS, VIEWS, FeatureSet, Invalid, NormalForm
+from novelty_dask.kernels.choices import VIEWS, FeatureSet, NormalForm
 from novelty_dask.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _SETTING = re.compile(r"Setting (\w+)=")
 
 
-def _default(setting: str) -> str:
-    """Return the default of a setting, as help shows it."""
-    return f"[default: {Settings.model_fields[setting].default}]"
-
-
-READ_OPTIONS = (
-    click.option(
-        "--remote",
-        is_flag=True,
-        default=None,
-        help="Read the list that lies behind each URL of the web that is named, by one request.",
-    ),
-    click.option(
-        "--input-format",
-        type=click.Choice(FILE_FORMATS),
-        help="Format of the sources. [default: lists of URLs; with --column, what their content tells]",
-    ),
-    click.option(
-        "--column",
-        metavar="NAME",
-        help="Column to score, by its name, or by its number in CSV and TSV; of JSON as in request.url.",
-    ),
-    click.option(
-        "--keep",
-        metavar="NAME",
-        multiple=True,
-        help="Another column, which each row keeps of its first record and exports have; repeat for more.",
-    ),
-    click.option(
-        "--unwrap",
-        is_flag=True,
-        default=None,
-        help="Take URLs out of quotes, brackets, bullets, numbering, and links of Markdown.",
-    ),
-    click.option(
-        "--refang",
-        is_flag=True,
-        default=None,
-        help="Read URLs that were written so that nothing makes links of them: hxxps://a[.]example.",
-    ),
-    click.option(
-        "--invalid",
-        type=click.Choice(get_args(Invalid)),
-        help="Reject lines that are not UTF-8, or keep their bytes as %XX. " + _default("invalid"),
-    ),
-    click.option("--host", help="Host of the requests in access logs that name none, as in a.example."),
-)
 RESULT_OPTIONS = (
     click.option(
-        "-k", "--n-neighbors", type=int, help=f"Neighbors to keep of each row. {_default('n_neighbors')}"
+        "-k",
+        "--n-neighbors",
+        type=int,
+        help=f"Neighbors to keep of each row. {show_default_of('n_neighbors')}",
     ),
     click.option("--score", hidden=True, help="It is gone; the message names the column to use."),
     click.option(
         "--features",
         type=click.Choice(get_args(FeatureSet)),
         help="Compare lines by the parts of their URL, or by their character n-grams. "
-        + _default("features"),
+        + show_default_of("features"),
     ),
     click.option(
         "--ngram",
@@ -102,6 +59,17 @@ RESULT_OPTIONS = (
         metavar="X",
         help="Neighbors outside the group of a row alone, which pairs at least so similar connect.",
     ),
+    click.option(
+        "--period-rows",
+        type=int,
+        help="With --time-column: rows of a period, whose weights follow from all rows before it. [default: "
+        "4096 for the first, and for each other as many as before it]",
+    ),
+    click.option(
+        "--since",
+        metavar="TIME",
+        help="With --against: known are only the rows of the run that were last seen then or later.",
+    ),
 )
 WORKER_OPTIONS = (
     click.option(
@@ -114,7 +82,7 @@ WORKER_OPTIONS = (
         type=int,
         help="Worker processes; 0 works in this one. [default: 0 for small sources, else one a core]",
     ),
-    click.option("--threads", type=int, help=f"Threads of a worker. {_default('threads')}"),
+    click.option("--threads", type=int, help=f"Threads of a worker. {show_default_of('threads')}"),
     click.option(
         "--scheduler",
         metavar="ADDRESS",

@@ -34,9 +34,12 @@ class SparseEngine:
         """Number of columns of the corpus."""
         return int(self.breakpoints[-1])
 
-    def prepare(self, X: sp.csr_matrix) -> Block:
-        """Return a block with the bounds and inverted lists that comparing it needs."""
-        return prepare(X, self.breakpoints)
+    def prepare(self, X: sp.csr_matrix, times: NDArray[np.int64] | None = None) -> Block:
+        """Return a block with the bounds and inverted lists that comparing it needs.
+
+        Rows with times have those as neighbors that have earlier ones.
+        """
+        return prepare(X, self.breakpoints, times=times)
 
     def search(
         self,

@@ -27,6 +27,7 @@ def exchange_folders(one: Path, other: Path) -> None:
     """
     paths = os.fsencode(one), os.fsencode(other)
     libc = ctypes.CDLL(None, use_errno=True)
+    # Python has no function for it, as not all systems have the operation.
     if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
         failed = libc.renamex_np(*paths, EXCHANGE)
     elif hasattr(libc, "renameat2"):

@@ -91,6 +91,7 @@ class Growing:
         DiskFullError
             It says what is needed.
         """
+        # What an earlier call left there is gone on with.
         there = open_objects(str(self._folder)).sizes()
         needed = sum(self.base.objects.sizes().values()) - sum(there.values())
         free = shutil.disk_usage(self._folder.parent).free
@@ -109,6 +110,7 @@ class Growing:
         StoreError
             It names one of those.
         """
+        # It would be lost unseen, though part of it may have taken hours.
         begun = find_run(self.added_url)
         there = [_told_apart(source) for source in begun.manifest.sources] if begun else []
         if begun and there != [_told_apart(source) for source in sources]:
@@ -179,5 +181,6 @@ class Growing:
 
 def _told_apart(source: Source) -> Source:
     """Return a source as far as it is known before it is read."""
+    # The size and version of standard input are those of the file in which it was kept.
     known = source._replace(url=without_secrets(source.url))
     return known._replace(n_bytes=0, version="") if source.is_stream else known

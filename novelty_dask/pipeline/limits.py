@@ -106,9 +106,11 @@ def make_budget(
         base=_known(growth.base if growth else None),
         added=_known(growth.added if growth else None),
         is_grouped=settings.outside_groups is not None,
+        is_in_time=settings.time_column is not None,
+        period_rows=settings.period_rows,
     )
 
 
 def _known(run: Reference | None) -> Known | None:
     """Return the quantities of another run that the memory of tasks depends on, if there is one."""
-    return Known(run.n_rows, run.block_rows, run.nonzeros, run.reading_bytes) if run else None
+    return Known(**{name: getattr(run, name) for name in Known._fields}) if run else None

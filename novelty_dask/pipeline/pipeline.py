@@ -15,7 +15,7 @@ from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
 from novelty_dask.pipeline.reading import make_plan, measure_blocks
 from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
-from novelty_dask.planning.stages import INGEST, LASTING_STAGES, SORT, WEIGH, Stage
+from novelty_dask.planning.stages import INGEST, LASTING_STAGES, REWEIGH, SORT, WEIGH, Stage
 from novelty_dask.storage.audit import check_commits, check_complete, find_damage, list_done, take_back
 from novelty_dask.storage.growths import check_parts
 from novelty_dask.storage.references import check_reference
@@ -119,6 +119,7 @@ class Pipeline:
             measure_blocks(self.session)
             self.runner.recorder.save()
             self.run.create_arrays(WEIGH)
+            self.run.create_arrays(REWEIGH)
 
     def _check_kept(self, stages: Sequence[Stage]) -> None:
         """Look at all objects that the last stage, which makes the run complete, leaves as they are.

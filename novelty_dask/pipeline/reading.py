@@ -20,7 +20,7 @@ from novelty_dask.stages.ingest import (
     line_schema,
     read_results,
 )
-from novelty_dask.stages.rejected import count_rejected, explain_empty, explain_refusal
+from novelty_dask.stages.rejected import count_rejected, explain_dates, explain_empty, explain_refusal
 from novelty_dask.storage.tables import SortedTable
 from novelty_dask.storage.totals import Totals
 
@@ -67,6 +67,9 @@ def sort_rows(session: Session, needed: set[str]) -> Generator[Metrics, None, No
         yield from ({} for _ in sort.read_sorted_tables(session.run.commits))
         return
     reads = read_results(session.run.commits)
+    # First of all: a line without a time could be the first of its row.
+    if refusal := explain_dates(session.run, reads, _source_names(session)):
+        raise InputError(refusal)
     if not any(read.tables for read in reads):
         raise InputError(explain_empty(count_rejected(reads)))
     check_strict(session, reads)
@@ -83,10 +86,14 @@ def check_strict(session: Session, reads: Sequence[PieceRead]) -> None:
     InputError
         It is, and says where the first is.
     """
-    if session.is_strict:
-        names = [source.shown for source in session.inputs.sources]
-        if refusal := explain_refusal(session.run.commits, reads, names):
-            raise InputError(refusal)
+    names = _source_names(session)
+    if session.is_strict and (refusal := explain_refusal(session.run.commits, reads, names)):
+        raise InputError(refusal)
+
+
+def _source_names(session: Session) -> list[str]:
+    """Return the names of the sources, in quotes."""
+    return [source.shown for source in session.inputs.sources]
 
 
 def check_none_rejected(run: StoredRun) -> None:

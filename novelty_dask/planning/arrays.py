@@ -157,7 +157,7 @@ class ArraySpec(NamedTuple):
         return self.name.rpartition("/")[0]
 
 
-def _named(dimensions: tuple[str, ...], *specs: ArraySpec) -> list[ArraySpec]:
+def named(dimensions: tuple[str, ...], *specs: ArraySpec) -> list[ArraySpec]:
     """Return arrays with the names of their axes, the first of those given."""
     return [spec._replace(dimensions=dimensions[: len(spec.shape)]) for spec in specs]
 
@@ -166,7 +166,7 @@ def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
     """Return the arrays of rejected lines: number of the source, line in it from 0, reason, and beginning."""
     shape, chunks = (n_rejected,), (min(max(n_rejected, 1), REJECTED_CHUNK),)
     sample_bytes = ESCAPED * REJECTED_SAMPLE_BYTES
-    return _named(
+    return named(
         ("rejected_line",),
         ArraySpec("rejected/source", shape, chunks, "int32", BY_LINES, -1),
         ArraySpec("rejected/line", shape, chunks, "int64", BY_LINES, -1),
@@ -176,7 +176,7 @@ def rejected_arrays(n_rejected: int) -> list[ArraySpec]:
 
 
 def row_arrays(plan: TilePlan, n_features: int, n_kept: int = 0) -> list[ArraySpec]:
-    """Return the arrays of rows, with what they keep of records, and of partial frequencies."""
+    """Return the arrays of rows, with what they keep of records and their times, and of frequencies."""
     rows, chunk = (plan.n_rows,), (plan.block_rows,)
     kept = ArraySpec("rows/kept", rows, chunk, "str", BY_ROWS, "", "text", n_kept * KEPT_BYTES + 2)
     # The number of rows of a block in which each column occurs.
@@ -184,15 +184,20 @@ def row_arrays(plan: TilePlan, n_features: int, n_kept: int = 0) -> list[ArraySp
         "partial_frequency", (plan.n_blocks, n_features), (1, n_features), "uint32", BY_BLOCKS
     )
     return [
-        *_named(
+        *named(
             ("row",),
             ArraySpec("rows/url", rows, chunk, "str", BY_ROWS, "", "text", MAX_BYTES),
             ArraySpec("rows/count", rows, chunk, "int64", BY_ROWS),
             ArraySpec("rows/position", rows, chunk, "int64", BY_ROWS, -1),
             ArraySpec("rows/spellings", rows, chunk, "int64", BY_ROWS),
             *([kept] if n_kept else []),
+            *(
+                ArraySpec(f"rows/{name}", rows, chunk, "int64", BY_ROWS)
+                for name in ("first_seen", "last_seen")
+                if plan.periods
+            ),
         ),
-        *_named(("block", "column"), partial),
+        *named(("block", "column"), partial),
     ]
 
 
@@ -200,13 +205,13 @@ def column_arrays(n_features: int) -> list[ArraySpec]:
     """Return the arrays of columns: document frequency, weight, rank, and the break-points between ranks."""
     whole, few = (n_features,), (MAXIMUM_BREAKPOINTS,)
     return [
-        *_named(
+        *named(
             ("column",),
             ArraySpec("columns/document_frequency", whole, whole, "int64", UNDIVIDED),
             ArraySpec("columns/idf", whole, whole, "float32", UNDIVIDED, np.nan),
             ArraySpec("columns/rank", whole, whole, "int32", UNDIVIDED, -1),
         ),
-        *_named(("breakpoint",), ArraySpec("columns/breakpoints", few, few, "int32", UNDIVIDED, -1)),
+        *named(("breakpoint",), ArraySpec("columns/breakpoints", few, few, "int32", UNDIVIDED, -1)),
     ]
 
 
@@ -220,11 +225,11 @@ def weight_arrays(plan: TilePlan, widest_block: int) -> list[ArraySpec]:
     blocks, rows = plan.n_blocks, plan.block_rows + 1
     wide, chunk = (blocks, widest_block), (1, weight_chunk(plan))
     return [
-        *_named(
+        *named(
             ("block", "row_end"),
             ArraySpec("weights/indptr", (blocks, rows), (1, rows), "int64", BY_BLOCKS),
         ),
-        *_named(
+        *named(
             ("block", "nonzero"),
             ArraySpec("weights/indices", wide, chunk, "int32", BY_BLOCKS, -1, "indices"),
             ArraySpec("weights/data", wide, chunk, "float32", BY_BLOCKS, codecs="weights"),
@@ -235,20 +240,20 @@ def weight_arrays(plan: TilePlan, widest_block: int) -> list[ArraySpec]:
 def link_arrays(plan: TilePlan) -> list[ArraySpec]:
     """Return the array of links: how far before each row the first is that a task connects it with."""
     shape, chunks = (plan.n_blocks, plan.n_rows), (1, min(plan.n_rows, LINKS_CHUNK))
-    return _named(("block", "row"), ArraySpec("links", shape, chunks, "int64", BY_BLOCKS))
+    return named(("block", "row"), ArraySpec("links", shape, chunks, "int64", BY_BLOCKS))
 
 
 def group_arrays(plan: TilePlan) -> list[ArraySpec]:
     """Return the array of the groups of rows, each named after its first row."""
     spec = ArraySpec("group", (plan.n_rows,), (plan.block_rows,), "int64", UNDIVIDED, -1)
-    return _named(("row",), spec)
+    return named(("row",), spec)
 
 
 def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of strips: the k best neighbors of each row among the candidates of each group."""
     # A group is an axis of its own, so that tiles of one span write different chunks.
     shape, chunks = (plan.n_groups, plan.n_rows, k), (1, plan.block_rows, k)
-    return _named(
+    return named(
         ("group", "row", "neighbor"),
         ArraySpec("strips/ids", shape, chunks, "int64", BY_TILES, -1),
         ArraySpec("strips/similarities", shape, chunks, "float32", BY_TILES, np.nan),
@@ -258,7 +263,7 @@ def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
 def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of neighbors, and of novelty by the mean, the nearest and the k-th of them."""
     shape, chunks = (plan.n_rows, k), (plan.block_rows, k)
-    return _named(
+    return named(
         ("row", "neighbor"),
         ArraySpec("neighbors/ids", shape, chunks, "int64", BY_ROWS, -1),
         ArraySpec("neighbors/similarities", shape, chunks, "float32", BY_ROWS, np.nan),
@@ -271,7 +276,7 @@ def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
 def place_arrays(plan: TilePlan) -> list[ArraySpec]:
     """Return the arrays of the places of rows in the order of a reference, and of the rows that it holds."""
     rows, chunk = (plan.n_rows,), (plan.block_rows,)
-    return _named(
+    return named(
         ("row",),
         ArraySpec("rows/place", rows, chunk, "int64", BY_ROWS, -1),
         ArraySpec("known", rows, chunk, "bool", BY_ROWS, fill_value=False),
@@ -283,19 +288,19 @@ def cited_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     most = plan.block_rows * k
     shape, chunks = (plan.n_blocks, most), (1, min(most, CITED_CHUNK))
     urls = ArraySpec("neighbors/url", shape, chunks, "str", BY_BLOCKS, "", "text", MAX_BYTES)
-    return _named(("block", "distinct_neighbor"), urls)
+    return named(("block", "distinct_neighbor"), urls)
 
 
 def calibration_arrays(plan: TilePlan) -> list[ArraySpec]:
     """Return the arrays of the rows of a reference that are at least as novel, and of those that could be."""
     n, rows, blocks = len(CALIBRATED), plan.n_rows, plan.n_blocks
     return [
-        *_named(
+        *named(
             ("row", "view"),
             ArraySpec("calibration/at_least", (rows, n), (plan.block_rows, n), "int64", BY_ROWS, -1),
         ),
         # The same in each row, as no block waits for another.
-        *_named(("block", "view"), ArraySpec("calibration/others", (blocks, n), (1, n), "int64", BY_BLOCKS)),
+        *named(("block", "view"), ArraySpec("calibration/others", (blocks, n), (1, n), "int64", BY_BLOCKS)),
     ]
 
 

@@ -23,12 +23,15 @@ class Known(NamedTuple):
         Non-zeros of the block that has most.
     reading_bytes : int
         Most bytes that are held to read the URLs of a block.
+    n_left : int
+        Rows that were seen lately enough to be candidates; 0 if all are.
     """
 
     n_rows: int
     block_rows: int
     nonzeros: int
     reading_bytes: int
+    n_left: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ class Budget:
         Run that grows, and its new rows.
     is_grouped : bool
         True if rows have neighbors outside their groups alone.
+    is_in_time : bool
+        True if rows are compared with those that were seen before them.
+    period_rows : int or None
+        Rows of a period then; chosen if None.
     """
 
     n_neighbors: int
@@ -80,6 +87,8 @@ class Budget:
     base: Known | None = None
     added: Known | None = None
     is_grouped: bool = False
+    is_in_time: bool = False
+    period_rows: int | None = None
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""

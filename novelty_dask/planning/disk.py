@@ -25,6 +25,8 @@ RESULT_ROW_BYTES = 64
 """Five views and the density of a row, position and count, length of its text, start of its weights."""
 PLACE_BYTES, LENGTH_BYTES = 9, 4
 """The place of a row among those of a reference, and whether it is known; the length of a neighbor's URL."""
+TIMES_BYTES = 16
+"""When a row was first and last seen."""
 WEIGHT_BYTES = SIMILARITY_BYTES = 4
 """Numbers in single precision: weights are not compressed, and similarities hardly are."""
 FREQUENCY_BYTES, COLUMN_BYTES = 5, 36
@@ -63,6 +65,7 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
     neighbors = (tiles.n_groups + 1) * budget.n_neighbors * _neighbor_bytes(tiles)
     results = _column_bytes(budget, extent) + _matrix_bytes(budget, blocks, tiles) + neighbors
     results += _cited_bytes(budget, extent, tiles) + _group_bytes(budget, tiles)
+    results += _past_bytes(budget, extent, blocks, tiles)
     return round(text + RESULT_ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(tiles)
 
 
@@ -118,6 +121,16 @@ def _group_bytes(budget: Budget, tiles: TilePlan) -> int:
     return n_linked * _width(tiles.n_rows) if budget.is_grouped else 0
 
 
+def _past_bytes(budget: Budget, extent: Extent, blocks: Sequence[int], tiles: TilePlan) -> float:
+    """Return the bytes of times, and of columns and weights of each period; 0 without periods."""
+    if not tiles.periods:
+        return 0
+    # The rows of a period and all before it are spread over all blocks.
+    shares = [end / tiles.n_rows for end in (*tiles.periods[1:], tiles.n_rows)]
+    past = sum(_matrix_bytes(budget, [round(n * share) for n in blocks], tiles) for share in shares)
+    return past + len(shares) * _column_bytes(budget, extent) + TIMES_BYTES * tiles.n_rows
+
+
 def _neighbor_bytes(tiles: TilePlan) -> float:
     """Return the bytes of one neighbor of each row; the last block is filled up to the size of the others."""
     filled = tiles.n_blocks * tiles.block_rows - tiles.n_rows
@@ -141,7 +154,12 @@ def _small_bytes(tiles: TilePlan) -> int:
     n_tasks = (
         (8 if tiles.known_rows else 5) * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
     )
+    n_past = len(tiles.periods) * (tiles.n_blocks + 1)
+    n_tasks += n_past
+    # Of each period and block three files of weights, and two of times more.
+    n_past_files = 3 * n_past + 2 * tiles.n_blocks if n_past else 0
     # Of each block, twelve files of rows, frequencies, starts and results, three of weights, and its strips;
     # with a reference, those of places, of known rows, of URLs of neighbors, and two of calibration.
-    n_files = n_tasks + (15 + 5 * bool(tiles.known_rows) + 2 * tiles.n_groups) * tiles.n_blocks
+    n_files = n_tasks + n_past_files
+    n_files += (15 + 5 * bool(tiles.known_rows) + 2 * tiles.n_groups) * tiles.n_blocks
     return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_SLACK_BYTES * n_files

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from novelty_dask.errors import BudgetError
 from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
+from novelty_dask.planning.periods import begin_periods
 from novelty_dask.planning.sizes import SEARCH_BYTES
 from novelty_dask.planning.slices import block_slices
-from novelty_dask.planning.stages import INGEST, SORT, STAGES, Stage, find_stage
+from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
@@ -57,15 +58,6 @@ def densest_block(extents: Sequence[Extent], plan: TilePlan) -> int:
     return round(max(block_texts(extents, plan), default=0))
 
 
-def planned_stages(budget: Budget) -> list[Stage]:
-    """Return the stages that a run of a budget has."""
-    return [
-        stage
-        for stage in STAGES
-        if (budget.known or not stage.is_against) and (budget.is_grouped or not stage.is_grouped)
-    ]
-
-
 def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dict[str, int]:
     """Return the most bytes that a task of each stage holds under a plan, by the name of the stage."""
     texts = block_texts(extents, plan)
@@ -79,7 +71,8 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
         moved_bytes=moved_bytes(extents),
         all_rows=plan.n_rows,
     )
-    return {stage.name: stage.task_bytes(budget, load) for stage in planned_stages(budget)}
+    stages = (stage for stage in STAGES if stage.is_needed(budget))
+    return {stage.name: stage.task_bytes(budget, load) for stage in stages}
 
 
 def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
@@ -233,6 +226,8 @@ def _plan_tiles(budget: Budget, extents: Sequence[Extent], block_rows: int, span
     n_rows, n_bytes = sum(each.n_rows for each in extents), sum(each.n_bytes for each in extents)
     known = budget.known[:2] if budget.known else (0, 0)
     plan = plan_tiles(n_rows, block_rows, span_rows, slots, n_bytes / max(n_rows, 1), known)
+    periods = begin_periods(n_rows, budget.period_rows) if budget.is_in_time else ()
+    plan = replace(plan, periods=periods, known_left=budget.known.n_left if budget.known else 0)
     return cut_spans(plan, block_texts(extents, plan), USUAL_ROW_BYTES * span_rows)
 
 

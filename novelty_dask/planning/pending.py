@@ -2,8 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 
-from novelty_dask.planning.shapes import RunShape
-from novelty_dask.planning.stages import Stage, TaskId
+from novelty_dask.planning.stages import RunShape, Stage, TaskId
 
 
 def pending_tasks(

@@ -76,3 +76,20 @@ def list_tiles(shape: RunShape) -> Items:
     if shape.plan is None or shape.growth == "extended":
         return None if shape.plan is None else []
     return [tile.item for tile in [*shape.plan.first_tiles(), *shape.plan.later_tiles()]]
+
+
+def list_periods(shape: RunShape) -> Items:
+    """Return an item for each period."""
+    return list_numbers(len(shape.plan.periods)) if shape.plan else None
+
+
+def list_periods_and_blocks(shape: RunShape) -> Items:
+    """Return an item for each period and block."""
+    if shape.plan is None:
+        return None
+    return list_blocks_of_periods(shape, range(shape.plan.n_blocks))
+
+
+def list_blocks_of_periods(shape: RunShape, numbers: Sequence[int]) -> list[str]:
+    """Return an item for each period and each of some blocks."""
+    return [f"{period}-{block}" for period in list_periods(shape) or () for block in numbers]

@@ -86,6 +86,12 @@ def link_bytes(budget: Budget, load: Load) -> int:
     return pairs_bytes(nonzeros(budget, load), load.rows, budget.n_features) + LINK_BYTES * load.all_rows
 
 
+def tally_bytes(budget: Budget, load: Load) -> int:
+    """Return the bytes of the text and counts of a block, of its rows that are picked, and of all columns."""
+    text = TEXT_FORMS * load.text_bytes + 300 * load.rows
+    return text + 36 * nonzeros(budget, load) + 36 * budget.n_features
+
+
 def cover_bytes(budget: Budget, load: Load) -> int:
     """Return the bytes of the columns and neighbors of a stretch, and of one block that passes by."""
     entries = nonzeros(budget, load)

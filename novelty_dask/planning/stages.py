@@ -10,7 +10,8 @@
             └──► density ──► lof
 
 Where rows are compared with a reference, `locate` comes before compare, `cite` after merge, and `calibrate`
-last.  Where they have neighbors outside their groups alone, `link` and `group` come before compare.
+last.  Where they are compared in time, `date`, `tally` and `reweigh` come before compare; where they have
+neighbors outside their groups alone, `link` and `group`.
 
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
@@ -18,14 +19,11 @@ numbers of a tile, or "all".  All tasks and arrays of a run follow from a few nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from novelty_dask.planning.arrays import (
     REJECTED_CHUNK,
     WHOLE,
-    ArraySpec,
     calibration_arrays,
     cited_arrays,
     column_arrays,
@@ -41,11 +39,17 @@ from novelty_dask.planning.arrays import (
     uncovered_arrays,
     weight_arrays,
 )
+from novelty_dask.planning.period_arrays import date_arrays, past_arrays, tally_arrays
 from novelty_dask.planning.shapes import (
+    Items,
+    RunShape,
     list_blocks,
     list_blocks_against,
     list_blocks_grouped,
+    list_blocks_of_periods,
     list_numbers,
+    list_periods,
+    list_periods_and_blocks,
     list_tiles,
 )
 from novelty_dask.planning.sizes import (
@@ -59,79 +63,24 @@ from novelty_dask.planning.sizes import (
     merge_bytes,
     nonzeros,
     reading_bytes,
+    tally_bytes,
 )
+from novelty_dask.planning.stage import Stage, TaskId
 from novelty_dask.planning.tiles import Tile
 
 if TYPE_CHECKING:
-    from novelty_dask.planning.budget import Budget, Load
-    from novelty_dask.planning.shapes import Items, RunShape
+    from collections.abc import Callable
+
+__all__ = ["Items", "RunShape", "Stage", "TaskId"]
+# The stages themselves are all other names.
 
 
-class TaskId(NamedTuple):
-    """The identity of a task: the name of its stage, and its item."""
-
-    stage: str
-    item: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a run.
-
-    Parameters
-    ----------
-    name : str
-        As people see it, here and on the dashboard.
-    items : callable
-        Takes the shape of a run; returns the items of the stage, or None.
-    inputs : callable
-        Takes the shape and an item; yields the tasks whose results its task reads: of earlier stages, or
-        earlier ones of the same.
-    task_bytes : callable
-        Takes a budget and a load; returns the most bytes that a task holds, its process not included.
-    arrays : callable
-        Takes the shape; returns the arrays that its tasks write, none while they are not known.
-    replaces : tuple of Stage
-        Earlier stages whose results nobody needs after it.
-    folders : tuple of str
-        Folders of a run with all that its tasks leave, to be removed with it.
-    has_blocks : bool
-        True if the memory of a task depends on the rows of a block.
-    may_fail : bool
-        True if the rest is worth having without some of its tasks.
-    is_against : bool
-        True if there are tasks of it only where rows are compared with a reference.
-    is_grouped : bool
-        True if there are tasks of it only where rows have neighbors outside their groups alone.
-    """
-
-    name: str
-    items: Callable[[RunShape], Items]
-    inputs: Callable[[RunShape, str], Iterable[TaskId]]
-    task_bytes: Callable[[Budget, Load], int]
-    arrays: Callable[[RunShape], list[ArraySpec]] = lambda _shape: []
-    replaces: tuple[Stage, ...] = ()
-    folders: tuple[str, ...] = ()
-    has_blocks: bool = True
-    may_fail: bool = False
-    is_against: bool = False
-    is_grouped: bool = False
-
-    def task(self, item: str = WHOLE) -> TaskId:
-        """Return the identity of one of its tasks."""
-        return TaskId(self.name, item)
-
-    def tasks(self, shape: RunShape) -> list[TaskId]:
-        """Return the identities of all its tasks, none while they are not known."""
-        return [self.task(item) for item in self.items(shape) or ()]
-
-
-def _first_tile(_shape: RunShape, item: str) -> list[TaskId]:
-    """Return the first tile of the same span, unless it is that."""
+def _first_tile(shape: RunShape, item: str) -> list[TaskId]:
+    """Return the first tile of the same span, unless it is that, and the weights that no run keeps."""
     # The weights of its blocks are left out: they are kept in a run, hence wanted anyway and there by then,
     # and to name those of each tile would take longer than all other planning.
     tile = Tile.of_item(item)
-    return [COMPARE.task(Tile(tile.span, 0).item)] if tile.group else []
+    return [*([COMPARE.task(Tile(tile.span, 0).item)] if tile.group else []), *REWEIGH.tasks(shape)]
 
 
 def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
@@ -143,9 +92,16 @@ def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
 
 
 def _merged_stretch(shape: RunShape, item: str) -> list[TaskId]:
-    """Return what merges the neighbors of a stretch; all weights are there, as for a tile."""
+    """Return what merges the neighbors of a stretch, and weights that no run keeps; the others are there."""
     assert shape.plan
-    return [MERGE.task(str(block)) for block in shape.plan.stretch(int(item))]
+    stretch = shape.plan.stretch(int(item))
+    past = [REWEIGH.task(item) for item in list_blocks_of_periods(shape, stretch)]
+    return [*(MERGE.task(str(block)) for block in stretch), *past]
+
+
+def _period_before(_shape: RunShape, item: str) -> list[TaskId]:
+    """Return the times of periods, and the tally of the period before one."""
+    return [DATE.task(), *([TALLY.task(str(int(item) - 1))] if int(item) else [])]
 
 
 def _all_views(shape: RunShape, item: str) -> list[TaskId]:
@@ -228,6 +184,38 @@ LOCATE = Stage(
     arrays=lambda shape: place_arrays(shape.plan) if shape.plan and shape.plan.known_rows else [],
     is_against=True,
 )
+DATE = Stage(
+    "date",
+    items=lambda shape: [WHOLE][: len(shape.plan.periods)] if shape.plan else None,
+    inputs=lambda shape, _item: VECTORIZE.tasks(shape),
+    # All times, sorted in place, and those of a block.
+    task_bytes=lambda _budget, load: 8 * load.all_rows + 64 * load.rows,
+    arrays=lambda shape: date_arrays(shape.plan) if shape.plan and shape.plan.periods else [],
+    is_in_time=True,
+)
+TALLY: Stage = Stage(
+    "tally",
+    items=list_periods,
+    inputs=_period_before,
+    task_bytes=tally_bytes,
+    arrays=lambda shape: (
+        tally_arrays(shape.plan, shape.n_features) if shape.plan and shape.plan.periods else []
+    ),
+    is_in_time=True,
+)
+REWEIGH = Stage(
+    "reweigh",
+    items=list_periods_and_blocks,
+    inputs=lambda _shape, item: [TALLY.task(item.split("-")[0]), COLUMNS.task()],
+    task_bytes=tally_bytes,
+    arrays=lambda shape: (
+        past_arrays(shape.plan, shape.widest_block)
+        if shape.plan and shape.plan.periods and shape.widest_block is not None
+        else []
+    ),
+    folders=("past",),
+    is_in_time=True,
+)
 LINK = Stage(
     "link",
     items=list_blocks_grouped,
@@ -281,6 +269,7 @@ COVER = Stage(
     inputs=_merged_stretch,
     task_bytes=cover_bytes,
     arrays=lambda shape: uncovered_arrays(shape.plan) if shape.plan else [],
+    replaces=(REWEIGH,),
 )
 DENSITY: Stage = Stage(
     "density",
@@ -307,7 +296,8 @@ CALIBRATE = Stage(
 
 STAGES = (
     *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH),
-    *(LOCATE, LINK, GROUP, COMPARE, MERGE, CITE, COVER, DENSITY, LOF, CALIBRATE),
+    *(LOCATE, DATE, TALLY, REWEIGH, LINK, GROUP),
+    *(COMPARE, MERGE, CITE, COVER, DENSITY, LOF, CALIBRATE),
 )
 """All stages, each after those whose results it reads."""
 LAST_STAGE = LOF

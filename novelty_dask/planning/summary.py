@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from novelty_dask.planning.disk import disk_bytes
-from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, planned_stages, worker_bytes
-from novelty_dask.planning.shapes import RunShape
+from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
+from novelty_dask.planning.stages import STAGES, RunShape
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Extent
@@ -65,7 +65,9 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
         n_rows=extent.n_rows,
         tiles=tiles,
         tasks={
-            stage.name: len(stage.items(shape) or ()) for stage in planned_stages(budget) if stage.has_blocks
+            stage.name: len(stage.items(shape) or ())
+            for stage in STAGES
+            if stage.has_blocks and stage.is_needed(budget)
         },
         stage_bytes=stages,
         worker_bytes=max(worker_bytes(stages, budget.threads).values()),

@@ -44,6 +44,8 @@ LARGEST_TILE_PAIRS = 131_072 * 524_288
 STRETCH_SPANS = 2
 """Spans whose blocks are held together while others pass by to show what they cover."""
 # They take less memory than one span that is compared; more would leave too few tasks for the workers.
+MOST_NEIGHBORS = 1_000
+"""Most neighbors that are kept of a row."""
 MAXIMUM_GROUPS = 8
 """Strips kept of a span, which are the space that the comparison takes on disk."""
 
@@ -89,6 +91,10 @@ class TilePlan:
     known_rows, known_block_rows : int
         Rows of the reference and of its blocks, which are the candidates instead of the corpus itself; 0
         without one.
+    known_left : int
+        Those of them that were seen lately enough to be candidates; 0 if all are.
+    periods : tuple of int
+        Rows before each period where rows are compared in time; empty otherwise.
     """
 
     n_rows: int
@@ -98,6 +104,8 @@ class TilePlan:
     cuts: tuple[int, ...] = ()
     known_rows: int = 0
     known_block_rows: int = 0
+    known_left: int = 0
+    periods: tuple[int, ...] = ()
 
     @cached_property
     def compared(self) -> TilePlan:
@@ -107,7 +115,9 @@ class TilePlan:
     @property
     def possible_neighbors(self) -> int:
         """Most neighbors that a row can have."""
-        return self.known_rows or self.n_rows - 1
+        # In time the rows that come too early to have as many neighbors as others lack them: nothing was like
+        # them.
+        return MOST_NEIGHBORS if self.periods else self.known_left or self.known_rows or self.n_rows - 1
 
     @property
     def n_blocks(self) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.kernels.text.wrapped import refang, unwrap
 from novelty_dask.readers.choose import make_reader
+from novelty_dask.readers.dates import take_times
 from novelty_dask.sources.pieces import split
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def read_batches(
         Rejects lines that have no web form, where they need one; it takes long to import.
     """
     batches = make_reader(settings).read(source, piece)
+    if settings.time_column is not None:
+        batches = map(take_times, batches)
     # Defanged first: brackets around a dot are none around a URL.
     if settings.refang:
         batches = (batch.changed(refang) for batch in batches)

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 READERS: dict[InputFormat, Callable[[ReadSettings], Reader]] = {
     "lines": lambda _: LineReader(is_sure=True),
-    "csv": lambda settings: DelimitedReader("csv", settings.column, settings.keep or ()),
-    "tsv": lambda settings: DelimitedReader("tsv", settings.column, settings.keep or ()),
-    "jsonl": lambda settings: JsonLinesReader(settings.column, settings.keep or ()),
-    "parquet": lambda settings: ColumnarReader("parquet", settings.column, settings.keep or ()),
-    "arrow": lambda settings: ColumnarReader("arrow", settings.column, settings.keep or ()),
+    "csv": lambda settings: DelimitedReader("csv", settings.column, settings.further_columns),
+    "tsv": lambda settings: DelimitedReader("tsv", settings.column, settings.further_columns),
+    "jsonl": lambda settings: JsonLinesReader(settings.column, settings.further_columns),
+    "parquet": lambda settings: ColumnarReader("parquet", settings.column, settings.further_columns),
+    "arrow": lambda settings: ColumnarReader("arrow", settings.column, settings.further_columns),
     "cdx": lambda _: CdxReader(),
     "cdxj": lambda _: CdxjReader(),
     "warc": lambda _: WarcReader("warc"),

@@ -79,7 +79,9 @@ class ParquetTable(Table):
         """Yield the values of some columns in some row groups."""
         # One thread: parallelism is the scheduler's.
         groups = list(range(start, stop))
-        for batch in self._file.iter_batches(BATCH_RECORDS, groups, list(columns), use_threads=False):
+        for batch in self._file.iter_batches(
+            BATCH_RECORDS, groups, [*dict.fromkeys(columns)], use_threads=False
+        ):
             yield [_values(batch, column) for column in columns]
 
 

@@ -17,11 +17,13 @@ from novelty_dask.results.explanations import (
     SharedFeature,
 )
 from novelty_dask.results.lookup import (
+    COLUMNS,
     WeighedUrl,
     check_url,
     compare,
     find_row,
     normal_form,
+    read_columns,
     read_standing,
 )
 from novelty_dask.results.shares import share
@@ -69,8 +71,8 @@ class Explainer:
         self._features, self._find_places = make_features(settings), choose_places(settings)
         # Read once, as each of them has a number for each column.
         arrays = results.arrays
-        self._idf, self._ranks = arrays.read("columns/idf"), arrays.read("columns/rank")
-        self._frequency = arrays.read("columns/document_frequency")
+        self._ranks = arrays.read("columns/rank")
+        self._idf, self._frequency = (arrays.read(f"columns/{name}") for name in COLUMNS)
         self._n_columns = int(self._ranks.max()) + 1
 
     def explain(self, url: str, by: str) -> Explanation:
@@ -86,6 +88,8 @@ class Explainer:
         form, results = self.settings.normal_form, self._results
         text = check_url(url, form)
         row = find_row(results, text, form)
+        if results.is_in_time:
+            self._idf, self._frequency = read_columns(results, row)
         if row is None:
             self._check_reference(url)
             weighed = self._weigh(text)
@@ -210,7 +214,8 @@ class Explainer:
 
     def _count_itself(self, row: int | None) -> int:
         """Return how often a row is counted in the frequencies of its columns."""
-        if row is None or self._manifest.reference:
+        # Frequencies of a reference, or of the rows before a period, are of others.
+        if row is None or self._manifest.reference or self._results.is_in_time:
             return 0
         segments = self._manifest.identity.segments
         return int(

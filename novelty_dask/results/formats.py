@@ -148,6 +148,7 @@ def write_npz(results: Results, file: IO[bytes]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         names = [*results.views, *(["known"] if results.is_against else [])]
         others = {name: name for name in names if name not in STORED}
+        others |= {name: f"rows/{name}" for name in ("first_seen", "last_seen") if results.is_in_time}
         for name, source in {**STORED, **others}.items():
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from novelty_dask.results.results import Results
 
 
+COLUMNS = ("idf", "document_frequency")
+"""Arrays of the weights of columns, and of the number of rows that have each."""
+
+
 class WeighedUrl(NamedTuple):
     """The features of a URL in the order in which products are added up.
 
@@ -100,6 +104,22 @@ def read_standing(results: Results, row: int) -> Standing:
         {name: np.nan if view is None else view for name, view in views.items()},
         float(results.read("density", block)[within]),
     )
+
+
+def read_columns(results: Results, row: int | None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return weights of columns, and their document frequencies, by all rows before the period of a row.
+
+    They are those of all rows for a URL that is none.
+    """
+    if row is None:
+        group: tuple[str, tuple[int, ...]] = ("columns/", ())
+    else:
+        starts = results.arrays.read("periods/start")
+        block, within = divmod(row, results.block_rows)
+        seen = results.read("rows/first_seen", block)[within]
+        group = ("periods/", (int(np.searchsorted(starts, seen, side="right")) - 1,))
+    idf, frequency = (results.arrays.read(f"{group[0]}{name}", *group[1]) for name in COLUMNS)
+    return idf, frequency
 
 
 def compare(results: Results, weighed: WeighedUrl, n_columns: int, k: int) -> Standing:

@@ -13,6 +13,7 @@ from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results.calibration import Calibration
 from novelty_dask.results.records import Places, read_kept
+from novelty_dask.results.times import time_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +56,8 @@ class Results:
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._cited: tuple[int, NDArray[np.int64], NDArray[Any]] | None = None
         self.is_against = run.manifest.reference is not None
+        self.is_in_time = run.manifest.settings.time_column is not None
+        self._since = run.manifest.settings.since
 
     @property
     def n_blocks(self) -> int:
@@ -99,7 +102,19 @@ class Results:
         return np.asarray(urls[np.where(ids < 0, cited.size, np.searchsorted(cited, ids))])
 
     def calibrate(self, by: str, folder: Path | None = None) -> Calibration:
-        """Return what judges the values of a column by those of the reference, or of the other rows."""
+        """Return what judges the values of a column by those of the reference, or of the other rows.
+
+        Raises
+        ------
+        SettingsError
+            Some rows of the reference were no candidates, so the novelty of its rows is no measure.
+        """
+        if self._since is not None:
+            message = (
+                "A row that was compared with what was seen since a time has no p-value: the rows of the "
+                "reference were compared with all others; score without since, or leave out p-values."
+            )
+            raise SettingsError(message)
         return Calibration(self, by, folder)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
@@ -141,8 +156,9 @@ class Results:
             Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
             `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
             of the first occurrence, and what rows keep of its record.  A run that is compared with a
-            reference has the column known before these.  Undefined values are null.  With `lines`, a column
-            reason, which is null, precedes what is kept; p_value is the last.
+            reference has the column known before these, and one in time the columns of `time_columns`.
+            Undefined values are null.  With `lines`, a column reason, which is null, precedes what is kept;
+            p_value is the last.
         """
         kept = slice(None) if within is None else within
         ids, similarities = (
@@ -172,6 +188,8 @@ class Results:
         columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
         if self.is_against:
             columns["known"] = pa.array(self.read("known", block)[kept])
+        if self.is_in_time:
+            columns |= time_columns(self, block, kept, ids)
         columns |= {"source": places["source"], "line": places["line"]}
         if lines:
             columns["reason"] = pa.nulls(len(lines.urls), pa.string())

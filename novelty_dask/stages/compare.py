@@ -13,10 +13,12 @@ from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.scores import novelty_scores
 from novelty_dask.planning.tiles import Tile
 from novelty_dask.progress import part
-from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace
+from novelty_dask.stages.compare_in_time import ComparisonInTime
+from novelty_dask.stages.known import find_left
+from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace, keep_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,12 +28,26 @@ if TYPE_CHECKING:
 
 def compare_tile(workspace: Workspace, item: str) -> TaskResult:
     """Return the best neighbors of the rows of a span among its tile's candidates."""
-    comparison = _Comparison(workspace, Tile.of_item(item))
+    tile = Tile.of_item(item)
+    engine = SparseEngine(read_breakpoints(workspace))
+    neighbors = {block: _start(workspace, tile, block) for block in workspace.plan.span(tile.span)}
+    make = ComparisonInTime if workspace.plan.periods else _Comparison
+    comparison = make(workspace, tile, engine, neighbors)
     comparison.run()
-    parts = [sort_neighbors(neighbors) for neighbors in comparison.neighbors.values()]
-    neighbors = Neighbors(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    parts = [sort_neighbors(found) for found in neighbors.values()]
+    strip = Neighbors(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
     metrics = {**comparison.counts, "kernel_seconds": comparison.kernel_seconds}
-    return TaskResult(_neighbor_arrays("strips", neighbors), metrics)
+    return TaskResult(_neighbor_arrays("strips", strip), metrics)
+
+
+def _start(workspace: Workspace, tile: Tile, block: int) -> Neighbors:
+    """Return the neighbors to start from: those of the span's first tile, or none."""
+    # The first tile of a span found neighbors nearby.  Most candidates of later tiles can't be better, and
+    # are never summed up: to start from its strip costs a read and saves most of the work.
+    if tile.group:
+        return read_strip(workspace, 0, block)
+    start, stop = workspace.plan.bounds(block)
+    return Neighbors.empty(stop - start, workspace.settings.n_neighbors)
 
 
 def merge_block(workspace: Workspace, item: str) -> TaskResult:
@@ -57,13 +73,14 @@ class _Comparison:
 
     # Memory is that of the span's blocks, which are prepared once, and of one other block at a time.
 
-    def __init__(self, workspace: Workspace, tile: Tile) -> None:
-        self.workspace, self.plan, self.tile = workspace, workspace.plan, tile
-        self.engine = SparseEngine(read_breakpoints(workspace))
+    def __init__(
+        self, workspace: Workspace, tile: Tile, engine: SparseEngine, neighbors: Mapping[int, Neighbors]
+    ) -> None:
+        self.workspace, self.plan, self.tile, self.engine = workspace, workspace.plan, tile, engine
         self.candidates = workspace.open_candidates()
         own = Candidates(workspace.arrays, self.plan)
         self.span = {block: self._prepare(own, block) for block in self.plan.span(tile.span)}
-        self.neighbors = {block: self._start(block) for block in self.span}
+        self.neighbors = neighbors
         self.groups = {block: self._read_groups(block) for block in self.span}
         self.counts: Counter[str] = Counter()
         self.kernel_seconds = 0.0
@@ -74,16 +91,8 @@ class _Comparison:
         """Return a stored block, ready to be compared."""
         start, stop = rows.plan.bounds(block)
         X = rows.arrays.read_csr("weights", block, (stop - start, self.engine.n_columns))
-        return self.engine.prepare(X)
-
-    def _start(self, block: int) -> Neighbors:
-        """Return the neighbors to start from: those of the span's first tile, or none."""
-        # The first tile of a span found neighbors nearby.  Most candidates of later tiles can't be better,
-        # and are never summed up: to start from its strip costs a read and saves most of the work.
-        if self.tile.group:
-            return read_strip(self.workspace, 0, block)
-        start, stop = self.plan.bounds(block)
-        return Neighbors.empty(stop - start, self.workspace.settings.n_neighbors)
+        is_left = None if rows is not self.candidates else find_left(self.workspace, rows, block)
+        return self.engine.prepare(X if is_left is None else keep_rows(X, is_left))
 
     def _read_groups(self, block: int) -> NDArray[np.int64]:
         """Return the groups of the rows of a block, whose neighbors are outside; empty without any."""

@@ -46,6 +46,7 @@ def extend_block(workspace: Workspace, item: str) -> TaskResult:
     # of a new neighbor that are equally similar it keeps the new one, so that all that may be kept in the end
     # are there: merging decides by the numbers of the run that is made.
     found = Neighbors(np.where(known.ids < 0, -1, known.ids + FAR), known.similarities.copy())
+    # A fresh row must not meet itself, and a row of the base can't: so each side has its own numbers.
     sides = _split(workspace, merged, int(item), engine, found)
     counts: Counter[str] = Counter()
     for first, candidates in _read_candidates(workspace, merged, engine):

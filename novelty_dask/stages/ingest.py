@@ -30,7 +30,7 @@ from novelty_dask.planning.stages import INGEST
 from novelty_dask.readers.batches import read_batches
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
-from novelty_dask.storage.tables import KEPT, Table, write_table
+from novelty_dask.storage.tables import KEPT, TIMES, Table, join_times, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,6 +58,7 @@ LINE_SCHEMA = pa.schema(
     [("key", pa.string()), ("url", pa.string()), ("position", pa.int64()), ("count", pa.int64())]
 )
 KEPT_FIELD = pa.field(KEPT, pa.string())
+TIME_FIELDS = [pa.field(name, pa.int64()) for name in TIMES]
 REJECTED_SCHEMA = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("sample", pa.string())])
 
 
@@ -186,12 +187,21 @@ def _line_table(batches: list[LineBatch]) -> pa.Table:
     if any(batch.kept for batch in batches):
         kept = [pa.array(batch.kept or [], pa.string()) for batch in batches]
         columns[KEPT] = pa.chunked_array(kept, pa.string())
+    times = [batch.times for batch in batches if batch.times is not None]
+    columns |= dict.fromkeys(TIMES, np.concatenate(times)) if times else {}
     return pa.table(columns)
 
 
 def line_schema(settings: ResultSettings) -> pa.Schema:
     """Return the schema of the lines of a run."""
-    return LINE_SCHEMA.append(KEPT_FIELD) if settings.keep else LINE_SCHEMA
+    fields = [KEPT_FIELD] if settings.keep else []
+    fields += TIME_FIELDS if settings.time_column is not None else []
+    return with_fields(LINE_SCHEMA, fields)
+
+
+def with_fields(schema: pa.Schema, fields: Iterable[pa.Field]) -> pa.Schema:
+    """Return a schema with further fields."""
+    return pa.schema([*schema, *fields])
 
 
 def text_columns(form: NormalForm) -> list[str]:
@@ -209,10 +219,11 @@ def distinct(lines: pa.Table, form: NormalForm = "raw") -> pa.Table:
     """
     # One thread: parallelism is the scheduler's, and an aggregation in several threads would return the
     # groups in any order.
-    grouped = lines.group_by("url", use_threads=False).aggregate([("position", "min"), ("count", "sum")])
+    aggregates = [("position", "min"), ("count", "sum"), *join_times(lines)]
+    grouped = lines.group_by("url", use_threads=False).aggregate(aggregates)
     urls = grouped["url"]
     columns = [_keys(_array(urls), form), urls, grouped["position_min"], grouped["count_sum"]]
-    rows = with_kept(pa.table(columns, schema=LINE_SCHEMA), lines)
+    rows = with_times(with_kept(pa.table(columns, schema=LINE_SCHEMA), lines), grouped)
     return rows.sort_by([("key", "ascending"), ("url", "ascending")])
 
 
@@ -224,6 +235,14 @@ def with_kept(rows: pa.Table, lines: pa.Table) -> pa.Table:
     order = np.argsort(positions)
     first = order[np.searchsorted(positions, rows["position"].to_numpy(), sorter=order)]
     return rows.append_column(KEPT_FIELD, lines[KEPT].take(pa.array(first)).cast(pa.string()))
+
+
+def with_times(rows: pa.Table, grouped: pa.Table) -> pa.Table:
+    """Return rows with their times, if the lines that were grouped have any."""
+    for field in TIME_FIELDS:
+        name = f"{field.name}_{TIMES[field.name]}"
+        rows = rows.append_column(field, grouped[name]) if name in grouped.column_names else rows
+    return rows
 
 
 def _array(column: pa.ChunkedArray) -> pa.StringArray:

@@ -43,7 +43,12 @@ def locate_block(workspace: Workspace, item: str) -> TaskResult:
         urls = reference.arrays.read("rows/url", slice(start, stop))
         [last] = make_row_keys([str(urls[-1])], form)
         end = bisect_right(keys, last, located)
-        within, is_known[located:end] = _find(keys[located:end], urls, form)
+        within, is_there = _find(keys[located:end], urls, form)
+        is_left = find_left(workspace, reference, block)
+        if is_left is not None:
+            # A place behind the last row has none.
+            is_there &= np.append(is_left, False)[within]
+        is_known[located:end] = is_there
         places[located:end] = start + within
         located, block = end, block + 1
         advance(located, len(keys))
@@ -62,6 +67,15 @@ def cite_block(workspace: Workspace, item: str) -> TaskResult:
         urls[is_here] = reference.arrays.read("rows/url", slice(start, stop))[cited[is_here] - start]
         advance(stop, reference.plan.n_rows)
     return TaskResult({"neighbors/url": urls})
+
+
+def find_left(workspace: Workspace, reference: Candidates, block: int) -> NDArray[np.bool_] | None:
+    """Return which rows of a block of the reference were seen lately enough; None if it is no matter."""
+    since = workspace.settings.since_time
+    if since is None:
+        return None
+    last_seen = reference.arrays.read("rows/last_seen", slice(*reference.plan.bounds(block)))
+    return np.asarray(last_seen >= since)
 
 
 def calibrate_block(workspace: Workspace, item: str) -> TaskResult:
@@ -94,7 +108,9 @@ def _first_block(reference: Candidates, url: str, form: NormalForm) -> int:
     return find_place(url, reference.plan.n_blocks, last_url, form)[0]
 
 
-def _find(keys: Sequence[str], urls: NDArray[Any], form: NormalForm) -> tuple[NDArray[np.int64], list[bool]]:
+def _find(
+    keys: Sequence[str], urls: NDArray[Any], form: NormalForm
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return before which of some sorted URLs each of some sorted keys belongs, and whether it is there."""
     # Normal forms are made of many URLs at a time, of those only that the search looks at.
     first, stop = np.zeros(len(keys), np.int64), np.full(len(keys), len(urls), np.int64)
@@ -110,4 +126,5 @@ def _find(keys: Sequence[str], urls: NDArray[Any], form: NormalForm) -> tuple[ND
             else:
                 stop[row] = middle
     # Where a key is there, the search has looked at its row, which is where it ended.
-    return first, [found.get(place) == key for place, key in zip(first.tolist(), keys, strict=True)]
+    is_there = [found.get(place) == key for place, key in zip(first.tolist(), keys, strict=True)]
+    return first, np.array(is_there, np.bool_)

@@ -58,6 +58,7 @@ class MergedRows:
     def cut(self, start: int, stop: int) -> tuple[slice, slice]:
         """Return which rows of the base, and which of the fresh ones, consecutive rows are."""
         first, last = (int(np.searchsorted(self.ids, bound)) for bound in (start, stop))
+        # What stands before a row and is not fresh is of the base.
         return slice(start - first, stop - last), slice(first, last)
 
     def are_fresh(self, start: int, stop: int) -> NDArray[np.bool_]:
@@ -72,6 +73,7 @@ class MergedRows:
         rows = self.fresh[fresh]
         if not rows.size:
             return self.added.arrays.read(name, slice(0, 0))
+        # Rows of the base lie between them, but one read takes less time than many.
         first = int(rows[0])
         return self.added.arrays.read(name, slice(first, int(rows[-1]) + 1))[rows - first]
 

@@ -13,6 +13,7 @@ from novelty_dask.planning.stages import (
     COLUMNS,
     COMPARE,
     COVER,
+    DATE,
     DENSITY,
     GROUP,
     LINK,
@@ -20,6 +21,8 @@ from novelty_dask.planning.stages import (
     LOF,
     MERGE,
     REJECTED,
+    REWEIGH,
+    TALLY,
     VECTORIZE,
     WEIGH,
     TaskId,
@@ -29,6 +32,7 @@ from novelty_dask.stages.extend import extend_block
 from novelty_dask.stages.groups import group_rows, link_block
 from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
 from novelty_dask.stages.merged import merge_rejected
+from novelty_dask.stages.past import date_periods, reweigh_block, tally_period
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
@@ -54,6 +58,9 @@ FUNCTIONS: dict[str, TaskFunction] = {
     COLUMNS.name: sum_frequencies,
     WEIGH.name: weigh_block,
     LOCATE.name: locate_block,
+    DATE.name: date_periods,
+    TALLY.name: tally_period,
+    REWEIGH.name: reweigh_block,
     LINK.name: link_block,
     GROUP.name: group_rows,
     COMPARE.name: compare_tile,

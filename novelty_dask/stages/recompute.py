@@ -21,11 +21,13 @@ from novelty_dask.planning.stages import (
     CITE,
     COLUMNS,
     COVER,
+    DATE,
     DENSITY,
     GROUP,
     LOCATE,
     LOF,
     MERGE,
+    TALLY,
     VECTORIZE,
     WEIGH,
     Stage,
@@ -36,6 +38,7 @@ from novelty_dask.planning.tiles import Tile
 from novelty_dask.stages.compare import compare_tile, score_block
 from novelty_dask.stages.groups import regroup_rows
 from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
+from novelty_dask.stages.past import date_periods, tally_period
 from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
 from novelty_dask.stages.views import cover_stretch, density_block, lof_block
@@ -80,6 +83,10 @@ def recompute_columns(run: StoredRun) -> Iterator[DamageError]:
     """
     workspace = open_workspace(run, run.arrays())
     yield from _differing(workspace, COLUMNS, WHOLE, sum_frequencies(workspace, WHOLE).arrays)
+    if workspace.plan.periods:
+        yield from _differing(workspace, DATE, WHOLE, date_periods(workspace, WHOLE).arrays)
+    for period in map(str, range(len(workspace.plan.periods))):
+        yield from _differing(workspace, TALLY, period, tally_period(workspace, period).arrays)
 
 
 def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:
@@ -96,7 +103,8 @@ def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:
     -----
     Memory is that of a task of the run with spans of one block.
     """
-    workspace, item = open_workspace(run, run.arrays()), str(block)
+    # Rows as periods weigh them were removed, and are weighed again.
+    workspace, item = open_workspace(run, run.arrays())._replace(has_past=False), str(block)
     yield from _differing(workspace, VECTORIZE, item, recount_block(workspace, item).arrays)
     # Where weights or neighbors differ, what follows from them would only repeat it, at great cost.
     altered = [*_differing(workspace, WEIGH, item, weigh_block(workspace, item).arrays)]

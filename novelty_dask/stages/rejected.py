@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from novelty_dask.counts import reason_counts, refused
+from novelty_dask.kernels.text.lines import Reason
 from novelty_dask.planning.arrays import REJECTED_CHUNK
 from novelty_dask.planning.slices import slice_tables
 from novelty_dask.planning.stages import INGEST
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from novelty_dask.objects.commits import Commits
+    from novelty_dask.storage.runs import StoredRun
 
 
 class RejectedTable(NamedTuple):
@@ -72,6 +74,26 @@ def explain_refusal(commits: Commits, reads: Sequence[PieceRead], names: Sequenc
                 )
                 place = f"line {first_line + line + 1:,} of {names[source]}"
                 return f"{lost}, the first on {place}; mend them, or leave out strict."
+    return ""
+
+
+def explain_dates(run: StoredRun, reads: Sequence[PieceRead], names: Sequence[str]) -> str:
+    """Return a sentence on the first line whose time is missing or none; nothing if there is none."""
+    column = run.manifest.settings.time_column
+    counts = {Reason.NO_TIME, Reason.BAD_TIME}.intersection(count_rejected(reads))
+    for table, source, first_line in list_tables(reads) if counts else ():
+        lines = read_table(run.commits, INGEST, table)
+        for line, reason, sample in zip(
+            *(lines[name].to_pylist() for name in lines.column_names), strict=True
+        ):
+            if reason in counts:
+                place = f"Line {first_line + line + 1:,} of {names[source]}"
+                if reason == Reason.NO_TIME:
+                    return f"{place} has no time in the column {column!r}; add it, or leave the line out."
+                return (
+                    f"{place} has {sample!r} in the column {column!r}, which is no time; write for example "
+                    "2026-11-27T12:30:00Z, or seconds since 1970."
+                )
     return ""
 
 

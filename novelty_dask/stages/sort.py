@@ -18,11 +18,14 @@ from novelty_dask.stages.ingest import (
     BYTES_PER_KEY,
     KEPT_FIELD,
     LINE_SCHEMA,
+    TIME_FIELDS,
     PieceRead,
     distinct,
     line_offsets,
     text_columns,
+    with_fields,
     with_kept,
+    with_times,
 )
 from novelty_dask.stages.tasks import open_on_worker
 from novelty_dask.storage.runs import WORK_FOLDER
@@ -30,6 +33,8 @@ from novelty_dask.storage.tables import (
     KEPT,
     SortedTable,
     Table,
+    has_times,
+    join_times,
     read_slice,
     read_table,
     read_uncommitted,
@@ -124,7 +129,7 @@ def merge_spellings(lines: pa.Table) -> pa.Table:
     >>> merge_spellings(distinct(pa.table(lines), "page")).to_pylist()
     [{'key': 'example.a ', 'url': 'A.example', 'position': 0, 'count': 3, 'spellings': 2}]
     """
-    aggregates = [("key", "first"), ("position", "min"), ("count", "sum")]
+    aggregates = [("key", "first"), ("position", "min"), ("count", "sum"), *join_times(lines)]
     urls = lines.group_by("url", use_threads=False).aggregate(aggregates)
     spellings = pa.table(
         {
@@ -135,11 +140,12 @@ def merge_spellings(lines: pa.Table) -> pa.Table:
             "spellings": np.ones(urls.num_rows, np.int64),
         }
     )
-    rows = _first_of_each(with_kept(spellings, lines)).sort_by("key")
+    rows = _first_of_each(with_times(with_kept(spellings, lines), urls)).sort_by("key")
     # What is left is the sort key, whose length is about that of the form.
     parts = pc.split_pattern(rows["key"], SEPARATOR)
-    schema = ROW_SCHEMA.append(KEPT_FIELD) if KEPT in rows.column_names else ROW_SCHEMA
-    return rows.set_column(0, "key", pc.list_element(parts, 0)).cast(schema)
+    further = [KEPT_FIELD] if KEPT in rows.column_names else []
+    further += TIME_FIELDS if has_times(rows) else []
+    return rows.set_column(0, "key", pc.list_element(parts, 0)).cast(with_fields(ROW_SCHEMA, further))
 
 
 def _form_keys(keys: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -152,9 +158,9 @@ def _first_of_each(rows: pa.Table) -> pa.Table:
     """Return one row for each key: the first by position, with the sums of all."""
     aggregates = [("url", "first"), ("position", "first"), ("count", "sum"), ("spellings", "sum")]
     kept = [KEPT] if KEPT in rows.column_names else []
-    aggregates += [(name, "first") for name in kept]
+    aggregates += [*((name, "first") for name in kept), *join_times(rows)]
     grouped = rows.sort_by("position").group_by("key", use_threads=False).aggregate(aggregates)
-    return grouped.rename_columns([*ROW_SCHEMA.names, *kept])
+    return grouped.rename_columns([*ROW_SCHEMA.names, *kept, *(name for name, _ in join_times(rows))])
 
 
 def join_ranges(run: StoredRun, tables: Iterable[SortedTable], ranges: Sequence[str]) -> list[SortedTable]:

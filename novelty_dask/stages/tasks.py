@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from novelty_dask.errors import StoreError, UnreachableError
 from novelty_dask.execution.compilation import report_compilation
 from novelty_dask.features.choose import make_features
@@ -13,6 +15,9 @@ from novelty_dask.storage.references import open_reference
 from novelty_dask.storage.runs import StoredRun, check_version, open_repairable
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
+
     from novelty_dask.features.features import Features
     from novelty_dask.planning.tiles import TilePlan
     from novelty_dask.settings import ResultSettings
@@ -38,11 +43,14 @@ class Workspace(NamedTuple):
         The arrays of the run.
     plan : TilePlan
         Blocks and tiles.
+    has_past : bool
+        True if rows as periods weigh them are stored, as they are while a run in time is made.
     """
 
     run: StoredRun
     arrays: RunArrays
     plan: TilePlan
+    has_past: bool = True
 
     @property
     def settings(self) -> ResultSettings:
@@ -115,3 +123,11 @@ def open_on_worker(url: str) -> StoredRun:
         raise StoreError(message) from None
     check_version(run)
     return run
+
+
+def keep_rows(X: sp.csr_matrix, is_kept: NDArray[np.bool_]) -> sp.csr_matrix:
+    """Return a matrix of the same shape whose other rows are empty."""
+    lengths = np.diff(X.indptr)
+    kept = np.repeat(is_kept, lengths)
+    indptr = np.concatenate([[0], np.cumsum(np.where(is_kept, lengths, 0))]).astype(X.indptr.dtype)
+    return type(X)((X.data[kept], X.indices[kept], indptr), shape=X.shape)

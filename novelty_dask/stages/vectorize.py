@@ -18,7 +18,7 @@ from novelty_dask.stages.merged import MergedRows
 from novelty_dask.stages.sort import read_sorted_rows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 from novelty_dask.storage.arrays import Arrays, split_csr
-from novelty_dask.storage.tables import KEPT
+from novelty_dask.storage.tables import KEPT, TIMES, has_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +52,7 @@ def _read_rows(workspace: Workspace, start: int, stop: int) -> dict[str, NDArray
     }
     if KEPT in table.column_names:
         rows["rows/kept"] = np.array(table[KEPT].to_pylist(), np.dtypes.StringDType())
+    rows |= {f"rows/{name}": table[name].to_numpy() for name in TIMES if has_times(table)}
     return rows
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from novelty_dask.kernels.coverage import Columns, Coverage, cover, uncovered_shares
 from novelty_dask.kernels.density import gather, outlier_factors, reachability_densities
 from novelty_dask.progress import advance
+from novelty_dask.stages.past import read_own_weights
 from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ def _read_columns(rows: Candidates, block: int) -> Columns:
 def _sum_shares(workspace: Workspace, block: int, coverage: Coverage) -> NDArray[np.float64]:
     """Return the share of each row of a block that is not covered."""
     indptr = coverage.columns.indptr
-    data = workspace.arrays.read("weights/data", block, slice(int(indptr[-1])))
+    if workspace.plan.periods:
+        data = read_own_weights(workspace, block)
+    else:
+        data = workspace.arrays.read("weights/data", block, slice(int(indptr[-1])))
     shares = np.full(indptr.size - 1, np.nan)
     # The only row of a corpus can't be compared: its views are undefined, not 1.
     if workspace.plan.possible_neighbors:

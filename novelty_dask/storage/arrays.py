@@ -82,8 +82,8 @@ class RunArrays:
             for name, values in arrays.items()
         }
 
-    def read_csr(self, name: str, block: int, shape: tuple[int, int]) -> sp.csr_matrix:
-        """Return one block of a sparse matrix.
+    def read_csr(self, name: str, block: int | tuple[int, int], shape: tuple[int, int]) -> sp.csr_matrix:
+        """Return one block of a sparse matrix, or of the one of a period.
 
         Raises
         ------
@@ -92,13 +92,14 @@ class RunArrays:
         """
         import scipy.sparse as sp  # noqa: PLC0415 - takes long to import, and only tasks read matrices
 
-        indptr = self.read(f"{name}/indptr", block, slice(shape[0] + 1))
+        at = block if isinstance(block, tuple) else (block,)
+        indptr = self.read(f"{name}/indptr", *at, slice(shape[0] + 1))
         nnz = int(indptr[-1])
         if not 0 <= nnz <= shape[0] * shape[1]:
             message = f"Block {block} of {name!r} claims to have {nnz:,} non-zeros."
             raise ValueError(message)
-        indices = self.read(f"{name}/indices", block, slice(nnz))
-        data = self.read(f"{name}/data", block, slice(nnz))
+        indices = self.read(f"{name}/indices", *at, slice(nnz))
+        data = self.read(f"{name}/data", *at, slice(nnz))
         # SciPy wants row pointers of the type of the indices, and 32 bits halve their memory.
         if nnz <= np.iinfo(np.int32).max:
             indptr = indptr.astype(np.int32)

@@ -33,7 +33,7 @@ def find_base(path: str) -> StoredRun:
     Raises
     ------
     StoreError
-        It is no complete run on a disk, of another version, has a reference, or can't be exchanged there.
+        It is no complete run on a disk, of another version, in time, has a reference, or can't be exchanged.
     """
     if "://" in absolute_url(path):
         message = (
@@ -46,6 +46,12 @@ def find_base(path: str) -> StoredRun:
     of_reference = "was compared with a reference, whose weights it has; add its sources to that"
     if problem := find_problem(run, path, of_reference):
         message = f"The run {path!r} {problem}."
+        raise StoreError(message)
+    if run.manifest.settings.time_column is not None:
+        message = (
+            f"The run {path!r} is one in time, whose periods follow from all its rows; score its sources and "
+            "the new ones together."
+        )
         raise StoreError(message)
     check_exchange(Path(run.url))
     return run
@@ -133,6 +139,7 @@ def _add_totals(known: Totals, new: Totals, fresh_rows: int) -> Totals:
     return Totals(
         lines=known.lines + new.lines,
         rows=known.rows + fresh_rows,
+        # A new row that the base has is one more line of that row.
         duplicates=known.duplicates + new.duplicates + new.rows - fresh_rows,
         rejected={each: known.rejected.get(each, 0) + new.rejected.get(each, 0) for each in reasons},
         skipped=known.skipped + new.skipped,

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from novelty_dask.errors import StoreError
-from novelty_dask.planning.shapes import RunShape
-from novelty_dask.planning.stages import CALIBRATE, LAST_STAGE, VECTORIZE, Stage, TaskId
+from novelty_dask.planning.periods import are_possible
+from novelty_dask.planning.stages import CALIBRATE, LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
@@ -97,8 +97,10 @@ class Manifest(Part):
             # No span is without a block.
             is_possible = is_possible and all(a < b for a, b in pairwise((0, *plan.cuts, plan.n_blocks)))
             reference = self.reference
-            known = (reference.n_rows, reference.block_rows) if reference else (0, 0)
-            is_possible = is_possible and (plan.known_rows, plan.known_block_rows) == known
+            known = (reference.n_rows, reference.block_rows, reference.n_left) if reference else (0, 0, 0)
+            planned = (plan.known_rows, plan.known_block_rows, plan.known_left)
+            is_possible = is_possible and planned == known and are_possible(plan.periods, plan.n_rows)
+            is_possible = is_possible and bool(plan.periods) == (self.settings.time_column is not None)
             is_possible = is_possible and plan.compared.n_blocks <= MAXIMUM_BLOCKS
         if not is_possible:
             message = "no such plan is ever made"

@@ -14,6 +14,7 @@ from novelty_dask.errors import (
     shell_quoted,
     without_secrets,
 )
+from novelty_dask.kernels.text.times import format_time
 from novelty_dask.objects.address import absolute_url, is_inside
 from novelty_dask.planning.stages import LASTING_STAGES, VECTORIZE
 from novelty_dask.storage.checked import damaged_reference
@@ -90,13 +91,22 @@ def find_problem(run: StoredRun, path: str, of_reference: str) -> str:
     return ""
 
 
-def describe_reference(stored: StoredRun) -> Reference:
+def describe_reference(stored: StoredRun, since: int | None = None) -> Reference:
     """Return what a run keeps of its reference.
+
+    Parameters
+    ----------
+    stored : StoredRun
+        The reference.
+    since : int, optional
+        Microseconds since 1970 from which on a row must have been seen to be known.
 
     Raises
     ------
     StoreError
         A commit of it is damaged.
+    SettingsError
+        Its rows have no times, or none was seen since.
     """
     manifest = stored.manifest
     assert manifest.plan
@@ -107,7 +117,26 @@ def describe_reference(stored: StoredRun) -> Reference:
         block_rows=manifest.plan.block_rows,
         nonzeros=manifest.widest_block or 0,
         reading_bytes=manifest.memory[VECTORIZE.name],
+        n_left=0 if since is None else _count_left(stored, since),
     )
+
+
+def _count_left(stored: StoredRun, since: int) -> int:
+    """Return how many rows of a reference were last seen at a time or later; at least 1."""
+    plan = stored.manifest.plan
+    assert plan
+    if not plan.periods:
+        message = (
+            f"The reference {stored.url!r} has no times; score it with --time-column, or leave out --since."
+        )
+        raise SettingsError(message)
+    arrays = stored.arrays(is_reference=True)
+    bounds = map(plan.bounds, range(plan.n_blocks))
+    n_left = sum(int((arrays.read("rows/last_seen", slice(*part)) >= since).sum()) for part in bounds)
+    if not n_left:
+        message = f"No row of {stored.url!r} was seen since {format_time(since)}; name an earlier time."
+        raise SettingsError(message)
+    return n_left
 
 
 def _hash_content(stored: StoredRun) -> str:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS = 16_384
 KEPT = "kept"
 """Column of further fields of records, a list in JSON in each row; tables without such fields lack it."""
+TIMES = {"first_seen": "min", "last_seen": "max"}
+"""Columns of times, in microseconds since 1970, each with what joins those of several lines; as above."""
+TIME_BYTES = 16
+"""Bytes of both in a row."""
 
 
 class Table(NamedTuple):
@@ -68,7 +72,19 @@ def write_table(draft: Draft, key: str, table: pa.Table, text: Sequence[str] = (
     n_bytes = max(_text_bytes(table[name]) for name in text)
     if KEPT in table.column_names:
         n_bytes += _text_bytes(table[KEPT])
+    if has_times(table):
+        n_bytes += TIME_BYTES * table.num_rows
     return Table(draft.task.item, key, table.num_rows, n_bytes)
+
+
+def has_times(table: pa.Table) -> bool:
+    """Return whether the rows of a table have times."""
+    return set(TIMES) <= set(table.column_names)
+
+
+def join_times(table: pa.Table) -> list[tuple[str, str]]:
+    """Return what joins the times of several rows to those of one; nothing if they have none."""
+    return [*TIMES.items()] if has_times(table) else []
 
 
 def _text_bytes(column: pa.ChunkedArray) -> int:

@@ -65,6 +65,8 @@ class Reference(Part):
         A hash of its identity and of the checksums of all that it keeps.
     n_rows, block_rows, nonzeros, reading_bytes : int
         Its numbers that plans depend on, as in `Known`.
+    n_left : int
+        Rows that were seen since the time that is asked for; 0 if none is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +77,7 @@ class Reference(Part):
     block_rows: Annotated[int, Field(ge=1, le=2**20)]
     nonzeros: Annotated[int, Field(ge=0, le=2**40)]
     reading_bytes: Annotated[int, Field(ge=0, le=2**50)]
+    n_left: Annotated[int, Field(ge=0, le=2**50)] = 0
 
 
 class Segment(Part):

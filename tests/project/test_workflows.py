@@ -131,6 +131,25 @@ def test_daily_feed_knows_tomorrow_what_came_today(tmp_path: Path) -> None:
     assert sum(listed(novelty_dask.open(tmp_path / "known.zarr").counts)) == sum(map(len, days))
 
 
+def test_first_stories_come_once_and_in_order(tmp_path: Path) -> None:
+    urls = make_urls(400, n_planted=0, seed=5)[0]
+    swarm = [f"https://bank-login.swarm.test/secure/verify/account{n}" for n in range(30)]
+    days = [f"2026-01-{1 + n // 20:02}T{n % 20:02}:00:00Z" for n in range(len(urls) + len(swarm))]
+    lines = [f"{day},{url}" for day, url in zip(days, [*urls, *swarm], strict=True)]
+    (tmp_path / "feed.csv").write_text("\n".join(["seen,url", *lines[::-1]]), encoding="utf-8")
+    printed = run_workflow(
+        "first_stories.py", "feed.csv", "--time-column", "seen", "--skip", "100", folder=tmp_path
+    )
+    stories = [
+        json.loads(line) for line in (tmp_path / "first-stories.jsonl").read_text("utf-8").splitlines()
+    ]
+    # The first of the swarm is new, and hides none of the others; they hide themselves.
+    assert [story["url"] for story in stories if "swarm" in story["url"]] == swarm[:1]
+    assert [story["first_seen"] for story in stories] == sorted(story["first_seen"] for story in stories)
+    assert all(story["novelty_nearest"] >= 0.5 for story in stories)
+    assert repr(stories[-1]["url"]) in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

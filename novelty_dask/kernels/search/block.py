@@ -26,6 +26,9 @@ LARGEST_TILE = 1 << 16
 UNIT_TOLERANCE = 1e-4
 """How far the squared norm of a row may be from 1; float32 rounding stays far below."""
 
+NO_TIMES = np.empty(0, np.int64)
+"""Times of rows that are compared whatever their times."""
+
 INVALID = (
     "",
     "The columns of a row don't ascend; call sum_duplicates on X.",
@@ -78,7 +81,13 @@ class Block:
         return [tile for some in tiles for tile in some]
 
 
-def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int = TILE_ROWS) -> Block:
+def prepare(
+    X: sp.csr_matrix,
+    breakpoints: NDArray[np.int32],
+    *,
+    tile_rows: int = TILE_ROWS,
+    times: NDArray[np.int64] | None = None,
+) -> Block:
     """Return consecutive rows of a corpus as a block.
 
     Parameters
@@ -90,6 +99,8 @@ def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int 
         Break-points of `Columns`; the last is n_columns.
     tile_rows : int
         Rows of an inverted tile, at most 65,536.  Changes speed, never results.
+    times : ndarray of shape (rows,), int64, optional
+        Times of the rows: those of a block with times have neighbors of earlier times alone.
 
     Returns
     -------
@@ -108,7 +119,8 @@ def prepare(X: sp.csr_matrix, breakpoints: NDArray[np.int32], *, tile_rows: int 
     norms, starts = suffix_norms(indptr, indices, X.data, breakpoints)
     # Nearly all rows are short: 2 bytes instead of 4 for each row and break-point.
     short = starts.max(initial=0) <= np.iinfo(np.uint16).max
-    rows = Rows(indptr, indices, X.data, norms, starts.astype(np.uint16) if short else starts)
+    starts = starts.astype(np.uint16) if short else starts
+    rows = Rows(indptr, indices, X.data, norms, starts, NO_TIMES if times is None else times)
     return Block(rows, X.shape[1], tile_rows)
 
 

@@ -46,6 +46,8 @@ class Rows(NamedTuple):
         L2 norm of each row from each break-point on, rounded up.
     starts : ndarray of shape (rows, levels), uint16 or uint32
         Non-zeros of each row before each break-point.
+    times : ndarray of shape (rows,), int64, or of shape (0,)
+        Times of the rows, whose neighbors have earlier ones; none where times are no matter.
     """
 
     indptr: NDArray[np.int64]
@@ -53,6 +55,7 @@ class Rows(NamedTuple):
     data: NDArray[np.float32]
     norms: NDArray[np.float32]
     starts: NDArray[np.uint16] | NDArray[np.uint32]
+    times: NDArray[np.int64]
 
 
 @compiled

@@ -163,7 +163,7 @@ def compare_near(comparison: Comparison, places: NDArray[np.int64], x: NDArray[n
             for j in range(first, last):
                 a, b = candidates.indptr[j], candidates.indptr[j + 1]
                 value = similarity(x, candidates.indices[a:b], candidates.data[a:b])
-                if value > 0:
+                if value > 0 and _precedes(comparison, j, i):
                     insert(ids[i], similarities[i], comparison.candidate_start + j, value)
                 pairs += 1
             clear_row(x, comparison.rows, i)
@@ -230,11 +230,19 @@ def finish_rows(
 def is_known(comparison: Comparison, i: int, j: int, tile: InvertedTile) -> bool:
     """Return whether nothing is left to do for candidate j and the rows that equal it.
 
-    It is left out, and so are these; or it was compared before, and no row equals it.
+    It is left out, and so are these; or no row equals it, and it was compared before or was not seen before.
     """
     if _is_left_out(comparison, i, j):
         return True
-    return _is_adjacent(comparison, i, j) and tile.next_equal[j - tile.first] < 0
+    is_done = _is_adjacent(comparison, i, j) or not _precedes(comparison, j, i)
+    return is_done and tile.next_equal[j - tile.first] < 0
+
+
+@compiled_loop
+def _precedes(comparison: Comparison, j: int, i: int) -> bool:
+    """Return whether candidate j was seen before row i, or times are no matter."""
+    times = comparison.candidates.times
+    return times.size == 0 or times[j] < comparison.rows.times[i]
 
 
 @compiled_loop
@@ -264,6 +272,6 @@ def insert_candidate(
         # not kept, none after it is.  A row repeated ten thousand times costs about k insertions.
         if value < similarities[-1] or (value == similarities[-1] and ids[-1] < row):
             return
-        if not _is_adjacent(comparison, i, j):
+        if not _is_adjacent(comparison, i, j) and _precedes(comparison, j, i):
             insert(ids, similarities, row, value)
         j = int(tile.next_equal[j - tile.first])

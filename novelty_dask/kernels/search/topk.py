@@ -25,7 +25,9 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
    k-th best is shown.
 6. Of equal candidates in a tile only the first is compared.  The others have its similarity and higher ids:
    they are shown after it, in order, until one is not kept, as then none that follows would be.
-7. Of equal rows with equal neighbors only the first is compared with other tiles than their own.  What it
+7. Candidates that were not seen before a row are not inserted, where rows have times: its threshold is then
+   lower than it would be, which withholds fewer.
+8. Of equal rows with equal neighbors only the first is compared with other tiles than their own.  What it
    keeps of these is what the others keep, for a reason that `equal_rows` gives.
 8. A candidate of the row's own group is never shown to `insert`.  Thresholds are those of fewer candidates,
    hence lower, and all bounds hold.  Equal rows are of one group: 6 and 7 hold, too, as what is left out for
@@ -194,10 +196,15 @@ def _search_stretch(
     """Update the neighbors of some consecutive rows with all tiles."""
     rows = np.arange(stretch.first, stretch.first + stretch.next_equal.size, dtype=np.int32)
     near, far = _sort_tiles(comparison, stretch, tiles)
+    if comparison.candidates.times.size:
+        # Equal rows of different times have different neighbors: each is compared with all tiles.
+        near, far = near + far, []
     counts = SearchCounts()
     for number, tile in enumerate(near):
         advance(number, len(tiles))
         counts += _scan(comparison, rows, tile, scratch)
+    if not far:
+        return counts
     leaders = np.empty_like(rows)
     follow(comparison.neighbors, stretch, comparison.row_start, leaders)
     leading = rows[leaders == rows]

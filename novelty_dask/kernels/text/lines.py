@@ -16,6 +16,7 @@ show that it is over, and its batch names it with its number, a `Reason` and a s
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,8 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     MISSING = "missing"
     COMMENT = "comment"
+    NO_TIME = "no-time"
+    BAD_TIME = "bad-time"
 
 
 class Rejected(NamedTuple):
@@ -77,6 +80,8 @@ class LineBatch(NamedTuple):
         Number of lines of the batch: also of those that are neither, such as the header of a table.
     kept : list of str, optional
         For each accepted line, further fields of its record, as a list in JSON.
+    times : ndarray of int64, shape (n_accepted,), optional
+        Microseconds since 1970 of each accepted line.
     """
 
     numbers: NDArray[np.int64]
@@ -84,10 +89,22 @@ class LineBatch(NamedTuple):
     rejected: list[Rejected]
     n_lines: int
     kept: list[str] | None = None
+    times: NDArray[np.int64] | None = None
 
     def changed(self, change: Callable[[str], str]) -> "LineBatch":
         """Return the batch with its texts changed."""
         return self._replace(texts=[*map(change, self.texts)])
+
+    def chosen(self, is_accepted: NDArray[np.bool_], rejected: list[Rejected]) -> "LineBatch":
+        """Return the batch with some of the accepted lines, and others among the rejected ones."""
+        return LineBatch(
+            self.numbers[is_accepted],
+            [*compress(self.texts, is_accepted)],
+            sorted([*self.rejected, *rejected]),
+            self.n_lines,
+            None if self.kept is None else [*compress(self.kept, is_accepted)],
+            None if self.times is None else self.times[is_accepted],
+        )
 
     @property
     def n_skipped(self) -> int:

@@ -1,7 +1,6 @@
 """Normal forms of many texts at a time: in compiled loops, and one by one where these leave texts out."""
 
 from collections.abc import Sequence
-from itertools import compress
 
 import numpy as np
 import pyarrow as pa
@@ -72,14 +71,12 @@ def reject_nameless(batch: LineBatch) -> LineBatch:
     kept = pc.fill_null(pc.less_equal(lengths, MAX_BYTES), fill_value=False).to_numpy(zero_copy_only=False)
     if kept.all():
         return batch
-    rejected = [*batch.rejected]
+    rejected = []
     for slot in np.flatnonzero(~kept):
         # A form can be longer than its line, as characters are escaped.
         reason = Reason.TOO_LONG if lengths[slot].is_valid else Reason.NOT_A_URL
         rejected.append(Rejected(int(batch.numbers[slot]), reason, sample_of(batch.texts[slot].encode())))
-    texts = [*compress(batch.texts, kept)]
-    records = None if batch.kept is None else [*compress(batch.kept, kept)]
-    return LineBatch(batch.numbers[kept], texts, sorted(rejected), batch.n_lines, records)
+    return batch.chosen(kept, rejected)
 
 
 def _with_hard(texts: pa.StringArray, forms: Forms, form: NormalForm) -> pa.StringArray:

@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 
 from novelty_dask.kernels.search import inverted
-from novelty_dask.kernels.search.block import prepare
+from novelty_dask.kernels.search.block import NO_TIMES, prepare
 from novelty_dask.kernels.search.bounds import Rows
 from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, find_distinct, invert, invert_by_length
 from novelty_dask.kernels.search.simd import LANES
@@ -134,6 +134,7 @@ def test_a_tile_of_more_non_zeros_than_can_be_numbered_is_refused() -> None:
         empty.astype(np.float32),
         np.zeros((1, 1), np.float32),
         empty.astype(np.uint16),
+        NO_TIMES,
     )
     with pytest.raises(ValueError, match="tile_rows"):
         invert(rows, 0, 1, 3)
