@@ -77,8 +77,8 @@ def add(  # noqa: PLR0913 - all but the first two are keywords
     >>> import tempfile, novelty_dask
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = novelty_dask.score(urls=["a.example/1", "a.example/2", "b.example"], out=f"{folder}/run")
-    ...     novelty_dask.add(urls=["a.example/2", "c.example/new"], to=run)
-    <Run .../run: 4 rows, 10 neighbors>
+    ...     len(novelty_dask.add(urls=["a.example/2", "c.example/new"], to=run))
+    4
     """
     vectorizer = settings.pop("vectorizer", None)
     work = WorkSettings.make(**settings)

@@ -1,7 +1,7 @@
 """Weighted blocks to groups of rows that are of one kind: those that pairs at least so similar connect.
 
 A task finds the pairs of a block with those before it, and keeps how they connect rows, however many there
-are.  Groups of at least two rows are those of `novelty groups` at the same threshold.
+are.  Groups of at least two rows are those that `similar` finds at the same threshold.
 """
 
 from __future__ import annotations
