@@ -117,7 +117,15 @@ def name_group(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark unit tests; begin with those that take longest."""
+    """Mark unit tests, and what is left to .ci/all; begin with those that take longest."""
+    n_tried: Counter[str] = Counter()
+    for item in items:
+        sampled = item.get_closest_marker("sampled")
+        if sampled and not item.get_closest_marker("long"):
+            name = item.nodeid.partition("[")[0]
+            n_tried[name] += 1
+            if n_tried[name] > (sampled.args or (1,))[0]:
+                item.add_marker("long")
     for item in items:
         slow = any(item.get_closest_marker(name) for name in ("process", "long"))
         if item.nodeid.startswith(UNIT) and not slow:

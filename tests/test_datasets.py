@@ -38,6 +38,7 @@ def test_planted_urls_are_the_most_novel(seed: int) -> None:
     assert len(found) >= 0.95 * len(planted)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("by", ["novelty", "novelty_nearest", "uncovered"])
 def test_planted_urls_are_the_newest_by_the_default_features(tmp_path: Path, by: str) -> None:
     urls, planted = make_urls(2_000)

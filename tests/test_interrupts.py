@@ -51,6 +51,7 @@ def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout[:8]) == (0, "novelty ")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("module", ["numpy.linalg", "fsspec.spec", "novelty_dask.storage.manifest"])
 def test_ctrl_c_while_a_command_imports_what_it_needs(tmp_path: Path, module: str) -> None:
     corpus, out = tmp_path / "urls.txt", tmp_path / "run.zarr"

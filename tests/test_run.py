@@ -84,6 +84,7 @@ def exported(run: Any, out: Path) -> bytes:
     return out.read_bytes()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_function_takes_a_run_in_any_form(run: Run, tmp_path: Path, function: str, form: str) -> None:
@@ -92,6 +93,7 @@ def test_every_function_takes_a_run_in_any_form(run: Run, tmp_path: Path, functi
     assert FUNCTIONS[function](FORMS[form](run), tmp_path) == expected
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_function_takes_a_run_of_a_store(tmp_path: Path, function: str) -> None:
     source = write_lines(tmp_path / "urls.txt", URLS)
@@ -226,6 +228,7 @@ def test_no_reason_gets_out_of_the_summary_of_html(run: Run, monkeypatch: pytest
     assert f"1 {HOSTILE[0]}" in hostile.text
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("url", HOSTILE)
 def test_no_url_gets_out_of_its_cell_of_html(tmp_path: Path, url: str) -> None:
     harmless = html(tmp_path / "harmless", ["https://a.example/1", "https://b.example/2"])

@@ -81,6 +81,7 @@ def test_score_takes_globs_folders_and_several_sources(tmp_path: Path, novelty: 
     ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("flags", "setting", "value"),
     [
@@ -252,6 +253,7 @@ def test_a_demo_that_can_not_be_made_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("lines", "n_characters"), [("http://a.example/", 3), ("ab\nc", 3), ("abc\nde", 4)])
 def test_a_run_without_novelty_says_why(
     tmp_path: Path, novelty: Novelty, lines: str, n_characters: int

@@ -36,6 +36,7 @@ def csv(run: Path, tmp_path_factory: pytest.TempPathFactory, novelty: Novelty) -
     return path.read_text(encoding="utf-8")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("out", "target"),
     [
@@ -89,6 +90,7 @@ def test_in_process_standard_output_takes_rows_too(run: Path, csv: str, novelty:
     assert (done.exit_code, done.stdout, done.stderr) == (0, csv, "")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("format_", "out"),
     [
@@ -116,6 +118,7 @@ def test_no_url_commands_a_terminal_and_a_pipe_gets_it_as_it_is(
     assert all(line in piped for line in lines) == (format_ == "csv")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet", "npz"])
 def test_a_reader_that_has_gone_is_the_end_of_it(run: Path, tmp_path: Path, format_: str) -> None:
     """The rows are more than a pipe holds."""
@@ -196,6 +199,7 @@ def test_an_existing_file_is_kept_and_the_option_is_named(
     assert (tmp_path / "rows.csv").read_text() == "old"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("out", ["/dev/full", "limited.csv"])
 def test_a_full_disk_has_one_exit_code(run: Path, tmp_path: Path, out: str) -> None:
     limit = "" if out.startswith("/dev") else "trap '' XFSZ; ulimit -f 4; "

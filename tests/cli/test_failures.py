@@ -303,6 +303,7 @@ def test_errors_of_the_system(error: OSError, said: str) -> None:
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("key", "call"),
     [("owners/", "replace"), ("owners/", "link"), ("zarr.json", "replace"), ("commits/", "link")],

@@ -187,6 +187,7 @@ def test_status_names_who_is_at_work_and_a_second_client_is_refused(
     assert novelty("status", out).stdout.startswith("state    stopped\n")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("same", [True, False])
 def test_standard_input_is_asked_for_once(
     corpus: Path, run: Path, tmp_path: Path, novelty: Novelty, same: bool

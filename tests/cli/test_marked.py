@@ -53,6 +53,7 @@ def test_marks_are_underlined_where_no_color_is_wanted(monkeypatch: pytest.Monke
     assert fit(mark("ab", [(0, 1)]), 2) == "\x1b[4ma\x1b[0mb"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("features", ["url", "ngrams"])
 def test_top_marks_what_is_new_on_a_terminal(tmp_path: Path, features: str) -> None:
     lines = [f"https://a.example/item/{letter}" for letter in "abcdefgh"] + ["https://a.example/item/a?admin"]

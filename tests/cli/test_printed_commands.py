@@ -166,6 +166,7 @@ def printed(result: Result) -> list[str]:
     return [quoted or more for quoted, more in PRINTED.findall(result.stderr)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "make"), CASES)
 def test_a_printed_command_works(
     tmp_path: Path,

@@ -95,6 +95,7 @@ TYPED_LINES = {
 """What is typed, how many rows are printed, and the exit code."""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "flags"),
     [
@@ -184,6 +185,7 @@ def test_a_run_stopped_early_leaves_nothing(long: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("novelty-*"))
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_workers_quietly(long: Path, tmp_path: Path) -> None:
     with started(
         *COMMAND, "score", long, "-o", tmp_path / "run.zarr", "--workers", 1, *MANY_TASKS
@@ -202,6 +204,7 @@ def test_ctrl_c_ends_the_workers_quietly(long: Path, tmp_path: Path) -> None:
     assert "leaked" not in stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", [["novelty"], ["dask", "novelty"]])
 def test_both_names_of_the_command(tmp_path: Path, command: list[str]) -> None:
     script = Path(sys.executable).with_name(command[0])
@@ -245,6 +248,7 @@ FULL = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("words", "is_buffered"),
     [
@@ -271,6 +275,7 @@ def test_a_standard_output_that_is_full(run: Path, words: list[str], is_buffered
     assert result.stderr == f"Error: {what}No space left on device; {remedy}.\n"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "words", ["top {run}", "status {run}", "score {corpus} --quiet", "export {run} -o -"]
 )
@@ -281,6 +286,7 @@ def test_a_standard_output_that_is_closed(run: Path, corpus: Path, words: str) -
     assert re.fullmatch(r"Error: Standard output is closed[,;] [^\n]*\.\n", result.stderr)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("end", "is_stored"), [("2>/dev/full", False), ("2>&-", True), ("2>&1 >/dev/null | true", True)]
 )
@@ -297,6 +303,7 @@ def test_a_standard_error_that_takes_nothing(corpus: Path, tmp_path: Path, end: 
         assert result.stdout.count("\n") == len(set(corpus.read_text().split()))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("source", "blocks", "is_kept"),
     [
@@ -382,6 +389,7 @@ def subclasses(kind: type[NoveltyError]) -> Iterator[type[NoveltyError]]:
         yield from subclasses(derived)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("error", ENDS, ids=lambda error: error.__name__)
 def test_every_error_has_its_exit_code(
     corpus: Path, run: Path, tmp_path: Path, error: type[NoveltyError]
@@ -397,6 +405,7 @@ def test_every_error_has_its_exit_code(
     assert (done.returncode, done.stdout) == (code, "")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("code", "command"),
     [(4, ["top"]), (4, ["export", "-o", "{}/rows.csv"]), (4, ["verify"]), (0, ["status"])],
@@ -412,6 +421,7 @@ def test_damage_leaves_with_the_same_code_from_all_that_read(
     assert ("'novelty/c/0' has 3 bytes instead of " in done.stderr) == (code == 4)
 
 
+@pytest.mark.long
 def test_a_script_without_the_guard_is_told_of_it(corpus: Path, tmp_path: Path) -> None:
     call = f"novelty_dask.score({str(corpus)!r}, {str(tmp_path / 'run.zarr')!r}, workers=1)"
     script = tmp_path / "script.py"
@@ -425,6 +435,7 @@ def test_a_script_without_the_guard_is_told_of_it(corpus: Path, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("workers", "code"), [(2, 1), (0, 0)])
 def test_a_script_on_standard_input_is_told_what_helps(
     corpus: Path, tmp_path: Path, workers: int, code: int
@@ -455,6 +466,7 @@ def starting(client: psutil.Process) -> list[int]:
     return [child.pid for child in client.children(recursive=True) if "spawn_main" in command_of(child)]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("mode", [0o000, 0o600])
 def test_a_folder_that_nobody_may_enter_holds_nothing_to_resume(
     corpus: Path, tmp_path: Path, mode: int

@@ -82,6 +82,7 @@ def test_a_source_that_grows_is_being_written_to(tmp_path: Path) -> None:
     assert len(novelty_dask.score(source, tmp_path / "run.zarr")) == 2
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("pack", COMPRESSORS.values(), ids=COMPRESSORS)
 def test_standard_input_may_be_compressed(
     tmp_path: Path, novelty: Novelty, pack: Callable[[bytes], bytes]

@@ -74,6 +74,7 @@ def test_a_row_has_the_same_bytes_whatever_it_is_looked_up_with(
         assert np.concatenate([part.ids for part in parts]).tobytes() == whole.ids.tobytes()
 
 
+@pytest.mark.sampled
 def test_blocks_change_no_byte(
     signed: tuple[NDArray[np.float64], Any, Metric], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def vectors() -> np.ndarray[Any, Any]:
     return np.random.default_rng(0).normal(size=(120, 6))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", MAKE)
 def test_all_checks_of_scikit_learn_pass(name: str) -> None:
     with warnings.catch_warnings():
@@ -119,6 +120,7 @@ def test_neighbors_are_those_of_scikit_learn(vectors: np.ndarray[Any, Any]) -> N
         assert graphs[0].indices.tolist() == graphs[1].indices.tolist()
 
 
+@pytest.mark.long
 # Asked for the first time, joblib counts the cores by a command.
 @pytest.mark.process
 def test_graphs_fit_what_takes_distances_computed_before(vectors: np.ndarray[Any, Any]) -> None:

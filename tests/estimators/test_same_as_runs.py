@@ -66,6 +66,7 @@ def stored_weights(run: Any) -> Any:
     return weights
 
 
+@pytest.mark.sampled
 def test_columns_and_weights_are_those_of_the_run(case: tuple[Any, UrlVectorizer]) -> None:
     run, vectorizer = case
     urls = run.urls[:].tolist()

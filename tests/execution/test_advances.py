@@ -38,6 +38,7 @@ def shares(events: list[Event]) -> dict[tuple[str, str], list[float]]:
     return told
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("on_workers", [False, True])
 def test_long_tasks_tell_how_far_they_are(
     source: Path, tmp_path: Path, client: Client, events: list[Event], on_workers: bool

@@ -297,6 +297,7 @@ def one_worker(folder: Path, allowed_failures: int) -> Iterator[DaskExecutor]:
         yield DaskExecutor(client, "token")
 
 
+@pytest.mark.long
 def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(
     tmp_path: Path,
 ) -> None:
@@ -328,6 +329,7 @@ def die_in_frame(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.long
 def test_partitions_in_which_workers_died_are_computed_once_more(tmp_path: Path) -> None:
     """Those of a bag, and those of a frame that is shuffled."""
     with one_worker(tmp_path, allowed_failures=0) as executor:
@@ -418,6 +420,7 @@ def lose_before_map(executor: DaskExecutor, kill: Callable[[], None]) -> None:
     list(executor.map("stage", *given(slow, range(10))))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("lose", [lose_in_map, lose_in_compute, lose_before_usage, lose_before_map])
 def test_a_lost_scheduler_ends_the_wait(
     elsewhere: tuple[ForkServerProcess, str], lose: Callable[..., None]
@@ -436,6 +439,7 @@ def test_a_lost_scheduler_ends_the_wait(
         assert time.monotonic() - began < 200
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("lose", "answer"),
     [

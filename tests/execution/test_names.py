@@ -64,6 +64,7 @@ def test_a_run_is_named_without_secrets(url: str, label: str) -> None:
     assert run_label(url) == label
 
 
+@pytest.mark.long
 def test_the_dashboard_counts_what_is_done_and_what_is_left(
     source: Path, tmp_path: Path, client: Client
 ) -> None:
@@ -87,6 +88,7 @@ def test_the_dashboard_counts_what_is_done_and_what_is_left(
     assert not seen(client)
 
 
+@pytest.mark.long
 def test_of_many_tasks_the_dashboard_counts_a_part_at_a_time(
     source: Path, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

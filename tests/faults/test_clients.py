@@ -198,6 +198,7 @@ def refused_score(corpus: Path, out: Path, **settings: object) -> str:
     return str(caught.value)
 
 
+@pytest.mark.long
 def test_a_second_client_is_refused(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def n_bytes(folder: Path) -> int:
     return sum(-(-path.stat().st_size // 4096) * 4096 for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_a_full_disk_is_told_and_costs_nothing(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path, peak: int, share: float
@@ -110,6 +111,7 @@ def watched_resume(record: Path, out: Path) -> None:
     novelty_dask.resume(out, workers=0)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_chunk_is_found_by_all_and_mended(
     record: Record, complete: Path, undisturbed: Content, tmp_path: Path, damage: str
@@ -148,6 +150,7 @@ ON_THE_WAY = [
 """Stages in which a client is killed, after so many tasks, and what is damaged then."""
 
 
+@pytest.mark.long
 def test_damage_on_the_way_is_found_before_use(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def make_run(folder: Path) -> tuple[Path, Path]:
     return run, write_lines(folder / "new.txt", NEW)
 
 
+@pytest.mark.long
 def test_a_run_that_grows_stays_whole_through_every_kill(tmp_path: Path) -> None:
     run, new = make_run(tmp_path)
     shutil.copytree(run, tmp_path / "copy.zarr")
@@ -100,6 +101,7 @@ def test_a_run_that_grows_stays_whole_through_every_kill(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("spoil", [before_exchange, behind_exchange, in_removal])
 def test_a_kill_at_the_end_leaves_the_run_before_or_after(spoil: Callable[[], None], tmp_path: Path) -> None:
     run, new = make_run(tmp_path)

@@ -46,6 +46,7 @@ def clean_run(place: Path) -> tuple[int, Content]:
     return int((folder / "count").read_text(encoding="utf-8")), content(folder / "run.zarr", ["csv"])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600 if EVERY else 600)
 @pytest.mark.parametrize("mode", MODES)
 def test_no_change_of_the_disk_that_fails_leaves_a_wrong_run(

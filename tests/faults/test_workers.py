@@ -161,6 +161,7 @@ def test_a_worker_that_is_frozen_from_the_start_is_given_up(
     assert content_and_exports(run) == undisturbed
 
 
+@pytest.mark.long
 def test_a_long_kernel_is_not_taken_for_dead(
     cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:
@@ -180,6 +181,7 @@ def command(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.long
 def test_what_kills_its_workers_is_named_and_the_rest_is_done(
     cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path, measured: Measured
 ) -> None:

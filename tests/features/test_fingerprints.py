@@ -116,6 +116,7 @@ def test_another_version_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fingerprint(HashingVectorizer()) != before
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_another_process_finds_the_same() -> None:
     code = (

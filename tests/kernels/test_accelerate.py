@@ -94,6 +94,7 @@ def test_statistics_of_numba_name_the_folders(folder: Path) -> None:
     assert str(folder) in compiled(lambda x: x).stats.cache_path  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_processes_that_compile_at_once_do_not_disturb_each_other(folder: Path) -> None:
     (folder / "program.py").write_text(PROGRAM, encoding="utf-8")

@@ -220,6 +220,7 @@ def test_steps_of_the_clock_leave_one_owner(objects: LocalObjects, step: float) 
                 pass
 
 
+@pytest.mark.sampled
 @pytest.mark.process
 @pytest.mark.parametrize("step", STEPS)
 def test_steps_of_the_clock_leave_one_owner_on_two_hosts(

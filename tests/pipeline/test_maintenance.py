@@ -49,6 +49,7 @@ def test_a_complete_run_has_all_of_its_tasks(out: Path) -> None:
     assert status.totals.rejected == {"blank": 1, "nul": 1}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("stage", "count", "stages"),
     [
@@ -229,6 +230,7 @@ FORGERIES: list[tuple[TaskId, str, Callable[[Any], None]]] = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("task", "name", "change"), FORGERIES)
 def test_forged_results_are_found_by_computing_again(
     out: Path, task: TaskId, name: str, change: Callable[[Any], None]
@@ -302,6 +304,7 @@ def test_no_run_is_made_inside_another(made: Path, out: Path, name: str) -> None
     assert snapshot(out) == before
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("stage", "count"), [("ingest", 1), ("sort", 1), ("vectorize", 2), ("compare", 7)])
 def test_a_stopped_run_keeps_what_it_needs(made: Path, tmp_path: Path, stage: str, count: int) -> None:
     out = stopped(made, tmp_path / "run.zarr", stage, count)

@@ -90,6 +90,7 @@ def alter_type(metadata: Path) -> None:
     metadata.write_text(json.dumps({**values, "data_type": "bool", "fill_value": False}))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("name", "repair"), REPAIRS.items())
 def test_a_damaged_chunk_is_made_again_by_no_more_than_leads_to_it(
     out: Path, expected: Content, name: str, repair: dict[str, tuple[int | None, int]]
@@ -109,6 +110,7 @@ def test_a_damaged_chunk_is_made_again_by_no_more_than_leads_to_it(
     assert novelty_dask.status(out).state == "complete"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("stage", [stage.name for stage in LASTING_STAGES if stage.name in STAGE_NAMES])
 @pytest.mark.parametrize("damage", [Path.unlink, flip_file])
 def test_a_lost_commit_is_found_and_its_task_done_again(
@@ -192,6 +194,7 @@ def test_a_store_that_damages_what_it_is_given_is_given_up(
     assert len(writes) == 3
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["rows/count", "weights/indptr", "columns/idf"])
 def test_what_is_lost_of_a_stopped_run_is_made_again_though_nothing_reads_it_any_more(
     made: Path, tmp_path: Path, expected: Content, name: str
@@ -283,6 +286,7 @@ VIEWS_GIVEN_UP = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("candidate", "given_up"), [(4, ["1-4"]), (1, ["1-0", "1-1", "1-2", "1-3", "1-4"])])
 def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
     made: Path,
@@ -351,6 +355,7 @@ def test_a_partial_run_that_fails_again_stays_partial(
     assert content(novelty_dask.score(made / "urls.txt", out)) == expected
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("stage", "task"),
     [("columns", "all of columns"), ("weigh", "0 of weigh"), ("vectorize", "0 of vectorize")],

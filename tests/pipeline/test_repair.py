@@ -22,6 +22,7 @@ def stopped(made: Path, out: Path, stage: str, count: int) -> Path:
     return out
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("damage", [pytest.param(Path.unlink, marks=pytest.mark.long), flip_file])
 @pytest.mark.parametrize(
     ("stage", "count", "chunk"),
@@ -68,6 +69,7 @@ def test_a_commit_in_the_place_of_another_is_found(made: Path, out: Path, stage:
     assert novelty_dask.verify(out).damages == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["strips", "strips/ids"])
 @pytest.mark.parametrize(("stage", "count"), [("compare", 25), ("merge", 2)])
 def test_lost_metadata_of_strips_are_written_again(

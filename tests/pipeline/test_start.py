@@ -17,6 +17,7 @@ def move(run: Path) -> None:
     run.replace(run.with_name("moved.zarr"))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("remove", [move, shutil.rmtree])
 @pytest.mark.parametrize(("stage", "count"), [("ingest", 0), ("vectorize", 2), ("compare", 3), ("merge", 5)])
 def test_a_run_that_is_moved_or_removed_while_it_is_written_is_said_to_be_gone(

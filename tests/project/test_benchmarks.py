@@ -126,6 +126,7 @@ def test_new_rows_cost_less_than_their_reference(tmp_path: Path) -> None:
     assert few < many / 4
 
 
+@pytest.mark.long
 def test_adding_rows_costs_less_than_scoring_all_together(tmp_path: Path) -> None:
     [entry] = run("growing", tmp_path / "growing.json", "--known", "3000", "--new", "60")
     assert set(entry["counts"]) == set(entry["counts_together"]) == COUNTS

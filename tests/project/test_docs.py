@@ -61,6 +61,7 @@ def test_readme_opens_with_two_lines_to_paste() -> None:
     assert rest.startswith(f"```sh\n{FIRST_BLOCK}```\n")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("document", [name for name, text in TEXTS.items() if blocks(text, "python")])
 def test_python_blocks_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

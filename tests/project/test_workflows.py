@@ -112,6 +112,7 @@ def test_near_duplicates_keeps_one_of_each_thing(tmp_path: Path) -> None:
     assert f"{len(kept):,} of " in printed
 
 
+@pytest.mark.long
 def test_daily_feed_knows_tomorrow_what_came_today(tmp_path: Path) -> None:
     urls, planted = make_urls(500, n_planted=3, seed=5)
     days = [urls[:300], [*urls[300:], *urls[:50]], urls[250:400]]
@@ -150,6 +151,7 @@ def test_first_stories_come_once_and_in_order(tmp_path: Path) -> None:
     assert repr(stories[-1]["url"]) in printed
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -183,6 +185,7 @@ def test_a_workflow_shows_how_far_it_is(tmp_path: Path) -> None:
     assert "sites with at least 5" in done.stdout
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_workflows_say_what_they_do(path: Path, tmp_path: Path) -> None:
     assert "Usage:" in run_workflow(path.name, "--help", folder=tmp_path)

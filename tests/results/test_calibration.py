@@ -52,6 +52,7 @@ def test_the_false_discovery_rate_is_that_of_the_procedure(
     assert chosen.p_value.tolist() == p[:n_chosen].tolist()
 
 
+@pytest.mark.long
 def test_p_values_are_valid_on_exchangeable_data() -> None:
     """Of rows drawn from where the reference was drawn, about 5 % have a p-value of at most .05."""
     rng = np.random.default_rng(1)

@@ -89,6 +89,7 @@ def pick(rows: Any, columns: list[str]) -> list[list[Any]]:
     return [[row[name] for name in columns] for row in rows]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_small")
 @settings(max_examples=12)
 @given(st.lists(LINES, min_size=1, max_size=3), st.sampled_from(["raw", "web", "page", "template"]))
@@ -120,6 +121,7 @@ RECORDS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("_small")
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_records_have_their_own_fields(tmp_path: Path, form: str) -> None:
@@ -164,6 +166,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return novelty_dask.score(folder / "urls.bz2", folder / "run.zarr", block_rows=64, n_neighbors=3)
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("_small")
 @pytest.mark.parametrize("name", ["rows.csv", "rows.tsv.gz", "rows.jsonl.zst", "rows.arrow", "rows.parquet"])
 def test_formats_hold_the_same_lines(run: Run, tmp_path: Path, name: str) -> None:
@@ -309,6 +312,7 @@ def peak_bytes(folder: Path, n_lines: int) -> int:
     return int(done.stdout) * 1_024
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_memory_does_not_grow_with_the_lines(tmp_path: Path) -> None:
     few, many = peak_bytes(tmp_path, 10_000), peak_bytes(tmp_path, 100_000)

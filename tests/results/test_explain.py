@@ -77,11 +77,13 @@ def check_sums(run: Run, row: int, explanation: Explanation) -> None:
         assert math.isclose(math.fsum(f.contribution for f in each.shared), each.similarity, abs_tol=1e-9)
 
 
+@pytest.mark.long
 def test_contributions_add_up_to_each_number_of_each_row(run: Run) -> None:
     for row, url in enumerate(listed(run.urls[:])):
         check_sums(run, row, run.explain(url))
 
 
+@pytest.mark.sampled
 @pytest.mark.skipif(not CORPORA, reason="needs the real corpora (NOVELTY_CORPORA)")
 @pytest.mark.parametrize("n", [50, pytest.param(1_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("features", ["url", "ngrams"])
@@ -97,6 +99,7 @@ def test_contributions_add_up_for_rows_of_a_real_corpus(features: str, n: int, t
         check_sums(run, row, run.explain(urls[row]))
 
 
+@pytest.mark.sampled
 def test_contributions_are_those_of_the_definitions(run: Run) -> None:
     settings = run.manifest.settings
     features, urls = make_features(settings), listed(run.urls[:])
@@ -124,6 +127,7 @@ def test_contributions_are_those_of_the_definitions(run: Run) -> None:
                 assert each.contributions[name] == pytest.approx(value, abs=1e-6)
 
 
+@pytest.mark.sampled
 def test_the_rest_of_lof_is_how_far_the_neighbors_reach(run: Run) -> None:
     read = run._results.arrays.read
     kth, density, lof, all_ids = map(read, ("novelty_kth", "density", "lof", "neighbors/ids"))
@@ -139,6 +143,7 @@ def test_the_rest_of_lof_is_how_far_the_neighbors_reach(run: Run) -> None:
         assert run.explain(str(run.urls[row])).rests["lof"] == pytest.approx(rest, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("url", NEW)
 def test_a_new_url_has_the_numbers_of_a_run_against_this_one(run: Run, url: str) -> None:
     explanation = run.explain(url)

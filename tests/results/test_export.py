@@ -76,6 +76,7 @@ def expected(run: Run, order: str, *, lists: bool = False) -> pd.DataFrame:
     return sorted_frame.reset_index(drop=True)
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("buckets")
 @pytest.mark.parametrize("order", ["input", *VIEWS])
 def test_csv(run: Run, tmp_path: Path, order: str) -> None:
@@ -113,6 +114,7 @@ def test_csv_keeps_spreadsheets_from_running_text(run: Run, tmp_path: Path) -> N
     assert not any(cell.lstrip().startswith(tuple("=+-@\t\r\uff1d")) for cell in cells)
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("buckets")
 @pytest.mark.parametrize("order", ["input", *VIEWS])
 def test_parquet(run: Run, tmp_path: Path, order: str) -> None:
@@ -123,6 +125,7 @@ def test_parquet(run: Run, tmp_path: Path, order: str) -> None:
     assert [table[name].null_count for name in VIEWS] == [2] * 5
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("buckets")
 @pytest.mark.parametrize("order", ["input", *VIEWS])
 def test_jsonl(run: Run, tmp_path: Path, order: str) -> None:
@@ -207,6 +210,7 @@ def read_text(path: Path) -> str:
     return raw.decode()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("ending", ["gz", "zst"])
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
 def test_text_is_compressed_by_the_ending(run: Run, tmp_path: Path, form: str, ending: str) -> None:
@@ -230,6 +234,7 @@ def test_tsv_is_csv_with_tabs(run: Run, tmp_path: Path) -> None:
     assert rows[0] == rows[1]
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("buckets")
 @pytest.mark.parametrize("name", ["rows.arrow", "rows.feather", "rows.FEATHER"])
 def test_arrow(run: Run, tmp_path: Path, name: str) -> None:
@@ -239,6 +244,7 @@ def test_arrow(run: Run, tmp_path: Path, name: str) -> None:
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet", "arrow"])
 def test_columns_are_written_in_their_order(run: Run, tmp_path: Path, form: str) -> None:
     columns = ["lof", "url", "marked_url", *(LISTS[1:] if form in ("jsonl", "parquet", "arrow") else [])]

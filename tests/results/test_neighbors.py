@@ -175,6 +175,7 @@ def test_neighbors_that_are_no_rows_are_refused() -> None:
         neighbors.to_csr()
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_edges_are_streamed_in_memory_that_does_not_grow(tmp_path: Path) -> None:
     # Two million rows of 20 neighbors are 480 MB, and more as edges.

@@ -33,6 +33,7 @@ def test_a_name_that_is_no_text_is_shown_by_its_bytes() -> None:
     assert [*Places(make_manifest([Source("file:///caf\udce9.txt", 0, None)])).names] == ["/caf\\xe9.txt"]
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_a_row_is_where_an_editor_shows_it(tmp_path: Path) -> None:
     """In a file that is cut into pieces, behind one that is empty, and in one that is compressed."""

@@ -28,6 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return novelty_dask.score(source, folder / "run.zarr", workers=0, block_rows=64)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet", "arrow"])
 def test_no_export_has_a_secret(run: Run, tmp_path: Path, form: str) -> None:
     for name, redacted in (("shown", False), ("hidden", True)):

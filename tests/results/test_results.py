@@ -130,6 +130,7 @@ def most_novel(run: Results, n: int) -> list[tuple[str, float]]:
     return list(zip(table["url"].to_pylist(), table["novelty"].to_pylist(), strict=True))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 100])
 @pytest.mark.parametrize("block_rows", [1, 2, 5, 9])
 def test_the_most_novel_come_first_and_ties_by_row(n: int, block_rows: int) -> None:
@@ -159,6 +160,7 @@ def test_where_nothing_is_defined_nothing_is_most_novel() -> None:
     assert run.newest(10).schema == run.table(0).schema
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=30)
 @given(
     novelty=st.lists(st.sampled_from([NAN, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12),

@@ -94,6 +94,7 @@ SELECTIONS = st.builds(
 )
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=25)
 @given(
     rows=ROWS,

@@ -85,6 +85,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=25)
 @given(
     rows=ROWS,
@@ -105,6 +106,7 @@ def test_groups_are_those_of_lists(
     assert table.to_pylist() == naive(rows, group, by, above)[:n]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("group", BY)
 def test_numbers_do_not_depend_on_how_rows_are_divided(group: str) -> None:
     rng = np.random.default_rng(7)

@@ -40,6 +40,7 @@ def by_hand(pairs: list[tuple[int, int, float]], n_rows: int) -> list[tuple[int,
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at_least", [0.3, 0.6])
 def test_groups_are_the_components_of_all_pairs_for_every_cut(tmp_path: Path, at_least: float) -> None:
     files = []

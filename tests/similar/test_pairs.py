@@ -69,6 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> novelty_dask.Run:
     return novelty_dask.score(urls=URLS, out=folder / "run.zarr", block_rows=250, workers=0)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("at_least", [0.2, 0.5, 0.8, 1.0])
 def test_pairs_are_those_of_brute_force_to_the_bit(at_least: float) -> None:
     run = novelty_dask.score(urls=URLS[:150], block_rows=64, workers=0)
@@ -134,6 +135,7 @@ def test_small_rows_with_many_equal_ones(
     assert dict(zip(keys, joined.similarities.tolist(), strict=True)) == expected
 
 
+@pytest.mark.long
 def test_every_cut_and_every_executor_writes_the_same_bytes(tmp_path: Path, run: novelty_dask.Run) -> None:
     other = novelty_dask.score(urls=URLS, out=tmp_path / "other.zarr", block_rows=37, workers=0)
     files = []
@@ -149,6 +151,7 @@ def test_every_cut_and_every_executor_writes_the_same_bytes(tmp_path: Path, run:
     assert (frame.row < frame.other).all()
 
 
+@pytest.mark.long
 def test_a_command_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     run = novelty_dask.score(urls=URLS, out=tmp_path / "run.zarr", block_rows=20, workers=0)
     run.pairs(tmp_path / "whole.csv", at_least=0.3)

@@ -41,6 +41,7 @@ def test_the_formats_are_those_that_are_tested() -> None:
     assert COMPRESSIONS.keys() == COMPRESSORS.keys()
 
 
+@pytest.mark.sampled
 @each_format
 @settings(deadline=None, max_examples=40)
 @given(

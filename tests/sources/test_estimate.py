@@ -37,6 +37,7 @@ def test_a_file_is_estimated_from_its_beginning(tmp_path: Path, content: bytes, 
     assert_near(estimate_lines(find_sources([str(write_packed(tmp_path / name, content))])), content)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("suffix", ["bz2", "gz", "zst"])
 def test_a_compressor_that_learns_is_estimated_from_what_it_does_later(
     tmp_path: Path, corpora: Path, suffix: str

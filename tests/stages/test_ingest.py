@@ -135,6 +135,7 @@ CONTENTS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 @pytest.mark.parametrize("piece_bytes", [1, 7, 2**24])
 @pytest.mark.parametrize("contents", CONTENTS.values(), ids=CONTENTS.keys())
@@ -199,6 +200,7 @@ def bad_input(corpora: Path) -> bytes:
     return b"".join(text.encode("utf-8", "surrogatepass") + b"\n" for text in inputs)
 
 
+@pytest.mark.sampled
 @pytest.mark.corpus
 @pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 @pytest.mark.parametrize(
@@ -293,6 +295,7 @@ def short_lines() -> Iterator[bytes]:
         yield b"".join(b"%x\n" % number for number in range(start, start + 10_000))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("content", "n_lines", "n_rejected", "megabytes"),
     [(newlines, 10**6, 10**6, 150), (one_line, 1, 1, 10), (short_lines, 10**6, 0, 160)],

@@ -118,6 +118,7 @@ def test_what_fits_in_one_range_is_sorted_as_python_would(
     assert rows(reading.run, tables) == expect(lines)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("piece_bytes", [30_000, 2**24])
 def test_many_ranges_are_shuffled_and_sorted_as_python_would(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], piece_bytes: int
@@ -141,6 +142,7 @@ def test_ranges_without_rows_leave_empty_tables(
     assert rows(reading.run, tables) == expect(lines)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["web", "page", "template"])
 def test_spellings_of_many_ranges_are_one_row_as_in_python(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: NormalForm
@@ -166,6 +168,7 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["web", "page", "template"])
 @settings(deadline=None, max_examples=150)
 @given(

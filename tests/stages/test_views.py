@@ -71,6 +71,7 @@ def check_views(run: Run) -> None:
         assert np.isfinite(view[defined]).all(), name
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("block_rows", [64, 500, 1_000])
 def test_views_are_those_of_brute_force(tmp_path: Path, block_rows: int) -> None:
     urls = [*novelty_dask.datasets.make_urls(400, seed=6)[0], *TIES, "ab"]
@@ -118,6 +119,7 @@ EDGES: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("urls", EDGES.values(), ids=EDGES.keys())
 def test_edges_are_defined(tmp_path: Path, urls: list[str]) -> None:
     check_views(novelty_dask.score(write_lines(tmp_path / "urls.txt", urls), block_rows=2, n_neighbors=3))
@@ -140,6 +142,7 @@ def test_a_row_that_shares_nothing_is_the_newest_in_every_view(tmp_path: Path) -
     assert run.top(1).lof.tolist() == [GREATEST_FACTOR]
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=4)
 @given(seed=st.integers(0, 99), block_rows=st.integers(15, 150), k=st.integers(1, 6))
 def test_blocks_of_any_size_leave_the_same_bytes(
@@ -154,6 +157,7 @@ def test_blocks_of_any_size_leave_the_same_bytes(
         assert found.tobytes() == expected.tobytes(), name
 
 
+@pytest.mark.long
 def test_longer_stretches_leave_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_lines(tmp_path / "urls.txt", novelty_dask.datasets.make_urls(500, seed=9)[0])
     expected = views(novelty_dask.score(source, block_rows=50))

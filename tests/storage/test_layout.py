@@ -124,6 +124,7 @@ def test_what_is_no_chunk_has_no_writer(key: str) -> None:
     assert layout(TilePlan(10, 4, 1, 2)).writer(key) is None
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("block_rows", "tile_pairs"), [(64, 1), (100, 128**2), (4_096, 2**30)])
 def test_tasks_write_what_the_layout_says_and_nothing_else_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_rows: int, tile_pairs: int

@@ -598,6 +598,7 @@ MACHINES = {"local": LocalMachine, "remote": RemoteMachine}
 SETTINGS = settings(stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("n_examples", [60, pytest.param(2_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", MACHINES)
 def test_nothing_is_lost_no_damage_is_believed_and_one_client_owns(name: str, n_examples: int) -> None:
@@ -656,6 +657,7 @@ HARD = ("creation overwrites, in a store", "the last commit counts")
 """Those that take the most examples to find; others of their kind take few."""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "bug", [pytest.param(bug, marks=pytest.mark.long) if bug in HARD else bug for bug in BUGS]
 )

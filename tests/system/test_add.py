@@ -87,6 +87,7 @@ def plain_neighbors(weights: sp.csc_matrix, k: int) -> tuple[NDArray[np.int64], 
     return np.where(best > 0, ids, -1), np.maximum(best, 0)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("settings", [*SETTINGS.values()], ids=[*SETTINGS])
 def test_a_grown_run_holds_what_a_plain_computation_gives(settings: dict[str, Any], tmp_path: Path) -> None:
     base, days = write_days(tmp_path)
@@ -111,6 +112,7 @@ def test_a_grown_run_holds_what_a_plain_computation_gives(settings: dict[str, An
     assert verified.damages == []
 
 
+@pytest.mark.long
 def test_segments_cuts_and_workers_change_nothing(tmp_path: Path) -> None:
     base, days = write_days(tmp_path)
     contents: list[dict[str, Any]] = []

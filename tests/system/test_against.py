@@ -105,6 +105,7 @@ def matrices(reference: Run, run: Run) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     return X, Y
 
 
+@pytest.mark.sampled
 def test_neighbors_are_those_of_brute_force(reference: Run, new: Path) -> None:
     run = novelty_dask.score(new, against=reference, block_rows=100)
     X, Y = (each.astype(np.float64) for each in matrices(reference, run))
@@ -124,6 +125,7 @@ def test_neighbors_are_those_of_brute_force(reference: Run, new: Path) -> None:
     np.testing.assert_allclose(np.asarray(run.novelty[:]), np.clip(mean, 0, 1), rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled
 def test_what_the_reference_holds_is_known(reference: Run, new: Path) -> None:
     run = novelty_dask.score(new, against=reference, block_rows=100)
     form = reference.manifest.settings.normal_form
@@ -139,6 +141,7 @@ def test_what_the_reference_holds_is_known(reference: Run, new: Path) -> None:
     assert rows.known.sum() == known.sum() - (np.isnan(novelty) & known).sum()
 
 
+@pytest.mark.sampled
 def test_only_unseen_features_are_as_novel_as_can_be(reference: Run, new: Path) -> None:
     run = novelty_dask.score(new, against=reference, block_rows=100)
     [row] = [row for row, url in enumerate(listed(run.urls[:])) if url == UNSEEN]
@@ -150,6 +153,7 @@ def test_only_unseen_features_are_as_novel_as_can_be(reference: Run, new: Path) 
         assert listed(run.novelty[:])[row] > 0.8
 
 
+@pytest.mark.sampled
 def test_views_are_those_of_brute_force(reference: Run, new: Path) -> None:
     run = novelty_dask.score(new, against=reference, block_rows=100)
     X, Y = (each.astype(np.float64) for each in matrices(reference, run))
@@ -173,12 +177,14 @@ def test_views_are_those_of_brute_force(reference: Run, new: Path) -> None:
     np.testing.assert_allclose(np.asarray(run.lof[:])[is_clear], scores[is_clear], rtol=1e-3)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("block_rows", [64, 200, 2_048])
 def test_blocks_of_new_rows_do_not_show(usual: Run, new: Path, expected: Content, block_rows: int) -> None:
     run = novelty_dask.score(new, against=usual, workers=0, block_rows=block_rows)
     assert content_against(run) == expected
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("block_rows", [100, 5_000])
 def test_blocks_of_the_reference_do_not_show(
     new: Path, expected: Content, tmp_path: Path, block_rows: int
@@ -188,6 +194,7 @@ def test_blocks_of_the_reference_do_not_show(
     assert content_against(novelty_dask.score(new, against=other, workers=0)) == expected
 
 
+@pytest.mark.long
 def test_groups_and_workers_do_not_show(
     usual: Run, new: Path, expected: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +211,7 @@ class StoppedError(Exception):
     """A session that ends, as if it were killed between two stages."""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "stage", ["columns", "weigh", "locate", "compare", "merge", "cite", "cover", "lof", "calibrate"]
 )
@@ -263,6 +271,7 @@ EDGES: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("known", "new_lines"), EDGES.values(), ids=[*EDGES])
 @pytest.mark.parametrize("block_rows", [1, 2, 50])
 def test_edges_are_exact_and_defined(
@@ -327,6 +336,7 @@ def test_a_reference_that_is_gone_or_another_is_refused_by_name(
     assert content_against(run) == expected
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["weights/data", "rows/url", "novelty_kth", "density"])
 def test_damage_of_a_reference_is_found_and_named(new: Path, tmp_path: Path, name: str) -> None:
     lines = write_lines(tmp_path / "known.txt", KNOWN)
@@ -342,6 +352,7 @@ def test_damage_of_a_reference_is_found_and_named(new: Path, tmp_path: Path, nam
     novelty_dask.resume(tmp_path / "new.zarr")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "name",
     [

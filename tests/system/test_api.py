@@ -96,6 +96,7 @@ def test_standard_input_is_a_source(
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("stage", ["ingest", "vectorize", "merge"])
 def test_a_stopped_run_of_standard_input_goes_on_without_it_or_with_the_same(
     tmp_path: Path, expected: Content, monkeypatch: pytest.MonkeyPatch, stage: str
@@ -279,6 +280,7 @@ FAILURES: list[tuple[Callable[[Path], dict[str, Any]], type[Exception], str]] = 
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("arrange", "error", "message"), FAILURES)
 def test_what_fails_early_leaves_nothing_behind(
     tmp_path: Path,
@@ -357,6 +359,7 @@ LAST = {"ingest": 1, "sort": 1, "vectorize": 5, "columns": 1, "weigh": 5, "compa
 LAST |= {"cover": 3, "density": 5, "lof": 5}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("stage", "count"),
     [
@@ -439,6 +442,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return source, folder
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_a_killed_process_left_is_gone_on_with(
     killed: tuple[str, Path], expected: Content, stage: str
@@ -549,6 +553,7 @@ def test_a_run_on_a_client_goes_on_without_it(
     assert content(novelty_dask.score(source, out, block_rows=64)) == expected
 
 
+@pytest.mark.long
 def test_what_fails_on_a_client_leaves_nothing_behind(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,6 +242,7 @@ def test_each_kind_is_rejected_by_its_reason_or_accepted(kind: str, raw: str | N
         assert rejected == account(stream, "raw").rejected
 
 
+@pytest.mark.sampled
 @variants
 @pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 def test_all_kinds_in_one_run_are_accounted_for(
@@ -273,6 +274,7 @@ def bad_input(corpora: Path) -> bytes:
 FORMS: list[NormalForm] = ["raw", "web", "page", "template"]
 
 
+@pytest.mark.sampled
 @pytest.mark.corpus
 @pytest.mark.parametrize(
     ("form", "change", "store"),
@@ -393,6 +395,7 @@ def one_line(path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_an_endless_line_is_one_rejected_line(tmp_path: Path, usual_peak: int) -> None:
     out = ["-o", tmp_path / "run.zarr"]
     ended = novelty("score", one_line(tmp_path / "urls.txt"), "--workers", 0, *out)
@@ -412,6 +415,7 @@ def test_a_bomb_is_stopped_in_little_memory(tmp_path: Path, usual_peak: int) -> 
     assert not (tmp_path / "run.zarr").exists()
 
 
+@pytest.mark.sampled
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")
 @pytest.mark.parametrize(
     ("filter_", "words"),
@@ -450,6 +454,7 @@ def test_a_pipe_is_read_as_standard_input(tmp_path: Path) -> None:
     assert "20 lines, 20 pages: 0 duplicates, 0 rejected" in ended.stderr
 
 
+@pytest.mark.long
 def test_pipes_that_are_named_are_read_once_and_kept(tmp_path: Path) -> None:
     """As shells make them of `<(zcat a.gz)`, each with its own compression."""
     contents = [b"\n".join(GOOD[:10]), gzip.compress(b"\n".join(GOOD[10:]))]
@@ -472,6 +477,7 @@ def test_pipes_that_are_named_are_read_once_and_kept(tmp_path: Path) -> None:
         assert (ended.code, "its sources differ" in ended.stderr) == (2, True), ended.stderr
 
 
+@pytest.mark.long
 def test_a_name_that_is_no_utf8_is_read(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff\n.txt"
     with open(path, "wb") as file:  # noqa: PTH123 - a name in bytes

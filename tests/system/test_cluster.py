@@ -43,6 +43,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.long
 def test_a_run_on_such_a_cluster_is_the_same_bytes(client: Client, tmp_path: Path) -> None:
     assert client.scheduler_info()["address"].startswith("tcp://127.0.0.1:")
     for name, value in read_configuration().items():

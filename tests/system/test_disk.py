@@ -69,6 +69,7 @@ def assert_kept(folder: Path, lines: list[str], settings: dict[str, Any]) -> Non
         assert projected <= (2 if ngrams else 4) * watch.peak_bytes
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("n", [20, 2_000, pytest.param(20_000, marks=pytest.mark.long)])
 def test_a_run_keeps_to_what_was_projected(tmp_path: Path, n: int, settings: dict[str, Any]) -> None:
@@ -104,6 +105,7 @@ def test_strips_of_many_groups_are_projected(tmp_path: Path, monkeypatch: pytest
     assert_kept(tmp_path, lines, {"features": "ngrams", "block_rows": 2_048})
 
 
+@pytest.mark.long
 def test_what_a_reference_adds_is_projected(tmp_path: Path) -> None:
     known = novelty_dask.score(urls=make_urls(500, seed=3)[0], workers=0)
     assert_kept(tmp_path, make_urls(2_000)[0], {"against": known, "block_rows": 128})
@@ -129,6 +131,7 @@ UNUSUAL: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("make", "settings"),
     [

@@ -80,6 +80,7 @@ def score(folder: Path, address: str, environment: dict[str, str]) -> "subproces
     )
 
 
+@pytest.mark.long
 def test_a_client_with_the_certificate_works_on_it(
     address: str, environment: dict[str, str], tmp_path: Path
 ) -> None:

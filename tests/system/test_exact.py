@@ -134,6 +134,7 @@ def test_number_of_groups_does_not_show(
     assert content(run) == expected
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("workers", "processes"), [(1, False), (2, True), pytest.param(1, True, marks=pytest.mark.long)]
 )

@@ -68,6 +68,7 @@ def test_neighbors_are_others_than_by_ngrams(run: novelty_dask.Run, source: Path
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("block_rows", [64, 333])
 def test_block_size_does_not_show(run: novelty_dask.Run, source: Path, block_rows: int) -> None:
     again = novelty_dask.score(source, workers=0, block_rows=block_rows)
@@ -102,6 +103,7 @@ def test_a_run_of_another_version_of_the_features_is_refused_by_name(source: Pat
         novelty_dask.open(out)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "lines", [["a.example"], ["a.example", "b.example"], ODD, ["x" * 8_192, "x" * 8_191]]
 )

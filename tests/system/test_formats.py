@@ -76,6 +76,7 @@ def test_a_table_is_scored_like_the_list_of_its_column(
     assert totals.skipped == (1 + len(URLS) if name.endswith((".csv", ".tsv", ".gz")) else 0)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", WRITERS)
 def test_a_format_is_scored_like_the_list_of_its_urls(
     folder: Path, expected: novelty_dask.Run, tmp_path: Path, form: str
@@ -120,6 +121,7 @@ def test_formats_without_columns_take_none(folder: Path) -> None:
             novelty_dask.score(folder / "a.csv", input_format=form, column="url")
 
 
+@pytest.mark.sampled
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.log"])
 def test_a_stopped_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, name: str) -> None:
@@ -158,6 +160,7 @@ def test_without_a_column_nothing_is_made(folder: Path, tmp_path: Path, name: st
     assert not out.exists()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.arrow"])
 def test_rows_keep_other_columns_of_their_records(folder: Path, tmp_path: Path, name: str) -> None:
     keep = ["id", "note"] if name != "a.jsonl" else ["id", "at.url"]

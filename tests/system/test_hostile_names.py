@@ -50,6 +50,7 @@ def source(tmp_path: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.sampled
 def test_all_that_commands_say_is_printable(tmp_path: Path, name: str, source: Path) -> None:
     run, out = tmp_path / f"{name}.zarr", tmp_path / f"{name}.csv"
     for arguments, code in (

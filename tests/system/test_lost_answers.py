@@ -71,6 +71,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lines(tmp_path_factory.mktemp("lost") / "urls.txt", make_urls(300)[0])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_run_of_which_all_answers_are_lost_is_complete(
     place: tuple[str, Lose], source: Path, monkeypatch: pytest.MonkeyPatch, error: OSError

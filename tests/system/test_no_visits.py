@@ -151,6 +151,7 @@ def test_no_form_of_a_url_is_visited_by_a_command(server: Server, form: str, com
     assert server.calls == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", ["score", "plan"])
 def test_a_command_of_its_own_visits_nothing(server: Server, tmp_path: Path, command: str) -> None:
     good = str(write(tmp_path / "urls.txt"))

@@ -97,6 +97,7 @@ def test_identifiers_and_numbers_are_one_template(tmp_path: Path) -> None:
     assert sorted(rows_of(run)) == [(ORDERS[3], 1, 3, 1), (ORDERS[0], 2, 0, 2), (ORDERS[2], 1, 2, 1)]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("features", ["url", "ngrams"])
 @pytest.mark.parametrize(
     ("lines", "form", "said", "counts"),
@@ -126,6 +127,7 @@ def test_the_command_makes_one_row_of_a_form(
         assert run.top(1).url[0] == PHISHING[0]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["raw", "web", "page", "template"])
 def test_rows_are_those_of_plain_python_and_can_be_recomputed(tmp_path: Path, form: NormalForm) -> None:
     urls = make_urls(120)[0]

@@ -72,6 +72,7 @@ def neighbors_outside(X: np.ndarray, least: float, k: int) -> tuple[np.ndarray, 
     return groups, np.where(best > 0, order, -1), best
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("least", THRESHOLDS)
 @pytest.mark.parametrize("features", ["url", "ngrams"])
 def test_neighbors_are_the_nearest_rows_outside_the_group(lines: Path, features: str, least: float) -> None:
@@ -110,6 +111,7 @@ def test_the_groups_are_those_of_novelty_groups(lines: Path) -> None:
     assert np.unique(first).size < len(run) - 100
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("block_rows", [1_000, 300, 64])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_same_bytes_for_any_cut_and_number_of_workers(
@@ -124,6 +126,7 @@ class StoppedError(Exception):
     """A session that ends, as if it were killed between two stages."""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("stage", ["weigh", "link", "group", "compare", "merge"])
 def test_a_stopped_run_goes_on_to_the_same_bytes(
     lines: Path, expected: Content, tmp_path: Path, stage: str
@@ -189,6 +192,7 @@ CAMPAIGNS: dict[str, tuple[float, list[str]]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("least", "pages"), CAMPAIGNS.values(), ids=[*CAMPAIGNS])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_campaign_of_forty_pages_takes_the_first_ranks(least: float, pages: list[str], seed: int) -> None:

@@ -196,6 +196,7 @@ def onlooker(folder: Path, client: Client) -> Onlooker:
     return onlooker
 
 
+@pytest.mark.long
 def test_what_the_cluster_shows_holds_no_url(onlooker: Onlooker) -> None:
     assert len(onlooker.seen) == len(WATCHED) * (1 + len(PAGES))
     for name, shown in onlooker.seen.items():
@@ -229,6 +230,7 @@ def runs(folder: Path, client: Client, onlooker: Onlooker) -> list[str]:
     return keys
 
 
+@pytest.mark.long
 def test_keys_of_tasks_hold_no_url(runs: list[str]) -> None:
     assert len(runs) > 50
     assert not [key for key in runs if CANARY in key or KEY in key or "example" in key]

@@ -121,6 +121,7 @@ def page(folder: Path, urls: list[str]) -> Page:
     return Page(run._repr_html_())
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("start", range(0, len(MARKUP), 5))
 def test_markup_stays_text_and_no_link_is_alive(tmp_path: Path, start: int) -> None:
     hostile = MARKUP[start : start + 5]
@@ -515,6 +516,7 @@ def names(tmp_path: Path) -> Path:
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("workers", [0, 1, pytest.param(2, marks=pytest.mark.long)])
 def test_nobody_is_called_but_the_scheduler(tmp_path: Path, names: Path, workers: int) -> None:
     (tmp_path / "sitecustomize.py").write_text(SPY)
@@ -592,6 +594,7 @@ REPEATED = (
 LONG = [text * (200_000 // len(text)) for text in (*REPEATED, " ")]
 
 
+@pytest.mark.long
 def test_regular_expressions_take_linear_time() -> None:
     found = dict(patterns())
     assert len(found) >= 8

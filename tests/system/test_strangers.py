@@ -71,6 +71,7 @@ def _nothing_beside_the_package(user: Stranger) -> Iterator[None]:
     assert user.package_files() == before
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "line",
     [
@@ -91,12 +92,14 @@ def test_what_compiles_nothing_needs_no_folder(user: Stranger, line: str) -> Non
     assert (done.returncode, "Compiling" in done.stderr) == (0, False), done.stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("home", ["", "/", "relative"])
 def test_any_home_will_do(user: Stranger, home: str) -> None:
     done = user.run("top", "run.zarr", HOME=home)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_what_compiles_uses_the_folder_for_temporary_files_once(
     user: Stranger, tmp_path: Path, compiling: Compiling
 ) -> None:
@@ -109,6 +112,7 @@ def test_what_compiles_uses_the_folder_for_temporary_files_once(
     assert code.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.long
 def test_a_run_writes_itself_and_compiled_code_and_nothing_else(
     user: Stranger, tmp_path: Path, compiling: Compiling
 ) -> None:
@@ -142,6 +146,7 @@ def test_without_any_folder_it_compiles_and_says_so_once(
     assert done.stderr.count("Compiling, as in every process: no folder takes the compiled code (") == 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount a small disk")
 def test_a_full_disk_for_code_does_not_end_a_run(
     user: Stranger, tmp_path: Path, compiling: Compiling

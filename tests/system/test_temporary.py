@@ -81,6 +81,7 @@ ONE_LINERS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("line", ONE_LINERS)
 def test_one_liners(source: Path, kept: Run, scratch: Path, line: str) -> None:
     """A line gives the same from a temporary run as from a kept one, and leaves nothing."""
@@ -108,6 +109,7 @@ HELD: dict[str, Callable[[Run], Any]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", HELD)
 def test_the_folder_goes_with_the_last_object(source: Path, scratch: Path, name: str) -> None:
     held = HELD[name](novelty_dask.score(source))
@@ -152,6 +154,7 @@ SENT: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "what",
     [
@@ -190,6 +193,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_workers_keep_what_they_are_sent(source: Path, kept: Run, scratch: Path) -> None:
     """Nothing of the run is left in the client while they read it; all is gone when both have ended."""
     script = scratch / "script.py"

@@ -47,6 +47,7 @@ def test_a_list_is_scored_as_a_file_of_its_lines(expected: Run) -> None:
     assert [URLS[line - 1] for line in top.line] == top.url.tolist()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "collection",
     [

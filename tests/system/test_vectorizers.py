@@ -47,6 +47,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("package", "workers"),
     [
@@ -80,6 +81,7 @@ def test_normal_forms_and_rows_as_they_are_are_settings_as_others(tmp_path: Path
     assert pages.manifest.settings.normal_form == "page"
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_needs_the_same_vectorizer(expected: Any, tmp_path: Path) -> None:
     vectorizer, out = HashingVectorizer(**HASHING), tmp_path / "run.zarr"
     options: dict[str, Any] = {"out": out, "workers": 0, "block_rows": 300}

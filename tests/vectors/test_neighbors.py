@@ -79,6 +79,7 @@ def expected(matrix: Any) -> NeighborArrays:
     return novelty_dask.neighbors(matrix, n_neighbors=6)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("block_rows", [97, 65_536])
 def test_neighbors_do_not_depend_on_where_the_rows_are(

@@ -132,6 +132,7 @@ def test_neighbors_in_a_corpus_like_urls_are_exact(sample: sp.csr_matrix, k: int
     assert_exact(sample, k, whole(sample, k))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("block_rows", [7, 64, 1200])
 @pytest.mark.parametrize("tile_rows", [5, 100, 65_536])
 def test_block_and_tile_sizes_leave_no_trace(sample: sp.csr_matrix, block_rows: int, tile_rows: int) -> None:
@@ -305,12 +306,14 @@ def test_similarities_closer_than_any_rounding_of_the_filters_are_told_apart(apa
         assert np.array_equal(similarities[i], values[order])
 
 
+@pytest.mark.long
 def test_rows_of_thousands_of_weights() -> None:
     rng = np.random.default_rng(6)
     X = unit_rows(rng.random((40, 20_000)) * (rng.random((40, 20_000)) < 0.4))
     assert_exact(X, 5, whole(X, 5))
 
 
+@pytest.mark.long
 def test_a_row_of_more_weights_than_sixteen_bits_count() -> None:
     X = unit_rows(np.random.default_rng(7).random((3, 70_000)))
     assert_exact(X, 2, whole(X, 2))

@@ -105,6 +105,7 @@ def assert_same(lines: list[str], n_features: int = 2**30) -> None:
         assert [*counted] == sorted(counted)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("n_features", [8, 1_001, 2**20, 2**22, 2**31 - 1])
 def test_examples_and_hard_lines_have_the_features_of_the_definition(n_features: int) -> None:
     assert_same([*URL_EXAMPLES, *HARD], n_features)

@@ -106,6 +106,7 @@ def test_sort_key_takes_any_text(url: str) -> None:
     assert " " in sort_key(url)
 
 
+@pytest.mark.sampled
 @settings(deadline=None, max_examples=200)
 @given(host=st.from_regex(r"[a-z0-9-]{1,5}(\.[a-z0-9-]{1,5}){0,3}", fullmatch=True), path=st.text())
 @pytest.mark.parametrize("form", ["{}/", "//{}/", "http://{}/", "FTP://u:p@{}:21/", "//@{}.:/"])
