@@ -115,10 +115,7 @@ def make_slots(sizes: Sizes) -> LabelledSet:
 
 def make_dated(sizes: Sizes) -> LabelledSet:
     """Return dated URLs, each against all before it; novel is the first of a domain, or of a template."""
-    lines = read_lines(DATED)
-    urls = [line.partition("\t")[2] for line in lines[1:]] or make_urls(sizes.rows)[0]
-    spread = np.linspace(0, len(urls) - 1, min(sizes.rows, len(urls))).astype(int)
-    pool = Pool([urls[row] for row in spread])
+    _, pool = read_dated(sizes)
     edges = np.linspace(0, len(pool.urls), BATCHES + 1).astype(int)
     rng = np.random.default_rng(5)
     parts, drawn = [], []
@@ -132,6 +129,16 @@ def make_dated(sizes: Sizes) -> LabelledSet:
     truths = {"first of domain": pool.domains, "first of template": pool.patterns}
     chosen = np.concatenate(drawn)
     return LabelledSet(parts, {name: is_first(values)[chosen] for name, values in truths.items()})
+
+
+def read_dated(sizes: Sizes) -> tuple[list[str], Pool]:
+    """Return the times of dated URLs, ascending, and these; made ones if there is no real corpus."""
+    lines = read_lines(DATED)[1:] or [
+        f"{1_800_000_000 + number}\t{url}" for number, url in enumerate(make_urls(sizes.rows)[0])
+    ]
+    spread = np.linspace(0, len(lines) - 1, min(sizes.rows, len(lines))).astype(int)
+    times, _, urls = zip(*(lines[row].partition("\t") for row in spread), strict=True)
+    return [*times], Pool([*urls])
 
 
 SETS: dict[str, Callable[[Sizes], LabelledSet]] = {

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +23,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 
 from novelty_dask.datasets import make_urls
+from novelty_dask.kernels.choices import VIEWS
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 MODULES = ("quality", "quality_baselines", "quality_measures", "quality_sets", "quality_urls")
@@ -64,7 +65,8 @@ def write_corpora(folder: Path) -> None:
     corpora = {
         "labelled_90k.csv": table.getvalue(),
         "urls_1m.txt": "".join(f"{url}\n" for url in [*dict.fromkeys(urls), *pages]),
-        "dated_200k.tsv": "first_seen\turl\n" + "".join(f"2020-01-01T00:00:00Z\t{url}\n" for url in urls),
+        "dated_200k.tsv": "first_seen\turl\n"
+        + "".join(f"{1_600_000_000 + second}\t{url}\n" for second, url in enumerate(urls)),
     }
     for name, text in corpora.items():
         (folder / f"{name}.xz").write_bytes(lzma.compress(text.encode()))
@@ -288,3 +290,30 @@ def test_all_methods_are_measured_on_all_sets(tmp_path: Path, monkeypatch: pytes
     [nearest] = [e for e in entries if (e["set"], e["score"]) == ("domain", "nearest")]
     assert nearest["auc"] > 0.9
     assert "url: uncovered of 10" in done.output
+
+
+@pytest.mark.long
+def test_columns_are_measured_through_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_corpora(tmp_path)
+    monkeypatch.setenv("NOVELTY_CORPORA", str(tmp_path))
+    by_commands, output = load("quality_by_commands"), tmp_path / "columns.json"
+    sizes = ["--rows", "400", "--queries", "60", "--output", str(output)]
+    chosen = [part for name in ("domains", "dated") for part in ("--set", name)]
+    done = CliRunner().invoke(by_commands.main, [*sizes, *chosen], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    entries = json.loads(output.read_text(encoding="utf-8"))["entries"]
+    assert {(entry["set"], entry["column"]) for entry in entries} == {
+        *product(("domain", "first of domain", "first of template"), VIEWS)
+    }
+    for entry in entries:
+        assert all(0 <= entry[name] <= 1 for name in MEASURES)
+    nearest = {entry["set"]: entry["auc"] for entry in entries if entry["column"] == "novelty_nearest"}
+    assert min(nearest["domain"], nearest["first of domain"]) > 0.9
+    # The set itself makes the same queries, and its own search finds the same.
+    quality = load("quality")
+    part = by_commands.SETS["domains"](by_commands.Sizes(400, 60))
+    [truth] = part.truths
+    found = quality.score_set(part, quality.Methods(["url"], ()))
+    scores = found[quality.Method("url", "nearest", 1)].scores
+    expected = load("quality_measures").area_under_curve(part.truths[truth], scores)
+    assert nearest["domain"] == pytest.approx(expected, abs=0.02)

@@ -7,7 +7,7 @@ from typing import Any
 
 import novelty_dask
 from novelty_dask.objects.commits import Draft
-from novelty_dask.planning.stages import GROUP, LINK, REJECTED, STAGES, Stage, TaskId
+from novelty_dask.planning.stages import REJECTED, STAGES, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
@@ -17,10 +17,12 @@ from novelty_dask.storage.manifest import Manifest
 from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.totals import Totals
 
-STAGE_NAMES = [stage.name for stage in STAGES if not stage.is_against and stage not in (LINK, GROUP)]
-"""Stages of a run without reference and groups, in their order.
+STAGE_NAMES = [
+    stage.name for stage in STAGES if not (stage.is_against or stage.is_in_time or stage.is_grouped)
+]
+"""Stages of a run without reference, times and groups, in their order.
 
-`tests/system/test_against.py` and `tests/system/test_outside_groups.py` try the others.
+In `tests/system/`, `test_against.py`, `test_in_time.py` and `test_outside_groups.py` try the others.
 """
 USUAL_STAGES = [name for name in STAGE_NAMES if name != REJECTED.name]
 """Stages of a run that rejects no line."""
