@@ -18,6 +18,8 @@ from kernel import OURS, PEERS, growth
 from quality import COLUMNS, name_of
 from results import Entry
 
+from novelty_dask.kernels.choices import VIEWS
+
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "performance"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -368,6 +370,22 @@ def quality_sizes_table(results: Path) -> str:
     return markdown(["set", "rows at most", "known queries", "novel queries", "P@100 at best"], rows)
 
 
+def columns_table(results: Path, measure: str) -> str:
+    """Return one measure of the columns of runs, by set and rows; the best of a set is bold."""
+    of_set: dict[tuple[int, str], dict[str, float]] = {}
+    for entry in entries_of(results, "quality_by_commands"):
+        of_set.setdefault((entry["rows"], entry["set"]), {})[entry["column"]] = entry[measure]
+    rows = []
+    for size, truth in sorted(of_set, key=lambda each: (each[0], TRUTHS.index(each[1]))):
+        values = of_set[size, truth]
+        best = max(values.values())
+        shown = (
+            f"**{values[name]:.3f}**" if values[name] == best else f"{values[name]:.3f}" for name in VIEWS
+        )
+        rows.append([truth, f"{size:,}", *shown])
+    return markdown([COLUMNS[measure], "rows at most", *VIEWS], rows)
+
+
 def noise_table(results: Path) -> str:
     """Return how many rows are noise at the top of a list, and around rank 1,000."""
     found: dict[tuple[int, str, str], dict[str, str]] = {}
@@ -506,6 +524,8 @@ TABLES: dict[str, Table] = {
     "top-ngrams": partial(list_table, features="ngrams", place="first"),
     "around-ngrams": partial(list_table, features="ngrams", place="around 1,000"),
     "quality-sizes": quality_sizes_table,
+    "quality-columns": partial(columns_table, measure="average_precision"),
+    "quality-columns-style": partial(columns_table, measure="auc_within_strata"),
     "quality-auc": partial(quality_table, measure="auc"),
     "quality-large": partial(quality_table, measure="auc", rows=200_000),
     "quality-large-ap": partial(quality_table, measure="average_precision", rows=200_000),

@@ -236,7 +236,7 @@ def check_one_reference(names: Sized) -> None:
     if len(names) > 1:
         message = (
             f"{len(names)} references are named, and each has weights of its own, so that rows can be "
-            "compared with one alone; score all that is known into one run, and name that."
+            "compared with one alone; add the lists of the others to one of them, and name that."
         )
         raise SettingsError(message)
 

@@ -113,4 +113,4 @@ def test_several_references_end_with_a_sentence(command: str, new: Path, run: Pa
     result = novelty(command, new, "--against", run, "--against", run)
     assert result.exit_code == ExitCode.REFUSED
     assert "2 references are named" in result.stderr
-    assert "score all that is known into one run" in " ".join(result.stderr.split())
+    assert "add the lists of the others to one of them" in " ".join(result.stderr.split())
