@@ -24,7 +24,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/explanation/architecture.md"]
 REFERENCE = {Path(name).stem: text for name, text in TEXTS.items() if name.startswith("docs/reference/")}
-OF_RUNS = {"commits/", "crawl/", "manifest/", "owners/", "strips/", "work/"}
+OF_RUNS = {"commits/", "crawl/", "manifest/", "owners/", "past/", "strips/", "work/"}
 """Folders that pages name and that are not in the repository."""
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e"
 FIRST_BLOCK = f"""\
@@ -155,7 +155,7 @@ def test_the_settings_table_is_that_of_the_code() -> None:
     rows = table(REFERENCE["settings"], "setting")
     fields = Settings.model_fields
     assert [names(setting) for setting, *_ in rows] == [[name] for name in fields]
-    assert tuple(fields)[:13] == tuple(ResultSettings.model_fields)
+    assert tuple(fields)[:16] == tuple(ResultSettings.model_fields)
     of_score = {parameter.name: parameter.opts for parameter in main.commands["score"].params}
     for setting, option, default, _ in rows:
         field = fields[names(setting)[0]]
@@ -232,7 +232,10 @@ def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     new = novelty_dask.score(source, tmp_path / "new.zarr", column="url", against=run)
     stored: set[str] = set()
     grouped = novelty_dask.score(source, tmp_path / "grouped.zarr", column="url", outside_groups=0.8)
-    for each in (run, new, grouped):
+    dated = source.with_name("dated.csv")
+    dated.write_text("url,seen\nhttps://a.example/1,2026-01-01\n", encoding="utf-8")
+    in_time = novelty_dask.score(dated, tmp_path / "in_time.zarr", column="url", time_column="seen")
+    for each in (run, new, grouped, in_time):
         members = zarr.open_group(each.url, mode="r").members(max_depth=None)
         stored |= {name for name, member in members if isinstance(member, zarr.Array)}
     assert {name for cell, *_ in table(REFERENCE["run-format"], "array") for name in names(cell)} == stored
