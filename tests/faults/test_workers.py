@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import threading
 import time
@@ -29,7 +30,7 @@ from novelty_dask.kernels.text.tfidf import (
     weigh,
 )
 from tests.support.cluster import Cluster
-from tests.support.content import Content, content_and_exports
+from tests.support.content import Content, content, content_and_exports
 from tests.support.fixtures import Measured
 from tests.support.processes import kill, wait_until
 from tests.support.record import FLAGS, SETTINGS, WORK, commits
@@ -88,6 +89,29 @@ def test_killed_workers_cost_what_they_were_at(
     attempts = record.attempts("compare", start).total()
     measured("attempts", attempts)
     assert attempts <= TILES + 3
+
+
+def test_workers_killed_while_sources_are_added(cluster: Cluster, corpus: Path, tmp_path: Path) -> None:
+    *base, new = sorted(corpus.iterdir())
+    run = novelty_dask.score(base, tmp_path / "run.zarr", workers=0, **SETTINGS, **WORK)
+    shutil.copytree(run.url, tmp_path / "copy.zarr")
+    expected = content(novelty_dask.add(new, tmp_path / "copy.zarr", workers=0))
+    cluster.scale(3)
+    record, kills = cluster.record, 0
+    start = record.mark()
+    record.ask(compare=["sleep", 0.2], merge=["sleep", 0.2])
+    with ThreadPoolExecutor(1) as pool:
+        adding = pool.submit(novelty_dask.add, new, run, scheduler=cluster.address, **WORK)
+        # New rows among those of the run, then all rows among the new ones.
+        for stage in ("compare", "merge"):
+            wait_until(lambda stage=stage: record.attempts(stage, start) or adding.done())  # type: ignore[misc]
+            if not adding.done():
+                kill(cluster.worker_pids()[0])
+                kills += 1
+        grown = adding.result()
+    assert kills == 2
+    assert content(grown) == expected
+    assert not (tmp_path / "run.zarr.growing").exists()
 
 
 @pytest.mark.long
