@@ -29,8 +29,8 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
    lower than it would be, which withholds fewer.
 8. Of equal rows with equal neighbors only the first is compared with other tiles than their own.  What it
    keeps of these is what the others keep, for a reason that `equal_rows` gives.
-8. A candidate of the row's own group is never shown to `insert`.  Thresholds are those of fewer candidates,
-   hence lower, and all bounds hold.  Equal rows are of one group: 6 and 7 hold, too, as what is left out for
+9. A candidate of the row's own group is never shown to `insert`.  Thresholds are those of fewer candidates,
+   hence lower, and all bounds hold.  Equal rows are of one group: 6 and 8 hold, too, as what is left out for
    one of them, or of them, is so for all.
 """
 
