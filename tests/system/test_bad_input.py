@@ -509,7 +509,7 @@ def test_rows_that_collide_in_every_column_stay_within_the_plan(tmp_path: Path) 
 
 def test_reasons_that_a_list_may_have_are_those_of_this_file() -> None:
     reasons = {reason for _, *both in KINDS.values() for reason in both if reason} - {"mixed"}
-    assert reasons == {str(reason) for reason in Reason} - {"malformed", "missing"}
+    assert reasons == {str(reason) for reason in Reason} - {"malformed", "missing", "no-time", "bad-time"}
 
 
 def test_an_input_error_is_one_sentence(tmp_path: Path) -> None:

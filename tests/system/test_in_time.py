@@ -362,7 +362,7 @@ def test_a_reference_without_times_or_rows_since_is_refused(usual: Run, feed: Pa
 
 def test_what_a_run_in_time_is_not_for_is_refused(usual: Run, feed: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.zarr"
-    with pytest.raises(NoveltyError, match=r"outside_groups=0\.5 is not for rows in time"):
+    with pytest.raises(NoveltyError, match=r"outside_groups=0\.5: is not for rows in time"):
         novelty_dask.score(feed, out, column="url", time_column="seen", outside_groups=0.5)
     assert not out.exists()
     run = novelty_dask.score(feed, out, workers=0, **CHOSEN)
