@@ -154,7 +154,7 @@ def test_decode_line(raw: bytes, expected: str | Reason) -> None:
 def test_reasons_are_stable_words() -> None:
     assert [str(reason) for reason in Reason] == [
         *["blank", "too-long", "nul", "invalid-utf8", "not-a-url"],
-        *["malformed", "missing", "comment"],
+        *["malformed", "missing", "comment", "no-time", "bad-time"],
     ]
 
 
