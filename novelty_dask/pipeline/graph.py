@@ -24,7 +24,7 @@ def lasting_stages(stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages whose results are kept.
 
     >>> " ".join(stage.name for stage in lasting_stages(TEXT_STAGES))
-    'rejected vectorize columns weigh locate group merge cite cover density lof calibrate'
+    'rejected vectorize columns weigh locate date tally group merge cite cover density lof calibrate'
     """
     replaced = {stage for other in stages for stage in other.replaces}
     return [stage for stage in stages if stage not in replaced]
