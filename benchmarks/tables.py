@@ -370,6 +370,23 @@ def quality_sizes_table(results: Path) -> str:
     return markdown(["set", "rows at most", "known queries", "novel queries", "P@100 at best"], rows)
 
 
+def stream_table(results: Path) -> str:
+    """Return how long lines wait for their answers."""
+    rows = [
+        [
+            f"{entry['rows']:,}",
+            f"{entry['ready_seconds']:.0f} s",
+            f"{entry['median'] * 1e3:.0f} ms",
+            f"{entry['longest'] * 1e3:.0f} ms",
+            f"{entry['core_seconds'] * 1e3:.0f} ms",
+            f"{entry['resident_bytes'] / 1e6:,.0f} MB",
+        ]
+        for entry in entries_of(results, "stream")
+    ]
+    titles = ["rows", "ready after", "a line waits, median", "at most", "CPU of a line", "resident memory"]
+    return markdown(titles, rows)
+
+
 def columns_table(results: Path, measure: str) -> str:
     """Return one measure of the columns of runs, by set and rows; the best of a set is bold."""
     of_set: dict[tuple[int, str], dict[str, float]] = {}
@@ -524,6 +541,7 @@ TABLES: dict[str, Table] = {
     "top-ngrams": partial(list_table, features="ngrams", place="first"),
     "around-ngrams": partial(list_table, features="ngrams", place="around 1,000"),
     "quality-sizes": quality_sizes_table,
+    "stream": stream_table,
     "quality-columns": partial(columns_table, measure="average_precision"),
     "quality-columns-style": partial(columns_table, measure="auc_within_strata"),
     "quality-auc": partial(quality_table, measure="auc"),

@@ -127,6 +127,15 @@ def test_new_rows_cost_less_than_their_reference(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_lines_of_a_stream_are_answered_one_by_one(tmp_path: Path) -> None:
+    sizes = ["--rows", "300", "--known", "20", "--new", "10"]
+    [entry] = run("stream", tmp_path / "stream.json", *sizes)
+    assert (entry["known"], entry["new"]) == (20, 10)
+    assert 0 < entry["median"] <= entry["longest"]
+    assert entry["core_seconds"] > 0
+
+
+@pytest.mark.long
 def test_adding_rows_costs_less_than_scoring_all_together(tmp_path: Path) -> None:
     [entry] = run("growing", tmp_path / "growing.json", "--known", "3000", "--new", "60")
     assert set(entry["counts"]) == set(entry["counts_together"]) == COUNTS
