@@ -40,7 +40,7 @@ def main(known: int, new: int, **options: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = options["run"] or make_run(Path(folder), options["rows"], options["corpus"])
         opened = novelty_dask.open(run)
-        stored = opened.urls[:: max(len(opened) // known, 1)][:known]
+        stored = np.asarray(opened.urls[:: max(len(opened) // known, 1)]).tolist()[:known]
         lines = [*stored, *(f"https://new.example/{url}" for url in make_urls(new, seed=1)[0])]
         entry = {"rows": len(opened), "known": known, "new": new, **answer(run, lines)}
     click.echo(
