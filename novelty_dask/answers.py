@@ -19,7 +19,7 @@ from novelty_dask.kernels.text.lines import LineBatch, Rejected, read_lines
 from novelty_dask.kernels.text.normal_forms import normalize_texts, reject_nameless
 from novelty_dask.planning.memory import check_index, index_bytes
 from novelty_dask.results.places import find_place
-from novelty_dask.storage.references import describe_reference, find_reference
+from novelty_dask.storage.references import find_left, find_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,12 +88,9 @@ class Answerer:
         assert stored.manifest.plan
         self._settings, self._plan = stored.manifest.settings, stored.manifest.plan
         self._features, self._change = make_features(self._settings), change
-        # It refuses runs without times.
-        self._n_left = describe_reference(stored, since).n_left if since is not None else self.n_rows
+        self._is_left = None if since is None else find_left(stored, since)
+        self._n_left = self.n_rows if self._is_left is None else int(self._is_left.sum())
         arrays = stored.arrays(is_reference=True)
-        self._is_left = np.ones(self.n_rows, np.bool_)
-        if since is not None:
-            self._is_left = arrays.read("rows/last_seen") >= since
         self._idf, self._rank = arrays.read("columns/idf"), arrays.read("columns/rank")
         self._urls, frequency = self._read_urls(arrays), self._read_frequency(arrays)
         held = self._rank.size, self._plan.block_rows, stored.manifest.widest_block or 0
@@ -130,8 +127,9 @@ class Answerer:
             start, stop = self._plan.bounds(block)
             try:
                 X = arrays.read_csr("weights", block, (stop - start, frequency.size))
-                # Rows that are not known have similarity 0, which is no neighbor's.
-                X.data *= np.repeat(self._is_left[start:stop], np.diff(X.indptr))
+                if self._is_left is not None:
+                    # Rows that are not known have similarity 0, which is no neighbor's.
+                    X.data *= np.repeat(self._is_left[start:stop], np.diff(X.indptr))
                 engine.add(X, start)
             except ValueError as error:
                 message = f"The weights of the reference {path!r} are damaged: {error}"
@@ -169,6 +167,6 @@ class Answerer:
             float(scores.mean[0]),
             float(scores.nearest[0]),
             float(scores.kth[0]),
-            is_there and bool(self._is_left[place]),
+            is_there and (self._is_left is None or bool(self._is_left[place])),
             [(self._urls[row], value) for row, value in pairs if row >= 0],
         )

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from novelty_dask.errors import (
     DamageError,
     SettingsError,
@@ -23,6 +25,8 @@ from novelty_dask.storage.runs import StoredRun, open_complete
 from novelty_dask.storage.totals import Reference
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from novelty_dask.settings import ResultSettings
     from novelty_dask.storage.arrays import RunArrays
 
@@ -117,12 +121,18 @@ def describe_reference(stored: StoredRun, since: int | None = None) -> Reference
         block_rows=manifest.plan.block_rows,
         nonzeros=manifest.widest_block or 0,
         reading_bytes=manifest.memory[VECTORIZE.name],
-        n_left=0 if since is None else _count_left(stored, since),
+        n_left=0 if since is None else int(find_left(stored, since).sum()),
     )
 
 
-def _count_left(stored: StoredRun, since: int) -> int:
-    """Return how many rows of a reference were last seen at a time or later; at least 1."""
+def find_left(stored: StoredRun, since: int) -> NDArray[np.bool_]:
+    """Return which rows of a reference were last seen at a time or later; at least one was.
+
+    Raises
+    ------
+    SettingsError
+        Its rows have no times, or none was seen since.
+    """
     plan = stored.manifest.plan
     assert plan
     if not plan.periods:
@@ -132,11 +142,11 @@ def _count_left(stored: StoredRun, since: int) -> int:
         raise SettingsError(message)
     arrays = stored.arrays(is_reference=True)
     bounds = map(plan.bounds, range(plan.n_blocks))
-    n_left = sum(int((arrays.read("rows/last_seen", slice(*part)) >= since).sum()) for part in bounds)
-    if not n_left:
+    is_left = np.concatenate([arrays.read("rows/last_seen", slice(*part)) >= since for part in bounds])
+    if not is_left.any():
         message = f"No row of {stored.url!r} was seen since {format_time(since)}; name an earlier time."
         raise SettingsError(message)
-    return n_left
+    return is_left
 
 
 def _hash_content(stored: StoredRun) -> str:
