@@ -21,18 +21,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import numpy as np
 from corpora import corpus_option, name_of, read_corpus
 from hard_rows import copied
 from matrices import Corpus, make_matrix
+from numpy.typing import NDArray
 from rates import LIST_LENGTHS, Rates, measure_rates
 from results import Entry, add_entries
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.search.finish import Comparison, Scratch
-from novelty_dask.kernels.search.inverted import InvertedTile
-from novelty_dask.kernels.search.scan import _open_lists, allocate_scratch, fit_scratch
-from novelty_dask.kernels.search.simd import LANES
-from novelty_dask.kernels.search.topk import NO_GROUPS, Neighbors, SearchCounts
+from novelty_dask.kernels.search.coarse import MOST_TILES
+from novelty_dask.kernels.search.finish import Comparison
+from novelty_dask.kernels.search.lists import Lists as GroupLists
+from novelty_dask.kernels.search.scan import NO_MARKS
+from novelty_dask.kernels.search.scratch import Scratch, allocate_scratch, fit_scratch
+from novelty_dask.kernels.search.survivors import choose_vectors, open_lists
+from novelty_dask.kernels.search.topk import (
+    NO_GROUPS,
+    Neighbors,
+    SearchCounts,
+    _by_level,
+    _sort_tiles,
+    _survey,
+)
 
 KEY = ("features", "rows", "k")
 
@@ -162,29 +173,52 @@ def seconds_of(searched: list[Searched], n_rows: int) -> float:
 def count_lists(corpus: Corpus, chunk: range, neighbors: Neighbors) -> Lists:
     """Return the cost of adding maxima for a stretch of rows whose thresholds don't change."""
     rows, visited = corpus.cut(chunk), []
+    of_rows = np.arange(rows.n_rows, dtype=np.int32)
     for number, block in enumerate(corpus.blocks):
         start = number * corpus.block_rows
         comparison = Comparison(rows.rows, block.rows, neighbors, chunk.start, start, 0, *NO_GROUPS)
-        n_groups = max(tile.group_norms.shape[1] for tile in block.tiles)
-        scratch = allocate_scratch(rows.rows, rows.n_columns, n_groups)
-        visited += [_visit(comparison, tile, fit_scratch(scratch, tile)) for tile in block.tiles]
+        [stretch] = rows.distinct
+        of_tiles = [tile.lists for tile in block.tiles]
+        most = max(lists.n_groups for lists in (*of_tiles, *block.levels))
+        scratch = allocate_scratch(rows.rows, rows.n_columns, most)
+        near, far = _sort_tiles(comparison, stretch, block.tiles)
+        visits = [(of_tiles[tile], of_rows, NO_MARKS) for tile in near]
+        for level, some in _by_level(far).items():
+            marks, _ = _survey(comparison, of_rows, block, level, len(some), scratch)
+            if marks.size:
+                visits.append((block.levels[level], of_rows, NO_MARKS))
+            for tile in some:
+                left = marks[tile % MOST_TILES] != 0 if marks.size else slice(None)
+                visits.append((of_tiles[tile], of_rows[left], marks[tile % MOST_TILES][left]))
+        for lists, some_rows, marked in visits:
+            part = fit_scratch(scratch, lists.n_groups)
+            visited.append(_visit(comparison, some_rows, lists, marked, part))
     return Lists(*map(sum, zip(*visited, strict=True)))
 
 
 @compiled_loop
-def _visit(comparison: Comparison, tile: InvertedTile, scratch: Scratch) -> tuple[int, int, int]:
-    """Return lists, entries and steps of the prefixes of all rows in a tile."""
-    lists = entries = steps = 0
-    for i in range(comparison.neighbors.ids.shape[0]):
-        _, opened = _open_lists(comparison, i, tile, scratch)
-        lists += opened
-        for number in range(opened):
+def _visit(
+    comparison: Comparison,
+    rows: NDArray[np.int32],
+    lists: GroupLists,
+    marks: NDArray[np.uint64],
+    scratch: Scratch,
+) -> tuple[int, int, int]:
+    """Return lists, entries and steps of the prefixes of some rows in the lists of a tile."""
+    opened = entries = steps = 0
+    n_vectors = scratch.vectors.size
+    for row in range(rows.size):
+        if marks.size > 0:
+            n_vectors = choose_vectors(marks[row], scratch)
+        _, n_lists = open_lists(comparison, rows[row], lists, scratch)
+        opened += n_lists
+        for number in range(n_lists):
             length = scratch.last[number] - scratch.first[number]
-            if length >> tile.shift:
-                steps += scratch.dense_sums.size // LANES
+            if length >> lists.shift:
+                steps += n_vectors
             else:
                 entries += length
-    return lists, entries, steps
+    return opened, entries, steps
 
 
 def told_apart(counts: dict[str, float], lists: Lists) -> dict[str, float]:

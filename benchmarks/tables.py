@@ -517,7 +517,47 @@ def pair_counts_table(results: Path) -> str:
     return markdown(["rows", "all pairs: steps of adding", "10 nearest", "share"], rows)
 
 
+def simulation_check_table(results: Path) -> str:
+    """Return the comparison of measured runs beside what the model says."""
+    rows = [
+        [
+            entry["features"],
+            f"{entry['rows']:,}",
+            str(entry["tiles"]),
+            seconds(entry["measured_seconds"]),
+            seconds(entry["seconds"]),
+            f"{entry['ratio']:.2f}",
+        ]
+        for entry in entries_of(results, "simulate")
+        if entry["kind"] == "check"
+    ]
+    return markdown(["features", "rows", "tiles", "measured s", "model s", "ratio"], rows)
+
+
+def simulation_table(results: Path) -> str:
+    """Return what runs would take on many workers."""
+    rows = [
+        [
+            f"{entry['rows']:,}",
+            f"{entry['workers']:,}",
+            f"{entry['tiles']:,}",
+            seconds(entry["hours"]),
+            seconds(entry["core_hours"]),
+            seconds(entry["read_bytes"] / 1e12),
+            seconds(entry["requests"] / 1e6),
+            share(entry["scheduler_busy"]),
+            entry["bottleneck"],
+        ]
+        for entry in entries_of(results, "simulate")
+        if entry["kind"] == "projection"
+    ]
+    header = ["rows", "workers", "tiles", "hours", "core-hours", "TB read", "million requests"]
+    return markdown([*header, "scheduler busy", "most time beside computing"], rows)
+
+
 TABLES: dict[str, Table] = {
+    "simulation": simulation_table,
+    "simulation-check": simulation_check_table,
     "against": against_table,
     "against-stages": against_stages_table,
     "machine": machine_table,

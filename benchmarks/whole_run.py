@@ -120,6 +120,7 @@ def measure(rows: int, features: str, options: Entry) -> Entry:
         "text_bytes": text,
         "run_bytes": disk,
         "projected_bytes": plan.worker_bytes,
+        "planned_core_seconds": plan.core_seconds,
         "largest_peak_bytes": max(observed.peak_bytes.values()),
         **observed._asdict(),
         **account(stages, observed, workers),
@@ -239,6 +240,8 @@ def show(result: Entry) -> None:
     )
     for name, peak in result["peak_bytes"].items():
         click.echo(f"peak of {name}: {peak / 1e6:.0f} MB")
+    planned = result["planned_core_seconds"]
+    click.echo(f"core-s planned {planned:.1f}, measured over planned {result['core_seconds'] / planned:.2f}")
     click.echo(f"projected for a worker: {result['projected_bytes'] / 1e6:.0f} MB")
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from novelty_dask.api import plan, resume, score
     from novelty_dask.estimators import ExactNeighborsTransformer, NoveltyDetector, UrlVectorizer
     from novelty_dask.grow import add
+    from novelty_dask.jobs.job import Job
+    from novelty_dask.jobs.submit import submit
     from novelty_dask.kernels.cosine import cosine_similarity
     from novelty_dask.pipeline.maintenance import clean, status, verify
     from novelty_dask.results.export import export
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ExactNeighborsTransformer",
+    "Job",
     "NoveltyDetector",
     "Run",
     "Settings",
@@ -52,11 +55,13 @@ __all__ = [
     "resume",
     "score",
     "status",
+    "submit",
     "verify",
 ]
 
 _LAZY = {
     "ExactNeighborsTransformer": "novelty_dask.estimators:ExactNeighborsTransformer",
+    "Job": "novelty_dask.jobs.job:Job",
     "NoveltyDetector": "novelty_dask.estimators:NoveltyDetector",
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
@@ -78,6 +83,7 @@ _LAZY = {
     "resume": "novelty_dask.api:resume",
     "score": "novelty_dask.api:score",
     "status": "novelty_dask.pipeline.maintenance:status",
+    "submit": "novelty_dask.jobs.submit:submit",
     "verify": "novelty_dask.pipeline.maintenance:verify",
 }
 

@@ -116,6 +116,7 @@ class Answerer:
     def _read_frequency(self, arrays: RunArrays) -> NDArray[np.int64]:
         """Return the rows of the reference that have each column, by the rank of the column."""
         frequency = np.zeros(int(self._rank.max(initial=-1)) + 1, np.int64)
+        # The rank of a column that no row has is -1, which would count for the last rank.
         occurring = self._rank >= 0
         frequency[self._rank[occurring]] = arrays.read("columns/document_frequency")[occurring]
         return frequency
@@ -144,6 +145,7 @@ class Answerer:
         line : bytes
             Without its end.
         """
+        # No line is the start of a file: what looks like a byte order mark belongs to it.
         [batch] = read_lines([line + b"\n"], first_chunk_is_start=False)
         batch = self._change(batch) if self._change else batch
         batch = reject_nameless(batch) if self._settings.normal_form == "web" else batch
@@ -156,6 +158,7 @@ class Answerer:
         ranks = self._rank[weights.indices]
         # Columns that the reference lacks count in the length of the row, and meet no other row.
         order = np.argsort(ranks, kind="stable")[np.count_nonzero(ranks < 0) :]
+        # In the order of ranks a run adds up products, too: the last bit of a sum depends on it.
         found = self._engine.search(
             ranks[order].astype(np.int64), weights.data[order], self._settings.n_neighbors
         )

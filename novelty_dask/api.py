@@ -104,13 +104,15 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     <Run ...: 197 rows, 10 neighbors>
     """
     features = take_features(overrides)
-    chosen = _settings(settings, overrides)
-    chosen, reference = _adopt(against, None if out is None else fspath(out), chosen)
+    chosen = choose_settings(settings, overrides)
+    chosen, reference = adopt_reference(against, None if out is None else fspath(out), chosen)
     if (sources is None) == (urls is None):
         message = "Give either the names of sources or urls=, which are in memory."
         raise InputError(message)
+    # Before a scheduler is called: a wrong name is refused at once.  URLs in memory may be partitions that
+    # its workers hold.
     named = None if sources is None else give_names(sources, remote=chosen.remote, listener=listener)
-    with using(features), working_client(client, chosen.scheduler) as working:
+    with using(features), working_client(client, chosen, listener) as working:
         given = (named or give_texts(urls, working))._replace(reference=reference)
         if out is not None:
             return _score(given, fspath(out), chosen, working, listener)
@@ -150,17 +152,17 @@ def plan(
     BudgetError
         A worker would need more memory than it may use.
     """
-    chosen, reference = _adopt(against, None, _settings(settings, overrides))
+    chosen, reference = adopt_reference(against, None, choose_settings(settings, overrides))
     return forecast(sources, chosen, listener, reference)
 
 
-def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
+def choose_settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     """Return settings with some fields overridden."""
     given = settings.model_dump(exclude_unset=True) if settings else {}
     return Settings.make(**{**given, **overrides})
 
 
-def _adopt(against: Any, out: str | None, settings: Settings) -> tuple[Settings, Reference | None]:
+def adopt_reference(against: Any, out: str | None, settings: Settings) -> tuple[Settings, Reference | None]:
     """Return settings with those of a reference, if one is named, and what a run keeps of it."""
     if isinstance(against, list | tuple):
         check_one_reference(against)
@@ -183,20 +185,36 @@ def _score(given: Given, url: str, settings: Settings, client: Client | None, li
 
 
 def score_given(
-    given: Given, url: str, settings: Settings, client: Client | None, listener: Listener
+    given: Given,
+    url: str,
+    settings: Settings,
+    client: Client | None,
+    listener: Listener,
+    *,
+    take_over: bool = False,
 ) -> StoredRun:
     """Make, go on with, or just open the run of some sources, as it is stored."""
     check_given(settings.result)
+    stored, given = find_or_begin(given, url, settings)
+    # A complete run is opened as it is; only `resume` and `verify` read all of it.  One that stands by the
+    # copy of its manifest is refused by all that read runs until a session has written it again.
+    if not stored.manifest.is_complete or stored.is_repaired:
+        run_session(stored, settings.work, client, listener, given, take_over=take_over)
+    # A session refuses rejected lines before it sorts: here the sort may be an earlier one's, which let them
+    # pass.
+    if settings.strict:
+        check_none_rejected(stored)
+    return stored
+
+
+def find_or_begin(given: Given, url: str, settings: Settings) -> tuple[StoredRun, Given]:
+    """Return the run of some sources, which is made if there is none, and the sources as it has them."""
     stored = find_run(url)
     given = given.without(url).identified(stored)
     identity = identify_run(given, settings.result)
     stored = stored or begin_run(url, identity)
     check_same(stored, identity)
-    if not stored.manifest.is_complete or stored.is_repaired:
-        run_session(stored, settings.work, client, listener, given)
-    if settings.strict:
-        check_none_rejected(stored)
-    return stored
+    return stored, given
 
 
 def resume(
@@ -238,7 +256,7 @@ def resume(
     stored = open_repairable(fspath(run))
     chosen = WorkSettings.make(**settings)
     features = give_again(stored.manifest.settings, vectorizer)
-    with using(features), working_client(client, chosen.scheduler) as working:
+    with using(features), working_client(client, chosen, listener) as working:
         run_session(stored, chosen, working, listener, take_over=take_over)
     if chosen.strict:
         check_none_rejected(stored)

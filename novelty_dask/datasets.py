@@ -210,5 +210,6 @@ def make_urls(
     rng = Random(seed)  # noqa: S311 - reproducible, not secret
     planted = _distinct(lambda: _pick(rng, PLANTED).format_map(_Fields(rng)), n_planted)
     lines = planted + _ordinary(rng, n - n_planted)
+    # By random() again: shuffle() may be another one in the next version.
     order = sorted(range(n), key=lambda _: rng.random())
     return [lines[i] for i in order], np.flatnonzero(np.array(order) < n_planted)

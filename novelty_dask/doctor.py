@@ -96,6 +96,7 @@ def _requirements() -> Iterator[tuple[str, str]]:
     """Yield the packages that are always needed, and the least version of each."""
     with suppress(PackageNotFoundError):
         for requirement in requires(PACKAGE) or ():
+            # Behind a semicolon stands a condition, as of an extra, or of another version of Python.
             if ";" not in requirement and (parts := _REQUIREMENT.match(requirement)):
                 yield parts[1], parts[2]
 
@@ -162,6 +163,7 @@ def _memory() -> Check:
     if left < LEAST_MEMORY:
         return Check("memory", PROBLEM, found, "Free some memory, or raise the limit of the container.")
     if left < memory.available:
+        # What a run would take by default if it saw this limit: 80 % of what is left, for one worker a core.
         share = left * 8 // 10 // available_cores() // 10**6
         return Check(
             "memory", WARNING, found, f"Give each worker its share of it: --memory-limit '{share} MB'."

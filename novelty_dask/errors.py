@@ -9,8 +9,10 @@
     ├── StoreError      (also OSError)       a run on disk is absent, foreign, unfinished or not writable
     │   ├── DamageError                      data of a run are not what was written
     │   ├── DiskFullError                    there is no space for more of a run
+    │   ├── OwnedError                       another client works on a run
     │   └── UnreachableError                 the store of a run does not answer, or fails
-    └── ClusterError    (also RuntimeError)  the scheduler or its workers failed or can't be reached
+    ├── ClusterError    (also RuntimeError)  the scheduler or its workers failed or can't be reached
+    └── JobError        (also RuntimeError)  a job was cancelled, failed, or was given up
 
 Each message is one sentence that says what is wrong and what to do, and tells no secret: messages end up
 in logs, and URLs may hold passwords, tokens and signatures.
@@ -26,6 +28,7 @@ from contextlib import contextmanager
 from typing import Self
 
 _USER = re.compile(r"://[^/?#\s]*@")
+# With bounded names, so that a text of any length takes linear time.
 _SECRET = re.compile(
     r"([?&;#](?:[\w.-]{0,40}(?:token|secret|passw|pwd|signature|credential|session|api-?_?key|access-?_?key)"
     r"[\w.-]{0,40}|key|sig|auth|pass|code|jwt|sid)=)[^&;#\s'\"]*",
@@ -127,6 +130,10 @@ class DiskFullError(StoreError):
     """A disk has no space for more of a run; finished tasks are kept."""
 
 
+class OwnedError(StoreError):
+    """Another client works on a run, or may do so, or has taken it over."""
+
+
 class UnreachableError(StoreError):
     """The store of a run can't be reached, or fails; finished tasks are kept.
 
@@ -141,6 +148,10 @@ class UnreachableError(StoreError):
 
 class ClusterError(NoveltyError, RuntimeError):
     """The Dask scheduler can't be reached, or its workers failed."""
+
+
+class JobError(NoveltyError, RuntimeError):
+    """A job was cancelled, has failed, or was given up."""
 
 
 def reason(error: BaseException) -> str:
@@ -172,6 +183,7 @@ def shell_quoted(path: str) -> str:
     >>> print(shell_quoted("my run.zarr"), shell_quoted("-o"), shell_quoted("a\tb"))
     'my run.zarr' ./-o $'a\x09b'
     """
+    # A command would take it for an option.
     name = f"./{path}" if path.startswith("-") else path
     if name.isprintable():
         return shlex.quote(name)

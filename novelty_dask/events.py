@@ -87,6 +87,18 @@ class DashboardOpened:
 
 
 @dataclass(frozen=True)
+class ClusterStarted:
+    """A cluster was started for the work; its workers are awaited."""
+
+    address: str
+    seconds: int
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"Cluster: {self.address}, whose first worker has {self.seconds} s to join."
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something is not as the user will have meant it."""
 
@@ -201,6 +213,7 @@ Event = (
     | TaskDone
     | StageFinished
     | DashboardOpened
+    | ClusterStarted
     | Warned
     | FolderFound
     | DamageFound
@@ -220,6 +233,7 @@ def report_each(stage: str, items: Sequence[T], listener: Listener) -> Iterator[
     began = time.monotonic()
     listener(StageStarted(stage, len(items)))
 
+    # A generator within: as a whole it would begin when the first item is taken, and report that too late.
     def each() -> Iterator[T]:
         for item in items:
             yield item

@@ -89,15 +89,17 @@ def add(  # noqa: PLR0913 - all but the first two are keywords
     features = give_again(base.manifest.settings, vectorizer)
     named = None if sources is None else give_names(sources, remote=work.remote, listener=listener)
     growing = Growing(base, take_over=take_over)
-    with using(features), working_client(client, work.scheduler) as working, growing.claimed():
+    with using(features), working_client(client, work, listener) as working, growing.claimed():
         given = named or give_texts(urls, working)
         lacking = [source for source in given.sources if not growing.is_known([source])]
         if lacking:
             growing.check_begun(lacking)
             growing.check_disk()
+            # As any rows against a reference: that tells which are known, and where the others belong.
             given = given._replace(sources=lacking, reference=describe_reference(base))
             chosen = adopt_reading(base, work, in_memory=urls is not None)
-            added = score_given(given, growing.added_url, chosen, working, listener)
+            url = growing.added_url
+            added = score_given(given, url, chosen, working, listener, take_over=take_over)
             # What is in no file is known by its content alone, which is read now.
             lacking = [source for source in added.manifest.sources if not growing.is_known([source])]
         if lacking:
@@ -105,4 +107,5 @@ def add(  # noqa: PLR0913 - all but the first two are keywords
         else:
             growing.remove_parts()
             listener(NothingAdded(base.url))
+        # Opened anew, as another folder has the name now.
         return Run(open_complete(fspath(to)))

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 
+# Not imported: until `end_quietly` was called, Ctrl-C ends in a traceback.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Interruptible:
         self._lost = signal.SIGINT
         self._hook, sys.unraisablehook = sys.unraisablehook, self._take_lost
         # An alarm is the signal that comes again.  To start a thread that sends it would not be safe here.
+        # What is ignored stays so, as Ctrl-C is for a command in the background.
         self._before = {
             number: signal.signal(number, self._raise)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
@@ -56,6 +58,7 @@ class Interruptible:
 
     def __exit__(self, *_: object) -> None:
         """Take signals as before."""
+        # First: without its handler, an alarm that is still to come would end the program.
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)

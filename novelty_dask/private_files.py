@@ -41,6 +41,7 @@ def _bases() -> Iterator[Path]:
     if named := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(named).absolute()
     named = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification of XDG ignores relative paths.
     if named.startswith("/"):
         yield Path(named)
     else:
@@ -160,6 +161,7 @@ def _write(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+        # Not synced: whoever loads it compares a hash, and code that a power failure cut is compiled again.
         Path(temporary).replace(path)
     except BaseException:
         with suppress(OSError):

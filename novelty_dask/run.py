@@ -179,8 +179,8 @@ class Run:
         """Return the rows of `top` as a table of Arrow."""
         selection = Selection(**choice)
         check_view(by)
-        kept = selection.rows(self._results, by)
         calibration = selection.calibration(self._results, by)
+        kept = selection.rows(self._results, by, calibration)
         table = self._results.newest(
             n, by, lists=lists, least=selection.least, kept=kept, calibration=calibration
         )

@@ -1,10 +1,8 @@
 """Frozen, validated settings, from flags, a TOML file or Python.
 
-`ResultSettings` decide the numbers and belong to a run; `WorkSettings` decide only how the work is done.
-`Settings` are both.
+`ResultSettings` decide numbers and belong to a run, `WorkSettings` how work is done; `Settings` are both.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -22,14 +20,15 @@ from pydantic import (
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.choices import GIVEN_NAME, TABLES, FeatureSet, InputFormat, Invalid, NormalForm
 from novelty_dask.planning.quantities import parse_bytes, parse_range, parse_time, shown, write_time
+from novelty_dask.settings_file import read_toml
 
 LOG_FIELDS = {"method", "status"}
 """Fields of access logs that rows may keep."""
-LARGEST_SETTINGS_FILE = 2**20
-"""Larger than any file of settings."""
 
 GivenName = Annotated[str, StringConstraints(pattern=GIVEN_NAME)]
+# As text also where it is a number, such as that of a column of CSV.
 Name = Annotated[str, BeforeValidator(str), StringConstraints(min_length=1)]
+Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 
 
@@ -186,8 +185,10 @@ class ResultSettings(ReadSettings):
         Time from which on a row of the reference must have been seen to be known; against a reference alone.
     """
 
+    # A validator sees only the fields before its own: those that others are checked against come first.
     n_neighbors: int = Field(10, ge=1, le=1_000)
     features: FeatureSet | GivenName = "url"
+    # Checked also where it is not given: its default depends on the features.
     ngram_range: Annotated[tuple[int, int] | None, BeforeValidator(parse_range)] = Field(
         None, validate_default=True
     )
@@ -248,6 +249,16 @@ class WorkSettings(_Checked):
         Threads of each worker; above 1, there is a worker process also for small sources.
     scheduler : str or None
         Address of a running Dask scheduler to use instead of local workers.
+    scheduler_file : str or None
+        File with the address of a running scheduler, as Dask writes it with ``--scheduler-file``.
+    cluster : str or None
+        File that names a place and its workers: the cluster is started for the work, and ended after it.
+    certs : str or None
+        Folder of certificates, as ``novelty cluster certs`` makes it, to show to a scheduler at ``tls://``.
+    insecure : bool
+        True to allow a scheduler beyond this machine that does not encrypt.
+    performance_report : str or None
+        File for Dask's performance report of the work on its scheduler, or on local workers.
     strict : bool
         True to refuse sources if a line of them is rejected, unless it is blank or a comment.
     remote : bool
@@ -258,7 +269,12 @@ class WorkSettings(_Checked):
     memory_limit: Bytes | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=0, le=10_000)
     threads: int = Field(1, ge=1, le=1_024)
-    scheduler: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
+    scheduler: Address | None = None
+    scheduler_file: Address | None = None
+    cluster: Address | None = None
+    certs: Address | None = None
+    insecure: bool = Field(default=False, strict=True)
+    performance_report: Annotated[str, StringConstraints(min_length=1)] | None = None
     strict: bool = Field(default=False, strict=True)
     remote: bool = Field(default=False, strict=True)
 
@@ -266,9 +282,19 @@ class WorkSettings(_Checked):
     @classmethod
     def _of_workers(cls, threads: int, info: ValidationInfo) -> int:
         if threads > 1 and info.data.get("workers") == 0:
-            message = "without worker processes there is one thread; leave it out, or ask for a worker"
-            raise ValueError(message)
+            raise ValueError(
+                "without worker processes there is one thread; leave it out, or ask for a worker"
+            )
         return threads
+
+    @field_validator("scheduler_file", "cluster")
+    @classmethod
+    def _one_place(cls, name: str | None, info: ValidationInfo) -> str | None:
+        others = [other for other in ("scheduler", "scheduler_file") if info.data.get(other) is not None]
+        if name is not None and others:
+            message = f"is another place to work than {others[0]}; leave out one of them"
+            raise ValueError(message)
+        return name
 
 
 class Settings(WorkSettings, ResultSettings):
@@ -288,14 +314,7 @@ class Settings(WorkSettings, ResultSettings):
     @classmethod
     def read(cls, path: str | Path, /, **overrides: Any) -> Self:
         """Read the settings of a TOML file, with values given here taking precedence."""
-        try:
-            values = tomllib.loads(_read(Path(path)))
-        except OSError as error:
-            raise SettingsError(f"Can't read the settings file {str(path)!r}: {error.strerror}.") from None
-        except (ValueError, RecursionError) as error:
-            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
-            raise SettingsError(f"The settings file {str(path)!r} is not TOML: {why}.") from None
-        return cls.make(**{**values, **overrides})
+        return cls.make(**{**read_toml(path), **overrides})
 
     @property
     def result(self) -> ResultSettings:
@@ -306,17 +325,6 @@ class Settings(WorkSettings, ResultSettings):
     def work(self) -> WorkSettings:
         """Those that change how the work is done."""
         return WorkSettings(**{name: getattr(self, name) for name in WorkSettings.model_fields})
-
-
-def _read(path: Path) -> str:
-    """Return the text of a file, which may be a pipe and endless."""
-    with path.open("rb") as file:
-        # One byte more than allowed shows that there is more, without reading it.
-        content = file.read(LARGEST_SETTINGS_FILE + 1)
-    if len(content) > LARGEST_SETTINGS_FILE:
-        message = f"it has more than {LARGEST_SETTINGS_FILE:,} bytes"
-        raise ValueError(message)
-    return content.decode("utf-8-sig")
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:

@@ -19,12 +19,15 @@ from novelty_dask.execution.clusters import local
 from novelty_dask.execution.clusters.connect import client_executor
 from novelty_dask.execution.clusters.resources import available_cores
 from novelty_dask.execution.executors import Executor, SerialExecutor
+from novelty_dask.objects.stores import forget_memory
 
 # A busy machine is no fault of a test.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 # Tests that run at once would race for the usual port, and Dask leaves a socket open when it loses.
 local.DASHBOARD_PORT = 0
+# Without credentials, the client of a store would ask an address outside for some.
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 UNIT = (
     "novelty_dask/",
@@ -165,6 +168,7 @@ def _forget_memory() -> Iterator[None]:
     yield
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
+    forget_memory()
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,10 @@ def test_impossible_ranges_are_refused(ngram_range: object) -> None:
         ("workers", [None, 0, 10_000], [-1, 10_001, "many"]),
         ("threads", [1, 1_024], [0, 1_025, None]),
         ("scheduler", [None, "tcp://127.0.0.1:8786", " a "], ["", " ", 8786, ["tcp://127.0.0.1:8786"]]),
+        ("scheduler_file", [None, "scheduler.json"], ["", " ", 8786]),
+        ("cluster", [None, "cluster.yaml"], ["", " ", 8786]),
+        ("certs", [None, "certs"], ["", " ", 8786]),
+        ("performance_report", [None, "report.html"], ["", 8786]),
     ],
 )
 def test_each_setting_has_its_bounds(name: str, good: list[object], bad: list[object]) -> None:
@@ -149,7 +153,7 @@ def test_each_setting_has_its_bounds(name: str, good: list[object], bad: list[ob
 
 
 @pytest.mark.parametrize(
-    "name", sorted(Settings.model_fields.keys() - {"strict", "remote", "unwrap", "refang"})
+    "name", sorted(Settings.model_fields.keys() - {"strict", "remote", "insecure", "unwrap", "refang"})
 )
 @pytest.mark.parametrize("value", [True, False])
 def test_no_other_setting_is_a_truth_value(name: str, value: bool) -> None:
@@ -202,7 +206,8 @@ def test_the_score_of_earlier_versions_names_the_column_that_holds_it(score: obj
 def test_only_what_changes_numbers_belongs_to_the_result() -> None:
     assert Settings().result == ResultSettings()
     work = {"block_rows": 5, "memory_limit": "1 GB", "workers": 3, "threads": 2, "scheduler": "tcp://a:1"}
-    work |= {"strict": True, "remote": True}
+    work |= {"strict": True, "remote": True, "scheduler_file": None, "cluster": None, "certs": "certs"}
+    work |= {"insecure": True, "performance_report": "report.html"}
     assert work.keys() == WorkSettings.model_fields.keys()
     assert Settings.make(**work).result == Settings().result
     assert Settings.make(**work).work == WorkSettings.make(**work)

@@ -4,7 +4,14 @@ Results go to standard output, all else to standard error.  `novelty_dask` impor
 parts when they are first used, so that help comes at once.
 """
 
-from novelty_dask.cli import explanations, exports, maintenance, similar  # noqa: F401 - register their commands
+from novelty_dask.cli import (  # noqa: F401 - register their commands
+    clusters,
+    explanations,
+    exports,
+    jobs,
+    maintenance,
+    similar,
+)
 from novelty_dask.cli.commands import main
 
 __all__ = ["main"]

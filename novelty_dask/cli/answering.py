@@ -66,7 +66,8 @@ class _Waiting:
         """Return what has come, at least one byte; nothing at the end, or if it is to stop."""
         try:
             self._is_reading = True
-            # The signal may have come before the line above.
+            # The signal may have come before the line above.  Not by sys.stdin, which waits for as many bytes
+            # as are asked for.
             return b"" if self._is_stopped else os.read(0, CHUNK_BYTES)
         except Terminated:
             return b""

@@ -17,7 +17,7 @@ from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.line_by_line import check_stream
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import check_columns, failure_line, novelty_table, plan_lines, undefined_line
+from novelty_dask.cli.output import choose_columns, failure_line, novelty_table, plan_lines, undefined_line
 from novelty_dask.cli.streams import emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.counts import count_line, counted, refusal_line, wrapped_line
@@ -103,6 +103,7 @@ def score(
         rows = most_novel_first(run)
         first = next(rows)
         emit(f"{number(novelty)}\t{escape(url)}" for novelty, url in chain([first], rows))
+        # Undefined novelty comes last: if the first row's is, all are.
         if number(first[0]) == "nan" and not quiet:
             say(undefined_line(run.manifest))
     elif not quiet:
@@ -154,7 +155,7 @@ def top(
 
         # With all neighbors: a program has no terminal whose width would limit the evidence.
         found = opened.top_table(n_rows, by=by, lists=True, redact=redact, **choice)
-        chosen = found.select(check_columns(columns, found.column_names))
+        chosen = found.select(choose_columns(columns, found.column_names))
         rows = [row for batch in chosen.to_batches() for row in to_objects(batch)]
         emit([in_json(top_document(rows, by, defanged=defang))])
     else:
@@ -197,6 +198,7 @@ def demo(*, out: str, n_rows: int, quiet: bool) -> None:
     corpus = Path(out).with_name(DEMO_CORPUS)
     write_corpus(corpus, "".join(f"{url}\n" for url in urls).encode())
     run = _score([str(corpus)], out, quiet=quiet)
+    # A position is a line, and the corpus has the URLs line by line.
     found = run.top(len(planted)).position.isin(planted).sum()
     show(run, TOP_ROWS)
     emit([f"{found} of the {len(planted)} planted URLs are among the {len(planted)} most novel."])
@@ -313,5 +315,6 @@ def _say_totals(run: "Run", *, quiet: bool) -> None:
 
 def say(message: str) -> None:
     """Print lines to standard error."""
+    # Line by line, as a line break is no printable character either.
     for line in message.split("\n"):
         click.echo(escape(line), err=True)

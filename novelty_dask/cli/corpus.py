@@ -19,6 +19,7 @@ def write_corpus(path: Path, lines: bytes) -> None:
     """
     partial = path.with_name(f".{path.name}-{os.getpid()}")
     try:
+        # By its length first, so that a large file of somebody else is not read into memory.
         if path.is_file() and path.stat().st_size == len(lines) and path.read_bytes() == lines:
             return
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from novelty_dask.cli.terminal import defang
 
 if TYPE_CHECKING:
+    from novelty_dask.jobs.status import JobStatus
     from novelty_dask.pipeline.maintenance import RunStatus, Verification
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.results.explanations import Explanation
@@ -46,10 +47,11 @@ def explanation_document(explanation: "Explanation", *, defanged: bool) -> dict[
     return document
 
 
-def status_document(status: "RunStatus") -> dict[str, Any]:
-    """Return the progress of a run."""
+def status_document(status: "RunStatus", job: "JobStatus | None" = None) -> dict[str, Any]:
+    """Return the progress of a run, and its job."""
     return {
         "state": status.state,
+        "job": asdict(job) if job else None,
         "owner": status.owner,
         "normal_form": status.normal_form,
         "reference": status.reference,
@@ -65,7 +67,7 @@ def plan_document(plan: "RunPlan") -> dict[str, Any]:
     # Without the groups and spans of the plan, which are how the comparison is divided today.
     others = {name: value for name, value in asdict(plan).items() if name not in ("n_rows", "tiles")}
     blocks = {"n_blocks": plan.tiles.n_blocks, "block_rows": plan.tiles.block_rows}
-    return {"n_rows": plan.n_rows, **blocks, **others}
+    return {"n_rows": plan.n_rows, **blocks, **others, "seconds": plan.seconds}
 
 
 def verification_document(verification: "Verification") -> dict[str, Any]:

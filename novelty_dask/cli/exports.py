@@ -155,6 +155,7 @@ def _summarize(
     group: str, run: str, *, n_rows: int | None, by: str, above: float, out: str | None, **flags: Any
 ) -> None:
     """Print the groups of a run, or write them to a file."""
+    options.check_printed(out, defang=flags["defang"], json=flags["as_json"])
     opened = novelty_dask.open(run)
     if out is not None:
         from novelty_dask.results.export import write_summary  # noqa: PLC0415 - Arrow takes long to import

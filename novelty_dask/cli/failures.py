@@ -54,10 +54,14 @@ MEANINGS = {
 BARE_RESUME = re.compile("`(novelty resume(?: --take-over)?)`")
 OPTIONS = {
     "overwrite=True": "--force",
+    "insecure=True": "--insecure",
+    "(certs)": "(--certs)",
     **{f"({name.replace('-', '_')})": f"(--{name})" for name in ("order", "columns", "max-p", "fdr")},
 }
 """Options by the keyword that messages of the package name."""
 DEBUG, RESUMABLE, RUN = f"{__name__}.debug", f"{__name__}.resumable", f"{__name__}.run"
+REPEATABLE = f"{__name__}.repeatable"
+"""Whether a command that is stopped keeps what it has done, and goes on when it is repeated."""
 
 
 EXIT_CODES: dict[type[BaseException], ExitCode] = {
@@ -80,6 +84,7 @@ def exit_code(error: BaseException) -> ExitCode:
     >>> exit_code(DamageError("It is damaged."))
     <ExitCode.PARTIAL: 4>
     """
+    # Errors of a store are errors of the system, too, but NoveltyError is the first of their bases.
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
 
 
@@ -124,13 +129,14 @@ class Commands(click.Group):
             if ctx.meta.get(DEBUG):
                 for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                     click.echo(escape(line), err=True)
-            message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE), error))
+            is_kept = bool(ctx.meta.get(REPEATABLE))
+            message, code = verdict(error, _existing_run(ctx.meta.get(RESUMABLE), error), is_kept=is_kept)
             flush_output()
         click.echo(escape(with_run(message, ctx.meta.get(RUN))), err=True)
         return ctx.exit(code)
 
 
-def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode]:
+def verdict(error: BaseException, run: str | None = None, *, is_kept: bool = False) -> tuple[str, ExitCode]:
     """Return the sentence to print for an error, and the exit code.
 
     Parameters
@@ -139,13 +145,17 @@ def verdict(error: BaseException, run: str | None = None) -> tuple[str, ExitCode
         The error that ended a command.
     run : str, optional
         The run that it was working on.
+    is_kept : bool
+        True if what it has done is kept for the same command.
     """
     code, resume = exit_code(error), f"`novelty resume {shell_quoted(run)}` goes on" if run else ""
     if isinstance(error, KeyboardInterrupt | Terminated):
-        return f"Stopped; {resume or 'nothing was stored'}.", code
+        otherwise = "the same command goes on" if is_kept else "nothing was stored"
+        return f"Stopped; {resume or otherwise}.", code
     if isinstance(error, NoveltyError):
         return f"Error: {error}" + f" {resume}." * bool(run and code == ExitCode.FAILED), code
     if isinstance(error, OSError):
+        # Of a rename the second name is the one that the user knows, and the first that of a partial file.
         path = error.filename2 or error.filename
         problem = (error.strerror or reason(error)) + (f" at {str(path)!r}" if path else "")
         return (

@@ -4,6 +4,8 @@ from novelty_dask.errors import SettingsError
 
 CHANGING = ("refang", "unwrap")
 """Options that change lines before they are scored, in this order."""
+SHORTER = {"ngram_range": "ngram"}
+"""Options by the settings that have longer names."""
 
 
 def check_stream(
@@ -31,7 +33,7 @@ def check_stream(
     elif out is not None:
         problem = "--stream stores no run; leave out --out"
     elif rest := [name for name in given if name not in (*CHANGING, "memory_limit", "since")]:
-        options = ", ".join("--" + name.replace("_", "-") for name in rest)
+        options = ", ".join("--" + SHORTER.get(name, name).replace("_", "-") for name in rest)
         problem = f"--stream reads one URL a line, with the settings of its reference; leave out {options}"
     if problem:
         raise SettingsError(f"{problem}.")

@@ -1,5 +1,6 @@
 """Commands that maintain a run, one function each."""
 
+import time
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.commands import finish, main, say
 from novelty_dask.cli.documents import in_json, status_document, verification_document
-from novelty_dask.cli.failures import RESUMABLE, ExitCode, with_run
+from novelty_dask.cli.failures import REPEATABLE, RESUMABLE, ExitCode, with_run
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.output import (
     check_lines,
@@ -21,6 +22,8 @@ from novelty_dask.cli.streams import emit
 from novelty_dask.counts import counted
 from novelty_dask.events import VERIFY, Event, StageStarted
 
+WATCH_SECONDS = 2.0
+
 take_over = click.option(
     "--take-over",
     is_flag=True,
@@ -30,15 +33,30 @@ take_over = click.option(
 
 @main.command()
 @options.run
+@click.option(
+    "--watch", is_flag=True, help="Print it again whenever it has changed, until nobody works on it."
+)
 @options.as_json
 @options.debug
-def status(run: str, *, as_json: bool) -> None:
-    """Show the progress of a run by stage, and tasks that were given up.
+def status(run: str, *, watch: bool, as_json: bool) -> None:
+    """Show the progress of a run by stage, its job, and tasks that were given up.
 
     It also works while another process is working on the run, and names it.
     """
-    found = novelty_dask.status(run)
-    emit([in_json(status_document(found))] if as_json else status_lines(found))
+    shown: list[str] = []
+    first = 0 if as_json else 1
+    while True:
+        found, ordered = novelty_dask.status(run), novelty_dask.Job.find(run)
+        job = ordered.status() if ordered else None
+        lines = [in_json(status_document(found, job))] if as_json else [*status_lines(found, job)]
+        # How long ago the owner was last heard of changes with every look.
+        if lines[first:] != shown[first:] or not shown:
+            emit(lines)
+            shown = lines
+        is_over = job.is_over if job else found.state != "running"
+        if is_over or not watch:
+            return
+        time.sleep(WATCH_SECONDS)
 
 
 @main.command()
@@ -75,6 +93,7 @@ def resume(run: str, *, quiet: bool, take_over: bool, **flags: Any) -> None:
     with choose_listener(quiet=quiet) as listener:
 
         def listen(event: Event) -> None:
+            # All bytes of a complete run are read in any case, which is nothing that was missing.
             if isinstance(event, StageStarted) and event.stage != VERIFY:
                 begun.append(event)
             listener(event)
@@ -105,6 +124,7 @@ def add(sources: tuple[str, ...], *, run: str, quiet: bool, **flags: Any) -> Non
     already are left out. Until all is done the run stays as it is; a command that was stopped goes on
     when it is repeated.
     """
+    click.get_current_context().meta[REPEATABLE] = True
     before = novelty_dask.status(run).totals
     given = {name: value for name, value in flags.items() if value is not None}
     with choose_listener(quiet=quiet) as listener:
@@ -150,15 +170,32 @@ def clean(run: str) -> None:
 
 
 @main.command()
+@options.cluster_options
+@click.option(
+    "--store",
+    metavar="URL",
+    help="Where runs are to be stored; with a cluster, each worker tries it.",
+)
 @options.as_json
 @options.debug
-def doctor(*, as_json: bool) -> None:
+def doctor(*, store: str | None, as_json: bool, **flags: Any) -> None:
     """Check the installation and this machine, and say what to do about problems.
+
+    With a scheduler or a cluster, its workers are checked: their versions, memory, cores and clocks,
+    and whether strangers are refused.
 
     A warning concerns some runs, as large ones, a problem most runs. With a problem the exit code
     is 2, else 0. Report the output with a bug.
     """
     checks = novelty_dask.doctor.examine()
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.keys() & {"scheduler", "scheduler_file", "cluster"}:
+        from novelty_dask.checkup import examine_cluster  # noqa: PLC0415 - Distributed takes long to import
+
+        checks += examine_cluster(novelty_dask.Settings.make(**given), store)
+    elif store is not None:
+        message = "--store is tried by the workers of a cluster; name one with --scheduler or --cluster."
+        raise novelty_dask.errors.SettingsError(message)
     if as_json:
         emit([in_json([check._asdict() for check in checks])])
     else:

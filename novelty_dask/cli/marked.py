@@ -64,6 +64,7 @@ def fit(cell: MarkedText, width: int) -> str:
     """Return a text in a number of columns: filled up, or without its middle; marked parts in red."""
     text, marks = cell.text, [*cell.marks]
     if (short := shorten(text, width)) != text:
+        # Cut again, to count characters: wide ones take two columns, and a space stands for half of one.
         n_head = len(set_cell_size(text, width // 2))
         n_tail = len(short) - n_head - 1
         marks = [*marks[:n_head], False, *marks[len(marks) - n_tail :]]

@@ -71,6 +71,35 @@ RESULT_OPTIONS = (
         help="With --against: known are only the rows of the run that were last seen then or later.",
     ),
 )
+CLUSTER_OPTIONS = (
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="A running Dask scheduler to work on instead, with the workers that it has.",
+    ),
+    click.option(
+        "--scheduler-file",
+        metavar="FILE",
+        help="File with the address of one, as Dask's own option writes it.",
+    ),
+    click.option(
+        "--cluster",
+        metavar="FILE",
+        help="YAML file of a cluster to start for this command and to end after it, or of a started one.",
+    ),
+    click.option(
+        "--certs",
+        metavar="DIR",
+        help="Certificates for a scheduler at tls://, as made by novelty cluster certs. "
+        "[default: as Dask is configured]",
+    ),
+    click.option(
+        "--insecure",
+        is_flag=True,
+        default=None,
+        help="Allow a scheduler beyond this machine that does not encrypt.",
+    ),
+)
 WORKER_OPTIONS = (
     click.option(
         "--memory-limit",
@@ -83,10 +112,11 @@ WORKER_OPTIONS = (
         help="Worker processes; 0 works in this one. [default: 0 for small sources, else one a core]",
     ),
     click.option("--threads", type=int, help=f"Threads of a worker. {show_default_of('threads')}"),
+    *CLUSTER_OPTIONS,
     click.option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="A running Dask scheduler to work on instead, with the workers that it has.",
+        "--performance-report",
+        metavar="FILE",
+        help="Write Dask's performance report, a page of HTML, of the work on its scheduler or on workers.",
     ),
 )
 WORK_OPTIONS = (
@@ -149,6 +179,7 @@ CONFIG_OPTION = click.option(
 
 def settings_options(command: Command) -> Command:
     """Add a flag for each field of `Settings`, and one for a file of them."""
+    # Reversed, here and below: help lists first the decorator that is applied last.
     for option in reversed([*READ_OPTIONS, *RESULT_OPTIONS, *WORK_OPTIONS, CONFIG_OPTION]):
         command = option(command)
     return command
@@ -157,6 +188,13 @@ def settings_options(command: Command) -> Command:
 def selection_options(command: Command) -> Command:
     """Add the flags that say which rows to give, and how to show them."""
     for option in reversed(SELECTION_OPTIONS):
+        command = option(command)
+    return command
+
+
+def cluster_options(command: Command) -> Command:
+    """Add the flags that name a scheduler or a cluster."""
+    for option in reversed(CLUSTER_OPTIONS):
         command = option(command)
     return command
 
@@ -182,6 +220,22 @@ def read_settings(config: str | None, **flags: Any) -> Settings:
         return Settings.read(config, **given) if config else Settings.make(**given)
     except SettingsError as error:
         raise SettingsError(_with_option(str(error), given)) from None
+
+
+def check_printed(out: str | None, **flags: bool) -> None:
+    """Refuse options that change what is printed where a table is written instead.
+
+    Raises
+    ------
+    SettingsError
+        One of them is given.
+    """
+    given = " and ".join(f"--{name}" for name, is_given in flags.items() if is_given)
+    if out is not None and given:
+        message = (
+            f"{given} can't be combined with --out, which writes a table as it is; leave out one of them."
+        )
+        raise SettingsError(message)
 
 
 def _with_option(message: str, given: Collection[str]) -> str:

@@ -6,11 +6,12 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.cli.marked import MarkedText, mark
-from novelty_dask.cli.terminal import Column, defang, escape, number, table
+from novelty_dask.cli.terminal import Column, defang, duration, escape, number, table
 from novelty_dask.counts import count_line, counted
-from novelty_dask.errors import SettingsError, shell_quoted
+from novelty_dask.errors import shell_quoted
 from novelty_dask.kernels.text.secrets import hide
 from novelty_dask.planning.budget import megabytes
+from novelty_dask.results.columns import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.doctor import Check
     from novelty_dask.features.marks import Marks
+    from novelty_dask.jobs.status import JobStatus
     from novelty_dask.pipeline.maintenance import RunStatus, Verification
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest
@@ -74,24 +76,23 @@ def novelty_table(
     return table(columns, rows)
 
 
-def check_columns(columns: Sequence[str] | None, names: Sequence[str]) -> Sequence[str]:
+def choose_columns(columns: Sequence[str] | None, names: Sequence[str]) -> Sequence[str]:
     """Return the columns that are chosen, all if none are.
 
     Raises
     ------
     SettingsError
-        There is no such column.
+        There is no such column, or one is chosen twice.
     """
-    for column in columns or ():
-        if column not in names:
-            message = f"There is no column {column!r}; choose some of {', '.join(names)}."
-            raise SettingsError(message)
-    return columns or names
+    if not columns:
+        return names
+    check_columns(columns, names)
+    return columns
 
 
 def _check_shown(columns: Sequence[str], top: "pd.DataFrame") -> Sequence[str]:
     """Return columns that a table can show."""
-    return check_columns(columns, [name for name in top.columns if not name.startswith("neighbor_")])
+    return choose_columns(columns, [name for name in top.columns if not name.startswith("neighbor_")])
 
 
 def _is_text(top: "pd.DataFrame", name: str) -> bool:
@@ -123,14 +124,17 @@ def undefined_line(manifest: "Manifest") -> str:
     return f"No row has a novelty: that takes two rows or more{', and ' * bool(shortest)}{long_enough}."
 
 
-def status_lines(status: "RunStatus") -> Iterator[str]:
+def status_lines(status: "RunStatus", job: "JobStatus | None" = None) -> Iterator[str]:
     """Yield lines on the progress of a run, escaped, as a stored run may hold any text."""
-    yield from map(escape, _status_lines(status))
+    yield from map(escape, _status_lines(status, job))
 
 
-def _status_lines(status: "RunStatus") -> Iterator[str]:
+def _status_lines(status: "RunStatus", job: "JobStatus | None") -> Iterator[str]:
     """Yield the same lines, not escaped."""
     yield f"state    {status.state}" + (f", {status.owner}" if status.owner else "")
+    if job:
+        drivers = f"{counted(job.starts, 'driver')} started, {job.deaths:,} killed"
+        yield f"job      {job.number}, {job.state}: {drivers}" + (f"; {job.words}" if job.words else "")
     if status.totals:
         yield f"input    {count_line(status.totals, status.normal_form)}"
     if status.reference:
@@ -179,6 +183,8 @@ def plan_lines(plan: "RunPlan") -> Iterator[str]:
     yield f"memory   {memory} a worker, most in {most}"
     temporary = f", and {megabytes(plan.temporary_bytes)} of temporary files" if plan.temporary_bytes else ""
     yield f"disk     up to {megabytes(plan.disk_bytes)}{temporary}"
+    cost = f"{duration(plan.core_seconds)} of one core"
+    yield f"time     about {duration(plan.seconds)} ({cost}), if its lines are like those of public lists"
 
 
 def check_lines(checks: "Sequence[Check]") -> Iterator[str]:

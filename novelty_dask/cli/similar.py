@@ -9,6 +9,7 @@ import novelty_dask
 from novelty_dask.cli import options
 from novelty_dask.cli.commands import main
 from novelty_dask.cli.documents import in_json
+from novelty_dask.cli.failures import REPEATABLE
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.streams import close_output, emit
 from novelty_dask.cli.terminal import Column, defang, number, table
@@ -61,6 +62,7 @@ def pairs(run: str, *, out: str, quiet: bool, **keywords: Any) -> None:
     Columns are row and other (numbers of rows in the run), url, other_url and similarity, in the
     order of the rows. Each pair is there once. A command that was stopped goes on when it is repeated.
     """
+    _note_tiles(out, keywords["tiles"])
     try:
         with choose_listener(quiet=quiet or is_stream(out)) as listener:
             novelty_dask.pairs(run, out, listener=listener, **keywords)
@@ -90,6 +92,9 @@ def groups(
         message = "--members needs a file: name it with -o."
         raise SettingsError(message)
     is_defanged = keywords.pop("defang")
+    options.check_printed(out, defang=is_defanged, json=as_json)
+    _note_tiles(out, keywords["tiles"])
+    # Rows on a screen are not to be mixed with progress.
     is_quiet = quiet or (out is not None and is_stream(out))
     try:
         with choose_listener(quiet=is_quiet) as listener:
@@ -110,6 +115,12 @@ def groups(
         return
     columns = [Column(name, is_text=name == "url") for name in found.columns]
     emit(table(columns, [[_cell(name, row[name]) for name in found.columns] for row in shown]))
+
+
+def _note_tiles(out: str | None, tiles: str | None) -> None:
+    """Note whether what was found is kept if the command is stopped."""
+    is_kept = tiles is not None or (out is not None and not is_stream(out))
+    click.get_current_context().meta[REPEATABLE] = is_kept
 
 
 def _cell(name: str, value: Any) -> str:

@@ -31,6 +31,7 @@ def guard_streams() -> None:
         except OSError:
             # Otherwise the next file that is opened, such as a chunk of a run, would be standard output.
             os.open(os.devnull, os.O_RDWR)
+    # Who has put another stream in its place wants what is written there.
     if sys.stderr is sys.__stderr__:
         raw = io.BufferedWriter(cast("io.RawIOBase", DroppingIO(2, "w", closefd=False)))
         sys.stderr = io.TextIOWrapper(raw, errors="backslashreplace", line_buffering=True)
@@ -46,6 +47,7 @@ def emit(lines: Iterable[str], *, at_once: bool = False) -> None:
     """
     out = sys.stdout
     if isinstance(out, io.TextIOWrapper):
+        # Otherwise a character of a URL that the encoding of the output lacks would end the command.
         out.reconfigure(errors="backslashreplace")
     try:
         for line in lines:

@@ -80,6 +80,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[MarkedText]], ter
     """Return the widths of the columns: texts share the width that numbers leave, up to their need."""
     widths = [max(cell_len(cell.text) for cell in cells) for cells in zip(*rows, strict=True)]
     texts = [index for index, column in enumerate(columns) if column.is_text]
+    # The narrowest first: what they leave of their share goes to the wider ones.
     texts.sort(key=widths.__getitem__)
     left = terminal - len(GAP) * (len(columns) - 1) - sum(widths) + sum(widths[index] for index in texts)
     for waiting, index in zip(range(len(texts), 0, -1), texts, strict=True):

@@ -77,6 +77,7 @@ def unit_weights(X: sp.csr_matrix) -> sp.csr_matrix:
         # Scaled again, last bits would change, and with them ties.
         stays = (np.abs(row_squares(given) - 1) <= UNIT)[row_numbers(given)]
         rows.data[stays] = given.data[stays]
+    # A tiny weight may be 0 in single precision, and the bounds of the search need weights above 0.
     rows.data = rows.data.astype(np.float32)
     rows.eliminate_zeros()
     return rows

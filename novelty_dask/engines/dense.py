@@ -1,4 +1,4 @@
-"""The exact engine for dense vectors: cosine and Euclidean, block by block, by products of BLAS."""
+"""The exact engine for dense vectors: cosine and Euclidean, by products of integers, or of BLAS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from novelty_dask.kernels.vectors import keep_closest
+from novelty_dask.kernels.vectors.closeness import keep_closest
+from novelty_dask.kernels.vectors.filter import search_integers
+from novelty_dask.kernels.vectors.instructions import MOST_COLUMNS, find_instructions
+from novelty_dask.kernels.vectors.integers import IntegerRows, make_integers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +33,13 @@ class Vectors(NamedTuple):
         Of unit length for cosine; rows of zeros stay.
     squares : ndarray of shape (rows,), float64
         Squared lengths, to a few units in the last place.
+    integers : IntegerRows or None
+        The same rows in integers; None where they are of no use.
     """
 
     rows: NDArray[np.float64]
     squares: NDArray[np.float64]
+    integers: IntegerRows | None
 
 
 class DenseEngine:
@@ -49,12 +55,25 @@ class DenseEngine:
 
     def __init__(self, metric: Metric) -> None:
         self.is_euclidean = metric == "euclidean"
+        self._center: NDArray[np.float64] | None = None
 
     def prepare(self, X: NDArray[np.float64]) -> Vectors:
         """Return rows of finite values, ready to be compared."""
         # BLAS and the kernel read rows one after the other.
         rows = np.ascontiguousarray(X if self.is_euclidean else unit_vectors(X), np.float64)
-        return Vectors(rows, np.einsum("ij,ij->i", rows, rows))
+        return Vectors(rows, np.einsum("ij,ij->i", rows, rows), self._integers(rows))
+
+    def _integers(self, rows: NDArray[np.float64]) -> IntegerRows | None:
+        """Return rows in integers, where this processor multiplies them fast."""
+        instructions = find_instructions()
+        if instructions is None or not rows.size or rows.shape[1] > MOST_COLUMNS:
+            return None
+        if self.is_euclidean:
+            # Distances are those of rows less the same vector, and bounds are closer the shorter rows are.
+            if self._center is None:
+                self._center = rows.mean(axis=0)
+            rows = rows - self._center
+        return make_integers(rows, instructions.columns) if np.isfinite(rows).all() else None
 
     def search(
         self,
@@ -69,6 +88,23 @@ class DenseEngine:
 
         The similarities of `neighbors` are float64, and minus infinity where there is none.
         """
+        starts, computed = (row_start, candidate_start), None
+        if rows.integers and candidates.integers:
+            computed = search_integers(
+                (rows.rows, candidates.rows),
+                (rows.integers, candidates.integers),
+                (neighbors.ids, neighbors.similarities),
+                starts,
+                is_euclidean=self.is_euclidean,
+            )
+        if computed is None:
+            computed = self._search_products(rows, candidates, neighbors, starts)
+        return {"multiply_adds": len(rows.rows) * candidates.rows.size, "finished": computed}
+
+    def _search_products(
+        self, rows: Vectors, candidates: Vectors, neighbors: Neighbors, starts: tuple[int, int]
+    ) -> int:
+        """Update the neighbors by products of BLAS; return how many pairs were computed."""
         # A float64 sum of n products is off by at most n 2**-53 times the product of the lengths, whatever
         # its order, which is at most half the sum of the squares.  Estimate and value, the squares and the
         # last sums are each off by as much; the factor is twice all that.
@@ -86,11 +122,10 @@ class DenseEngine:
                 (unit * rows.squares[part], unit * candidates.squares),
                 (rows.rows[part], candidates.rows),
                 (neighbors.ids[part], neighbors.similarities[part]),
-                (row_start + part.start, candidate_start),
+                (starts[0] + part.start, starts[1]),
                 self.is_euclidean,
             )
-        pairs = len(rows.rows) * len(candidates.rows)
-        return {"multiply_adds": pairs * rows.rows.shape[1], "finished": computed}
+        return computed
 
 
 def row_parts(n_rows: int, n_candidates: int) -> Iterator[slice]:

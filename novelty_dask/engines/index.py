@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 65_536
 """Rows that are searched at once: of sparse rows, bounds and lists are made for them."""
-VECTOR_ROWS = 4_096
+VECTOR_ROWS = 16_384
 """Rows of a block of vectors, whose pairs are estimated in parts."""
 
 

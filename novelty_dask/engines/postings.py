@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from novelty_dask.kernels.search.postings import Postings, fill_postings, search
 if TYPE_CHECKING:
     import scipy.sparse as sp
     from numpy.typing import NDArray
+
+ZERO_BYTES = 2**20
+"""Zeros that are written at once, where room on the disk can't be taken otherwise."""
 
 
 class PostingsEngine:
@@ -83,7 +86,7 @@ def map_temporary(size: int, dtype: Any) -> NDArray[Any]:
     with tempfile.TemporaryFile() as file:
         try:
             # A page of a mapped file that finds the disk full would end the process by a signal.
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
+            _take_room(file, n_bytes)
         except OSError as error:
             if error.errno not in DISK_FULL:
                 raise
@@ -92,4 +95,16 @@ def map_temporary(size: int, dtype: Any) -> NDArray[Any]:
                 f"{tempfile.gettempdir()!r}; free some, or point TMPDIR to another disk."
             )
             raise DiskFullError(message) from None
+        # The mapping keeps the file, which has neither a name nor a descriptor, until the array is gone.
         return np.frombuffer(mmap.mmap(file.fileno(), n_bytes), dtype)[:size]
+
+
+def _take_room(file: IO[bytes], n_bytes: int) -> None:
+    """Make a new file so large, with room on the disk for all of it."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, n_bytes)
+        return
+    # macOS has no such call.
+    for start in range(0, n_bytes, ZERO_BYTES):
+        file.write(bytes(min(ZERO_BYTES, n_bytes - start)))
+    file.flush()

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from novelty_dask.engines.dense import row_parts
-from novelty_dask.kernels.vectors import keep_values
+from novelty_dask.kernels.vectors.closeness import keep_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -37,6 +37,7 @@ NOTHING = np.iinfo(np.int64).max
 """Id of what takes a place at the threshold: of equal similarities any row comes before it."""
 OUTSIDE = 2**62
 """Id of the first row of a search, behind those of all candidates: a row is found, too, and dropped later."""
+# Fewer rows have more places: each level takes about as much memory as the others.
 LEVELS = ((65_536, 32), (2_048, 512))
 """Rows that are searched at once, and places of each; rows that fill them go on to the next."""
 PIECE_ROWS = 2_048

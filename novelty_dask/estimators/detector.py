@@ -135,6 +135,7 @@ class NoveltyDetector(OutlierMixin, ExactLookup):
         self._check_choices()
         self._fit_rows(X, at_least=2)
         self.n_neighbors_ = min(self.n_neighbors, self.n_samples_fit_ - 1)
+        # Also with novelty=True, as the offset follows from the novelty of the fitted rows.
         self.novelty_ = self._novelty_of(self._index.search_itself(self.n_neighbors_))
         self.negative_outlier_factor_ = -self.novelty_
         self.offset_ = self._choose_offset()

@@ -18,6 +18,7 @@ from novelty_dask.execution.arrays import compute_partitions, is_collection, mak
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# float32 stays: rows that have unit length already keep their bits, and so have the similarities of a run.
 FORMS = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 """Matrices as they are compared."""
 
@@ -60,6 +61,7 @@ class ExactLookup(BaseEstimator):
         if not self._index.is_sparse:
             return rows if isinstance(rows, np.ndarray) else rows.toarray()
         rows = sp.csr_matrix(rows)
+        # The search leaves candidates out by bounds that hold for products that are not negative.
         if self._index.is_nonnegative and rows.data.min(initial=0) < 0:
             message = (
                 "X has negative values, and the rows that the estimator was fitted on have none; fit it on a "
@@ -171,6 +173,7 @@ def map_method(model: Any, name: str, X: Any, dtype: type) -> Any:
 def gather(X: Any) -> Any:
     """Return the rows of a Dask collection, in memory."""
     if hasattr(X, "rechunk"):
+        # A part then has all columns of its rows, and parts only need to be put one below the other.
         X = X.rechunk({1: -1})
     parts = compute_partitions(X, _second, None)
     if any(map(sp.issparse, parts)):

@@ -88,6 +88,7 @@ class ExactNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         csr_matrix of float64, shape (n_queries, n_samples_fit)
         """
         check_is_fitted(self)
+        # One more, in the place that a row itself has in `fit_transform`: all rows have as many entries.
         return self._make_graph(*self._neighbors(X, self._n_others + 1))
 
     def fit_transform(self, X: Any, y: object = None) -> sp.csr_matrix:

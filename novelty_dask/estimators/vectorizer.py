@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
@@ -100,8 +100,7 @@ class UrlVectorizer(TransformerMixin, BaseEstimator):
             What is given is not one column of texts, or there is no text.
         """
         settings = self._settings()
-        parts = [X] if not is_collection(X) else None
-        if parts is None:
+        if is_collection(X):
             frequency, n_rows = _count_partitions(X, settings)
         else:
             forms = [*dict.fromkeys(_forms(check_texts(X), settings))]
@@ -171,13 +170,14 @@ def is_text(X: Any) -> bool:
     """Return whether rows are given as texts, by the first of them; of Dask, whether they have no columns."""
     if is_collection(X):
         return getattr(X, "ndim", 1) == 1
-    if (
-        isinstance(X, str | bytes | Mapping | Set)
-        or not isinstance(X, Iterable)
-        or getattr(X, "ndim", 1) != 1
-    ):
-        return False
-    return isinstance(next(iter(X), None), str)
+    return _is_column(X) and isinstance(next(iter(X), None), str)
+
+
+def _is_column(X: Any) -> bool:
+    """Return whether something may be a column of texts."""
+    # What can be read but once is none: texts are looked at, fitted and transformed.
+    is_other = isinstance(X, str | bytes | Mapping | Set | Iterator) or not isinstance(X, Iterable)
+    return not is_other and getattr(X, "ndim", 1) == 1
 
 
 def check_texts(X: Any) -> list[str]:
@@ -188,11 +188,7 @@ def check_texts(X: Any) -> list[str]:
     TypeError
         One is none, or they are no column of texts.
     """
-    if (
-        isinstance(X, str | bytes | Mapping | Set)
-        or not isinstance(X, Iterable)
-        or getattr(X, "ndim", 1) != 1
-    ):
+    if not _is_column(X):
         message = f"X is {type(X).__name__}; pass one column of texts, such as a list."
         raise TypeError(message)
     texts = X.tolist() if hasattr(X, "tolist") else list(X)
@@ -245,6 +241,8 @@ def _frequency(forms: Sequence[str], settings: ResultSettings) -> NDArray[np.int
 
 def _count_partitions(X: Any, settings: ResultSettings) -> tuple[NDArray[np.int64], int]:
     """Return how many distinct forms of a Dask collection have each column, and how many there are."""
+    # The texts are computed twice: which of equal forms counts is known when all were seen, and all texts
+    # may be more than memory holds.
     digests = compute_partitions(X, partial(_digest_part, settings), None)
     # The first of equal forms counts, in whatever partition the others are.
     joined = np.concatenate(digests)
@@ -273,5 +271,6 @@ def _count_part(
     """Return the columns of those texts of a partition that count, and how many of them have each."""
     forms = _forms(check_texts(_as_column(texts)), settings)
     frequency = _frequency([forms[place] for place in wanted[number]], settings)
+    # Few of millions of columns occur in a partition, and only those travel.
     columns = np.flatnonzero(frequency)
     return columns, frequency[columns]

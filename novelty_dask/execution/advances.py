@@ -61,6 +61,7 @@ def reported(url: str, stage: str, item: str) -> Iterator[None]:
 
     with heard(tell):
         yield
+    # Not after an error: a task that is tried again begins at 0.  Its share counts until it has ended.
     if has_reported:
         _report(topic, TaskAdvanced(stage, item, 1.0))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -18,7 +17,7 @@ from distributed import Scheduler as DaskScheduler
 
 from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution import usage
-from novelty_dask.execution.names import PART_TASKS, TaskNames
+from novelty_dask.execution.names import task_name
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
 from novelty_dask.execution.temporary import TemporaryFolder, check_free, temporary_folder
 from novelty_dask.execution.window import Window
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from dask.typing import Key
 
     from novelty_dask.execution.executors import Outcome, Perform
+    from novelty_dask.execution.reports import RunReport
     from novelty_dask.execution.usage import Usage
-
-MINIMUM_WINDOW = PART_TASKS
+    from novelty_dask.planning.stages import Stage
 
 
 class DaskExecutor:
@@ -46,28 +45,31 @@ class DaskExecutor:
 
     Attributes
     ----------
-    names : TaskNames
-        Names of tasks on the dashboard.
+    report : RunReport or None
+        Describes the run on the scheduler's dashboard.
     """
 
     def __init__(self, client: Client, token: str) -> None:
         self.client = client
         self.scheduler = Scheduler(client)
         self.token = token
-        self.names = TaskNames()
+        self.report: RunReport | None = None
         self._dropped: set[Key] = set()
+
+    def announce(self, stage: Stage, needed: set[str]) -> None:
+        """Describe a stage on the scheduler's dashboard."""
+        if self.report:
+            self.report.begin(stage, needed)
 
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform tasks on the workers."""
-        # Two tasks a thread keep every worker busy while outcomes travel; with a fixed minimum the dashboard
-        # knows how many there are, of all but the longest stages.  All tasks at once would cost the scheduler
-        # about a kilobyte each.
-        size = max(2 * sum(self.scheduler.workers().values()), MINIMUM_WINDOW)
-        prefix = cache(lambda part: f"{self.names.name(stage, part)}-{self.token}")
-        window = Window(self.scheduler, prefix, perform)
-        with self._released(window.in_flight), self._released(window.counted):
-            while window.refill(ready, size):
-                yield from window.next_outcomes()
+        window = Window(self.scheduler, f"{task_name(stage)}-{self.token}", perform)
+        with self._released(window.in_flight):
+            while window.refill(ready):
+                for outcome in window.next_outcomes():
+                    if self.report:
+                        self.report.count(outcome.metrics)
+                    yield outcome
 
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection on the workers; yield each partition as it comes."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections import deque
 
     from novelty_dask.execution.usage import Usage
+    from novelty_dask.planning.stages import Stage
 
 TASK_ATTEMPTS = 3
 """Number of times that a task which raises errors is tried."""
@@ -52,6 +53,10 @@ class Outcome(NamedTuple):
 class Executor(Protocol):
     """Runner of tasks and of Dask collections; closing one of its generators ends the work begun by it."""
 
+    def announce(self, stage: Stage, needed: set[str]) -> None:
+        """Say to whoever watches which tasks of a stage come next."""
+        ...
+
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform the tasks of items in about their order; yield how each ended, in any order.
 
@@ -79,6 +84,9 @@ class Executor(Protocol):
 
 class SerialExecutor:
     """Executor in this thread, which does one thing after the other."""
+
+    def announce(self, stage: Stage, needed: set[str]) -> None:
+        """Do nothing: there is no scheduler that shows it."""
 
     def map(self, stage: str, perform: Perform, ready: deque[str]) -> Generator[Outcome, None, None]:
         """Perform tasks in their order."""

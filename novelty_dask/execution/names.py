@@ -1,17 +1,17 @@
 """Names of tasks, by which Dask's dashboard counts and colors them.
 
 Dask takes the beginning of a key for a name, up to the first ``-`` that no word follows.  Tasks with one name
-have one bar, and a color that follows from the name alone.
+have one bar, and a color that follows from the name alone.  A scheduler never forgets a name: a stage has the
+same one in every run, and what tells runs apart stands behind it in the key.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 
-from novelty_dask.planning.stages import INGEST, SORT
+from novelty_dask.planning.stages import INGEST, SORT, STAGES, Stage
 
-PART_TASKS = 1_000
-"""Tasks of one name.  The scheduler has all of them at once, so that a bar shows how many are left."""
 LABEL_CHARACTERS = 24
 OF_DASK = (INGEST.name, "load", SORT.name)
 """Names that Dask gives to the tasks of its collections."""
@@ -19,7 +19,7 @@ MOST_SPACES = 99
 
 
 def run_label(url: str) -> str:
-    """Return the name of a run in the names of its tasks: that of its folder, without secrets and ``-``.
+    """Return the name of a run as a dashboard shows it: that of its folder, without secrets and ``-``.
 
     >>> run_label("s3://me:pw@bucket/crawl-2024.zarr?token=x")
     'crawl_2024'
@@ -28,36 +28,39 @@ def run_label(url: str) -> str:
     return re.sub(r"\W+", "_", name)[:LABEL_CHARACTERS] or "run"
 
 
-class TaskNames:
-    """Names of the tasks of one run.
+def task_name(stage: str) -> str:
+    """Return the name of the tasks of a stage, in a color that no other stage of a run has.
 
-    Parameters
-    ----------
-    label : str
-        Name of the run.
+    >>> task_name("compare").strip()
+    'compare'
     """
-
-    def __init__(self, label: str = "run") -> None:
-        self.label = label
-        self._colors: dict[str, str | None] = {name: _color(name) for name in OF_DASK}
-
-    def name(self, stage: str, part: int) -> str:
-        """Return the name of a thousand tasks of a stage, in a color that no other stage has."""
-        number = f" {part + 1}" if part else ""
-        plain = f"{stage}{number} of {self.label}"
-        color = self._colors.get(stage)
-        if color is not None and stage not in OF_DASK:
-            return _in_color(plain, color.__eq__)
-        others = {*self._colors.values()}
-        chosen = _in_color(plain, lambda each: each not in others)
-        self._colors[stage] = _color(chosen)
-        return chosen
+    return _stage_names().get(stage, stage)
 
 
-def _in_color(name: str, is_wanted: Callable[[str | None], bool]) -> str:
-    """Return a name with as many spaces behind it, which no page shows, as give it a color that is wanted."""
+@cache
+def _stage_names() -> dict[str, str]:
+    """Return the name of the tasks of each stage."""
+    colors = {name: _color(name) for name in OF_DASK}
+    names = {name: name for name in OF_DASK}
+    # First the stages of all runs; those of one kind need other colors than these and their own kind only.
+    for stage in sorted(STAGES, key=lambda stage: any(_kind(stage))):
+        if stage.name not in names:
+            others = (each.name for each in STAGES if not any(_kind(each)) or _kind(each) == _kind(stage))
+            taken = {colors.get(name) for name in (*OF_DASK, *others)} - {None}
+            names[stage.name] = chosen = _in_other_color(stage.name, taken)
+            colors[stage.name] = _color(chosen)
+    return names
+
+
+def _kind(stage: Stage) -> tuple[bool, ...]:
+    """Return which runs have the stage; all if every value is False."""
+    return stage.is_against, stage.is_in_time, stage.is_grouped
+
+
+def _in_other_color(name: str, taken: Iterable[str | None]) -> str:
+    """Return a name with as many spaces behind it, which no page shows, as give it a color of its own."""
     names = (name + " " * n for n in range(MOST_SPACES))
-    return next((each for each in names if is_wanted(_color(each))), name)
+    return next((each for each in names if _color(each) not in taken), name)
 
 
 def _color(name: str) -> str | None:

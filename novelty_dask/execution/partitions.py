@@ -14,8 +14,6 @@ from novelty_dask.errors import NoveltyError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distributed import Client
-
 
 def is_collection(value: object) -> bool:
     """Return whether something is a collection of Dask that has partitions."""
@@ -28,7 +26,7 @@ def n_partitions(collection: Any) -> int:
 
 
 def compute_partitions(
-    collection: Any, function: Callable[[int, Any], Any], client: Client | None
+    collection: Any, function: Callable[[int, Any], Any], gather: Callable[[list[Any]], list[Any]] | None
 ) -> list[Any]:
     """Call a function with the number and the elements of each partition, and return its results.
 
@@ -37,13 +35,15 @@ def compute_partitions(
     collection : Bag, Series or one-dimensional Array of Dask
     function : callable
         Called on the worker that has computed the partition, which thus goes no further.
-    client : distributed.Client or None
-        Works on its scheduler; on the one that Dask would choose for the collection if None.
+    gather : callable or None
+        Returns the results of delayed calls.  If None, the scheduler computes them that Dask would choose for
+        the collection.
     """
+    # Not pure: it is called for what it writes, which no result of an earlier call can stand for.
     call = delayed(partial(_call, function), pure=False)
     calls = [call(number, part) for number, part in enumerate(_partitions(collection))]
-    if client is not None:
-        results = client.gather(client.compute(calls))
+    if gather is not None:
+        results = gather(calls)
     else:
         results = compute(*calls, scheduler=get_scheduler(collections=[collection]))
     for result in results:

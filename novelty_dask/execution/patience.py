@@ -57,16 +57,22 @@ class Patience(NamedTuple):
         SettingsError
             A value is no time.
         """
-        return cls(*(_configured(name, default) for name, default in cls._field_defaults.items()))
+        return cls(*(configured(SECTION, name, default) for name, default in cls._field_defaults.items()))
 
 
-def _configured(name: str, default: float) -> float:
-    """Return a time of the configuration in seconds."""
-    value: Any = dask.config.get(f"{SECTION}.{name}", default)
+def configured(section: str, name: str, default: float) -> float:
+    """Return a time of a section of the configuration, in seconds.
+
+    Raises
+    ------
+    SettingsError
+        The value is no time.
+    """
+    value: Any = dask.config.get(f"{section}.{name}", default)
     seconds = 0.0
     with suppress(AttributeError, LookupError, TypeError, ValueError):
         seconds = float(parse_timedelta(value))
     if not 0 < seconds < float("inf"):
-        message = f"{SECTION}.{name} of Dask's configuration must be a time such as '30s', not {value!r}."
+        message = f"{section}.{name} of Dask's configuration must be a time such as '30s', not {value!r}."
         raise SettingsError(message)
     return seconds

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, wait
 from concurrent.futures import Future as Answer
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from distributed import Client, Future, KilledWorker, as_completed
 from distributed.client import ClosedClientError
@@ -20,10 +20,14 @@ from distributed.scheduler import NoValidWorkerError, NoWorkerError
 from novelty_dask.errors import ClusterError, NoveltyError, reason
 from novelty_dask.execution.patience import Patience
 
+if TYPE_CHECKING:
+    from dask.typing import Key
+
 T = TypeVar("T")
 
 POLL_SECONDS = 0.01
 LOST_MESSAGE = "The connection to the Dask scheduler was lost; start it again and go on."
+# A client that has lost its scheduler cancels all its futures.
 _LOST = (asyncio.CancelledError, CancelledError, OSError)
 
 
@@ -141,6 +145,43 @@ class Scheduler:
                 return batch
         raise AssertionError
 
+    def gather(self, calls: list[Any]) -> list[Any]:
+        """Return the results of delayed calls, in their order.
+
+        Raises
+        ------
+        ClusterError
+            Workers died in a call, or there is no worker, or no scheduler.
+        """
+        futures = self.submit(lambda: self.client.compute(calls))
+        running, results = as_completed(futures, loop=self.client.loop), {}
+        try:
+            while not running.is_empty():
+                results.update({future.key: self.result(future) for future in self.next_batch(running)})
+        except WorkersDied as error:
+            message = f"A partition of the collection was given up: {error}."
+            raise ClusterError(message) from None
+        finally:
+            # After an error the others are dropped.
+            for future in futures:
+                future.release()
+        return [results[future.key] for future in futures]
+
+    def results(self, futures: list["Future[T]"]) -> "dict[Key, T]":
+        """Return the results of finished futures by key, asked for at once; none if any can't be had.
+
+        Raises
+        ------
+        ClusterError
+            The scheduler is silent, or there is no worker.
+        """
+        answer = _in_thread(lambda: self.client.gather(futures))
+        for _ in self.waits():
+            if answer.done():
+                break
+        # Whoever asks for each result by itself then gets the error.
+        return {} if answer.exception() else dict(zip((f.key for f in futures), answer.result(), strict=True))
+
     def result(self, future: "Future[T]") -> T:
         """Return the result of an ended future.
 
@@ -217,8 +258,9 @@ class Watch:
             self._looked = now
             self.workers = self.scheduler.workers()
             self._seen = now if self.workers else self._seen
-        if now - self._seen > self.scheduler.patience.workerless:
-            raise ClusterError(_no_worker(now - self._seen))
+            # Only after a look: the time since the last one may be longer than this patience.
+            if now - self._seen > self.scheduler.patience.workerless:
+                raise ClusterError(_no_worker(now - self._seen))
 
 
 def _in_thread(call: Callable[[], T]) -> "Answer[T]":

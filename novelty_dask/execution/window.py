@@ -7,67 +7,30 @@ alone, on one worker.  If that worker dies too, the task is given up.
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from functools import partial
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from distributed import Client, Future, as_completed
+from distributed import Future, as_completed
 
 from novelty_dask.errors import ClusterError, NoveltyError
 from novelty_dask.execution.executors import TASK_ATTEMPTS, Outcome, Perform, is_final
-from novelty_dask.execution.names import PART_TASKS
 from novelty_dask.execution.scheduler import Scheduler, WorkersDied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from dask.typing import Key
 
     from novelty_dask.objects.commits import Metrics
 
-
-class CountedTasks:
-    """Tasks that have ended, held until the others of the same name have, so that the dashboard counts them.
-
-    A scheduler forgets a task that nobody holds, and its dashboard would show as many as are left, and none
-    that is done.  If a worker dies, Dask computes results that are held again; a task that is committed
-    returns at once.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._parts: dict[str, int] = {}
-        self._n_begun = 0
-        self._left: Counter[int] = Counter()
-        self.held: dict[int, list[Future[Any]]] = {}
-
-    def part(self, item: str) -> int:
-        """Return the number of the thousand tasks to which an item belongs; a new item to the last."""
-        if item not in self._parts:
-            self._parts[item] = part = self._n_begun // PART_TASKS
-            self._n_begun += 1
-            self._left[part] += 1
-        return self._parts[item]
-
-    def hold(self, future: Future[Any], item: str) -> None:
-        """Hold a task if it is finished."""
-        if future.status == "finished":
-            self.held.setdefault(self.part(item), []).append(Future(future.key, self._client))
-
-    def end(self, item: str) -> None:
-        """Let go of all tasks of a name when the last of them has ended, and others have begun."""
-        part = self._parts.pop(item)
-        self._left[part] -= 1
-        if not self._left[part] and self._n_begun >= (part + 1) * PART_TASKS:
-            for future in self.held.pop(part, []):
-                future.release()
-
-    def __iter__(self) -> Iterator[Future[Any]]:
-        """Yield all tasks that are held."""
-        return chain.from_iterable(self.held.values())
+TASKS_A_THREAD = 2
+"""Tasks in flight: one at work, and one that waits on its worker while the outcome of the first travels."""
+GATHERED_TASKS = 64
+"""Ended tasks whose results are asked for at once: a question costs the scheduler as much as a task."""
+GATHERING_SECONDS = 0.1
+"""Longest time that the first of them waits for the others."""
 
 
 class Window:
@@ -76,17 +39,16 @@ class Window:
     Parameters
     ----------
     scheduler : Scheduler
-    prefix : callable
-        Returns the beginning of the keys of a thousand tasks, by which the dashboard counts them.
+    prefix : str
+        Beginning of the keys of its tasks, by which the dashboard counts them.
     perform : callable
         Function that does the task of an item.
     """
 
-    def __init__(self, scheduler: Scheduler, prefix: Callable[[int], str], perform: Perform) -> None:
+    def __init__(self, scheduler: Scheduler, prefix: str, perform: Perform) -> None:
         self.scheduler = scheduler
         self.prefix = prefix
         self.perform = perform
-        self.counted = CountedTasks(scheduler.client)
         # By future, the item of its task.
         self.in_flight: dict[Future[Metrics], str] = {}
         self.attempts: Counter[str] = Counter()
@@ -95,18 +57,31 @@ class Window:
         self.suspects: deque[str] = deque()
         # The address of the worker on which a suspect runs alone; None while ordinary tasks run.
         self.alone: str | None = None
+        self._looked: float | None = None
+        self._threads = 0
         self.running = self._watch_nothing()
 
-    def refill(self, ready: deque[str], size: int) -> bool:
-        """Submit items that are ready, until `size` are in flight; return whether any are."""
+    def refill(self, ready: deque[str]) -> bool:
+        """Submit items that are ready, as many as the workers need; return whether any are in flight."""
         # Suspects come last, and one at a time: by then nothing else runs that one could take with it, and if
         # its worker dies it is proven to be the cause.
         if not self.in_flight:
             self.alone = self._wait_for_worker() if self.suspects and not ready else None
         if self.alone and not self.in_flight:
             self._submit([self.suspects.popleft()])
-        self._submit([ready.popleft() for _ in range(min(len(ready), size - len(self.in_flight)))])
+        # Not fewer than none: workers may have left.
+        room = max(self._size() - len(self.in_flight), 0)
+        self._submit([ready.popleft() for _ in range(min(len(ready), room))])
         return bool(self.in_flight)
+
+    def _size(self) -> int:
+        """Return how many tasks shall be in flight, which follows the workers as they come and go."""
+        # More would cost the scheduler memory, and put tasks at risk: each that is on a worker when it dies
+        # may become a suspect.  Without any worker, tasks wait for one.
+        if self._looked is None or time.monotonic() - self._looked > self.scheduler.patience.watch:
+            self._looked = time.monotonic()
+            self._threads = sum(self.scheduler.workers().values())
+        return TASKS_A_THREAD * max(self._threads, 1)
 
     def _wait_for_worker(self) -> str:
         """Return the address of a worker; wait for one as long as the scheduler may get one."""
@@ -121,11 +96,7 @@ class Window:
         if items:
             self.attempts.update(items)
             # Dask remembers the keys of failed tasks, and would return the failure: a key for each attempt.
-            parts = map(self.counted.part, items)
-            keys = [
-                f"{self.prefix(part)}-{item}-{self.attempts[item]}"
-                for part, item in zip(parts, items, strict=True)
-            ]
+            keys = [f"{self.prefix}-{item}-{self.attempts[item]}" for item in items]
             # Bound to one worker, a suspect can't move on to the next when that one dies.
             where = [self.alone] if self.alone else None
             submit = partial(self.scheduler.client.map, key=keys, pure=False, workers=where)
@@ -135,12 +106,12 @@ class Window:
 
     def next_outcomes(self) -> Iterator[Outcome]:
         """Yield the outcomes of the tasks that end next; submit again those that may yet succeed."""
-        for future in self._next_batch():
+        batch = self._next_batch()
+        gathered = self._gather([future for future in batch if future.status == "finished"])
+        for future in batch:
             item = self.in_flight.pop(future)
             try:
-                # Before the future is released, as only tasks that somebody holds are counted.
-                self.counted.hold(future, item)
-                yield self._end(Outcome(item, self._metrics(future)))
+                yield Outcome(item, self._metrics(future, gathered))
             except NoveltyError as error:
                 if is_final(error, self.attempts[item]):
                     raise
@@ -148,7 +119,7 @@ class Window:
             except WorkersDied as error:
                 self.deaths[item] += error.n_workers
                 if self.alone:
-                    yield self._end(Outcome(item, {}, ClusterError(str(WorkersDied(self.deaths[item])))))
+                    yield Outcome(item, {}, ClusterError(str(WorkersDied(self.deaths[item]))))
                 else:
                     # Perhaps another task on the same worker killed it: decide when the others are done.
                     self.suspects.append(item)
@@ -156,17 +127,25 @@ class Window:
                 if self.attempts[item] < TASK_ATTEMPTS:
                     self._submit([item])
                 else:
-                    yield self._end(Outcome(item, {}, error))
+                    yield Outcome(item, {}, error)
 
-    def _end(self, outcome: Outcome) -> Outcome:
-        """Count a task as ended; return its outcome."""
-        self.counted.end(outcome.item)
-        return outcome
+    def _gather(self, finished: list[Future[Metrics]]) -> dict[Key, Metrics]:
+        """Return the metrics of finished tasks by key, as far as they can be had at once."""
+        gathered: dict[Key, Metrics] = {}
+        for first in range(0, len(finished), GATHERED_TASKS):
+            gathered |= self.scheduler.results(finished[first : first + GATHERED_TASKS])
+        return gathered
 
     def _next_batch(self) -> list[Future[Metrics]]:
         """Return the futures that end next, or that of a suspect whose worker is gone."""
+        # A quarter of the window, at most: every thread has one more task to do meanwhile.
+        enough = min(GATHERED_TASKS, 1 + len(self.in_flight) // 4)
+        batch: list[Future[Metrics]] = []
+        first_seen = 0.0
         for watch in self.scheduler.waits():
-            if batch := list(self.running.next_batch(block=False)):
+            first_seen = first_seen if batch else time.monotonic()
+            batch += self.running.next_batch(block=False)
+            if len(batch) >= enough or (batch and time.monotonic() - first_seen > GATHERING_SECONDS):
                 return batch
             # Dask would keep a task that is bound to a dead worker pending without end.
             if self.alone and watch.workers is not None and self.alone not in watch.workers:
@@ -174,8 +153,11 @@ class Window:
         self.running = self._watch_nothing()
         return list(self.in_flight)
 
-    def _metrics(self, future: Future[Metrics]) -> Metrics:
+    def _metrics(self, future: Future[Metrics], gathered: dict[Key, Metrics]) -> Metrics:
         """Return the metrics of a task, or raise its error."""
+        if future.key in gathered:
+            future.release()
+            return gathered[future.key]
         if self.alone and future.status == "pending":
             future.release()
             raise WorkersDied(1)

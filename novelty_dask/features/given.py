@@ -142,6 +142,7 @@ def _call(vectorizer: Any, lines: list[str], name: str) -> sp.csr_matrix:
             f"The vectorizer made a {type(made).__name__}; pass one that makes sparse matrices of SciPy."
         )
         raise SettingsError(message)
+    # A copy, as it is changed here and overwritten by weights, and the vectorizer may have kept what it gave.
     X = sp.csr_matrix(cast("sp.csr_matrix", made), dtype=np.float32, copy=True)
     X.sum_duplicates()
     X.eliminate_zeros()

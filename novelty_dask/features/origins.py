@@ -112,6 +112,7 @@ def _match(one: str, other: str, n_before: int) -> Iterator[tuple[int, int, int,
     if max(len(one), len(other)) > LONGEST_ALIGNED:
         yield n_before, n_before + len(one), n_before, n_before + len(other)
     else:
+        # With autojunk, characters that come often in a text of 200 or more would match nothing.
         for _, *places in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
             begin, end, of_begin, of_end = (place + n_before for place in places)
             yield begin, end, of_begin, of_end

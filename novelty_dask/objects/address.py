@@ -1,22 +1,21 @@
 """Addresses: the objects behind a path or a URL.
 
-Local folders and the file systems of fsspec pass the same tests, and no caller needs to know which it has.
+Local folders and object stores pass the same tests, and no caller needs to know which it has.
 """
 
 import os
 from pathlib import Path
 
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from novelty_dask.errors import StoreError, UnreachableError, check_names_folder, reason
+from novelty_dask.errors import StoreError, check_names_folder
 from novelty_dask.objects.commits import COMMITS_FOLDER
 from novelty_dask.objects.leases import find_lease
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import OWNERS_FOLDER
 from novelty_dask.objects.protocol import METADATA, Objects
 from novelty_dask.objects.remote import RemoteObjects
-from novelty_dask.objects.schemes import LOCAL, is_web, scheme_of, unknown_scheme, without_path
+from novelty_dask.objects.schemes import is_chained, is_local, is_web, scheme_of, unknown_scheme, without_path
 
 
 def open_objects(url: str) -> Objects:
@@ -25,9 +24,7 @@ def open_objects(url: str) -> Objects:
     Raises
     ------
     StoreError
-        The URL is one of the web, or of a kind that fsspec does not know.
-    UnreachableError
-        The store can't be reached, where a connection is made at once.
+        The URL is one of the web, or names nothing where a run can be kept.
     """
     if is_web(url):
         message = (
@@ -35,25 +32,20 @@ def open_objects(url: str) -> Objects:
             "object store."
         )
         raise StoreError(message)
-    if scheme_of(url) in LOCAL:
+    if is_local(url):
         # fsspec would take "::" in the name of a folder for the end of the name, and write elsewhere.
         path = Path(LocalFileSystem._strip_protocol(url))  # noqa: SLF001 - has no other name
         # Whatever reads from a temporary folder has these objects, and keeps the folder with them.
         return LocalObjects(path, find_lease(str(path.parent)))
+    if is_chained(url):
+        message = f"Can't use {url!r}: no run is kept behind another file system; name a folder, or a store."
+        raise StoreError(message)
     if problem := unknown_scheme(url):
         message = (
             f"Can't use {url!r}: {problem}; name a folder, or one in a store, as in s3://bucket/run.zarr."
         )
         raise StoreError(message)
-    try:
-        fs, path = url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        message = f"Can't use {url!r}: {reason(error)}."
-        raise StoreError(message) from None
-    except Exception as error:
-        message = f"The store of {url!r} fails: {reason(error)}; try again when it works."
-        raise UnreachableError(message) from error
-    return RemoteObjects(fs, path)
+    return RemoteObjects(url)
 
 
 def absolute_url(path: str) -> str:
@@ -64,10 +56,12 @@ def absolute_url(path: str) -> str:
     StoreError
         It is relative to the current folder, which is gone.
     """
-    local = path.removeprefix("file://")
+    if not is_local(path):
+        return path
+    local = path.partition("://")[2] if scheme_of(path) else path
     try:
         # Not by pathlib, which raises an error about the home of a user that there isn't.
-        return path if "://" in local else str(Path(os.path.expanduser(local)).absolute())  # noqa: PTH111
+        return str(Path(os.path.expanduser(local)).absolute())  # noqa: PTH111
     except FileNotFoundError:
         message = f"Can't use {path!r}: the current folder is gone; change to another, or name a path from /."
         raise StoreError(message) from None
@@ -99,7 +93,7 @@ def check_new(url: str) -> None:
         It is one of these.
     """
     check_names_folder(url)
-    path = absolute_url(url)
-    if "://" not in path and (run := enclosing_run(Path(path).resolve())):
+    # Resolved, as a link may lead into a run.
+    if is_local(url) and (run := enclosing_run(Path(absolute_url(url)).resolve())):
         message = f"Can't create {url!r}: it is inside the run {str(run)!r}; name a path elsewhere."
         raise StoreError(message)

@@ -11,6 +11,7 @@ token for that, unless it makes no difference who wrote them.
 
 from __future__ import annotations
 
+import time
 import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CREATION_ATTEMPTS = 3
 """Attempts at a store that refuses and yet has no such object, which happens while one is being removed."""
+PAUSE_SECONDS = 0.2
 
 
 def make_token() -> str:
@@ -62,6 +64,8 @@ def create_object(objects: Objects, key: str, data: bytes) -> bool:
         # repeated.
         with suppress(KeyError):
             return objects.read(key) == data
+        # Nothing is there: S3 says this, too, where another request for the key has not ended.
+        time.sleep(PAUSE_SECONDS)
     if is_stored:
         return True
     message = f"Can't create {key!r}: the store refuses it as existing, but has no such object; try again."

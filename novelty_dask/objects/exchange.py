@@ -55,13 +55,16 @@ def check_exchange(path: Path) -> None:
         Its file system, or this operating system, has no such operation; or nobody may write beside it.
     """
     try:
+        # Two folders beside it could be exchanged, but not the root of a file system itself.
         if path.is_mount():
             raise OSError(errno.EBUSY, "it is the root of a file system")
+        # Tried, as one kernel has the operation on some file systems and not on others.
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as made:
             one, other = Path(made, "one"), Path(made, "other")
             one.mkdir()
             other.mkdir()
             exchange_folders(one, other)
+    # On Windows there is no such library, which ctypes says by a TypeError.
     except (OSError, TypeError) as error:
         message = (
             f"The run {str(path)!r} can't be exchanged for a larger one in one step ({reason(error)}), "

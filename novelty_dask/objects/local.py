@@ -71,13 +71,18 @@ class LocalObjects:
             return False
         return True
 
+    def check_creation(self) -> None:
+        """Do nothing: a link never replaces a file, and where there are no links it says so."""
+
     def remove(self, key: str) -> None:
         """Unlink a file, or all of a folder."""
         path = self.root / key
         if key.endswith("/") or not key:
             # Other errors are raised: the caller may rely on commits being gone before it removes objects.
-            with suppress(FileNotFoundError):
-                shutil.rmtree(path)
+            # Again where another process removes some of it, too: what is missing ends a removal half-way.
+            while os.path.lexists(path):
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(path)
             # The numbers of folders that are gone are given to new ones, whose names may not be synced.
             _DURABLE.clear()
         else:
@@ -175,6 +180,7 @@ class LocalObjects:
         """Yield the keys and lengths of all files in a folder."""
         with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
             for entry in entries:
+                # A link may lead out of the run, or round in a circle.
                 if entry.is_dir(follow_symlinks=False):
                     yield from self._walk(f"{folder}{entry.name}/")
                 else:
@@ -215,6 +221,7 @@ def _make_folder(folder: Path, root: Path) -> None:
     try:
         # Also of a folder that is there: whoever made it may have been killed before, or is about to do this.
         _sync_folder(folder.parent)
+    # Who may write in a folder need not be allowed to open the one around it; it was there before.
     except PermissionError:
         if not found:
             raise

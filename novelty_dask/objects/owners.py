@@ -14,11 +14,11 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from novelty_dask.errors import StoreError, reason
+from novelty_dask.errors import OwnedError, StoreError, reason
 from novelty_dask.objects.creation import create_object, make_token
-from novelty_dask.objects.processes import State, state_of, this_process
+from novelty_dask.objects.processes import State, describe, state_of, this_process
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
@@ -36,6 +36,21 @@ CLAIM_ATTEMPTS = 5
 LOGGER = logging.getLogger(__name__)
 
 
+class JobToken(NamedTuple):
+    """Token of a job, by which its drivers know each other.
+
+    Parameters
+    ----------
+    job : str
+        Token of the job, which no other has.
+    scheduler : str
+        Name of the scheduler that started the driver; it starts another once it has lost the one before.
+    """
+
+    job: str
+    scheduler: str = ""
+
+
 class Owner:
     """Right to work on a run, held until it is released; a context manager.
 
@@ -45,11 +60,14 @@ class Owner:
         Of the run.
     epoch : int
         The epoch that was claimed.
+    token : str
+        That of the record of the claim.
     """
 
-    def __init__(self, objects: Objects, epoch: int) -> None:
+    def __init__(self, objects: Objects, epoch: int, token: str) -> None:
         self.objects = objects
         self.epoch = epoch
+        self.token = token
         self._ended = threading.Event()
         self._beating = threading.Thread(target=self._beat, name="novelty-heartbeat", daemon=True)
         # Heartbeats in a row that could not be stored.
@@ -59,9 +77,14 @@ class Owner:
         self._beating.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop_beating(self) -> None:
+        """Store no heartbeat any more, before what it would make anew is removed."""
         self._ended.set()
+        # One may be under way.
         self._beating.join()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_beating()
         if self._missed:
             LOGGER.warning("Heartbeats of this client that could not be stored at the end: %d.", self._missed)
         try:
@@ -77,7 +100,7 @@ class Owner:
             try:
                 # Where the run was moved away, a heartbeat would make its folder anew.
                 if _exists(self.objects, _key(self.epoch, "json")):
-                    _record_alive(self.objects, self.epoch)
+                    _record_alive(self.objects, self.epoch, self.token)
                 self._missed = 0
             except BaseException as error:  # noqa: BLE001 - whatever it is, the next may be stored
                 # Said once, not every ten seconds of an outage; one that is missing makes nobody silent.
@@ -86,7 +109,14 @@ class Owner:
                 self._missed += 1
 
 
-def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
+def claim(
+    objects: Objects,
+    name: str,
+    *,
+    take_over: bool = False,
+    command: str = "novelty resume",
+    job: JobToken | None = None,
+) -> Owner:
     """Become the owner of a run.
 
     Parameters
@@ -97,34 +127,45 @@ def claim(objects: Objects, name: str, *, take_over: bool = False) -> Owner:
         The run, as the user knows it.
     take_over : bool
         True to succeed an owner on another host that has been silent for a minute.
+    command : str
+        The command that then goes on.
+    job : JobToken, optional
+        The job that the client drives.  It succeeds a driver of the same job and scheduler at once, and one
+        of another scheduler, wherever it was, after half a minute without a sign of life.
 
     Raises
     ------
-    StoreError
+    OwnedError
         Another client is active, or may be.
     """
     for _ in range(CLAIM_ATTEMPTS):
-        newest = newest_epoch(objects)
+        newest, token = newest_epoch(objects), make_token()
         if newest:
-            _check_free(objects, newest, name, take_over=take_over)
-        if _create_record(objects, newest + 1):
-            # The record right before the new one stays.  Were it removed, a client that looked before it
-            # existed could create it anew, and take itself for the owner.
+            _check_free(objects, newest, name, command, take_over=take_over, job=job)
+        if _create_record(objects, newest + 1, token, job):
+            # The records stay.  Were one removed, a client that looked before it existed could create it
+            # anew, and take itself for the owner; and `check_epoch` would have to list them.
             for old in range(max(1, newest - 1), newest):
-                for kind in ("alive", "json"):
-                    objects.remove(_key(old, kind))
-            return Owner(objects, newest + 1)
+                objects.remove(_key(old, "alive"))
+            return Owner(objects, newest + 1, token)
         # Another client was a moment faster: look again, to name it.
     message = f"Another client has just begun to work on {name!r}; wait for it, or stop it."
-    raise StoreError(message)
+    raise OwnedError(message)
 
 
-def _create_record(objects: Objects, epoch: int) -> bool:
+def _create_record(objects: Objects, epoch: int, token: str, job: JobToken | None) -> bool:
     """Create the record of this client as the owner of an epoch; return whether it is the first."""
-    me = json.dumps({**this_process(), "since": time.time(), "token": make_token()}).encode()
-    # The heartbeat comes first: an epoch without one counts as released.
-    _record_alive(objects, epoch)
-    return create_object(objects, _key(epoch, "json"), me)
+    driven = job._asdict() if job else {}
+    me = json.dumps({**this_process(), **driven, "since": time.time(), "token": token}).encode()
+    # The heartbeat comes first: an epoch without one counts as released.  It stays if another client is the
+    # first, which may rely on it; the token tells whose it is.
+    _record_alive(objects, epoch, token)
+    is_first = create_object(objects, _key(epoch, "json"), me)
+    # A client that claimed at the same time would otherwise wait for the next heartbeat to be refused.
+    if is_first and not _is_by(objects, epoch, token):
+        with suppress(Exception):
+            _record_alive(objects, epoch, token)
+    return is_first
 
 
 def newest_epoch(objects: Objects, known: int = 0) -> int:
@@ -140,8 +181,7 @@ def newest_epoch(objects: Objects, known: int = 0) -> int:
     claims = [key for key in objects.sizes(OWNERS_FOLDER) if key.endswith(".json")]
     numbers = [key.removeprefix(OWNERS_FOLDER).partition(".")[0] for key in claims]
     newest = max((int(number) for number in numbers if number.isdecimal()), default=0)
-    # The listing of a store may lag behind, but reading does not.  Reading alone is not enough either: older
-    # records are removed, and a client that was killed meanwhile may have left some.
+    # The listing of a store may lag behind, but reading does not.
     if known > newest and _exists(objects, _key(known, "json")):
         newest = known
     while _exists(objects, _key(newest + 1, "json")):
@@ -154,35 +194,61 @@ def check_epoch(objects: Objects, epoch: int) -> None:
 
     Raises
     ------
+    OwnedError
+        It has.
     StoreError
-        It has, or the run is gone.
+        The run is gone.
     """
+    # Whoever takes over has the next record, which is never removed: two reads, where a listing costs a store
+    # as much as storing an object, and each commit comes by here.
+    if not _exists(objects, _key(epoch + 1, "json")) and _exists(objects, _key(epoch, "json")):
+        return
     newest = newest_epoch(objects, epoch)
     if newest == epoch:
         return
-    message = f"Another client, of epoch {newest}, has taken over from epoch {epoch}; this one stops."
     if not newest:
         message = "The run is gone: it was moved or removed while it was worked on; this client stops."
-    raise StoreError(message)
+        raise StoreError(message)
+    message = f"Another client, of epoch {newest}, has taken over from epoch {epoch}; this one stops."
+    raise OwnedError(message)
 
 
 def holder(objects: Objects) -> str | None:
     """Return a description of the client that is active on a run, or may be; None if there is none."""
+    active = _find_active(objects)
+    return None if active is None else describe(*active)
+
+
+def find_driven(objects: Objects) -> str | None:
+    """Return the token of the job that the active client of a run drives; None if there is none."""
+    active = _find_active(objects)
+    return None if active is None else active[0].get("job")
+
+
+def _find_active(objects: Objects) -> tuple[dict[str, Any], float | None] | None:
+    """Return the record of the active client, and its silence in seconds; None if there is none."""
     newest = newest_epoch(objects)
     if not newest or _heartbeat(objects, newest) is None:
         return None
     owner, heard = _record(objects, newest), _silence(objects, newest, time.time())
     state = state_of(owner)
     # These are words: nothing is decided by the clock of this host, which may differ from the store's.
-    is_gone = state is State.DEAD or (state is State.DOUBTFUL and (heard or 0) > SILENT_SECONDS)
-    return None if is_gone else _described(owner, heard)
+    is_doubtful = _is_doubtful(objects, newest, owner, state)
+    is_gone = state is State.DEAD or (is_doubtful and (heard or 0) > SILENT_SECONDS)
+    return None if is_gone else (owner, heard)
 
 
-def _check_free(objects: Objects, epoch: int, name: str, *, take_over: bool) -> None:
+def _check_free(
+    objects: Objects, epoch: int, name: str, command: str, *, take_over: bool, job: JobToken | None
+) -> None:
     """Refuse if the owner of an epoch is active, or may be."""
     if _heartbeat(objects, epoch) is None:
         return
     owner = _record(objects, epoch)
+    is_heir = bool(job and owner.get("job") == job.job)
+    # The scheduler has lost the driver before this one; cut off and still at work, it commits nothing more.
+    if is_heir and job and owner.get("scheduler") == job.scheduler != "":
+        return
     state, silent = state_of(owner), False
     heard = _silence(objects, epoch, time.time())
     if state is State.UNSEEN:
@@ -191,14 +257,14 @@ def _check_free(objects: Objects, epoch: int, name: str, *, take_over: bool) -> 
         heard = _silence(objects, epoch, _store_time(objects))
         # A heartbeat of the future shows that the clock of the store was set back, and nothing else.
         silent = heard is None or not 0 <= heard <= SILENT_SECONDS
-    is_request = state is State.DOUBTFUL or (silent and take_over)
+    is_request = _is_doubtful(objects, epoch, owner, state) or is_heir or (silent and take_over)
     if state is State.DEAD or (is_request and _stays_silent(objects, epoch, name)):
         return
     hint = "wait for it, or stop it"
     if silent and not take_over:
-        hint = "if it is dead, `novelty resume --take-over` goes on"
-    message = f"{name!r} is being worked on by {_described(owner, heard)}; {hint}."
-    raise StoreError(message)
+        hint = f"if it is dead, `{command} --take-over` goes on"
+    message = f"{name!r} is being worked on by {describe(owner, heard)}; {hint}."
+    raise OwnedError(message)
 
 
 def _stays_silent(objects: Objects, epoch: int, name: str) -> bool:
@@ -212,15 +278,6 @@ def _stays_silent(objects: Objects, epoch: int, name: str) -> bool:
             # One that is gone means that the run was released meanwhile.
             return now is None
     return True
-
-
-def _described(owner: dict[str, Any], heard: float | None) -> str:
-    """Return the description of an owner, and of the seconds since it was last heard of."""
-    since = "an unknown time"
-    with suppress(KeyError, OSError, OverflowError, TypeError, ValueError):
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(owner["since"])))
-    last = "" if heard is None else f", last heard of {max(0.0, heard):,.0f} s ago"
-    return f"process {owner.get('pid')} on {owner.get('host')} since {since}{last}"
 
 
 def _silence(objects: Objects, epoch: int, now: float | None) -> float | None:
@@ -242,9 +299,22 @@ def _store_time(objects: Objects) -> float | None:
     return None
 
 
-def _record_alive(objects: Objects, epoch: int) -> None:
-    """Store a heartbeat, with a content that differs from the one before."""
-    objects.write(_key(epoch, "alive"), f"{time.monotonic():020.6f}".encode())
+def _record_alive(objects: Objects, epoch: int, token: str) -> None:
+    """Store a heartbeat, with a content that differs from the one before, and says whose it is."""
+    objects.write(_key(epoch, "alive"), f"{time.monotonic():020.6f} {token}".encode())
+
+
+def _is_doubtful(objects: Objects, epoch: int, owner: dict[str, Any], state: State) -> bool:
+    """Return whether an owner is probably gone, or its process lives and has probably released the epoch."""
+    if state is not State.ALIVE:
+        return state is State.DOUBTFUL
+    # A client that was not the first to claim the epoch may have stored this after the release.
+    return not _is_by(objects, epoch, str(owner.get("token")))
+
+
+def _is_by(objects: Objects, epoch: int, token: str) -> bool:
+    """Return whether the last heartbeat of an epoch was stored with a token."""
+    return (_heartbeat(objects, epoch) or b"").endswith(f" {token}".encode())
 
 
 def _heartbeat(objects: Objects, epoch: int) -> bytes | None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import socket
 import sys
+import time
 import uuid
 from contextlib import suppress
 from enum import Enum
@@ -62,6 +63,15 @@ def state_of(record: dict[str, Any]) -> State:
     except (KeyError, TypeError, ValueError, OverflowError):
         # A damaged record proves nothing, so that its process counts as alive.
         return State.ALIVE
+
+
+def describe(owner: dict[str, Any], heard: float | None) -> str:
+    """Return the description of a process, and of the seconds since it was last heard of."""
+    since = "an unknown time"
+    with suppress(KeyError, OSError, OverflowError, TypeError, ValueError):
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(owner["since"])))
+    last = "" if heard is None else f", last heard of {max(0.0, heard):,.0f} s ago"
+    return f"process {owner.get('pid')} on {owner.get('host')} since {since}{last}"
 
 
 def _state_here(pid: int, started: float) -> State:

@@ -53,6 +53,16 @@ class Objects(Protocol):
         """Store an object where there is none, as `write` does; return whether it was stored."""
         ...
 
+    def check_creation(self) -> None:
+        """Refuse a place where `create` replaces what is there.
+
+        Raises
+        ------
+        StoreError
+            It is a store that ignores the condition of a request; nothing is left in it.
+        """
+        ...
+
     def remove(self, key: str) -> None:
         """Remove an object, or all whose keys begin with a prefix; do nothing if there are none."""
         ...

@@ -15,7 +15,7 @@ from fsspec import available_protocols
 
 LOCAL = frozenset({"", "file", "local"})
 OBJECT_STORES = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "az", "adl", "oss", "oci", "ocilake", "tos", "tosfs"}
+    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "ocilake", "tos", "tosfs"}
 )
 STORAGE = LOCAL | OBJECT_STORES | {"memory", "hdfs", "arrow_hdfs"}
 BEYOND_FSSPEC = frozenset(
@@ -42,17 +42,25 @@ def scheme_of(name: str) -> str:
     return head.strip().lower() if separator and "/" not in head else ""
 
 
+def is_local(name: str) -> bool:
+    """Return whether a path or a URL names something on this machine.
+
+    >>> [is_local(name) for name in ("/data/a.txt", "FILE:///a.txt", "folder/http://a", "s3://bucket/a.txt")]
+    [True, True, True, False]
+    """
+    return scheme_of(name) in LOCAL
+
+
 def is_web(name: str) -> bool:
     """Return whether a URL, or any of those that it chains, has a known scheme that is not one of storage.
 
     >>> [is_web(name) for name in ("HTTPS://a.example/", "https:/a.example", "zip://a::ftp://b", "c:/a")]
     [True, True, True, False]
     """
-    scheme = scheme_of(name)
-    if scheme in LOCAL:
+    if is_local(name):
         # A Path writes a URL with a single slash.
         head, slash, _ = name.partition(":/")
-        parts = [head] if slash and "/" not in head and not scheme else []
+        parts = [head] if slash and "/" not in head and not scheme_of(name) else []
     else:
         parts = [part.partition(":/")[0] for part in name.split(CHAIN)]
     words = {word for part in parts for word in _WORD.findall(part.lower())}
@@ -66,7 +74,7 @@ def unknown_scheme(name: str) -> str:
     ('no file system is known for foo://', '', '')
     """
     scheme = scheme_of(name)
-    is_known = scheme in LOCAL or is_chained(name) or scheme in available_protocols()
+    is_known = is_local(name) or is_chained(name) or scheme in {*available_protocols(), *OBJECT_STORES}
     return "" if is_known else f"no file system is known for {scheme}://"
 
 
@@ -77,7 +85,7 @@ def is_chained(name: str) -> bool:
     [False, True, True]
     """
     scheme = scheme_of(name)
-    return scheme in WRAPPERS or (scheme not in LOCAL and CHAIN in name)
+    return scheme in WRAPPERS or (CHAIN in name and not is_local(name))
 
 
 def without_path(url: str) -> str:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import InputError, capital
 from novelty_dask.execution.clusters.workers import find_resources
+from novelty_dask.execution.speed import measure_speed
 from novelty_dask.pipeline.formats import settle_format
 from novelty_dask.pipeline.given import give_names
 from novelty_dask.pipeline.limits import make_budget
+from novelty_dask.planning.cost import core_seconds
 from novelty_dask.planning.summary import RunPlan, make_run_plan
 from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.estimate import estimate_records, text_bytes
@@ -41,6 +43,6 @@ def forecast(
     workers = find_resources(None, text_bytes(sources), settings.work)
     result = settle_format(settings.result, given)
     extent = estimate_records(sources, make_reader(result).estimate)
-    return make_run_plan(
-        make_budget(result, workers, reference), extent, settings.block_rows, workers.workers
-    )
+    budget = make_budget(result, workers, reference)
+    cost = core_seconds(result.features, budget, extent) / measure_speed()
+    return make_run_plan(budget, extent, settings.block_rows, workers.workers, cost)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, cast
 
 from novelty_dask.errors import without_secrets
+from novelty_dask.execution.clusters.workers import gather_calls
 from novelty_dask.execution.partitions import compute_partitions, is_collection, n_partitions
 from novelty_dask.objects.address import is_inside, open_objects
 from novelty_dask.sources.find import MEMORY, PIPE, REMOTE, STDIN, Source, find_sources, source_names
@@ -113,7 +114,8 @@ class PartitionFeed:
     """
 
     def __init__(self, collection: Any, client: Client | None) -> None:
-        self._compute = partial(compute_partitions, collection, client=client)
+        gather = partial(gather_calls, client) if client is not None else None
+        self._compute = partial(compute_partitions, collection, gather=gather)
         self._found: list[Source] = []
 
     def peek(self) -> bytes:
@@ -176,6 +178,7 @@ def give_names(names: object, *, remote: bool = False, listener: Listener | None
     allows: Callable[[str], bool] = is_list if remote else lambda _: False
     named = source_names(names, allows)
     urls = [name for name in named if allows(name)]
+    # Nobody asks for its size or version: one request is promised for each list.
     sources = [Source(f"{REMOTE}{without_secrets(url)}", 0, None) for url in urls]
     feeds: dict[str, Feed] = {
         source.url: StreamFeed(Stream(opener_of(url))) for source, url in zip(sources, urls, strict=True)

@@ -66,7 +66,8 @@ class Growing:
             raise StoreError(message)
         objects = open_objects(str(self._folder))
         try:
-            with claim(objects, self.base.url, take_over=self.take_over):
+            # What is claimed is the folder beside the run: others may read the run meanwhile, and mend it.
+            with claim(objects, self.base.url, take_over=self.take_over, command="novelty add"):
                 # After a kill right behind the exchange they are of the run as it was before.
                 if not is_of(self.base, self.added_url):
                     self.remove_parts()
@@ -153,6 +154,7 @@ class Growing:
         """
         manifest = make_grown(self.base, added, refresh=refresh)
         grown = self._open_grown(manifest) or create_run(self._grown_url, manifest)
+        # One that is complete and has not forgotten what it is made of was stopped right before it did.
         if not grown.manifest.is_complete or grown.manifest.growth:
             run_session(grown, settings, client, listener, take_over=self.take_over)
         if grown.manifest.is_partial:
@@ -163,6 +165,12 @@ class Growing:
         # Another client may have mended the base meanwhile, which leaves it as it was, or scored it anew.
         if not is_of(self.base, added.url):
             message = f"The run {self.base.url!r} has changed meanwhile; repeat the command."
+            raise StoreError(message)
+        # It would go on in a folder with the commits of another run.
+        if owner := holder(self.base.objects):
+            message = (
+                f"{self.base.url!r} is being worked on by {owner}; wait for it, then repeat the command."
+            )
             raise StoreError(message)
         exchange_folders(Path(self.base.url), Path(self._grown_url))
         self.remove_parts()

@@ -63,6 +63,7 @@ class Inputs:
         """
         before = run.manifest.sources
         _copy_streams(run, given)
+        # What the run has as the version of a copy is a hash of its text, which no file system gives.
         sources = [
             stored._replace(url=f"{run.url}/{copy_key(stored)}", version="") if stored.is_stream else source
             for source, stored in zip(given.sources if given else before, run.manifest.sources, strict=True)

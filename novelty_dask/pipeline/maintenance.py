@@ -114,6 +114,7 @@ def _count_known(stored: StoredRun) -> int | None:
 
 def _state(stored: StoredRun, owner: str | None) -> str:
     """Return the state of a run as a word."""
+    # First, as a complete run has an owner, too, while it is mended or cleaned.
     if stored.manifest.is_complete:
         return "complete"
     if owner:
@@ -169,6 +170,7 @@ def verify(
     stored = require_complete(open_repairable(fspath(run)))
     check_version(stored)
     found = _verification(stored, listener)
+    # What is damaged would only be found once more: results follow from what is stored.
     if found.damages:
         return found
     from novelty_dask.stages.recompute import choose_blocks, recompute  # noqa: PLC0415 - Numba imports slowly
@@ -203,6 +205,9 @@ def clean(run: str | PathLike[str]) -> int:
     stored = open_stored(fspath(run))
     # As the owner, since what another client is writing now looks like leftovers.
     with claim(stored.objects, stored.url):
+        # Another client may have worked on the run between the opening and the claim: by an old manifest,
+        # what is still needed looks like leftovers.
+        stored.refresh()
         removed = stored.objects.sweep()
         keys = find_leftovers(stored)
         for key in keys:

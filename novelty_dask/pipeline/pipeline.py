@@ -91,6 +91,7 @@ class Pipeline:
     def _do(self, stages: Sequence[Stage]) -> None:
         """Do the missing tasks of some stages."""
         shape, lasting = self.session.shape, lasting_stages(stages)
+        # Nothing reads what the last stage left: its objects are looked for at once.
         done = {stage.name: self._find_done(stage, believed=stage is not stages[-1]) for stage in stages}
         needed = pending_tasks(stages, shape, [stage.name for stage in lasting], done)
         self.runner.recorder.reopen_pending(needed)
@@ -136,6 +137,7 @@ class Pipeline:
         self.unread = set()
         told = report_each(VERIFY, there, self.session.listener) if there else ()
         damages = {(error.stage, error.item): error for error in find_damage(self.run, told)}
+        # The first is taken back where it is caught, the others here: so all are mended in one pass.
         for error in [*damages.values()][1:]:
             self._take_back(error)
         for error in [*damages.values()][:1]:

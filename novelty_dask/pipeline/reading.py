@@ -42,6 +42,7 @@ def read_sources(session: Session, needed: set[str]) -> Generator[Metrics, None,
         A source has changed.
     """
     run = session.run
+    # Also if nothing is left to read: the record of the stage has this projection.
     session.limits.start_reading(session.inputs)
     if needed:
         session.inputs.check_copy()
@@ -64,6 +65,7 @@ def sort_rows(session: Session, needed: set[str]) -> Generator[Metrics, None, No
         The rows would not fit in memory, or on the disk of temporary files.
     """
     if not needed:
+        # One each, as the stage is recorded with as many tasks as tables.
         yield from ({} for _ in sort.read_sorted_tables(session.run.commits))
         return
     reads = read_results(session.run.commits)

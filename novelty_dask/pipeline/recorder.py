@@ -55,6 +55,7 @@ class StageRecorder:
     def reopen_pending(self, needed: dict[str, list[str]]) -> None:
         """Record that stages are not complete any more, if items of them are needed."""
         if any(needed.values()):
+            # All of them are tried again, and recorded anew if they fail once more.
             self.manifest.failures = []
             for name in [name for name in self.manifest.stages if needed.get(name)]:
                 self._reopen(name)
@@ -84,6 +85,7 @@ class StageRecorder:
         # A clock that is never set back: unlike those of tasks, these times are compared within one process.
         began, used = time.monotonic(), self.executor.usage(forget_peak=True)
         n_tasks, sums = progress.done, Counter[str]()
+        # Closed at an error, too, so that no worker goes on with tasks that nobody waits for.
         with closing(results):
             for result in results:
                 n_tasks += 1

@@ -62,8 +62,10 @@ class StageRunner:
             reason = f"it needs task {first.item} of {first.stage}, which was given up"
             self.recorder.give_up(stage, item, reason)
         task: Perform = partial(perform, self.session.run.url, self.session.epoch, stage.name)
+        # A vectorizer may be large: it travels with the tasks that use it alone, and lies in no run.
         if stage in OF_FEATURES:
             task = Carried(task)
+        self.session.executor.announce(stage, needed)
         yield from self._follow(stage, self.session.executor.map(stage.name, task, ready), ready, unlocked)
         # What is still locked waits for tiles that were given up.
         for first_item, items in unlocked.items():

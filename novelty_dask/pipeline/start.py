@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import BudgetError, InputError, StoreError, UnreachableError
 from novelty_dask.events import VERIFY, DamageFound, report_each
@@ -18,16 +18,33 @@ from novelty_dask.storage.audit import find_damage, take_back
 from novelty_dask.storage.runs import StoredRun, check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from distributed import Client
 
     from novelty_dask.events import Listener
+    from novelty_dask.execution.clusters.resources import Resources
+    from novelty_dask.objects.owners import JobToken
     from novelty_dask.pipeline.given import Given
     from novelty_dask.settings import WorkSettings
 
 
-def run_session(
+class Terms(NamedTuple):
+    """Terms of a session that belongs to a job.
+
+    Parameters
+    ----------
+    job : JobToken
+        The job.
+    begin : callable
+        Called with the session once all checks have passed; returns whether the run is to be worked on.
+    """
+
+    job: JobToken
+    begin: Callable[[Session], bool]
+
+
+def run_session(  # noqa: PLR0913 - the last two are keywords
     run: StoredRun,
     settings: WorkSettings,
     client: Client | None,
@@ -35,6 +52,7 @@ def run_session(
     given: Given | None = None,
     *,
     take_over: bool = False,
+    terms: Terms | None = None,
 ) -> None:
     """Do the missing tasks of a run, as its owner.
 
@@ -50,6 +68,8 @@ def run_session(
         The sources, and the reference, as the user names them now; those of the run otherwise.
     take_over : bool
         True to succeed a silent client on another host.
+    terms : Terms, optional
+        Those of a job.
 
     Raises
     ------
@@ -60,9 +80,11 @@ def run_session(
         removed.
     """
     check_guarded()
+    # A complete run may be another version's, as long as nothing of it has to be computed.
     if not run.manifest.is_complete:
         check_version(run)
-    with claim(run.objects, run.url, take_over=take_over) as owner:
+    job = terms.job if terms else None
+    with claim(run.objects, run.url, take_over=take_over, job=job) as owner:
         # Another client may have worked on the run between the opening and the claim.
         run.refresh()
         for key in run.repair_manifest():
@@ -73,7 +95,9 @@ def run_session(
         if run.manifest.is_complete:
             _forget_damage(run, owner.epoch, listener)
         try:
-            _execute(run, owner.epoch, Inputs.settle(run, given), settings, client, listener)
+            inputs = Inputs.settle(run, given)
+            with _begun(run, owner.epoch, inputs, settings, client, listener) as session:
+                _execute(session, terms)
         except UnreachableError as error:
             error.has_run = not run.manifest.lacks_copy
             raise
@@ -82,6 +106,8 @@ def run_session(
             # A run that is resumed is kept, as its sources can't be named anew.
             is_useless = isinstance(error, (InputError, BudgetError)) or run.manifest.lacks_copy
             if is_useless and given is not None and run.manifest.plan is None:
+                # A heartbeat that came between would make an error of the removal, and hide this one.
+                owner.stop_beating()
                 run.objects.remove("")
             raise
 
@@ -110,19 +136,45 @@ def _told_if_gone(run: StoredRun) -> Iterator[None]:
         raise
 
 
-def _execute(
+def _check_visible(run: StoredRun, client: Client | None, workers: Resources) -> None:
+    """Refuse worker processes for a run in the memory of this one.
+
+    Raises
+    ------
+    StoreError
+        There would be some.
+    """
+    if client is None and workers.workers and run.url.lower().startswith("memory:"):
+        message = (
+            f"Worker processes can't see {run.url!r}, which is in the memory of this one; name a folder, or "
+            "use workers=0."
+        )
+        raise StoreError(message)
+
+
+def _execute(session: Session, terms: Terms | None) -> None:
+    """Take a run through its stages, unless its terms say otherwise."""
+    if terms is None or terms.begin(session):
+        Pipeline(session).execute()
+
+
+@contextmanager
+def _begun(
     run: StoredRun,
     epoch: int,
     inputs: Inputs,
     settings: WorkSettings,
     client: Client | None,
     listener: Listener,
-) -> None:
-    """Take a run through its stages."""
+) -> Iterator[Session]:
+    """Yield a session whose memory suffices, with workers that are fit for it."""
     workers = find_resources(client, inputs.text_bytes, settings)
+    _check_visible(run, client, workers)
     manifest = run.manifest
     budget = make_budget(manifest.settings, workers, manifest.reference, manifest.growth)
     limits = MemoryLimits(manifest, budget, settings.block_rows)
+    # Before workers are started: a run that does not fit is refused at once.
     limits.check(inputs)
-    with _told_if_gone(run), open_executor(client, workers, run, listener) as executor:
-        Pipeline(Session(run, epoch, executor, listener, inputs, limits, settings.strict)).execute()
+    report = settings.performance_report
+    with _told_if_gone(run), open_executor(client, workers, run, listener, report) as executor:
+        yield Session(run, epoch, executor, listener, inputs, limits, settings.strict)

@@ -203,6 +203,7 @@ def row_arrays(plan: TilePlan, n_features: int, n_kept: int = 0) -> list[ArraySp
 
 def column_arrays(n_features: int) -> list[ArraySpec]:
     """Return the arrays of columns: document frequency, weight, rank, and the break-points between ranks."""
+    # In one chunk each: a task that reads columns reads all of them.
     whole, few = (n_features,), (MAXIMUM_BREAKPOINTS,)
     return [
         *named(
@@ -262,6 +263,7 @@ def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
 
 def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
     """Return the arrays of neighbors, and of novelty by the mean, the nearest and the k-th of them."""
+    # Where a task was given up, similarities are NaN: 0 is that of a neighbor that does not exist.
     shape, chunks = (plan.n_rows, k), (plan.block_rows, k)
     return named(
         ("row", "neighbor"),

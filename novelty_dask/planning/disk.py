@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from novelty_dask.planning.arrays import CALIBRATED, weight_chunk
+from novelty_dask.planning.arrays import CALIBRATED, LINKS_CHUNK, weight_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,9 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
     results = _column_bytes(budget, extent) + _matrix_bytes(budget, blocks, tiles) + neighbors
     results += _cited_bytes(budget, extent, tiles) + _group_bytes(budget, tiles)
     results += _past_bytes(budget, extent, blocks, tiles)
-    return round(text + RESULT_ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(tiles)
+    return round(text + RESULT_ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(
+        budget, tiles
+    )
 
 
 def _possible_columns(budget: Budget) -> int:
@@ -149,17 +151,23 @@ def _width(n: int) -> int:
     return -(-max(n - 1, 1).bit_length() // 8)
 
 
-def _small_bytes(tiles: TilePlan) -> int:
+def _small_bytes(budget: Budget, tiles: TilePlan) -> int:
     """Return the bytes of commits and metadata, and those that files leave empty."""
+    # Those of a block are vectorize, weigh, merge, density and lof; with a reference locate, cite and
+    # calibrate.
     n_tasks = (
         (8 if tiles.known_rows else 5) * tiles.n_blocks + tiles.n_stretches + tiles.n_spans * tiles.n_groups
     )
     n_past = len(tiles.periods) * (tiles.n_blocks + 1)
     n_tasks += n_past
     # Of each period and block three files of weights, and two of times more.
-    n_past_files = 3 * n_past + 2 * tiles.n_blocks if n_past else 0
+    n_more_files = 3 * n_past + 2 * tiles.n_blocks if n_past else 0
+    if budget.is_grouped:
+        # Of each block a task of links, and files of them and of groups; one task makes the groups.
+        n_tasks += tiles.n_blocks + 1
+        n_more_files += (-(-tiles.n_rows // LINKS_CHUNK) + 1) * tiles.n_blocks
     # Of each block, twelve files of rows, frequencies, starts and results, three of weights, and its strips;
     # with a reference, those of places, of known rows, of URLs of neighbors, and two of calibration.
-    n_files = n_tasks + n_past_files
+    n_files = n_tasks + n_more_files
     n_files += (15 + 5 * bool(tiles.known_rows) + 2 * tiles.n_groups) * tiles.n_blocks
     return METADATA_BYTES + TASK_BYTES * n_tasks + FILE_SLACK_BYTES * n_files

@@ -127,8 +127,19 @@ def index_bytes(
     return PROCESS_BYTES - FRAMES_BYTES + SEARCH_BYTES + index + block + 16 * n_features
 
 
-def check_index(path: str, projected: int, limit: int) -> None:
-    """Refuse an index of a reference that takes more than a limit.
+def check_projected(what: str, projected: int, limit: int, remedy: str, doing: str = "") -> None:
+    """Refuse what takes more than a limit.
+
+    Parameters
+    ----------
+    what : str
+        Its name, as a sentence begins with it.
+    projected, limit : int
+        In bytes.
+    remedy : str
+        What to do.
+    doing : str
+        In what it takes so much, with a space before it.
 
     Raises
     ------
@@ -137,10 +148,34 @@ def check_index(path: str, projected: int, limit: int) -> None:
     """
     if projected > limit:
         message = (
-            f"The index of the reference {path!r} is projected to need {megabytes(projected)}, over the "
-            f"limit of {megabytes(limit)}; raise --memory-limit to that, or name a smaller reference."
+            f"{what} is projected to need {megabytes(projected)}{doing}, over the limit of "
+            f"{megabytes(limit)}; {remedy}."
         )
         raise BudgetError(message)
+
+
+def check_index(path: str, projected: int, limit: int) -> None:
+    """Refuse an index of a reference that takes more than a limit.
+
+    Raises
+    ------
+    BudgetError
+        It says what would be needed.
+    """
+    remedy = "raise --memory-limit to that, or name a smaller reference"
+    check_projected(f"The index of the reference {path!r}", projected, limit, remedy)
+
+
+def check_workers(tasks: Mapping[str, int], threads: int, limit: int) -> None:
+    """Refuse tasks that don't fit in a worker, by whatever cut.
+
+    Raises
+    ------
+    BudgetError
+        It says what would be needed.
+    """
+    remedy = "raise --memory-limit to that, or use fewer workers"
+    check_projected("A worker", max(worker_bytes(tasks, threads).values()), limit, remedy)
 
 
 def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> None:
@@ -162,21 +197,18 @@ def check_limit(stages: Mapping[str, int], budget: Budget, rows: int = 0) -> Non
     workers = worker_bytes(stages, budget.threads)
     stage = max(workers, key=workers.__getitem__)
     projected = workers[stage]
-    if projected > budget.limit:
-        of_blocks = find_stage(stage).has_blocks
-        held = f"blocks of {rows:,} rows and " * of_blocks
-        help_too = {
-            ", or use --workers 1": budget.buffer and _fits_without_buffer(stages, budget),
-            ", or lower --threads": budget.threads > 1,
-            ", or lower --block-rows": of_blocks and rows > MINIMUM_BLOCK_ROWS,
-        }
-        message = (
-            f"A worker is projected to need {megabytes(projected)} in stage {stage} with {held}"
-            f"{budget.threads} thread{'s' * (budget.threads > 1)}, over its limit of "
-            f"{megabytes(budget.limit)}; {_first_remedy(projected, budget)}"
-            f"{''.join(words for words, helps in help_too.items() if helps)}."
-        )
-        raise BudgetError(message)
+    if projected <= budget.limit:
+        return
+    of_blocks = find_stage(stage).has_blocks
+    held = f"blocks of {rows:,} rows and " * of_blocks
+    help_too = {
+        ", or use --workers 1": budget.buffer and _fits_without_buffer(stages, budget),
+        ", or lower --threads": budget.threads > 1,
+        ", or lower --block-rows": of_blocks and rows > MINIMUM_BLOCK_ROWS,
+    }
+    remedy = _first_remedy(projected, budget) + "".join(words for words, helps in help_too.items() if helps)
+    doing = f" in stage {stage} with {held}{budget.threads} thread{'s' * (budget.threads > 1)}"
+    check_projected("A worker", projected, budget.limit, remedy, doing)
 
 
 def _first_remedy(projected: int, budget: Budget) -> str:

@@ -43,6 +43,7 @@ def slice_tables(table_rows: Sequence[int], start: int, stop: int) -> list[Slice
 
 def _slices(table_rows: Sequence[int], ends: Sequence[int], first: int, stop: int) -> list[Slice]:
     """Return the parts of tables that end at some rows."""
+    # A table that ends where the rows begin has none of them, nor has one without rows.
     tables = range(bisect_right(ends, first), bisect_left(ends, stop) + 1)
     starts = {table: ends[table] - table_rows[table] for table in tables}
     return [

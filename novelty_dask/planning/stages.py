@@ -113,6 +113,7 @@ def _all_views(shape: RunShape, item: str) -> list[TaskId]:
 def _after_all(earlier: Stage, own: Callable[[], Stage]) -> Callable[[RunShape, str], list[TaskId]]:
     """Return the inputs of tasks of blocks that may need any task of an earlier stage."""
 
+    # Their own stage is given by a call, as it is declared with this as its inputs.
     def inputs(shape: RunShape, item: str) -> list[TaskId]:
         # The first task waits for all, and the others wait for the first: to name all for each would take
         # the square of the number of blocks.
@@ -186,7 +187,7 @@ LOCATE = Stage(
 )
 DATE = Stage(
     "date",
-    items=lambda shape: [WHOLE][: len(shape.plan.periods)] if shape.plan else None,
+    items=lambda shape: ([WHOLE] if shape.plan.periods else []) if shape.plan else None,
     inputs=lambda shape, _item: VECTORIZE.tasks(shape),
     # All times, sorted in place, and those of a block.
     task_bytes=lambda _budget, load: 8 * load.all_rows + 64 * load.rows,

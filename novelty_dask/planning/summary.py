@@ -36,6 +36,8 @@ class RunPlan:
         Most bytes of temporary files of all workers together, while rows are sorted.
     workers, threads : int
         Worker processes, 0 for none, and tasks that each runs at once.
+    core_seconds : float
+        CPU seconds of all processes together.
     """
 
     n_rows: int
@@ -48,10 +50,30 @@ class RunPlan:
     temporary_bytes: int
     workers: int
     threads: int
+    core_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the run on cores that nobody else uses."""
+        return self.core_seconds / (max(self.workers, 1) * self.threads)
 
 
-def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, workers: int) -> RunPlan:
+def make_run_plan(
+    budget: Budget, extent: Extent, block_rows: int | None, workers: int, core_seconds: float
+) -> RunPlan:
     """Plan the run of a corpus.
+
+    Parameters
+    ----------
+    budget : Budget
+    extent : Extent
+        All its rows.
+    block_rows : int or None
+        Rows of a block; as many as the budget allows if None.
+    workers : int
+        Worker processes, 0 for none.
+    core_seconds : float
+        What it costs.
 
     Raises
     ------
@@ -77,4 +99,5 @@ def make_run_plan(budget: Budget, extent: Extent, block_rows: int | None, worker
         temporary_bytes=max(moved_bytes([extent]) - budget.buffer, 0),
         workers=workers,
         threads=budget.threads,
+        core_seconds=core_seconds,
     )

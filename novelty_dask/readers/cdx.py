@@ -49,7 +49,7 @@ class CdxReader(RecordLines):
                 raise BrokenError(message)
             fields = raw.split(layout.delimiter, layout.place + 1)
             # The date before the URL is what tells a line from others.
-            if len(fields) <= layout.place or not (fields[1].isdigit() or layout != USUAL):
+            if len(fields) <= layout.place or (layout == USUAL and not fields[1].isdigit()):
                 return Reason.MALFORMED
             url = fields[layout.place]
             return Reason.MISSING if url == b"-" else url

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from novelty_dask.sources.find import Source
     from novelty_dask.sources.pieces import Piece
 
+VIEWS = {pa.types.is_string_view: pa.large_string(), pa.types.is_binary_view: pa.large_binary()}
+"""Types of text by whose numbers nothing can be taken, and those that hold the same."""
+TEXTS = (
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary),
+    *VIEWS,
+)
 LARGEST_PART = 2**30
 """Most bytes of a column in one part of a file."""
 
@@ -53,8 +59,8 @@ class Table(ABC):
     def __init__(self, file: BinaryIO) -> None: ...
 
     @abstractmethod
-    def parts(self, column: str) -> list[Part]:
-        """Return the parts of the file, and the bytes of a column in each."""
+    def parts(self, column: str, start: int = 0, stop: int | None = None) -> list[Part]:
+        """Return some parts of the file, by default all, and the bytes of a column in each."""
 
     @abstractmethod
     def arrays(self, columns: Sequence[str], start: int, stop: int) -> Iterator[list[pa.Array]]:
@@ -69,10 +75,10 @@ class ParquetTable(Table):
         schema = self._file.schema
         self.columns = [schema.column(number).path for number in range(len(schema))]
 
-    def parts(self, column: str) -> list[Part]:
-        """Return the row groups."""
+    def parts(self, column: str, start: int = 0, stop: int | None = None) -> list[Part]:
+        """Return some row groups."""
         metadata, place = self._file.metadata, self.columns.index(column)
-        groups = map(metadata.row_group, range(metadata.num_row_groups))
+        groups = map(metadata.row_group, range(metadata.num_row_groups)[start:stop])
         return [Part(group.num_rows, group.column(place).total_uncompressed_size) for group in groups]
 
     def arrays(self, columns: Sequence[str], start: int, stop: int) -> Iterator[list[pa.Array]]:
@@ -92,12 +98,12 @@ class ArrowTable(Table):
         self._file = pa.ipc.open_file(file)
         self.columns = [*_paths(self._file.schema)]
 
-    def parts(self, column: str) -> list[Part]:
-        """Return the record batches."""
+    def parts(self, column: str, start: int = 0, stop: int | None = None) -> list[Part]:
+        """Return some record batches."""
         # The format tells no sizes: each batch is opened, which maps or reads it, and forgotten.
         arrays = (
             next(self.arrays([column], number, number + 1))[0]
-            for number in range(self._file.num_record_batches)
+            for number in range(self._file.num_record_batches)[start:stop]
         )
         return [Part(len(array), array.nbytes) for array in arrays]
 
@@ -157,7 +163,8 @@ class ColumnarReader:
         with opened(source) as file:
             table = self._table(file)
             column = self._find(source, table)
-            parts = table.parts(column)[piece.start : piece.stop]
+            # Of this piece alone: to look at a batch of Arrow may be to read it.
+            parts = table.parts(column, piece.start, piece.stop)
             n_rows, gathered = sum(part.n_rows for part in parts), Gathered()
             _check_size(source, parts)
             # As bytes: a file that was written carelessly may hold text that is no UTF-8.
@@ -205,14 +212,21 @@ def _values(batch: pa.RecordBatch, column: str) -> pa.Array:
     for name in names:
         # With the missing values of the outer field, which `field` would lose.
         array = pa.compute.struct_field(array, name)
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    return _decoded(array) if pa.types.is_dictionary(array.type) else array
+
+
+def _decoded(array: pa.DictionaryArray) -> pa.Array:
+    """Return the values of an array that has each of them once."""
+    for is_view, other in VIEWS.items():
+        if is_view(array.type.value_type):
+            array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(other))
+    return array.dictionary_decode()
 
 
 def _check_text(source: Source, column: str, kind: pa.DataType) -> None:
     """Refuse a column that is no text."""
     # Older writers do not say of bytes that they are text.
-    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
-    if not any(is_text(kind) for is_text in texts):
+    if not any(is_text(kind) for is_text in TEXTS):
         message = f"The column {column!r} of {source.shown} is {kind}, not text; name another as --column."
         raise InputError(message)
 

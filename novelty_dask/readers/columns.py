@@ -21,6 +21,7 @@ def number_of(column: str) -> int | None:
     >>> number_of("3"), number_of("url")
     (3, None)
     """
+    # What is longer is a name: Python refuses to convert thousands of digits.
     return int(column) if column.isascii() and column.isdigit() and len(column) < 10 else None
 
 

@@ -53,8 +53,8 @@ class DelimitedReader(StreamReader):
         gathered = Gathered()
         for fields in table.records():
             _take_comments(lines, gathered)
-            if fields is None:
-                gathered.reject(lines.start, Reason.TOO_LONG, lines.first)
+            if isinstance(fields, Reason):
+                gathered.reject(lines.start, fields, lines.first)
             elif fields != column.header:
                 _take(fields, column, lines, gathered)
             if gathered.is_full:
@@ -216,10 +216,12 @@ class _Table:
     def heads(self) -> tuple[list[str], list[str]]:
         """Return the fields of the first record, and those of the comment before it."""
         first, comment = self._lines.peek(), self._lines.last_comment.lstrip(b"# ")
-        return self.split(first) or [], self.split(comment) or []
+        fields, named = self.split(first), self.split(comment)
+        return [] if isinstance(fields, Reason) else fields, [] if isinstance(named, Reason) else named
 
-    def records(self) -> Iterator[list[str] | None]:
-        """Yield the fields of each record; None for one that is too long."""
+    def records(self) -> Iterator[list[str] | Reason]:
+        """Yield the fields of each record, or why it is rejected."""
+        # Strict, as only an error tells that a quote is out of place; after one, the parser begins anew.
         rows = csv.reader(self._lines, delimiter=self._delimiter, strict=True)
         while self._lines.begin():
             try:
@@ -229,12 +231,13 @@ class _Table:
                 self._lines.end_behind_first()
                 yield self.split(self._lines.first)
 
-    def split(self, raw: bytes) -> list[str] | None:
-        """Return the fields of a line that is a record by itself; None if it is too long."""
+    def split(self, raw: bytes) -> list[str] | Reason:
+        """Return the fields of a line that is a record by itself, or why it is none."""
         if len(raw) > RECORD_BYTES:
-            return None
+            return Reason.TOO_LONG
         try:
             [fields] = csv.reader([raw.decode("utf-8", "surrogateescape")], delimiter=self._delimiter)
-        except (csv.Error, ValueError):
-            return [] if not raw else None
+        except csv.Error:
+            # A CR within a field that has no quotes.
+            return Reason.MALFORMED
         return fields

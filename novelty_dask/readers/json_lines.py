@@ -43,9 +43,9 @@ class JsonLinesReader(StreamReader):
         """Yield the objects of consecutive chunks."""
         gathered = Gathered()
         for raws in split_lines(chunks, RECORD_BYTES, first_chunk_is_start=is_start):
-            # The first object shows which names there are.
+            # The first object shows which names there are; blank lines may be before it.
             if self._column is None:
-                raise InputError(name_column(name, _fields(raws[0])))
+                raise InputError(name_column(name, next(filter(None, map(_fields, raws)), [])))
             for number, raw in enumerate(raws, gathered.end):
                 self._take(number, raw, gathered)
             yield gathered.pop(gathered.end + len(raws))

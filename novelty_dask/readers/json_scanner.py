@@ -24,6 +24,8 @@ Way = tuple[bytes | None, ...]
 """Names on the way to a value, None in a list."""
 Fields = dict[Way, bytes]
 """Texts of a record, by the names on the way to them."""
+# Repetitions are possessive: no match goes back over what it has passed, whatever the document.
+
 # What stands between marks: white space, commas, numbers, and words such as `null`.
 _GAP = re.compile(rb"[\s\w.+,-]*+")
 _CHARS = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
@@ -37,6 +39,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _CLOSED = re.compile(rb'"' + _CHARS + rb'"\s*\S', re.DOTALL)
+# The pattern of a record has 4 KB, and each further level doubles it.
 LEVELS = 5
 """Lists and objects within one another in a record that is passed at once."""
 
@@ -115,6 +118,8 @@ class JsonParser:
         rest = data[gap.end() if gap else place :]
         if rest and (not rest.startswith(b'"') or _CLOSED.match(rest)):
             raise _malformed()
+        # It is matched anew with each part: the time for a long text would grow with the square of its
+        # length.
         if len(rest) > 2 * TEXT_BYTES:
             self._long = b""
             rest = self._pass_long(rest[1:])

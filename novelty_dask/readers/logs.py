@@ -82,6 +82,7 @@ class LogReader(RecordLines):
         if request is None or isinstance(address, Reason) or not self._keep:
             return address
         fields = (getattr(request, name).decode("utf-8", "replace") for name in self._keep)
+        # Where a log has nothing, it has a dash.
         return Record(address, [field if field.strip("-") else None for field in fields])
 
     def _address(self, request: Request | None) -> bytes | Reason:

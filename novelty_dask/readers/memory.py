@@ -26,6 +26,7 @@ class MemoryReader(StreamReader):
     def scan(self, _name: str, chunks: Iterator[bytes], *, is_start: bool) -> Iterator[LineBatch]:
         """Yield the texts of consecutive chunks."""
         gathered = Gathered()
+        # One byte more than a line may have, for its mark.
         for raws in split_lines(chunks, MAX_BYTES + 1, first_chunk_is_start=is_start):
             for number, raw in enumerate(raws, gathered.end):
                 mark, text = raw[:1], raw[1:]

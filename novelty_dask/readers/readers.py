@@ -104,6 +104,7 @@ class StreamReader(ABC):
         """Return the bytes at which the pieces of a source begin."""
         # A compressed file can only be decompressed from its beginning.
         is_cut = self.by_lines and not source.compression
+        # Some stores tell no size, which then is 0: such a file is one piece, too.
         return list(range(0, max(source.n_bytes, 1), piece_bytes)) if is_cut else [0]
 
     def read(self, source: Source, piece: Piece) -> Iterator[LineBatch]:

@@ -71,6 +71,7 @@ class RecordLines(StreamReader):
         """Yield the records of lines."""
         gathered = Gathered()
         try:
+            # Cut, as whole chunks were taken: all pieces have to learn the same as the whole source does.
             take = self.learn(beginning[:BEGINNING_BYTES].removeprefix(BOM))
             for raws in split_lines(chunks, RECORD_BYTES, first_chunk_is_start=is_start):
                 for number, raw in enumerate(raws, gathered.end):

@@ -89,7 +89,7 @@ def parse_json(line: bytes) -> Request | None:
     )
     method, space, rest = target.partition(" ")
     is_line = space and method.isalpha()
-    named = next((text for name in METHOD_NAMES if isinstance(text := value.get(name), str)), "")
+    named = next((text for name in METHOD_NAMES if isinstance(text := value.get(name), str) and text), "")
     status = value.get("status")
     return Request(
         _without_protocol(_encoded(rest if is_line else target)),

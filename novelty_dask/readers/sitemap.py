@@ -40,6 +40,7 @@ class SitemapParser:
         self._n_fed = 0
         # Names keep their prefixes: some sitemaps don't say what these stand for.
         self._parser = expat.ParserCreate()
+        # Otherwise the parser calls once for each line and each entity of a text.
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end

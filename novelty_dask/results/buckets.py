@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Each = Callable[[Sequence[Path]], Iterable[Path]]
 
+PART_ROWS = 16_384
+"""Rows, or lines, that are converted to a table at once."""
 BUCKET_BYTES = 16 * 2**20
 FAN_OUT = 64
 """Buckets of one level of the sort by numbers."""
@@ -90,6 +92,7 @@ def sort_by_number(
     for table in tables:
         taken.append(table)
         n_bytes += table.nbytes
+        # A single number can't be divided any further, however large its row.
         if n_bytes > BUCKET_BYTES and len(numbers) > 1:
             break
     else:

@@ -7,6 +7,7 @@ rows of the reference, with their own values of the same column; without one, th
 from __future__ import annotations
 
 import tempfile
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,15 +56,22 @@ class Calibration:
         A complete run.
     by : str
         The column.
-    folder : Path, optional
-        Folder for temporary files of 8 bytes for each row; the system's by default.
+
+    Attributes
+    ----------
+    folder : Path or None
+        Folder for temporary files of 8 bytes for each row, which the first reading makes; the system's by
+        default.
     """
 
-    def __init__(self, results: Results, by: str, folder: Path | None = None) -> None:
+    def __init__(self, results: Results, by: str) -> None:
         self._results, self._by = results, by
-        self._folder = folder
-        # With a reference the run itself holds what was counted.
-        self._others = None if results.is_against else self._sort(self._each(by))
+        self.folder: Path | None = None
+
+    @cached_property
+    def _others(self) -> NDArray[np.float64] | None:
+        """The values of the others, ascending; None if the run itself holds what was counted."""
+        return None if self._results.is_against else self._sort(self._each(self._by))
 
     def read(self, block: int) -> NDArray[np.float64]:
         """Return the p-values of the rows of a block, NaN where they are undefined."""
@@ -97,10 +105,11 @@ class Calibration:
 
     def _sort(self, parts: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return all defined values, ascending, in a file that goes with this process."""
-        with tempfile.TemporaryFile(prefix="novelty-", dir=self._folder) as file:
+        with tempfile.TemporaryFile(prefix="novelty-", dir=self.folder) as file:
             for part in parts:
                 file.write(part[~np.isnan(part)].tobytes())
             file.flush()
+            # An empty file can't be mapped.
             if not file.tell():
                 return np.empty(0)
             # Mapped, so that the system may write it out where memory is scarce.

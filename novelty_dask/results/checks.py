@@ -83,8 +83,15 @@ def choose_format(out: str, format: str | None) -> Format:  # noqa: A002 - named
     return Format(chosen, compression)
 
 
-def check_order(format: str, order: str, selection: Selection, *, every_line: bool = False) -> None:  # noqa: A002
-    """Refuse an unknown order, one that the format can't have, and a selection that either can't have.
+def check_order(
+    format: str,  # noqa: A002
+    order: str,
+    selection: Selection,
+    columns: Sequence[str] | None = None,
+    *,
+    every_line: bool = False,
+) -> None:
+    """Refuse an unknown order, and an order, a selection or columns that the format can't have.
 
     Every line goes with the order of the input alone, and with no selection.
 
@@ -102,8 +109,18 @@ def check_order(format: str, order: str, selection: Selection, *, every_line: bo
         raise SettingsError(message)
     if every_line:
         _check_every_line(format, order, selection)
-    if format != "npz":
-        return
+    if format == "npz":
+        _check_arrays(order, selection, columns)
+
+
+def _check_arrays(order: str, selection: Selection, columns: Sequence[str] | None) -> None:
+    """Refuse an order, a selection and columns of npz, which has all arrays of all rows.
+
+    Raises
+    ------
+    SettingsError
+        It says which.
+    """
     if order != "input":
         message = (
             "An npz file keeps the order of the run, which its neighbor_ids refer to; leave out --order."
@@ -114,6 +131,9 @@ def check_order(format: str, order: str, selection: Selection, *, every_line: bo
         raise SettingsError(message)
     if selection.leaves_out:
         message = "An npz file has all rows, which its neighbor_ids refer to; choose another format."
+        raise SettingsError(message)
+    if columns is not None:
+        message = "An npz file has all arrays; choose another format, or leave out the columns."
         raise SettingsError(message)
 
 
@@ -133,27 +153,4 @@ def _check_every_line(format: str, order: str, selection: Selection) -> None:  #
             "Every line is written in the order of the input; leave out --every-line, or what selects or "
             "orders rows (--order, --min-novelty, --per-site, --per-template, --ignore)."
         )
-        raise SettingsError(message)
-
-
-def check_columns(format: str, columns: Sequence[str], names: Sequence[str]) -> None:  # noqa: A002
-    """Refuse columns that are not there, a list of none or of one twice, and any of npz.
-
-    Raises
-    ------
-    SettingsError
-        It says which, and which columns there are.
-    """
-    if format == "npz":
-        message = "An npz file has all arrays; choose another format, or leave out the columns."
-        raise SettingsError(message)
-    missing = [name for name in columns if name not in names]
-    # One name without brackets would be taken for the list of its letters.
-    if missing or isinstance(columns, str):
-        *first, last = names
-        wrong = repr(columns if isinstance(columns, str) else missing[0])
-        message = f"There is no column {wrong}; choose some of {', '.join(first)} and {last}."
-        raise SettingsError(message)
-    if not columns or len(set(columns)) < len(columns):
-        message = "Name each column once, and one at least (columns)."
         raise SettingsError(message)

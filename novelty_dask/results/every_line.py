@@ -24,7 +24,14 @@ from novelty_dask.events import TaskAdvanced, ignore, report_each
 from novelty_dask.kernels.text.urls import SEPARATOR, form_key, sort_key, spelling_key
 from novelty_dask.progress import heard
 from novelty_dask.readers.batches import list_pieces, read_batches
-from novelty_dask.results.buckets import BUCKET_BYTES, distribute, read_tables, sort_by_number, with_key
+from novelty_dask.results.buckets import (
+    BUCKET_BYTES,
+    PART_ROWS,
+    distribute,
+    read_tables,
+    sort_by_number,
+    with_key,
+)
 from novelty_dask.results.groups import forms, reject_nameless
 from novelty_dask.results.records import NO_LINES, Lines
 from novelty_dask.sources.changes import check_unchanged
@@ -46,8 +53,6 @@ if TYPE_CHECKING:
 
 PASS_LINES = 65_536
 """Lines that are handed out to the blocks together."""
-PART_LINES = 16_384
-"""Lines that are converted to a table at once."""
 READ = "read"
 """Name of the stage in which sources are read once more."""
 
@@ -274,7 +279,7 @@ def _parts(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         taken.append(table)
         n_lines += table.num_rows
-        if n_lines >= PART_LINES:
+        if n_lines >= PART_ROWS:
             yield from _cut(taken)
             taken, n_lines = [], 0
     if taken:
@@ -284,4 +289,4 @@ def _parts(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def _cut(tables: list[pa.Table]) -> Iterator[pa.Table]:
     """Yield joined tables in parts."""
     joined = pa.concat_tables(tables)
-    return (joined.slice(start, PART_LINES) for start in range(0, joined.num_rows, PART_LINES))
+    return (joined.slice(start, PART_ROWS) for start in range(0, joined.num_rows, PART_ROWS))

@@ -46,6 +46,7 @@ def to_text(passages: Iterable[Passage]) -> str:
 def _lines(passage: Passage) -> Iterator[str]:
     """Yield the line of a passage, escaped, and one of carets if anything is marked."""
     marked = {index for start, stop in passage.parts for index in range(start, stop)}
+    # One by one, as carets have to be as wide as the escape of what is above them.
     pieces = [escape(char) for char in passage.text]
     yield f"{passage.label}{''.join(pieces)}".rstrip()
     if marked:

@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from novelty_dask.errors import SettingsError
-from novelty_dask.results.checks import Format, check_columns, check_order, choose_format
+from novelty_dask.results.checks import Format, check_order, choose_format
+from novelty_dask.results.columns import check_columns
 from novelty_dask.results.every_line import EveryLine
 from novelty_dask.results.formats import (
     BATCH_ROWS,
@@ -130,15 +131,14 @@ def export(
     """
     name = fspath(out).removeprefix("file://")
     chosen = choose_format(name, format)
-    mark, raw = options.pop("mark", None), options.pop("raw", False)
-    redact, every_line = options.pop("redact", False), options.pop("every_line", False)
-    listener = options.pop("listener", None)
+    mark, listener = options.pop("mark", None), options.pop("listener", None)
+    raw, redact = options.pop("raw", False), options.pop("redact", False)
+    every_line = options.pop("every_line", False)
     selection = Selection(**cast("Choice", options))
     if "p_value" in (columns or ()):
         selection = replace(selection, calibrate=True)
-    check_order(chosen.name, order, selection, every_line=every_line)
-    stored = open_complete(fspath(run))
-    results = Results(stored)
+    check_order(chosen.name, order, selection, columns, every_line=every_line)
+    results = Results(stored := open_complete(fspath(run)))
     steps = _choose_steps(stored.manifest.settings, chosen, mark, redact=redact)
     # What a row has new is what no neighbor has, so that all are needed, also where they are not written.
     has_lists = chosen.has_lists or mark is not None
@@ -148,16 +148,17 @@ def export(
     if columns is not None:
         # Of no rows, as the columns do not depend on them.
         names = lines.names if lines else read(None, 0, np.array([], np.int64)).column_names
-        check_columns(chosen.name, columns, names)
-    sources = (source.path for source in stored.manifest.sources)
-    with writing_errors(name), open_output(name, sources, overwrite=overwrite) as output:
+        check_columns(columns, names)
+    with writing_errors(name), open_output(name, _sources(stored), overwrite=overwrite) as output:
+        if calibration:
+            calibration.folder = output.folder
         if lines:
             tables = lines.tables(columns, output.folder, listener)
         else:
-            kept = selection.rows(results, order, output.folder)
-            key = choose_key(order, least=selection.least)
             # The URL, its marked copy if there is one, and its neighbors.
             n_urls = 3 + results.arrays["neighbors/ids"].shape[1] * chosen.has_lists
+            kept = selection.rows(results, order, calibration, output.folder)
+            key = choose_key(order, least=selection.least)
             tables = tables_in_order(
                 results, partial(read, columns), key, n_urls, folder=output.folder, kept=kept
             )

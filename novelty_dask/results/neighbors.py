@@ -111,7 +111,8 @@ class NeighborArrays:
         """
         # Chunk by chunk, so that each is read once.
         step = getattr(self.ids, "chunks", (BLOCK_ROWS,))[0]
-        for start in range(0, len(self), step):
+        # Of no rows, too, a block: whoever joins or writes them needs the types of the columns.
+        for start in range(0, max(len(self), 1), step):
             ids, similarities = (np.asarray(array[start : start + step]) for array in self)
             if ids.size and not -1 <= ids.min() <= ids.max() < self._n_candidates:
                 message = (

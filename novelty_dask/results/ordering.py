@@ -15,11 +15,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from novelty_dask.results.buckets import BUCKET_BYTES, distribute, keys_of, read_tables, sort_by_key, with_key
+from novelty_dask.results.buckets import (
+    BUCKET_BYTES,
+    PART_ROWS,
+    distribute,
+    keys_of,
+    read_tables,
+    sort_by_key,
+    with_key,
+)
 from novelty_dask.results.results import Results
 
-PART_ROWS = 16_384
-"""Rows converted to a table at once."""
 SAMPLED_KEYS = 200_000
 OTHER_BYTES = 64
 """Bytes of a row besides its text."""
@@ -83,6 +89,7 @@ def tables_in_order(
         The next rows, of about `BUCKET_BYTES` bytes at most.
     """
     # Buckets of about equal bytes, so that each can be sorted in memory, whatever the length of the URLs.
+    # Without URLs in the rows, the mean is not asked for: it takes reading all URLs.
     text_bytes = urls_per_row and urls_per_row * _mean_url_bytes(results) + results.places.mean_name_bytes
     row_bytes = OTHER_BYTES + text_bytes
     # Of the wanted rows alone, as each bucket becomes a group of rows of its own in Parquet.
@@ -126,6 +133,8 @@ def _boundaries(
     samples, n_seen = [], 0
     for block in range(results.n_blocks):
         within = _wanted(results, kept, block)
+        # The stride goes on from block to block: small blocks would all be sampled at their first row
+        # otherwise.
         sampled = within[-n_seen % step :: step]
         samples.append((key(results, block)[sampled], block * results.block_rows + sampled))
         n_seen += len(within)

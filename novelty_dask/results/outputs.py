@@ -30,12 +30,15 @@ DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 """Names of what this process has open."""
 STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 STDOUT_NAMES = (STANDARD_OUTPUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+# As Linux does: links may go in a circle.
 MOST_LINKS = 40
 UNUSABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EBADF, errno.ETXTBSY),
 )
 """Errors of a path that can't be written to, for which another one is needed."""
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
+"""Errors of a file system that gives a file one name alone."""
 
 
 class Output(NamedTuple):
@@ -77,8 +80,22 @@ class Stream(io.RawIOBase):
         return self._file.isatty()
 
     def write(self, data: Any) -> int:
-        """Write all of the bytes."""
-        return self._file.write(data)
+        """Write all of the bytes.
+
+        Raises
+        ------
+        BlockingIOError
+            The file behind it does not wait for its reader.
+        """
+        left = memoryview(data).cast("B")
+        n_bytes = len(left)
+        # A file without a buffer, as standard output is with `python -u`, may take fewer.
+        while left:
+            n_taken = self._file.write(left)
+            if n_taken is None:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            left = left[n_taken:]
+        return n_bytes
 
 
 class VisibleStream(Stream):
@@ -92,7 +109,7 @@ class VisibleStream(Stream):
     def write(self, data: Any) -> int:
         """Write all of the bytes, a line a line."""
         lines = self._decoder.decode(bytes(data)).split("\n")
-        self._file.write("\n".join(map(escape, lines)).encode())
+        super().write("\n".join(map(escape, lines)).encode())
         return len(data)
 
 
@@ -117,6 +134,7 @@ def open_output(out: str, sources: Iterable[str], *, overwrite: bool) -> Abstrac
         return _standard_output()
     descriptor = _descriptor(out)
     if descriptor is not None:
+        # A copy of the descriptor is closed in the end; the other is not ours to close.
         return _stream(lambda: os.fdopen(os.dup(descriptor), "wb"))
     try:
         status = os.stat(out)  # noqa: PTH116 - Path takes "" for a folder
@@ -222,10 +240,34 @@ def _whole_file(path: Path, before: os.stat_result | None) -> Iterator[Output]:
             # Before the rename: otherwise a power failure may leave the name with an empty file, in place of
             # the one that was replaced.
             os.fsync(file.fileno())
-        if not before and path.exists():
-            message = f"{str(path)!r} was made by somebody else meanwhile; name another file."
-            raise StoreError(message)
-        partial.replace(path)
+        if before:
+            partial.replace(path)
+        else:
+            _name_new(partial, path)
+
+
+def _name_new(partial: Path, path: Path) -> None:
+    """Give a file a name that none has, in one step, as another may be made at any moment.
+
+    Raises
+    ------
+    StoreError
+        There is one.
+    """
+    try:
+        try:
+            path.hardlink_to(partial)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            # A file system without links.  The name is taken first, by an empty file.
+            path.touch(exist_ok=False)
+            partial.replace(path)
+        else:
+            partial.unlink()
+    except FileExistsError:
+        message = f"{str(path)!r} was made by somebody else meanwhile; name another file."
+        raise StoreError(message) from None
 
 
 def _keep_owner(file: int, before: os.stat_result, path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from novelty_dask.sources.find import MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -101,7 +101,8 @@ def read_kept(names: Sequence[str], records: Sequence[str], taken: Container[str
     records : sequence of str
         For each row a list in JSON.
     taken : container of str
-        Names of other columns; a field of such a name gets "record." before it.
+        Names of other columns; a field of such a name gets "record." before it, as often as no column has
+        the name.
 
     Examples
     --------
@@ -111,5 +112,21 @@ def read_kept(names: Sequence[str], records: Sequence[str], taken: Container[str
     """
     fields = [json.loads(record) if record else [None] * len(names) for record in records]
     columns = zip(*fields, strict=True) if fields else ([] for _ in names)
-    shown = (f"record.{name}" if name in taken else name for name in names)
+    shown = _distinct(names, taken)
     return {name: pa.array(column, pa.string()) for name, column in zip(shown, columns, strict=True)}
+
+
+def _distinct(names: Sequence[str], taken: Container[str]) -> Iterator[str]:
+    """Yield the names under which fields are shown, each of them once.
+
+    >>> [*_distinct(["url", "record.url", "seen"], {"url"})]
+    ['record.record.url', 'record.url', 'seen']
+    """
+    # A field may itself be named as another one would be shown.
+    shown = {name for name in names if name not in taken}
+    for name in names:
+        given = name
+        while given in taken or (given in shown and name in taken):
+            given = f"record.{given}"
+        shown.add(given)
+        yield given

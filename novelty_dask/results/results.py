@@ -16,8 +16,6 @@ from novelty_dask.results.records import Places, read_kept
 from novelty_dask.results.times import time_columns
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from novelty_dask.results.records import Lines
@@ -101,7 +99,7 @@ class Results:
         _, cited, urls = self._cited
         return np.asarray(urls[np.where(ids < 0, cited.size, np.searchsorted(cited, ids))])
 
-    def calibrate(self, by: str, folder: Path | None = None) -> Calibration:
+    def calibrate(self, by: str) -> Calibration:
         """Return what judges the values of a column by those of the reference, or of the other rows.
 
         Raises
@@ -115,7 +113,7 @@ class Results:
                 "reference were compared with all others; score without since, or leave out p-values."
             )
             raise SettingsError(message)
-        return Calibration(self, by, folder)
+        return Calibration(self, by)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
         """Return the URLs of a block from the cache, in which the block used least recently makes room."""
@@ -195,9 +193,9 @@ class Results:
             columns["reason"] = pa.nulls(len(lines.urls), pa.string())
         if self._keep:
             records = lines.kept.to_pylist() if lines else self.read("rows/kept", block)[kept].tolist()
-            columns |= read_kept(self._keep, records, taken={*columns, "p_value"})
+            columns |= read_kept(self._keep, records, taken={*columns, "p_value", "marked_url"})
         if calibration:
-            p = calibration.read(block)[kept]
+            p = calibration.read(block)[kept] if len(ids) else np.empty(0)  # Sorts nothing for names alone.
             columns["p_value"] = pa.array(p, mask=np.isnan(p))
         return pa.table(columns)
 
@@ -235,6 +233,7 @@ class Results:
             keys = self.read(by, block) * (1 if least else -1)
             if kept is not None:
                 keys[~kept[start : start + len(keys)]] = np.nan
+            # What is undefined or not wanted is NaN, and so comes last and is not counted.
             order = np.argsort(keys, kind="stable")[: min(n, int(np.isfinite(keys).sum()))]
             best += [(float(keys[row]), start + int(row)) for row in order]
             best = sorted(best)[:n]

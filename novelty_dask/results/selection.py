@@ -122,7 +122,9 @@ class Selection:
         """
         return results.calibrate(_view(order)) if self.calibrate or self._is_likely_left_out else None
 
-    def rows(self, results: Results, order: str, folder: Path | None = None) -> Kept:
+    def rows(
+        self, results: Results, order: str, calibration: Calibration | None, folder: Path | None = None
+    ) -> Kept:
         """Return which rows are wanted, or None if all are.
 
         Parameters
@@ -131,6 +133,8 @@ class Selection:
             A complete run.
         order : str
             "input" or the name of a view.
+        calibration : Calibration or None
+            Made by `calibration` of the same order.
         folder : Path, optional
             Folder for temporary files; the system's by default.
         """
@@ -138,8 +142,8 @@ class Selection:
             return None
         view = _view(order)
         kept = np.concatenate([self._keeps(results, view, block) for block in range(results.n_blocks)])
-        if self._is_likely_left_out:
-            self._leave_likely(results, view, kept, folder)
+        if calibration and self._is_likely_left_out:
+            self._leave_likely(results, calibration, kept)
         # Templates first: a row that is one too many of its template takes no place of its site.
         limits = {
             name: limit
@@ -153,11 +157,8 @@ class Selection:
         tables = tables_in_order(results, read, key, 0, folder=folder, kept=kept)
         return _limited(tables, results.n_rows, limits)
 
-    def _leave_likely(
-        self, results: Results, view: str, kept: NDArray[np.bool_], folder: Path | None
-    ) -> None:
+    def _leave_likely(self, results: Results, calibration: Calibration, kept: NDArray[np.bool_]) -> None:
         """Leave out the rows whose p-values are too large, in place."""
-        calibration = results.calibrate(view, folder)
         limit = 1.0 if self.max_p is None else self.max_p
         if self.fdr is not None:
             limit = min(limit, calibration.limit(self.fdr))

@@ -52,6 +52,7 @@ def share(
     """
     products, similarities = weights * own, np.array(standing.similarities, np.float64)
     # A similarity is the sum of the products, rounded to single precision: they share the difference.
+    # No sum is 0, as a row without a column in common is no neighbor.
     products *= (similarities / products.sum(axis=1))[:, None]
     if not own.size or not n_possible:
         return Shares(products, {name: np.zeros(own.size) for name in standing.views}, {})

@@ -29,9 +29,11 @@ PART_ROWS = 16_384
 """Rows whose groups are named at once."""
 PARTS = 2**40
 """Novelty is added up in whole parts of 1, so that a sum does not depend on the order of its rows."""
+# Neither half of a row is above 2**20, so that sums over 2**42 rows fit in 64 bits.
 HALF_BITS = 20
 MERGED = {
     "row": np.minimum,
+    # It passes over NaN, which an undefined novelty is.
     "top": np.fmax,
     **dict.fromkeys(("rows", "count", "defined", "high", "low", "above", "templates"), np.add),
 }

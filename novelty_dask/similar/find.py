@@ -16,11 +16,13 @@ from novelty_dask.events import StageFinished, StageStarted, TaskDone
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
 from novelty_dask.objects.commits import Commits
 from novelty_dask.objects.owners import claim
+from novelty_dask.planning.memory import check_workers
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.similar.tiles import STAGE, Job, Part, list_items, perform, tile_bytes, unpack
 from novelty_dask.similar.work import (
     FINISHED,
-    check_memory,
+    begin,
+    clear_folder,
     is_same,
     make_mark,
     open_folder,
@@ -139,13 +141,16 @@ def found(search: Search) -> Iterator[Tiles]:
     """
     job = _make_job(search)
     workers = find_resources(search.client, ROW_BYTES * len_of(search.run), search.settings)
-    check_memory({STAGE: tile_bytes(search.run.manifest)}, workers)
-    objects = open_folder(search.folder, make_mark(job.fingerprint, search.out))
+    check_workers({STAGE: tile_bytes(search.run.manifest)}, workers.threads, workers.memory_limit)
+    mark = make_mark(job.fingerprint, search.out)
+    objects = open_folder(search.folder, mark)
     with claim(objects, search.folder) as owner:
+        begin(objects, search.folder, mark)
         _run_tasks(search, job._replace(epoch=owner.epoch), objects, workers)
         yield Tiles(search.run, objects, job)
+        clear_folder(objects)
     # Behind the release of the owner, which would write into it.
-    remove_folder(objects)
+    remove_folder(objects, owner.epoch)
 
 
 def check_file(search: Search, check: Callable[[], None]) -> None:
@@ -178,9 +183,12 @@ def _remove_leftovers(search: Search) -> None:
     # The file is another one than when the search began, and it is written when all tiles are there.
     is_written = there and is_same(there, mark) and there != mark
     if there == FINISHED or (is_written and not _list_missing(search, job, objects)):
-        with claim(objects, search.folder):
-            pass
-        remove_folder(objects)
+        with claim(objects, search.folder) as owner:
+            # Another client may have begun anew before it was claimed.
+            if open_marked(search.folder)[1] != there:
+                return
+            clear_folder(objects)
+        remove_folder(objects, owner.epoch)
 
 
 def len_of(run: StoredRun) -> int:
@@ -223,7 +231,9 @@ def _run_tasks(search: Search, job: Job, objects: Objects, workers: Any) -> None
     place = replace(search.run, url=search.folder, objects=objects)
     listener(StageStarted(STAGE, len(items), len(items) - len(missing)))
     with (
-        open_executor(search.client, workers, place, listener) as executor,
+        open_executor(
+            search.client, workers, place, listener, search.settings.performance_report
+        ) as executor,
         closing(executor.map(STAGE, partial(perform, job), missing)) as outcomes,
     ):
         for outcome in outcomes:

@@ -43,6 +43,8 @@ class Reducer:
         """Take pairs."""
         self._held.append(pairs)
         self._size += pairs.rows.size
+        # As many again as are kept, at least: the forest is found anew a few times, and not whenever pairs
+        # come.
         if self._size >= max(SMALLEST_BATCH, 2 * self._kept):
             self.forest()
 

@@ -181,6 +181,7 @@ def make_groups(forest: Pairs, degrees: NDArray[np.int64]) -> Groups:
     least = np.full(order.size, np.inf, np.float32)
     np.minimum.at(least, numbers[forest.rows], forest.similarities)
     inside = np.flatnonzero(numbers >= 0)
+    # Each pair counts in the degrees of both its rows.
     pairs = np.bincount(numbers[inside], degrees[inside], order.size).astype(np.int64) // 2
     # Of each group the row that comes first by degree, then by number.
     ranked = inside[np.lexsort((inside, -degrees[inside], numbers[inside]))]

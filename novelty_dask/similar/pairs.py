@@ -38,6 +38,10 @@ class Work(TypedDict, total=False):
     threads: int
     memory_limit: int | str | None
     scheduler: str | None
+    scheduler_file: str | None
+    cluster: str | None
+    certs: str | None
+    insecure: bool
 
 
 def pairs(
@@ -71,7 +75,7 @@ def pairs(
         Works on its scheduler, whose workers must see the run and the folder.
     listener : Listener, optional
         Takes the events.
-    workers, threads, memory_limit, scheduler
+    workers, threads, memory_limit, scheduler, scheduler_file, cluster, certs, insecure
         As for `score`.
 
     Returns
@@ -127,10 +131,11 @@ def search_tiles(
     place, lease = _choose_folder(None if folder is None else fspath(folder), name)
     search = Search(stored, place, threshold, is_reduced, settings, None, listener, name)
     try:
+        # Before any worker starts: a file that can't be written is an error at once.
         if name is not None:
             check_file(search, partial(check_table, stored, name, overwrite=overwrite))
         with (
-            working_client(client, settings.scheduler) as working,
+            working_client(client, settings, listener) as working,
             found(replace(search, client=working)) as tiles,
         ):
             yield tiles

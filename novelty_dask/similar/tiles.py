@@ -111,6 +111,7 @@ def perform(job: Job, item: str) -> Metrics:
     with reported(job.folder, STAGE, item):
         draft = Draft(task, objects)
         metrics = _Tile(open_complete(job.run), job, draft).store()
+        # Last, as the folder may have got another owner meanwhile.  Parts without a commit count for nothing.
         check_epoch(objects, job.epoch)
         commit = Commit(job.fingerprint, job.epoch, draft.digests, metrics)
         return commits.add(task, commit).metrics
@@ -123,8 +124,7 @@ class _Tile:
         assert run.manifest.plan
         self.plan, self.job, self.draft = run.manifest.plan, job, draft
         self.arrays = run.arrays()
-        breakpoints = self.arrays.read("columns/breakpoints")
-        self.engine = ThresholdEngine(breakpoints[breakpoints >= 0], job.at_least)
+        self.engine = ThresholdEngine(self.arrays.read_breakpoints(), job.at_least)
         self.parts: list[Part] = []
 
     def store(self) -> Metrics:
@@ -176,6 +176,7 @@ def pack(pairs: Pairs) -> bytes:
     ids = pairs.rows.astype("<i8").tobytes() + pairs.others.astype("<i8").tobytes()
     data = ids + pairs.similarities.astype("<f4").tobytes()
     packed: bytes = pa.Codec("zstd").compress(data, asbytes=True)
+    # The number of pairs comes first: the decompressor has to know how much it makes.
     return np.array(pairs.rows.size, HEADER).tobytes() + packed
 
 

@@ -1,19 +1,17 @@
-"""Checks of a search for all pairs before it begins: threshold, run, folder and memory."""
+"""Checks of a search for all pairs before it begins: threshold, run and folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from novelty_dask.errors import BudgetError, SettingsError, StoreError
+from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.objects.address import open_objects
-from novelty_dask.planning.budget import megabytes
-from novelty_dask.planning.memory import worker_bytes
+from novelty_dask.objects.owners import OWNERS_FOLDER, newest_epoch
 from novelty_dask.storage.references import find_problem
 from novelty_dask.storage.runs import StoredRun, open_complete
 
 if TYPE_CHECKING:
-    from novelty_dask.execution.clusters.resources import Resources
     from novelty_dask.objects.protocol import Objects
 
 MARK = "pairs.json"
@@ -55,7 +53,7 @@ def open_run(path: str) -> StoredRun:
 
 
 def open_folder(folder: str, mark: bytes) -> Objects:
-    """Return the objects of a folder for tiles, which is new or has tiles of the same search.
+    """Return the objects of a folder for tiles, which is new, finished, or has tiles of the same search.
 
     Parameters
     ----------
@@ -69,18 +67,46 @@ def open_folder(folder: str, mark: bytes) -> Objects:
         It has something else.
     """
     objects, there = open_marked(folder)
-    if there == FINISHED:
-        remove_folder(objects)
-        there = b""
     if not there and objects.exists():
         message = f"{folder!r} exists and holds no tiles; nothing was written: name another folder (--tiles)."
         raise StoreError(message)
-    if there and not is_same(there, mark):
+    if there:
+        _check_same(folder, there, mark)
+    else:
+        # One of two clients, if they begin together; the owner looks again.
+        objects.create(MARK, mark)
+    return objects
+
+
+def begin(objects: Objects, folder: str, mark: bytes) -> None:
+    """Mark a folder as that of a search, as its owner, without what a finished search has left.
+
+    Raises
+    ------
+    StoreError
+        Another client has begun another search there.
+    """
+    _, there = open_marked(folder)
+    if there:
+        _check_same(folder, there, mark)
+    if there == FINISHED:
+        clear_folder(objects)
+    # The client that finished may have removed its mark before this one became the owner.
+    if there in (b"", FINISHED):
+        objects.write(MARK, mark)
+
+
+def _check_same(folder: str, there: bytes, mark: bytes) -> None:
+    """Refuse a folder with tiles of another search that is not finished.
+
+    Raises
+    ------
+    StoreError
+        It has some.
+    """
+    if there != FINISHED and not is_same(there, mark):
         message = f"{folder!r} holds tiles of another run or threshold; remove it, or name another (--tiles)."
         raise StoreError(message)
-    if not there:
-        objects.write(MARK, mark)
-    return objects
 
 
 def make_mark(fingerprint: str, out: str | None) -> bytes:
@@ -106,27 +132,23 @@ def open_marked(folder: str) -> tuple[Objects, bytes]:
         return objects, b""
 
 
-def remove_folder(objects: Objects) -> None:
-    """Remove a folder of tiles that nobody needs any more."""
-    # The mark is the last to go: after a stop on the way it tells that the rest is to be removed.
+def clear_folder(objects: Objects) -> None:
+    """Remove all tiles from a folder, as its owner; its mark tells that it is finished."""
+    # First, so that after a stop on the way the next client removes the rest.
     objects.write(MARK, FINISHED)
-    for key in objects.sizes().keys() - {MARK}:
-        objects.remove(key)
-    objects.remove("")
+    for key in objects.sizes():
+        if key != MARK and not key.startswith(OWNERS_FOLDER):
+            objects.remove(key)
 
 
-def check_memory(tasks: dict[str, int], workers: Resources) -> None:
-    """Refuse tasks that don't fit in a worker.
+def remove_folder(objects: Objects, epoch: int) -> None:
+    """Remove a folder that was cleared and released, unless it has got another owner since.
 
-    Raises
-    ------
-    BudgetError
-        It says what would be needed.
+    Parameters
+    ----------
+    objects : Objects
+    epoch : int
+        Of the client that cleared it.
     """
-    [projected] = worker_bytes(tasks, workers.threads).values()
-    if projected > workers.memory_limit:
-        message = (
-            f"A worker is projected to need {megabytes(projected)}, over its limit of "
-            f"{megabytes(workers.memory_limit)}; raise --memory-limit to that, or use fewer workers."
-        )
-        raise BudgetError(message)
+    if newest_epoch(objects, epoch) == epoch:
+        objects.remove("")

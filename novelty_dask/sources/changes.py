@@ -44,6 +44,7 @@ def check_unchanged(source: Source, *, just_found: bool = False) -> None:
     InputError
         It has changed, or it is gone.
     """
+    # Several, where a folder has taken the place of a file.
     [now, *more] = expand(source.path)
     # A run of standard input, and a file system without versions, know the size alone.
     before = source._replace(version=source.version or now.version, url=now.url)

@@ -215,6 +215,7 @@ class _Counted:
 
 def _check_mark(data: bytes, form: _Format, problem: str) -> None:
     """Raise an error about data that do not begin as a member does."""
+    # Fewer bytes than a mark has may be its beginning: what is wrong then is that the file ends there.
     if not any(data.startswith(mark) or mark.startswith(data) for mark in form.marks):
         raise ValueError(problem)
 

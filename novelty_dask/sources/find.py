@@ -203,6 +203,7 @@ def _find(name: str, listener: Listener | None) -> list[Source]:
 
 def _find_in_folder(fs: AbstractFileSystem, path: str, name: str, listener: Listener | None) -> list[Source]:
     """Return the files under a folder, without hidden ones, markers such as _SUCCESS, and those of runs."""
+    # What is above the files may be hidden: whoever names a hidden folder wants what is in it.
     depth, left = len(path.rstrip("/")), Counter[str]()
     files = []
     for file in sorted(fs.find(path)):

@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from novelty_dask.errors import InputError
-from novelty_dask.objects.schemes import LOCAL, is_chained, is_web, scheme_of, unknown_scheme, without_path
+from novelty_dask.objects.schemes import is_chained, is_local, is_web, unknown_scheme, without_path
 
 MOST_FOLDERS = 100_000
 """Most folders entered in one search, as links can turn a few into endlessly many."""
@@ -57,6 +57,8 @@ class ThoroughFileSystem(LocalFileSystem):  # type: ignore[misc]
             folder = waiting.pop()
             status = os.stat(folder.path)  # noqa: PTH116 - fsspec's paths are strings
             identity = (status.st_dev, status.st_ino)
+            # Only those above: a folder to which two links lead is entered by both, as files are named once
+            # in the end.
             if identity in folder.above:
                 continue
             n_entered += 1
@@ -89,7 +91,7 @@ def file_system(name: str) -> tuple[AbstractFileSystem, str]:
         holds, so that nothing can be visited by any other.
     """
     check_name_is_storage(name)
-    if scheme_of(name) in LOCAL:
+    if is_local(name):
         return ThoroughFileSystem.of(name)
     if problem := unknown_scheme(name):
         message = (

@@ -98,6 +98,8 @@ def _line(number: int, value: object) -> bytes:
         raw = value.strip().encode("utf-8", "surrogatepass")
         if b"\n" in raw:
             return MALFORMED + sample_of(raw).encode() + b"\n"
+        # One byte more shows that it is too long.  Whole, a very long text would end the copy as a stream
+        # without lines.
         return TEXT + raw[: MAX_BYTES + 1] + b"\n"
     # By the names of their types, as pandas need not be imported for this.
     is_missing = value is None or type(value).__name__ in ("NAType", "NaTType")

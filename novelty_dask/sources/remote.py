@@ -103,6 +103,7 @@ def _open(url: str) -> BinaryIO:
         try:
             return cast("BinaryIO", _Answer(opener.open(url, timeout=TIMEOUT_SECONDS)))
         except HTTPError as error:
+            # The error is the answer itself, and has the connection.
             error.close()
             if 300 <= error.code < 400 and error.headers.get("Location"):
                 place = without_path(error.headers["Location"])

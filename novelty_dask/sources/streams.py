@@ -168,6 +168,7 @@ class _Whole:
     def read(self, size: int) -> bytes:
         """Return the next bytes, none at the end."""
         head, self._head = self._head, b""
+        # These may be fewer than asked for, which is not the end: only none are.
         return head or self._stream.read(size)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def compare_tile(workspace: Workspace, item: str) -> TaskResult:
     """Return the best neighbors of the rows of a span among its tile's candidates."""
     tile = Tile.of_item(item)
-    engine = SparseEngine(read_breakpoints(workspace))
+    engine = SparseEngine(workspace.arrays.read_breakpoints())
     neighbors = {block: _start(workspace, tile, block) for block in workspace.plan.span(tile.span)}
     make = ComparisonInTime if workspace.plan.periods else _Comparison
     comparison = make(workspace, tile, engine, neighbors)
@@ -92,6 +92,7 @@ class _Comparison:
         start, stop = rows.plan.bounds(block)
         X = rows.arrays.read_csr("weights", block, (stop - start, self.engine.n_columns))
         is_left = None if rows is not self.candidates else find_left(self.workspace, rows, block)
+        # Emptied and not removed: the other rows keep their numbers, and ids need no translation.
         return self.engine.prepare(X if is_left is None else keep_rows(X, is_left))
 
     def _read_groups(self, block: int) -> NDArray[np.int64]:
@@ -157,13 +158,6 @@ class _Comparison:
 def _overlaps(places: NDArray[np.int64], start: int, stop: int) -> bool:
     """Return whether some ascending places reach into a range."""
     return bool(places[0] < stop and places[-1] > start)
-
-
-def read_breakpoints(workspace: Workspace) -> NDArray[np.int32]:
-    """Return the break-points between columns; the array has room for more."""
-    breakpoints = workspace.arrays.read("columns/breakpoints")
-    # The array has room for more break-points than most corpora have; the rest is -1.
-    return breakpoints[breakpoints >= 0]
 
 
 def read_strip(workspace: Workspace, group: int, block: int) -> Neighbors:

@@ -65,6 +65,7 @@ class ComparisonInTime:
         candidates = self.workspace.plan.candidates(self.tile) if rows else ()
         for candidate in candidates:
             passing = self._prepare(period, candidate)
+            # Later tiles start from the strip of the first, which has what is found here.
             if candidate in rows and self.tile.group == 0:
                 self._start_near(candidate, rows[candidate], passing)
             for block, own in rows.items():

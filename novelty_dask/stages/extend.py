@@ -14,7 +14,7 @@ import numpy as np
 from novelty_dask.engines.sparse import SparseEngine
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.progress import advance
-from novelty_dask.stages.compare import read_breakpoints, score_block
+from novelty_dask.stages.compare import score_block
 from novelty_dask.stages.merged import MergedRows
 from novelty_dask.stages.tasks import TaskResult, Workspace
 
@@ -40,7 +40,7 @@ class _Side(NamedTuple):
 def extend_block(workspace: Workspace, item: str) -> TaskResult:
     """Return the neighbors of a block among all rows, and the novelty that follows from them."""
     merged, (start, stop) = MergedRows(workspace.run), workspace.plan.bounds(int(item))
-    engine = SparseEngine(read_breakpoints(workspace))
+    engine = SparseEngine(workspace.arrays.read_breakpoints())
     known = _read_known(merged, start, stop)
     # Candidates are numbered among the fresh rows, without gaps, as the search numbers them.  Of a known and
     # of a new neighbor that are equally similar it keeps the new one, so that all that may be kept in the end

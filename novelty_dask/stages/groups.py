@@ -40,6 +40,7 @@ def link_block(workspace: Workspace, item: str) -> TaskResult:
             connect(links, pairs.rows, pairs.others)
         advance(number + 1, block + 1)
     find_roots(links)
+    # As distances: those of rows without a link are 0, which take hardly any space and are passed over.
     return TaskResult({"links": np.arange(stop) - links}, engine.counts)
 
 
@@ -72,10 +73,9 @@ def _join(workspace: Workspace, links: Iterable[NDArray[np.int64]]) -> TaskResul
 
 def _make_engine(workspace: Workspace) -> ThresholdEngine:
     """Return what finds the pairs of a run that are similar enough."""
-    breakpoints = workspace.arrays.read("columns/breakpoints")
     least = workspace.settings.outside_groups
     assert least is not None
-    return ThresholdEngine(breakpoints[breakpoints >= 0], min(least, LARGEST_THRESHOLD))
+    return ThresholdEngine(workspace.arrays.read_breakpoints(), min(least, LARGEST_THRESHOLD))
 
 
 def _read_weights(workspace: Workspace, engine: ThresholdEngine, block: int) -> sp.csr_matrix:

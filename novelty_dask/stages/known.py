@@ -95,6 +95,7 @@ def calibrate_block(workspace: Workspace, item: str) -> TaskResult:
             others[column] += passing.size
             advance(column * len(parts) + start // PASSING_ROWS + 1, len(VIEWS) * len(parts))
         at_least[np.isnan(values), column] = -1
+    # The numbers of others are the same in all blocks: each task has a chunk of its own to write.
     return TaskResult({"calibration/at_least": at_least, "calibration/others": others})
 
 

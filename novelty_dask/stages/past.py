@@ -43,7 +43,8 @@ def tally_period(workspace: Workspace, item: str) -> TaskResult:
     period, features = int(item), workspace.features
     frequency = np.zeros(workspace.settings.n_features, np.int64)
     if period:
-        # What was before the period before, and the rows of that.
+        # What was before the period before, and the rows of that: each row is hashed once here, and not once
+        # for each period that follows it.
         frequency = workspace.arrays.read("periods/document_frequency", period - 1)
         for block in range(workspace.plan.n_blocks):
             is_within = find_periods(workspace, block) == period - 1

@@ -77,6 +77,7 @@ def key_ranges(keys: Sequence[str], partition_bytes: int) -> list[str]:
         inside = list(cuts)
         # A form that has more text than a range is cut between its spellings, and is in no range with others,
         # so that each of its ranges has one row.
+        # Behind the form all its keys go on with NUL, so that they end before the next character.
         ranges.extend([form] if len(inside) == 1 else [form, *inside, f"{form}\1"])
     return list(dict.fromkeys(ranges))
 
@@ -150,6 +151,7 @@ def merge_spellings(lines: pa.Table) -> pa.Table:
 
 def _form_keys(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the form keys of keys of spellings."""
+    # As `form_key` does, for all at once.  What is cut off is ASCII, so that it may be counted in bytes.
     digest = len(SEPARATOR) + 2 * DIGEST_BYTES
     return pc.binary_slice(keys.cast(pa.large_binary()), 0, -digest).cast(pa.large_string())
 

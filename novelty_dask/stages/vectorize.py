@@ -86,6 +86,7 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
         return _adopt_columns(workspace, frequency)
     ordered = order_columns(frequency)
     segments = workspace.run.manifest.identity.segments
+    # A run that has grown keeps the weights that follow from the rows it began with.
     n_rows = segments[0].rows if segments else workspace.plan.n_rows
     arrays: Arrays = {
         "columns/document_frequency": frequency,
@@ -94,6 +95,7 @@ def sum_frequencies(workspace: Workspace, _item: str) -> TaskResult:
         "columns/breakpoints": ordered.breakpoints,
     }
     if segments:
+        # Behind all columns of these rows are those that only rows added later may have.
         all_columns = np.int32(frequency.size)
         arrays = {
             **arrays,
@@ -115,10 +117,9 @@ def _rank_all(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
 def _adopt_columns(workspace: Workspace, frequency: NDArray[np.int64]) -> TaskResult:
     """Return the columns of the reference, and behind them those that only the rows of this run have."""
     reference = workspace.open_candidates().arrays
-    names = ("columns/document_frequency", "columns/idf", "columns/rank", "columns/breakpoints")
+    names = ("columns/document_frequency", "columns/idf", "columns/rank")
     arrays = {name: reference.read(name) for name in names}
-    ranks, breakpoints = arrays["columns/rank"], arrays["columns/breakpoints"]
-    breakpoints = breakpoints[breakpoints >= 0]
+    ranks, breakpoints = arrays["columns/rank"], reference.read_breakpoints()
     # A column that the reference lacks has the weight of document frequency 0 there already.  It meets no
     # candidate, but counts in the length of its row.  Behind the last break-point of the reference all
     # candidates have a norm of 0, and so no search looks at it.

@@ -95,6 +95,7 @@ class RunArrays:
         at = block if isinstance(block, tuple) else (block,)
         indptr = self.read(f"{name}/indptr", *at, slice(shape[0] + 1))
         nnz = int(indptr[-1])
+        # A run may come from anybody: a negative number would count from the end.
         if not 0 <= nnz <= shape[0] * shape[1]:
             message = f"Block {block} of {name!r} claims to have {nnz:,} non-zeros."
             raise ValueError(message)
@@ -104,6 +105,12 @@ class RunArrays:
         if nnz <= np.iinfo(np.int32).max:
             indptr = indptr.astype(np.int32)
         return sp.csr_matrix((data, indices, indptr), shape=shape)
+
+    def read_breakpoints(self) -> NDArray[np.int32]:
+        """Return the break-points between columns."""
+        breakpoints = self.read("columns/breakpoints")
+        # The array has room for more break-points than most corpora have; the rest is -1.
+        return breakpoints[breakpoints >= 0]
 
     def read_cited(self, rows: slice) -> NDArray[np.int64]:
         """Return the distinct ids of the neighbors of some rows, in the order of `neighbors/url`."""

@@ -47,7 +47,7 @@ class CheckedStore(Store):
     """
 
     supports_writes = True
-    supports_deletes = True
+    supports_deletes = False
     supports_listing = True
 
     def __init__(
@@ -72,7 +72,8 @@ class CheckedStore(Store):
         return isinstance(other, CheckedStore) and (self.objects, self.draft) == (other.objects, other.draft)
 
     def __hash__(self) -> int:
-        return id(self)
+        # Without the draft, as what is equal has the same objects, and a draft changes.
+        return hash(self.objects)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -97,12 +98,13 @@ class CheckedStore(Store):
         return await asyncio.to_thread(self._read, key) is not None
 
     async def delete(self, key: str) -> None:
-        """Remove what is under a key."""
-        await asyncio.to_thread(self.objects.remove, key)
+        """Refuse to remove what is under a key."""
+        # No task removes anything, and an array that a user makes smaller would lose its chunks.
+        raise PermissionError(key)
 
     async def delete_dir(self, prefix: str) -> None:
-        """Remove all that is under a prefix."""
-        await asyncio.to_thread(self.objects.remove, f"{prefix.rstrip('/')}/")
+        """Refuse to remove all that is under a prefix."""
+        raise PermissionError(prefix)
 
     async def list(self) -> AsyncIterator[str]:
         """Yield all keys."""
@@ -140,6 +142,7 @@ class CheckedStore(Store):
             data = read_verified(self.objects, task, key, self._digests_of(task, key).get(key))
             check_chunk(self.layout, task, key, data)
         except DamageError as error:
+            # A DamageError would make this session do a task of its own run again.
             if self.reference:
                 raise damaged_reference(self.reference, error) from None
             raise

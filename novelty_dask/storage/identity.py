@@ -31,6 +31,7 @@ def features_version_of(name: str) -> int:
 
 def _make_sources(values: object) -> tuple[Source, ...]:
     """Return sources from what JSON has for them."""
+    # By hand, as pydantic refuses the lone surrogates that names of files may have.
     if isinstance(values, tuple):
         return values
     if not isinstance(values, list):

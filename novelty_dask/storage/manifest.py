@@ -217,6 +217,7 @@ def read_manifest(url: str, values: Any) -> Manifest:
     # Whatever stands there was written by somebody: nothing is taken for granted.
     content = dict(content) if isinstance(content, dict) else {}
     stored, format_version = content.pop(CHECKSUM, None), content.get("format_version")
+    # Before the checksum, which the first formats did not have.
     if format_version != FORMAT_VERSION:
         message = (
             f"The run {url!r} has format {format_version}, and this version of novelty_dask reads format "

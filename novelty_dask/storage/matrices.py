@@ -36,7 +36,7 @@ class StoredMatrix:
         try:
             # Never for writing: it is the user's.
             opened: Any = group if isinstance(group, zarr.Group) else zarr.open_group(group, mode="r")
-            self._indptr, self._indices, self._data = (opened[part] for part in PARTS)
+            self._indptr, self._indices, self._data = (_array(opened, part) for part in PARTS)
             n_rows, n_columns = (int(size) for size in opened.attrs["shape"])
         except (KeyError, ValueError, TypeError, OSError) as error:
             message = (
@@ -71,3 +71,12 @@ class StoredMatrix:
             message = f"The sparse matrix {self.name!r} is damaged from row {start} on: {reason(error)}."
             raise InputError(message) from None
         return X
+
+
+def _array(group: Any, name: str) -> Any:
+    """Return an array of a group, which may have a group of this name instead."""
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        message = f"{name!r} is no array"
+        raise TypeError(message)
+    return found

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from novelty_dask.storage.arrays import RunArrays
 
 Chosen = TypeVar("Chosen", bound="ResultSettings")
+# Not how lines are read: a list may have another form than what is known had.
 ADOPTED = ("n_neighbors", "features", "ngram_range", "n_features", "normal_form")
 """Settings that a run has from its reference."""
 

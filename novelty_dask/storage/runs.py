@@ -182,7 +182,11 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
         # To look first refuses folders that hold anything; to create refuses a second client in between.
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
-        made = not run.objects.exists() and create_object(run.objects, ROOT, data)
+        is_free = not run.objects.exists()
+        if is_free:
+            # Everything that follows relies on it: who owns the run, and who commits first.
+            run.objects.check_creation()
+        made = is_free and create_object(run.objects, ROOT, data)
     except StoreError:
         raise
     except (OSError, ValueError) as error:

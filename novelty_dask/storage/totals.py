@@ -73,6 +73,7 @@ class Reference(Part):
 
     url: Text
     content: Text
+    # Bounded, as loops follow from these numbers, and a manifest may come from anybody.
     n_rows: Annotated[int, Field(ge=1, le=2**50)]
     block_rows: Annotated[int, Field(ge=1, le=2**20)]
     nonzeros: Annotated[int, Field(ge=0, le=2**40)]

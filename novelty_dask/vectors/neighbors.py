@@ -68,6 +68,7 @@ def neighbors(X: Any, *, n_neighbors: int = 10, block_rows: int = 65_536) -> Nei
             message = f"{name} is {number!r}; pass an integer from 1 to {most:,}."
             raise SettingsError(message)
     source = open_vectors(X, int(block_rows))
+    # All blocks are read once before the search, as it goes through columns from rare to common.
     frequency, starts = _count(source)
     engine = CosineEngine(frequency)
     found = Neighbors.empty(int(starts[-1]), int(n_neighbors))
@@ -82,7 +83,10 @@ def _count(source: VectorSource) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     lengths = []
     for block in range(source.n_blocks):
         X = _read(source, block)
-        if X.shape[1] > MOST_COLUMNS or (block and X.shape[1] != frequency.size):
+        if X.shape[1] > MOST_COLUMNS:
+            message = f"X has {X.shape[1]:,} columns; pass at most {MOST_COLUMNS:,}."
+            raise InputError(message)
+        if block and X.shape[1] != frequency.size:
             message = (
                 f"Block {block} has {X.shape[1]:,} columns, and the blocks before it {frequency.size:,}."
             )
@@ -101,6 +105,7 @@ def _read(source: VectorSource, block: int) -> sp.csr_matrix:
     InputError
         It has values that can't be compared.
     """
+    # A block that Dask holds in memory is the user's own, and is changed below.
     X = source.read(block).copy()
     # Written so that NaN, which fails every comparison, is found too.
     if not np.all((X.data >= 0) & (X.data < np.inf)):
@@ -120,6 +125,7 @@ def _search(
     """Find the neighbors of the rows of a block among all rows."""
     rows = engine.prepare(_read(source, block))
     part = slice(starts[block], starts[block + 1])
+    # Views, so that what is found for them is in `found`.
     own = Neighbors(found.ids[part], found.similarities[part])
     # Its own rows first: what is near in the order is often alike, and rules out most of what comes later.
     for other in sorted(range(source.n_blocks), key=lambda each: abs(each - block)):

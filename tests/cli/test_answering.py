@@ -79,6 +79,7 @@ def test_each_line_is_answered_before_the_next_comes(run: Path, corpus: Path) ->
         (["new.txt", "--stream", "--against", "k.zarr"], "no source but -"),
         (["-", "--stream", "--against", "k.zarr", "-o", "out.zarr"], "--out"),
         (["-", "--stream", "--against", "k.zarr", "--column", "url"], "leave out --column"),
+        (["-", "--stream", "--against", "k.zarr", "--ngram", "3,4"], "leave out --ngram."),
         (["-", "--json", "--against", "k.zarr"], "store a run and export it"),
     ],
 )

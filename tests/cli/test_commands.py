@@ -290,9 +290,11 @@ def test_help_names_commands_and_exit_codes(novelty: Novelty) -> None:
     assert all(f"\n    {code} " in text for code in (0, 1, 2, 3, 4, 130, 143))
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
-def test_every_option_is_explained(command: str) -> None:
-    options = [each for each in main.commands[command].params if isinstance(each, click.Option)]
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_option_is_explained(name: str) -> None:
+    command = main.commands[name]
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    options = [each for part in commands for each in part.params if isinstance(each, click.Option)]
     assert options
     assert all(option.help for option in options)
 

@@ -281,6 +281,7 @@ def test_errors_raised_on_purpose(error: Exception, code: int) -> None:
 def test_a_stop_says_whether_the_command_goes_on(error: BaseException, code: int) -> None:
     assert verdict(error, "run.zarr") == ("Stopped; `novelty resume run.zarr` goes on.", code)
     assert verdict(error) == ("Stopped; nothing was stored.", code)
+    assert verdict(error, is_kept=True) == ("Stopped; the same command goes on.", code)
 
 
 @pytest.mark.parametrize(

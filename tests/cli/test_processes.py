@@ -23,11 +23,15 @@ from novelty_dask.errors import (
     DamageError,
     DiskFullError,
     InputError,
+    JobError,
     NoveltyError,
+    OwnedError,
     SettingsError,
     StoreError,
     UnreachableError,
 )
+from novelty_dask.objects.local import LocalObjects
+from novelty_dask.objects.owners import claim
 from tests.support.fixtures import Novelty
 from tests.support.processes import COMMAND, command_of, kill, started, terminal_output, wait_for, wait_until
 
@@ -345,6 +349,16 @@ def test_files_that_may_not_grow(
         assert not list(tmp_path.iterdir())
 
 
+def test_an_addition_that_is_stopped_goes_on_by_the_same_command(run: Path) -> None:
+    new = Path(f"{run}.growing", "new")
+    with started(*COMMAND, "add", "-", "--to", run, "-q", stdin=subprocess.PIPE) as process:
+        wait_until(lambda: list(new.glob("*/stdin*")), process=process)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=200)
+    assert (process.returncode, stderr) == (130, "Stopped; the same command goes on.\n")
+    assert not new.parent.exists()
+
+
 def test_a_stopped_copy_of_standard_input_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     with started(*COMMAND, "score", "-", "-o", out, stdin=subprocess.PIPE) as process:
@@ -372,6 +386,7 @@ ENDS: dict[type[NoveltyError], tuple[int, list[str]]] = {
     StoreError: (2, ["top", "{folder}/missing.zarr"]),
     DamageError: (4, ["top", "{damaged}"]),
     DiskFullError: (3, ["score", "{corpus}", "-o", "{folder}/run.zarr", "--quiet"]),
+    OwnedError: (2, ["resume", "{owned}"]),
     UnreachableError: (3, ["status", "hdfs://127.0.0.1:1/run.zarr"]),
     ClusterError: (3, ["score", "{corpus}", "--scheduler", "tcp://127.0.0.1:1"]),
 }
@@ -379,7 +394,8 @@ ENDS: dict[type[NoveltyError], tuple[int, list[str]]] = {
 
 
 def test_every_error_has_an_end() -> None:
-    assert {*subclasses(NoveltyError)} == {*ENDS}
+    # No command waits for a job.
+    assert {*subclasses(NoveltyError)} == {*ENDS, JobError}
 
 
 def subclasses(kind: type[NoveltyError]) -> Iterator[type[NoveltyError]]:
@@ -395,7 +411,9 @@ def test_every_error_has_its_exit_code(
     corpus: Path, run: Path, tmp_path: Path, error: type[NoveltyError]
 ) -> None:
     code, words = ENDS[error]
-    places = {"corpus": corpus, "folder": tmp_path, "damaged": damaged(run, tmp_path)}
+    owned = shutil.copytree(run, tmp_path / "owned.zarr")
+    claim(LocalObjects(owned), "owned")
+    places = {"corpus": corpus, "folder": tmp_path, "damaged": damaged(run, tmp_path), "owned": owned}
     command = [*COMMAND, *(word.format(**places) for word in words), "--debug"]
     limited = ["sh", "-c", 'ulimit -f 4; exec "$0" "$@"'] if error is DiskFullError else []
     done = subprocess.run([*limited, *command], capture_output=True, text=True, check=False)

@@ -126,6 +126,9 @@ def test_top_shows_the_columns_that_are_chosen(run: Path, novelty: Novelty) -> N
     in_json = json.loads(novelty("top", run, "-n", "1", "--json", "--columns", "lof,neighbor_urls").stdout)
     assert list(in_json["rows"][0]) == ["lof", "neighbor_urls"]
     for flags in ([], ["--json"]):
+        refused = novelty("top", run, "--columns", "url,lof,url", *flags)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr.startswith("Error: Name each column once")
         refused = novelty("top", run, "--columns", "url,host", *flags)
         assert (refused.exit_code, refused.stdout) == (2, "")
         assert refused.stderr.startswith("Error: There is no column 'host'; choose some of position, url, ")

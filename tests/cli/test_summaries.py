@@ -71,6 +71,21 @@ def test_templates_can_be_read_and_dismissed(tmp_path: Path, novelty: Novelty) -
     assert "b[.]example" in novelty("templates", run, "--defang").stdout
 
 
+def test_what_changes_the_print_alone_is_refused_for_a_file(
+    run: Path, tmp_path: Path, novelty: Novelty
+) -> None:
+    alike = ("groups", run, "--at-least", "0.5")
+    for command in (("sites", run), ("templates", run), alike):
+        for flags in (["--defang"], ["--json"], ["--defang", "--json"]):
+            for out in ("-", tmp_path / "rows.csv"):
+                refused = novelty(*command, *flags, "-o", out)
+                assert (refused.exit_code, refused.stdout) == (2, "")
+                assert refused.stderr.startswith(
+                    f"Error: {' and '.join(flags)} can't be combined with --out, "
+                )
+    assert not (tmp_path / "rows.csv").exists()
+
+
 def test_errors_print_nothing(run: Path, tmp_path: Path, novelty: Novelty) -> None:
     for command in (["sites", tmp_path / "missing"], ["templates", run, "--above", "nan"]):
         refused = novelty(*command)

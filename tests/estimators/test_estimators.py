@@ -238,6 +238,7 @@ def test_methods_that_make_no_sense_are_not_there() -> None:
         (ExactNeighborsTransformer(mode="x"), np.eye(3), ValueError, "no mode 'x'; pass 'connectivity' or"),
         (UrlVectorizer(normal_form="x"), ["a.example"], ValueError, "normal_form='x'"),
         (UrlVectorizer(), [], ValueError, "no text to fit; pass at least one"),
+        (UrlVectorizer(), iter(["a.example"]), TypeError, "X is list_iterator; pass one column of texts"),
         (UrlVectorizer(), "a.example", TypeError, "X is str; pass one column of texts"),
         (UrlVectorizer(), ["a.example", None], TypeError, r"number 1 \(from 0\) is NoneType; convert it"),
         (UrlVectorizer(normal_form="web"), ["a.example", "http://["], ValueError, r"number 1 .* is no URL"),

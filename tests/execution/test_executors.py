@@ -9,21 +9,22 @@ from functools import partial
 from importlib import import_module
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import dask
 import dask.bag as db
 import dask.dataframe as dd
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster, get_worker
+from distributed import Client, LocalCluster, get_worker, wait
 
 from novelty_dask.errors import ClusterError, InputError, UnreachableError
-from novelty_dask.execution import dask_executor
 from novelty_dask.execution.bags import make_bag
 from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.execution.dask_executor import DaskExecutor
 from novelty_dask.execution.executors import TASK_ATTEMPTS, Executor, Outcome, Perform, SerialExecutor
+from novelty_dask.execution.names import task_name
+from novelty_dask.execution.patience import Patience
 from novelty_dask.objects.commits import Metrics
 from tests.support.cluster import cluster_of, patience
 from tests.support.forks import fork
@@ -64,6 +65,14 @@ def results(executor: Executor, function: Callable[[Task], Any], arguments: Iter
 
 def square(task: Task) -> int:
     return int(task.argument**2)
+
+
+def square_of(number: int) -> int:
+    return number**2
+
+
+def odd_fail(task: Task) -> int:
+    return int(task.argument**2) if task.argument % 2 == 0 else 1 // 0
 
 
 def fail(task: Task) -> int:
@@ -177,19 +186,62 @@ def count_undone(_task: Task) -> int:
     return sum(task.state in UNDONE for task in list(scheduler.tasks.values()))
 
 
-def test_the_window_bounds_the_tasks_in_flight(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_executor, "MINIMUM_WINDOW", 9)
+def test_the_window_is_as_large_as_the_threads_need(client: Client) -> None:
+    """Two tasks a thread: one at work, and one that waits on its worker."""
     SCHEDULERS[:] = [cluster_of(client).scheduler]
-    counts = results(DaskExecutor(client, "window"), count_undone, range(200))
+    counts = results(DaskExecutor(client, "window"), count_undone, range(50))
+    assert len(counts) == 50
+    assert 2 <= max(counts) <= 2 * 2
+
+
+def test_the_window_follows_workers_that_join(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a time without any, in which tasks wait for one."""
+    threads = iter([0, 1])
+    executor = DaskExecutor(client, "join")
+    monkeypatch.setattr(executor.scheduler, "workers", lambda: {"tcp://one": next(threads, 40)})
+    SCHEDULERS[:] = [cluster_of(client).scheduler]
+    with patience(watch="1ms"):
+        executor.scheduler.patience = Patience.read()
+        counts = results(executor, count_undone, range(200))
     assert len(counts) == 200
-    assert 2 <= max(counts) <= 9
+    assert 20 <= max(counts) <= 80
 
 
-def test_the_window_grows_with_the_threads(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_executor, "MINIMUM_WINDOW", 1)
-    SCHEDULERS[:] = [cluster_of(client).scheduler]
-    counts = results(DaskExecutor(client, "threads"), count_undone, range(50))
-    assert max(counts) <= 2 * 2
+def test_what_has_finished_is_asked_for_at_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results come by one question for many tasks; each error is its own task's."""
+    executor = DaskExecutor(client, "together")
+    asked: list[int] = []
+    ask = executor.scheduler.results
+    monkeypatch.setattr(executor.scheduler, "workers", lambda: {"tcp://many": 100})
+
+    def count(futures: list[Any]) -> Any:
+        asked.append(len(futures))
+        return ask(futures)
+
+    monkeypatch.setattr(executor.scheduler, "results", count)
+    outcomes = [*executor.map("stage", *given(odd_fail, range(300)))]
+    assert sorted(int(each.item) for each in outcomes if each.error) == [*range(1, 300, 2)]
+    assert all(isinstance(each.error, ZeroDivisionError) for each in outcomes if each.error)
+    squares = {cast("int", each.metrics) for each in outcomes if not each.error}
+    assert squares == {n * n for n in range(0, 300, 2)}
+    assert max(asked) <= 64
+    # Half of the tasks give a result, the others are tried again.
+    assert sum(asked) == 150
+    assert len(asked) < 50
+
+
+def test_a_lost_result_is_computed_again(client: Client) -> None:
+    """A question for many results says nothing if one is lost; then each is asked for alone."""
+    scheduler = DaskExecutor(client, "lost").scheduler
+    futures: list[Any] = client.map(square_of, range(3), pure=False)
+    wait(futures)
+    assert list(scheduler.results(futures).values()) == [0, 1, 4]
+    failed = client.submit(lambda: 1 / 0, pure=False)
+    wait([failed])
+    assert scheduler.results([*futures, failed]) == {}
+    assert [scheduler.result(future) for future in futures] == [0, 1, 4]
+    # Its error refers to it: it would be known until the next collection of garbage.
+    failed.release()
 
 
 def test_nothing_stays_on_the_scheduler(client: Client) -> None:
@@ -258,7 +310,7 @@ def test_keys_name_stage_and_item_and_differ_between_runs(client: Client) -> Non
         for token in ("a", "b")
         for outcome in DaskExecutor(client, token).map("weigh", *given(own_key, range(5)))
     ]
-    name = DaskExecutor(client, "a").names.name("weigh", 0)
+    name = task_name("weigh")
     assert sorted(keys) == [f"{name}-{token}-{item}-1" for token in ("a", "b") for item in range(5)]
 
 
@@ -303,7 +355,7 @@ def test_a_task_that_kills_its_workers_is_given_up_and_the_others_are_done(
 ) -> None:
     """So many workers die in it as the scheduler allows, and one, and one when it is alone."""
     (tmp_path / "tried").mkdir()
-    with patience(watch="0.5s"), one_worker(tmp_path, allowed_failures=1) as executor:
+    with patience(watch="0.5s", workerless="5 minutes"), one_worker(tmp_path, allowed_failures=1) as executor:
         outcomes = list(executor.map("stage", *given(die, [tmp_path / "tried"] * 6)))
     assert sorted(outcome.item for outcome in outcomes if outcome.error is None) == list("01245")
     [given_up] = [outcome for outcome in outcomes if outcome.error]

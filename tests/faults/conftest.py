@@ -56,7 +56,7 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
         "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s",
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     }
-    with Cluster(folder, Record(folder / "record"), **sooner) as cluster:
+    with Cluster(folder, Record(folder / "record"), environment=sooner) as cluster:
         yield cluster
 
 

@@ -34,7 +34,7 @@ from tests.support.fixtures import Measured
 from tests.support.forks import finish, fork, kill_at, watched_score
 from tests.support.processes import kill, started, wait_until
 from tests.support.record import (
-    EVERY,
+    EFFORT,
     FLAGS,
     SETTINGS,
     SPIED,
@@ -63,7 +63,7 @@ POINTS = [
     ("lof", 5),
 ]
 """Where a client is killed: as it begins so many tasks of a stage."""
-KILLS = 20 if EVERY else 2
+KILLS = min(2 * EFFORT, 20)
 """How often all processes are killed."""
 
 
@@ -218,12 +218,13 @@ def test_a_second_client_is_refused(
     assert content_and_exports(out) == undisturbed
 
 
-def test_of_two_at_the_same_moment_one_is_refused(
+def test_of_two_at_the_same_moment_one_works(
     record: Record, corpus: Path, undisturbed: Content, tmp_path: Path
 ) -> None:
+    """The other is refused, or waits for a heartbeat, and finds the run complete."""
     out = tmp_path / "run.zarr"
     both = [fork(watched_score, record.folder, corpus, out) for _ in range(2)]
-    assert sorted(map(finish, both)) == [0, 1]
+    assert sorted(map(finish, both)) in ([0, 1], [0, 0])
     assert set(record.attempts().values()) == {1}
     assert content_and_exports(out) == undisturbed
 

@@ -1,5 +1,6 @@
 """Clients that are killed while a run grows: it is as before or as after, and the command goes on."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,9 @@ import pytest
 import novelty_dask
 from novelty_dask.errors import StoreError
 from novelty_dask.events import Event, StageStarted
+from novelty_dask.objects import owners
 from novelty_dask.objects.address import open_objects
+from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import claim
 from novelty_dask.pipeline import growing
 from tests.support.content import content
@@ -111,6 +114,52 @@ def test_a_kill_at_the_end_leaves_the_run_before_or_after(spoil: Callable[[], No
     assert content(run) == (before if spoil is before_exchange else after)
     assert content(novelty_dask.add(new, run, workers=0)) == after
     assert not (tmp_path / "run.zarr.growing").exists()
+
+
+def leave(folder: str) -> None:
+    """Let the last client of a run be one on another host, silent for long."""
+    objects = LocalObjects(Path(folder))
+    record = max(key for key in objects.sizes("owners/") if key.endswith(".json"))
+    values = {**json.loads(objects.read(record)), "host": "elsewhere"}
+    objects.write(record, json.dumps(values).encode())
+    alive = record.replace(".json", ".alive")
+    objects.write(alive, b"1")
+    os.utime(objects.root / alive, (1.0, 1.0))
+
+
+def test_a_silent_client_elsewhere_is_succeeded_in_all_that_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 0.2)
+    run, new = make_run(tmp_path)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "weigh":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        novelty_dask.add(new, run, workers=0, listener=stop)
+    folder = f"{run}.growing"
+    leave(folder)
+    leave(f"{folder}/new")
+    with pytest.raises(StoreError, match="if it is dead, `novelty add --take-over` goes on"):
+        novelty_dask.add(new, run, workers=0)
+    novelty_dask.add(new, run, workers=0, take_over=True)
+    assert not Path(folder).exists()
+
+
+def test_no_run_is_exchanged_while_another_client_works_on_it(tmp_path: Path) -> None:
+    run, new = make_run(tmp_path)
+    before = content(run)
+    with (
+        claim(open_objects(str(run)), str(run)),
+        pytest.raises(StoreError, match=r"is being worked on by process .*; wait for it, then repeat"),
+    ):
+        novelty_dask.add(new, run, workers=0)
+    assert content(run) == before
+    novelty_dask.add(new, run, workers=0)
+    assert content(run) != before
+    assert not Path(f"{run}.growing").exists()
 
 
 def test_two_clients_never_grow_one_run(tmp_path: Path) -> None:

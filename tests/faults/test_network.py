@@ -71,7 +71,7 @@ def cluster(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     """A scheduler and a worker on this host, at the end of the wire."""
     sooner = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
     folder = tmp_path_factory.mktemp("network")
-    with Cluster(folder / "cluster", Record(folder / "record"), HERE, **sooner) as cluster:
+    with Cluster(folder / "cluster", Record(folder / "record"), HERE, environment=sooner) as cluster:
         cluster.add_worker()
         yield cluster
 
@@ -88,7 +88,18 @@ def test_a_client_that_is_cut_off_ends_and_goes_on(
     """Meanwhile its workers finish what they have."""
     record, out = cluster.record, tmp_path / "run.zarr"
     record.ask(compare=["sleep", 0.1])
-    command = [*wire.there, *SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
+    command = [
+        *wire.there,
+        *SPIED,
+        "score",
+        corpus,
+        "-o",
+        out,
+        *FLAGS,
+        "--scheduler",
+        cluster.address,
+        "--insecure",
+    ]
     code, stderr, seconds = ended_by(lambda _pid: wire.connect(False), command, record)
     measured("seconds", round(seconds, 1))
     assert code == 3, stderr
@@ -112,7 +123,7 @@ def test_the_work_of_a_worker_that_is_cut_off_is_done_by_others(
     mark = record.mark()
     cluster.add_worker(prefix=wire.there, host=THERE)
     record.ask(compare=["sleep", 0.1])
-    command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address]
+    command = [*SPIED, "score", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address, "--insecure"]
     with started(*command, env=record.environment) as process:
         wait_until(lambda: len({event.pid for event in record.events(mark) if "compare" in event.task}) == 2)
         wire.connect(False)

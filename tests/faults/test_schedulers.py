@@ -3,13 +3,13 @@
 import re
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import dask.bag as db
 import pytest
 
 import novelty_dask
@@ -17,7 +17,7 @@ from novelty_dask.errors import ClusterError
 from novelty_dask.events import Event, StageStarted, TaskDone
 from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.execution.patience import Patience
-from tests.support.cluster import Cluster, patience
+from tests.support.cluster import Cluster, hiding, patience
 from tests.support.content import Content, content_and_exports
 from tests.support.files import ROOT
 from tests.support.fixtures import Measured
@@ -209,6 +209,29 @@ def test_a_scheduler_that_is_frozen_from_the_start_is_told(
             novelty_dask.score(corpus, out, client=client, **SETTINGS, **WORK)
 
 
+def test_a_scheduler_that_freezes_while_a_collection_is_copied_is_told(
+    cluster: Cluster, corpus: Path, tmp_path: Path
+) -> None:
+    """Which happens before the first stage."""
+    cluster.scale(1)
+    began, out = tmp_path / "began", tmp_path / "run.zarr"
+
+    def wait(url: str) -> str:
+        began.touch()
+        time.sleep(0.2)
+        return url
+
+    urls = db.from_sequence((corpus / "0.txt").read_text(encoding="utf-8").splitlines()[:100], npartitions=2)
+    soon = patience(watch="0.5s", answer="3s", settled="1s")
+    with ThreadPoolExecutor(1) as pool, soon, connect(cluster.address) as client, frozen(cluster) as freeze:
+        running = pool.submit(novelty_dask.score, urls=urls.map(wait), out=out, client=client, **SETTINGS)
+        wait_until(began.exists)
+        freeze()
+        with pytest.raises(ClusterError, match=r"^The Dask scheduler has not answered for 3 s, so"):
+            running.result(60)
+    assert not out.exists()
+
+
 def test_no_worker_at_all_is_told(cluster: Cluster, corpus: Path, tmp_path: Path) -> None:
     cluster.scale(0)
     soon = patience(connect="2s")
@@ -261,17 +284,28 @@ def test_a_worker_of_another_version_is_refused(cluster: Cluster, corpus: Path, 
     cluster.scale(0)
 
 
+def test_a_scheduler_without_the_package_is_refused(record: Record, corpus: Path, tmp_path: Path) -> None:
+    """As where Dask alone is installed for it: it could not read one task."""
+    out, without = tmp_path / "run.zarr", tmp_path / "without.py"
+    without.write_text("import sys\nsys.modules['novelty_dask'] = None\n", encoding="utf-8")
+    preload = ("--preload", str(without))
+    with Cluster(tmp_path / "cluster", record, scheduler=preload) as alone:
+        alone.add_worker()
+        for begin in (novelty_dask.score, novelty_dask.submit):
+            with pytest.raises(
+                ClusterError, match=r"^The scheduler has no novelty_dask and not \S+; install"
+            ):
+                begin(corpus, out, scheduler=alone.address, **SETTINGS)
+    assert commits(out) == set()
+
+
 def test_a_worker_that_does_not_see_the_run_is_refused(
     cluster: Cluster, corpus: Path, tmp_path: Path
 ) -> None:
     """As on a host where another disk has the name."""
     hidden = tmp_path / "shared"
     hidden.mkdir()
-    elsewhere = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden))
-    try:
-        subprocess.run([*elsewhere, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a view of its own of the disks takes the rights of root")
+    elsewhere = hiding(hidden)
     cluster.scale(0)
     cluster.add_worker(prefix=elsewhere)
     cluster.scale(1)

@@ -73,6 +73,8 @@ DIFFERENT: list[Callable[[], Any]] = [
     lambda: lambda x: x + 1,
     lambda: lambda x: x + 2,
     lambda: lambda x, y=1: x + y,
+    lambda: lambda x: x in {"a", "b"},
+    lambda: lambda x: x in {"a", "c"},
     lambda: [1, 2],
     lambda: [[1], 2],
     lambda: [1, [2]],
@@ -100,6 +102,61 @@ def test_what_does_the_same_has_the_same(number: int) -> None:
     assert fingerprint(DIFFERENT[number]()) == fingerprint(DIFFERENT[number]())
 
 
+MODULE = """
+import re
+SIZE, NAMES, WORD = 3, frozenset(["a", "b"]), re.compile("[a-z]+")
+RULES = (("x", 1.5), (b"y", None))
+CACHE, n_calls = {}, 0
+
+def outer(text):
+    global n_calls
+    n_calls += 1
+    CACHE[text] = True
+    return [inner(part) for part in WORD.findall(text)]
+
+def inner(text, least=2):
+    return outer(text[SIZE:]) if len(text) > least else (text in NAMES, RULES)
+
+unused = 1
+"""
+
+
+def load(code: str) -> dict[str, Any]:
+    """Return the names of a module of one's own."""
+    held: dict[str, Any] = {"__name__": "mine"}
+    exec(code, held)
+    return held
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SIZE, NAMES, WORD = 3", "SIZE, NAMES, WORD = 4"),
+        ('"a", "b"', '"a", "c"'),
+        ("[a-z]+", "[a-y]+"),
+        ("1.5", "1.25"),
+        ("least=2", "least=3"),
+        ("text[SIZE:]", "text[:SIZE]"),
+    ],
+)
+def test_what_a_function_reads_counts(old: str, new: str) -> None:
+    assert MODULE.count(old) == 1
+    changed = load(MODULE.replace(old, new))
+    assert fingerprint(load(MODULE)["outer"]) != fingerprint(changed["outer"])
+    kept = [functools.partial(held["outer"]) for held in (load(MODULE), changed)]
+    assert fingerprint(kept[0]) != fingerprint(kept[1])
+
+
+def test_what_a_function_does_not_read_or_changes_itself_does_not_count() -> None:
+    held = load(MODULE)
+    before = fingerprint(held["outer"])
+    held["outer"]("abcdef a")
+    assert held["n_calls"] == 3
+    assert held["CACHE"]
+    assert fingerprint(held["outer"]) == before
+    assert fingerprint(load(MODULE.replace("unused = 1", "unused = 2"))["outer"]) == before
+
+
 def test_use_and_travel_change_nothing() -> None:
     vectorizers: list[Any] = [HashingVectorizer(stop_words=["a"]), TfidfVectorizer().fit(TEXTS)]
     for vectorizer in vectorizers:
@@ -122,7 +179,10 @@ def test_another_process_finds_the_same() -> None:
     code = (
         "from sklearn.feature_extraction.text import TfidfVectorizer\n"
         "from novelty_dask.features.fingerprints import fingerprint\n"
-        f"print(fingerprint(TfidfVectorizer(stop_words=['b', 'a']).fit({TEXTS!r})))"
+        f"print(fingerprint(TfidfVectorizer(stop_words=['b', 'a']).fit({TEXTS!r})))\n"
+        "print(fingerprint(lambda text: text in {'a', 'b', 'c', 'd', 'e', 'f'}))\n"
+        f"exec({MODULE!r})\n"
+        "print(fingerprint({outer, inner}))"
     )
     runs = [
         subprocess.run(

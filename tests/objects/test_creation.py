@@ -4,11 +4,10 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from novelty_dask.errors import StoreError
-from novelty_dask.objects import owners
+from novelty_dask.objects import creation, owners
 from novelty_dask.objects.creation import CREATION_ATTEMPTS, create_object, make_token
 from novelty_dask.objects.local import LocalObjects
 from novelty_dask.objects.owners import claim
@@ -49,7 +48,7 @@ def answer_for(objects: Objects, answer: Answer) -> Objects:
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     if request.param == "local":
         return LocalObjects(tmp_path / "run.zarr")
-    return RemoteObjects(fsspec.filesystem("memory"), f"{tmp_path}/run.zarr")
+    return RemoteObjects(f"memory:/{tmp_path}/run.zarr")
 
 
 answers = pytest.mark.parametrize("answer", [refuse, fail, fail_oddly])
@@ -101,8 +100,11 @@ def test_what_can_not_be_read_is_no_success(objects: Objects, answer: Answer) ->
 
 
 @pytest.mark.parametrize("refused", range(CREATION_ATTEMPTS + 1))
-def test_a_refusal_of_nothing_is_tried_again(objects: Objects, refused: int) -> None:
+def test_a_refusal_of_nothing_is_tried_again(
+    objects: Objects, refused: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As an object store answers while the object is being removed."""
+    monkeypatch.setattr(creation, "PAUSE_SECONDS", 0.0)
     create, calls = objects.create, []
 
     def busy(key: str, data: Data) -> bool:

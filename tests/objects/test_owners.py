@@ -16,10 +16,18 @@ from typing import Any
 
 import pytest
 
-from novelty_dask.errors import StoreError
+from novelty_dask.errors import OwnedError, StoreError
 from novelty_dask.objects import owners, processes
+from novelty_dask.objects.creation import make_token
 from novelty_dask.objects.local import LocalObjects
-from novelty_dask.objects.owners import check_epoch, claim, holder, newest_epoch
+from novelty_dask.objects.owners import (
+    JobToken,
+    check_epoch,
+    claim,
+    find_driven,
+    holder,
+    newest_epoch,
+)
 from novelty_dask.objects.processes import this_process
 from novelty_dask.objects.protocol import Data
 from tests.support.clocks import STEPS, stepped
@@ -92,6 +100,11 @@ def age(objects: LocalObjects, epoch: int, seconds: float) -> None:
     path = objects.root / f"owners/{epoch:08}.alive"
     heard = path.stat().st_mtime - seconds
     os.utime(path, (heard, heard))
+
+
+def heard(objects: LocalObjects) -> float:
+    """When the owner of the first epoch said last that it lives, by the clock that is never set."""
+    return float(objects.read("owners/00000001.alive").split()[0])
 
 
 def refuse(objects: LocalObjects, *, take_over: bool = False) -> str:
@@ -202,6 +215,34 @@ def test_an_older_epoch_may_not_commit_any_more(objects: LocalObjects) -> None:
                 StoreError, match=rf"^Another client, of epoch 2, has taken over from epoch {epoch}; "
             ):
                 check_epoch(objects, epoch)
+
+
+def lose(objects: LocalObjects, epoch: int) -> None:
+    """Claim an epoch after another client has, as one does that looked before and was slow since."""
+    assert not owners._create_record(objects, epoch, make_token(), None)
+
+
+def test_a_lost_claim_does_not_hold_a_run_that_is_released(objects: LocalObjects) -> None:
+    """Though the process of the client that won goes on, as that of a notebook does."""
+    with claim(objects, "run.zarr"):
+        pass
+    lose(objects, 1)
+    age(objects, 1, 61)
+    assert holder(objects) is None
+    with claim(objects, "run.zarr") as owner:
+        assert owner.epoch == 2
+
+
+def test_a_lost_claim_does_not_end_a_run_that_is_held(
+    objects: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 60.0)
+    with claim(objects, "run.zarr"):
+        lose(objects, 1)
+        assert holder(objects) is not None
+        with pytest.raises(StoreError, match=rf"is being worked on by process {os.getpid()} on "):
+            claim(objects, "run.zarr")
 
 
 @pytest.mark.process
@@ -324,9 +365,9 @@ def test_an_owner_says_that_it_lives(objects: LocalObjects, monkeypatch: pytest.
     monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.01)
     with claim(objects, "run.zarr"):
         began, deadline = time.monotonic(), time.monotonic() + 20
-        while float(objects.read("owners/00000001.alive")) < began + 0.05 and time.monotonic() < deadline:
+        while heard(objects) < began + 0.05 and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert float(objects.read("owners/00000001.alive")) >= began + 0.05
+        assert heard(objects) >= began + 0.05
 
 
 def test_a_heartbeat_that_fails_is_tried_again(
@@ -340,9 +381,9 @@ def test_a_heartbeat_that_fails_is_tried_again(
         (tmp_path / "owners").unlink()
         (tmp_path / "away").rename(tmp_path / "owners")
         began, deadline = time.monotonic(), time.monotonic() + 20
-        while float(objects.read("owners/00000001.alive")) < began and time.monotonic() < deadline:
+        while heard(objects) < began and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert float(objects.read("owners/00000001.alive")) >= began
+        assert heard(objects) >= began
 
 
 class OddError(Exception):
@@ -430,3 +471,28 @@ def test_of_two_processes_that_claim_at_once_one_does(tmp_path: Path) -> None:
             won = pool.map(claim_together, [tmp_path / "run"] * 2, chunksize=1)
             assert sorted(won) == [False, True]
             assert newest_epoch(LocalObjects(tmp_path / "run")) == attempt + 1
+
+
+def test_a_driver_succeeds_another_of_its_job_and_scheduler_at_once(objects: LocalObjects) -> None:
+    """Though the process of that is alive, as a thread of a worker that the scheduler has lost may be."""
+    with claim(objects, "run.zarr", job=JobToken("job", "one")) as first:
+        assert find_driven(objects) == "job"
+        for other in (None, JobToken("other", "one")):
+            with pytest.raises(OwnedError):
+                claim(objects, "run.zarr", job=other)
+        second = claim(objects, "run.zarr", job=JobToken("job", "one"))
+        assert second.epoch == first.epoch + 1
+        with pytest.raises(OwnedError):
+            check_epoch(objects, first.epoch)
+
+
+def test_a_driver_of_another_scheduler_is_succeeded_when_it_gives_no_sign_of_life(
+    objects: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(owners, "WATCH_SECONDS", 0.5)
+    with claim(objects, "run.zarr", job=JobToken("job", "one")) as first:
+        with pytest.raises(OwnedError):
+            claim(objects, "run.zarr", job=JobToken("job", "two"))
+        first.stop_beating()
+        assert claim(objects, "run.zarr", job=JobToken("job", "two")).epoch == first.epoch + 1

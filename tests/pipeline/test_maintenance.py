@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,15 @@ import zarr
 
 import novelty_dask
 from novelty_dask.errors import StoreError
-from novelty_dask.objects.protocol import partial_name
+from novelty_dask.objects.owners import Owner, claim
+from novelty_dask.objects.protocol import Objects, partial_name
+from novelty_dask.pipeline import maintenance
 from novelty_dask.planning.stages import TaskId
 from novelty_dask.storage.runs import open_stored
 from tests.support.content import content
 from tests.support.damage import failing, flip_file, forge
 from tests.support.files import snapshot
-from tests.support.listeners import Recorder, stop_at
+from tests.support.listeners import Recorder, at_start, interrupt, stop_at
 from tests.support.runs import BLOCK_ROWS
 
 WHOLE = {
@@ -317,6 +320,24 @@ def test_a_stopped_run_keeps_what_it_needs(made: Path, tmp_path: Path, stage: st
     )
     if stage in {"vectorize", "compare"}:
         assert listener.totals[stage][1] == count
+
+
+def test_a_run_that_another_client_begins_before_the_claim_keeps_its_input(
+    made: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the manifest of the complete run that was there, its copy of standard input is a leftover."""
+
+    def begin_and_claim(objects: Objects, name: str) -> Owner:
+        shutil.rmtree(out)
+        urls = io.BytesIO((made / "urls.txt").read_bytes())
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(urls))
+        with pytest.raises(KeyboardInterrupt):
+            novelty_dask.score("-", out, listener=at_start("ingest", interrupt), block_rows=BLOCK_ROWS)
+        return claim(objects, name)
+
+    monkeypatch.setattr(maintenance, "claim", begin_and_claim)
+    assert novelty_dask.clean(out) == 0
+    assert content(novelty_dask.resume(out)) == content(novelty_dask.open(made / "run.zarr"))
 
 
 @pytest.mark.parametrize("stage", ["ingest", "vectorize"])

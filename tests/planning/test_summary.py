@@ -1,10 +1,12 @@
 from dataclasses import replace
+from math import prod
 
 import pytest
 
 from novelty_dask.errors import BudgetError
+from novelty_dask.planning.arrays import group_arrays, link_arrays
 from novelty_dask.planning.budget import Budget, Extent
-from novelty_dask.planning.disk import disk_bytes
+from novelty_dask.planning.disk import FILE_SLACK_BYTES, TASK_BYTES, disk_bytes
 from novelty_dask.planning.memory import PROCESS_BYTES, fit, moved_bytes, plan_bytes, worker_bytes
 from novelty_dask.planning.summary import make_run_plan
 from novelty_dask.planning.tiles import plan_tiles
@@ -15,7 +17,7 @@ MILLION = Extent(1_000_000, 76_000_000)
 
 @pytest.mark.parametrize("block_rows", [None, 1_024, 16_384])
 def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
-    plan = make_run_plan(BUDGET, MILLION, block_rows, workers=3)
+    plan = make_run_plan(BUDGET, MILLION, block_rows, workers=3, core_seconds=60.0)
     assert plan.tiles == fit(BUDGET, [MILLION], block_rows)
     tiles = [*plan.tiles.first_tiles(), *plan.tiles.later_tiles()]
     assert plan.tasks == {
@@ -35,29 +37,34 @@ def test_a_plan_says_what_a_run_would_do(block_rows: int | None) -> None:
 
 
 def test_the_bytes_of_stages_are_those_the_worker_is_planned_with() -> None:
-    plan = make_run_plan(BUDGET, MILLION, None, workers=0)
+    plan = make_run_plan(BUDGET, MILLION, None, workers=0, core_seconds=60.0)
     assert plan.worker_bytes == PROCESS_BYTES + 2 * max(plan.stage_bytes.values())
     assert plan.stage_bytes.keys() == {"ingest", "sort", "rejected", *plan.tasks}
 
 
 @pytest.mark.parametrize("extent", [Extent(0, 0), Extent(1, 0), Extent(1, 20), Extent(5, 10**6)])
 def test_small_corpora_have_a_plan(extent: Extent) -> None:
-    plan = make_run_plan(BUDGET, extent, None, workers=0)
+    plan = make_run_plan(BUDGET, extent, None, workers=0, core_seconds=60.0)
     assert plan.tiles.n_blocks == min(extent.n_rows, 1)
     assert plan.disk_bytes >= 0
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(BudgetError):
-        make_run_plan(Budget(10, 2**20, 1, 1, 10**6), MILLION, None, workers=0)
+        make_run_plan(Budget(10, 2**20, 1, 1, 10**6), MILLION, None, workers=0, core_seconds=60.0)
 
 
 def test_temporary_files_hold_what_is_moved_but_for_the_buffer_of_one_process() -> None:
     moved = moved_bytes([MILLION])
-    assert make_run_plan(BUDGET, MILLION, None, workers=3).temporary_bytes == moved
+    assert make_run_plan(BUDGET, MILLION, None, workers=3, core_seconds=60.0).temporary_bytes == moved
     alone = replace(BUDGET, buffer=10**8)
-    assert make_run_plan(alone, MILLION, None, workers=0).temporary_bytes == moved - 10**8
-    assert make_run_plan(replace(alone, buffer=10**9), MILLION, None, workers=0).temporary_bytes == 0
+    assert make_run_plan(alone, MILLION, None, workers=0, core_seconds=60.0).temporary_bytes == moved - 10**8
+    assert (
+        make_run_plan(
+            replace(alone, buffer=10**9), MILLION, None, workers=0, core_seconds=60.0
+        ).temporary_bytes
+        == 0
+    )
 
 
 def test_disk_grows_with_text_neighbors_and_groups() -> None:
@@ -66,3 +73,19 @@ def test_disk_grows_with_text_neighbors_and_groups() -> None:
     assert disk_bytes(BUDGET, Extent(1_000_000, 80_000_000), tiles) > base
     assert disk_bytes(replace(BUDGET, n_neighbors=100), MILLION, tiles) > base
     assert disk_bytes(BUDGET, MILLION, replace(tiles, group_blocks=2)) > base
+
+
+def test_disk_counts_the_files_and_commits_of_groups() -> None:
+    tiles = plan_tiles(1_000_000, 65_536)
+    smaller = replace(tiles, block_rows=4_096)
+    specs = [*link_arrays(smaller), *group_arrays(smaller)]
+    n_files = sum(
+        prod(-(-size // chunk) for size, chunk in zip(spec.shape, spec.chunks, strict=True)) for spec in specs
+    )
+    n_commits = smaller.n_blocks + 1
+    alone, grouped = (
+        disk_bytes(replace(BUDGET, is_grouped=is_grouped), MILLION, smaller) for is_grouped in (False, True)
+    )
+    n_numbers = sum(smaller.bounds(block)[1] for block in range(smaller.n_blocks)) + smaller.n_rows
+    small = FILE_SLACK_BYTES * (n_files + n_commits) + TASK_BYTES * n_commits
+    assert grouped - alone == 3 * n_numbers + small

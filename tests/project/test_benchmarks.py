@@ -264,3 +264,78 @@ def test_normal_forms_are_measured_beside_counting(tmp_path: Path) -> None:
     assert forms.pop("counting of 3-grams") is None
     assert 300 >= forms["raw"] >= forms["web"] >= forms["page"] >= forms["template"] > 1
     assert all(entry["us_per_row"] >= 0 for entry in found)
+
+
+def test_a_large_corpus_is_made_of_a_file_and_clones(tmp_path: Path) -> None:
+    files = {
+        "eot2024/seed-lists/a/sites.txt": "https://a.gov/\nhttps://a.gov/x, y\n\nhttps://a.gov/x\n",
+        "eot2024/seed-lists/found.csv": "https://a.gov/sitemap.xml?page=1,https://b.gov/b\n",
+        "eot2024/seed-lists/left.xlsx": "https://never.gov/",
+        "eot2024/README.md": "https://never.gov/",
+        "trackawesomelist/content/day.md": "* [Tool (⭐3)](https://c.org/tool_(x)): like [b](https://b.gov/b).\n",
+        "weibo-trending-hot-search/raw/day.json": '[{"url": "/weibo?q=%23a%23", "title": "a"}]',
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for clone in {name.split("/")[0] for name in files}:
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "Add"]):
+            subprocess.run(["git", "-C", str(tmp_path / clone), *command], check=True)
+    (tmp_path / "urls.txt").write_text("https://d.org/\nhttps://a.gov/\n")
+    out = tmp_path / "all.txt"
+    arguments = ["--corpus", str(tmp_path / "urls.txt"), "--clones", str(tmp_path), "-o", str(out)]
+    done = CliRunner().invoke(load("large_corpus").main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "3 more in eot2024" in done.output
+    urls = out.read_text(encoding="utf-8").splitlines()
+    assert sorted(urls) == [
+        "https://a.gov/",
+        "https://a.gov/sitemap.xml?page=1",
+        "https://a.gov/x",
+        "https://b.gov/b",
+        "https://c.org/tool_",
+        "https://d.org/",
+        "https://s.weibo.com/weibo?q=%23a%23",
+    ]
+    assert urls == load("large_corpus").shuffle(set(urls))
+
+
+@pytest.mark.long
+def test_what_a_task_costs_the_scheduler_is_measured(tmp_path: Path) -> None:
+    sizes = ["--tasks", "60", "--workers", "1", "--threads", "2", "--seconds", "0.01"]
+    ways = [*load("scheduling").WAYS]
+    found = run("scheduling", tmp_path / "scheduling.json", *sizes, "--way", ways[0], "--way", ways[-1])
+    assert {entry["way"] for entry in found} == {ways[0], ways[-1]}
+    for entry in found:
+        assert entry["scheduler_us"] > 0
+        assert 0 < entry["efficiency"] <= 1
+        assert len(entry["resident_bytes"]) == 10
+
+
+def test_the_model_of_many_workers_is_that_of_measured_runs() -> None:
+    simulate = load("simulate")
+    for features in ("url", "ngrams"):
+        for entry in simulate.check(features):
+            assert entry["ratio"] == pytest.approx(1, abs=0.1), entry
+
+
+def test_the_model_does_each_tile_whatever_fails() -> None:
+    simulate = load("simulate")
+    plan = simulate.plan_tiles(10**7, 65_536, slots=100)
+    n_tiles = plan.n_spans * plan.n_groups
+    ideal = {"latency": 0, "failures": 0, "stragglers": 0, "spread": 0, "scheduler_seconds": 0}
+    done = simulate.Simulation(plan, 10.0, 0, simulate.Cluster(1, **ideal)).run()
+    assert done.seconds == done.computing == pytest.approx(10 * n_tiles)
+    assert simulate.bottleneck(done, 1) == "computing"
+    failing = simulate.Simulation(plan, 10.0, 0, simulate.Cluster(10, **{**ideal, "failures": 20})).run()
+    assert failing.failures > 10
+    assert failing.computing == pytest.approx(10 * n_tiles)
+    # The last failures of each worker may last beyond the end.
+    assert failing.seconds * 10 > failing.computing + failing.lost - 10 * (10 + 90)
+    assert failing.seconds > done.seconds / 10
+    slow = simulate.Simulation(plan, 0.01, 0, simulate.Cluster(500, **{**ideal, "scheduler_seconds": 0.1}))
+    outcome = slow.run()
+    assert outcome.seconds >= 0.1 * n_tiles
+    assert simulate.bottleneck(outcome, 500) == "the scheduler"

@@ -24,7 +24,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/explanation/architecture.md"]
 REFERENCE = {Path(name).stem: text for name, text in TEXTS.items() if name.startswith("docs/reference/")}
-OF_RUNS = {"commits/", "crawl/", "manifest/", "owners/", "past/", "strips/", "work/"}
+OF_RUNS = {"commits/", "crawl/", "jobs/", "manifest/", "owners/", "past/", "strips/", "work/"}
 """Folders that pages name and that are not in the repository."""
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e"
 FIRST_BLOCK = f"""\

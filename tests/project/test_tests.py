@@ -49,3 +49,17 @@ def test_modules_at_the_root_have_theirs_at_the_root() -> None:
     tests = {path.name.removeprefix("test_") for path in TESTS.glob("test_*.py")}
     assert tests
     assert tests <= {path.name for path in PACKAGE.glob("*.py")}
+
+
+def test_no_cluster_of_a_test_takes_the_usual_port_of_the_dashboard() -> None:
+    """Two tests that run at once would race for it."""
+    calls = [
+        (path, node)
+        for path in TESTS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "LocalCluster"
+    ]
+    assert len(calls) > 10
+    for path, call in calls:
+        named = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert named.get("dashboard_address", "").endswith(":0'") or None in named, path

@@ -20,8 +20,12 @@ def unguarded(source: str) -> list[str]:
     tree = ast.parse(source)
     functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     names = []
+    # A pool hands each error to whoever takes the answer, and a block that ends waits for its threads.
+    blocks = {
+        item.context_expr for node in ast.walk(tree) if isinstance(node, ast.With) for item in node.items
+    }
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and called(call) in STARTERS:
+        if isinstance(call, ast.Call) and called(call) in STARTERS and call not in blocks:
             [target] = [called(word.value) for word in call.keywords if word.arg == "target"] or [
                 called(call)
             ]
@@ -50,6 +54,7 @@ class Owner:
 """
     assert unguarded(source) == expected
     assert unguarded("pool = ThreadPoolExecutor(2)") == ["ThreadPoolExecutor"]
+    assert unguarded("with ThreadPoolExecutor(2) as pool:\n    list(pool.map(print, [1]))") == []
 
 
 def test_no_thread_of_the_package_dies_of_an_error() -> None:

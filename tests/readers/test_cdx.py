@@ -55,6 +55,12 @@ def test_a_header_that_names_other_fields_is_refused(content: bytes) -> None:
         scan(CdxReader(), content)
 
 
+def test_a_line_may_have_the_url_alone() -> None:
+    assert scan(CdxReader(), b" CDX a\nhttps://a.example/\n") == ({1: "https://a.example/"}, {}, 2)
+    content = b" CDX a b\nhttps://a.example/ 2025\nhttps://b.example/\n"
+    assert scan(CdxReader(), content).texts == {1: "https://a.example/", 2: "https://b.example/"}
+
+
 def test_the_json_of_a_line_has_the_url() -> None:
     expected = {1: "https://a.example/", 2: "https://a.example/%7Bx%7D é"}
     check_cuts(CdxjReader(), CDXJ, (expected, {3: "missing", 4: "malformed", 5: "malformed"}, 6))

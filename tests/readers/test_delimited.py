@@ -85,6 +85,10 @@ def test_a_field_that_is_too_long_is_rejected_and_the_rest_read() -> None:
     assert read(content) == ({2: "b.example"}, {1: "too-long"}, 3)
 
 
+def test_a_field_with_a_lone_cr_is_malformed_and_not_too_long() -> None:
+    assert read(b"url,text\na.example,x\ry\nb.example,y\n") == ({2: "b.example"}, {1: "malformed"}, 3)
+
+
 def test_bytes_that_are_no_text_are_rejected_in_the_column_alone() -> None:
     assert read(b"url,text\na.example,\xff\n\xff,x\n") == ({1: "a.example"}, {2: "invalid-utf8"}, 3)
 

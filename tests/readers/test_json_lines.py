@@ -57,6 +57,11 @@ def test_the_field_must_be_named() -> None:
         scan(JsonLinesReader(None), b'{"id": 1, "request": {"url": "a.example"}}\n')
 
 
+def test_the_names_of_fields_are_those_of_the_first_object() -> None:
+    with pytest.raises(InputError, match=r"\(it has: url\)"):
+        scan(JsonLinesReader(None), b'\n# feed\n{"url": "a.example"}\n{"link": "b.example"}\n')
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (

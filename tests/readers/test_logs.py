@@ -8,6 +8,7 @@ import pytest
 from novelty_dask.errors import InputError
 from novelty_dask.readers import record_lines
 from novelty_dask.readers.logs import LogReader
+from novelty_dask.readers.requests import parse_json
 from tests.support.books import Books, scan
 from tests.support.fuzz import check_cuts, check_damaged, check_pieces, explode
 
@@ -95,6 +96,10 @@ def test_the_header_of_zeek_names_the_fields() -> None:
     reasons = {6: "missing", 7: "malformed"}
     check_cuts(LogReader(None), ZEEK, ({4: 'a.example/x?a"', 5: "/y"}, reasons, 10))
     check_cuts(LogReader("c.example"), ZEEK, ({4: 'a.example/x?a"', 5: "c.example/y"}, reasons, 10))
+
+
+def test_of_fields_with_one_meaning_the_first_with_a_text_counts() -> None:
+    assert parse_json(b'{"uri": "/x", "request_method": "", "method": "GET"}') == (b"/x", b"", b"GET", b"")
 
 
 def test_requests_are_told_by_fields_of_json() -> None:

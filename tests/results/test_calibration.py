@@ -1,6 +1,8 @@
 """p-values are shares of what is at least as novel, valid on exchangeable data, and choose rows."""
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.results import calibration
 from novelty_dask.results.calibration import p_values
 from novelty_dask.run import Run
+from tests.support.files import write_lines
 
 URLS = [*novelty_dask.datasets.make_urls(500, seed=5)[0], "ab"]
 K = 4
@@ -78,6 +81,29 @@ def test_exports_have_p_values_where_they_are_asked_for(
     assert table.p_value.dropna().tolist() == expected.p_value.tolist()
     novelty_dask.export(runs[name], out, order="lof", max_p=0.1, overwrite=True)
     assert pq.read_table(out)["url"].to_pylist() == expected.url[expected.p_value <= 0.1].tolist()
+
+
+@pytest.mark.parametrize("every_line", [False, True])
+@pytest.mark.parametrize("choice", [{"max_p": 0.5}, {"fdr": 0.9}, {"calibrate": True}])
+def test_values_are_sorted_once_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: dict[str, Any], *, every_line: bool
+) -> None:
+    if every_line and "calibrate" not in choice:
+        pytest.skip("every line goes with no selection")
+    write_lines(tmp_path / "urls.txt", URLS[:40])
+    run = novelty_dask.score(tmp_path / "urls.txt", tmp_path / "run.zarr", workers=0)
+    sort, folders = calibration.Calibration._sort, []
+
+    def sort_and_tell(self: calibration.Calibration, parts: Any) -> Any:
+        folders.append(self.folder)
+        return sort(self, parts)
+
+    monkeypatch.setattr(calibration.Calibration, "_sort", sort_and_tell)
+    # A system without any room for temporary files.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    novelty_dask.export(run, tmp_path / "out.csv", columns=["p_value"], every_line=every_line, **choice)
+    # Of novelty, and where a rate is asked for, of p-values.
+    assert [folder and folder.parent for folder in folders] == [tmp_path] * (2 if "fdr" in choice else 1)
 
 
 @pytest.mark.parametrize("limit", [{"max_p": 0.0}, {"max_p": 1.5}, {"fdr": float("nan")}, {"fdr": -1.0}])

@@ -51,7 +51,7 @@ LINES = st.lists(st.sampled_from([*(text.encode() for text in POOL), b"\xff", b"
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand lines out, convert and sort them as those of a corpus too big for memory."""
     monkeypatch.setattr(every_line, "PASS_LINES", 7)
-    monkeypatch.setattr(every_line, "PART_LINES", 5)
+    monkeypatch.setattr(every_line, "PART_ROWS", 5)
     monkeypatch.setattr(buckets, "BUCKET_BYTES", 600)
     monkeypatch.setattr(buckets, "FAN_OUT", 3)
 
@@ -294,7 +294,7 @@ import resource, sys
 import novelty_dask
 from novelty_dask.results import buckets, every_line
 
-buckets.BUCKET_BYTES, every_line.PASS_LINES, every_line.PART_LINES = 2**20, 4_096, 1_024
+buckets.BUCKET_BYTES, every_line.PASS_LINES, every_line.PART_ROWS = 2**20, 4_096, 1_024
 novelty_dask.export(sys.argv[1], sys.argv[2], every_line=True)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

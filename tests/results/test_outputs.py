@@ -1,14 +1,18 @@
 """Exports replace regular files that may be replaced, and write to everything else as it is."""
 
+import errno
 import os
 import shutil
+import signal
 import socket
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ import novelty_dask
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import DiskFullError, SettingsError, StoreError
 from novelty_dask.results.export import export
+from novelty_dask.results.outputs import Stream, VisibleStream, open_output
 from novelty_dask.run import Run
 from tests.support.files import snapshot
 
@@ -253,6 +258,80 @@ def test_a_file_made_meanwhile_stays(run: Run, tmp_path: Path, monkeypatch: pyte
         export(run, out)
     assert out.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_link_made_meanwhile_stays(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One to a file that is yet to come does not exist, and is not to be replaced either."""
+    out, replace = tmp_path / "rows.csv", os.fsync
+
+    def make_it_first(file: int) -> None:
+        out.symlink_to(tmp_path / "later")
+        replace(file)
+
+    monkeypatch.setattr(os, "fsync", make_it_first)
+    with pytest.raises(StoreError, match="made by somebody else"):
+        export(run, out)
+    assert out.is_symlink()
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_file_takes_the_place_of_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_links: bool
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    out = tmp_path / "rows.csv"
+    with open_output(str(out), (), overwrite=False) as output:
+        output.file.write(b"whole")
+    assert out.read_bytes() == b"whole"
+    assert out.stat().st_nlink == 1
+    second = tmp_path / "second.csv"
+    with (
+        pytest.raises(StoreError, match="made by somebody else"),
+        open_output(str(second), (), overwrite=True) as output,
+    ):
+        second.write_text("precious")
+    assert second.read_text() == "precious"
+    assert sorted(tmp_path.iterdir()) == [out, second]
+
+
+@pytest.mark.parametrize("made", [Stream, VisibleStream])
+def test_a_stream_writes_all_where_a_pipe_takes_a_part(made: type[Stream]) -> None:
+    """A signal on the way ends a write to a pipe early; a buffer would hide that."""
+    ours, theirs = os.pipe()
+    content, read = b"0123456789abcde\n" * 20_000, []
+
+    def read_late() -> None:
+        time.sleep(0.5)
+        with os.fdopen(ours, "rb") as file:
+            read.append(file.read())
+
+    reader = threading.Thread(target=read_late, daemon=True)
+    reader.start()
+    previous = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        with os.fdopen(theirs, "wb", buffering=0) as file:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            assert made(cast("IO[bytes]", file)).write(content) == len(content)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    reader.join(200)
+    assert read == [content]
+
+
+def test_a_stream_that_can_not_wait_says_so() -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with (
+        os.fdopen(ours, "rb"),
+        os.fdopen(theirs, "wb", buffering=0) as file,
+        pytest.raises(BlockingIOError, match="temporarily unavailable"),
+    ):
+        Stream(cast("IO[bytes]", file)).write(bytes(2**20))
 
 
 def test_a_full_device(run: Run) -> None:

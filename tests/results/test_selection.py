@@ -117,7 +117,7 @@ def test_a_selection_is_that_of_lists(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ordering, "BUCKET_BYTES", bucket_bytes)
         patch.setattr(ordering, "SAMPLED_KEYS", 3)
-        kept = selection.rows(results, order)
+        kept = selection.rows(results, order, None)
         key = ordering.choose_key(order, least=selection.least)
         tables = list(ordering.tables_in_order(results, results.table, key, 3, kept=kept))
     positions = results.arrays.read("rows/position")

@@ -25,7 +25,10 @@ from novelty_dask.engines import threshold
 from novelty_dask.engines.threshold import Candidates, Pairs, ThresholdEngine
 from novelty_dask.errors import BudgetError, SettingsError, StoreError
 from novelty_dask.kernels.search.columns import order_columns
+from novelty_dask.objects.address import open_objects
+from novelty_dask.objects.owners import check_epoch, claim
 from novelty_dask.similar.tiles import pack, unpack
+from novelty_dask.similar.work import begin, clear_folder, open_folder, remove_folder
 from tests.support.damage import flip_file
 from tests.support.files import read_real_lines, snapshot
 
@@ -177,7 +180,7 @@ def test_a_command_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> N
 
 
 ENDS = {
-    "before the tiles go": "find.remove_folder = lambda _: os._exit(77)",
+    "before the tiles go": "find.clear_folder = lambda _: os._exit(77)",
     "while they go": """
 remove, calls = LocalObjects.remove, iter(range(3))
 def remove_some(objects, key):
@@ -228,6 +231,41 @@ def test_tiles_that_are_half_removed_make_room_for_others(tmp_path: Path, run: n
     run.pairs(tmp_path / "other.csv", at_least=0.9)
     assert out.read_bytes() == (tmp_path / "other.csv").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"pairs.csv", "other.csv"}
+
+
+def test_finished_tiles_are_removed_by_their_owner_alone(tmp_path: Path, run: novelty_dask.Run) -> None:
+    out, tiles = tmp_path / "pairs.csv", tmp_path / "pairs.csv.tiles"
+    end_at("while they go", run, out)
+    written = out.read_bytes()
+    with claim(open_objects(str(tiles)), str(tiles)):
+        before = snapshot(tiles)
+        for overwrite in (True, False):
+            with pytest.raises(StoreError, match="is being worked on" if overwrite else "exists"):
+                run.pairs(out, at_least=0.5, overwrite=overwrite)
+        assert snapshot(tiles) == before
+    run.pairs(out, at_least=0.5, overwrite=True)
+    assert out.read_bytes() == written
+    assert [*tmp_path.iterdir()] == [out]
+
+
+def test_a_folder_that_has_a_new_owner_is_not_removed(tmp_path: Path) -> None:
+    tiles = str(tmp_path / "tiles")
+    objects = open_folder(tiles, b"search none")
+    with claim(objects, tiles) as first:
+        begin(objects, tiles, b"search none")
+        objects.write("tile", b"1")
+        clear_folder(objects)
+    with claim(objects, tiles) as second:
+        begin(objects, tiles, b"other none")
+        objects.write("tile", b"2")
+        remove_folder(objects, first.epoch)
+        assert objects.read("tile") == b"2"
+        check_epoch(objects, second.epoch)
+        # One that began at the same moment, and read the mark before it was changed.
+        with pytest.raises(StoreError, match="another run or threshold"):
+            begin(objects, tiles, b"search none")
+    remove_folder(objects, second.epoch)
+    assert not (tmp_path / "tiles").exists()
 
 
 def test_tiles_of_a_file_that_is_yet_to_be_replaced_stay(tmp_path: Path, run: novelty_dask.Run) -> None:

@@ -15,9 +15,11 @@ from novelty_dask.errors import DamageError, StoreError
 from novelty_dask.planning import tiles
 from novelty_dask.planning.stages import MERGE, TaskId, find_stage
 from novelty_dask.planning.tiles import TilePlan
+from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.runs import StoredRun, open_stored
 from tests.support.arrays import listed
 from tests.support.damage import flip
+from tests.support.files import snapshot
 from tests.support.runs import make_arrays, make_run, writable
 
 PLAN = TilePlan(n_rows=10, block_rows=4, span_blocks=1, group_blocks=2)
@@ -241,6 +243,15 @@ def test_chunks_of_others_can_not_be_written(
     assert set(chunks(run, name)) <= own
 
 
+def test_no_array_of_a_run_can_be_made_smaller(tmp_path: Path) -> None:
+    run = make_arrays(make_run(tmp_path, PLAN))
+    writable(run, MERGE, "1")[0]["novelty"][4:8] = 0.5
+    before = snapshot(tmp_path)
+    with pytest.raises(PermissionError):
+        run.arrays()["novelty"].resize((1,))
+    assert snapshot(tmp_path) == before
+
+
 def test_chunks_of_nothing_but_fill_values_are_stored_like_others(tmp_path: Path) -> None:
     run = make_arrays(make_run(tmp_path, PLAN))
     group, draft = writable(run, MERGE, "1")
@@ -254,3 +265,11 @@ def test_chunks_of_nothing_but_fill_values_are_stored_like_others(tmp_path: Path
             *chunks(run, "neighbors/ids"),
         }
     )
+
+
+def test_equal_stores_have_one_hash(made: Path) -> None:
+    run, again = open_stored(str(made)), open_stored(str(made))
+    one, same, other = (CheckedStore(each.objects, each.commits, each.layout) for each in (run, run, again))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert len({one, same, other}) == 2

@@ -341,7 +341,8 @@ class Machine(RuleBasedStateMachine):
         """Let the newest owner say that it is alive, if it can."""
         owner = self.claimants.get(self.epoch)
         if owner and not owner.is_dead and not self.silent and self.is_held():
-            owners._record_alive(self.objects, self.epoch)
+            token = owners._record(self.objects, self.epoch).get("token", "")
+            owners._record_alive(self.objects, self.epoch, token)
             self.aged = 0.0
 
     @rule(slot=SLOTS, shift=SHIFTS)

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 import psutil
+import pytest
 from distributed import Client
 
 from novelty_dask.execution.patience import SECTION
@@ -18,14 +19,14 @@ from tests.support.files import ROOT
 from tests.support.processes import command_of, end_session, wait_until
 from tests.support.record import Record
 
-LOCAL = ROOT / "cluster" / "local.yaml"
-ENVIRONMENT = {**os.environ, "DASK_CONFIG": str(LOCAL)}
+BY_HAND = ROOT / "cluster" / "dask.yaml"
+ENVIRONMENT = {**os.environ, "DASK_CONFIG": str(BY_HAND)}
 STARTUP_SECONDS = 120
 
 
 @contextmanager
 def dask_command(*arguments: str, folder: Path) -> Iterator[None]:
-    """Run ``dask`` in the background with the configuration of local.yaml, as long as the block lasts."""
+    """Run ``dask`` in the background with the configuration of dask.yaml, as long as the block lasts."""
     with (folder / f"{arguments[0]}.log").open("wb") as log:
         command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
         process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log)
@@ -57,6 +58,16 @@ def address_of(client: Client) -> str:
     return str(scheduler.address)
 
 
+def hiding(folder: Path) -> tuple[str, ...]:
+    """Return the words before a command that sees an empty disk in the place of a folder."""
+    words = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(folder))
+    try:
+        subprocess.run([*words, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a view of its own of the disks takes the rights of root")
+    return words
+
+
 class Cluster:
     """A scheduler and workers, each a process of its own.
 
@@ -68,21 +79,36 @@ class Cluster:
         What its workers write down.
     host : str
         Where it can be reached.
-    **environment
+    scheduler : tuple of str
+        Further options of its scheduler.
+    environment : dict of str, optional
         Of its processes, besides.
+    prefix : tuple of str
+        Words of a command that runs its scheduler.
     """
 
-    def __init__(self, folder: Path, record: Record, host: str = "127.0.0.1", **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        record: Record,
+        host: str = "127.0.0.1",
+        scheduler: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.host = host
         self.folder = folder
         self.record = record
-        self.environment = {**record.environment, "DASK_CONFIG": str(LOCAL), **environment}
+        self.environment = {**record.environment, "DASK_CONFIG": str(BY_HAND), **(environment or {})}
         self.file = folder / "scheduler.json"
         self.workers: list[subprocess.Popen[bytes]] = []
         self._opened = ExitStack()
         self.scheduler = self._start(
-            "scheduler", "--host", host, "--port", "0", "--scheduler-file", self.file, "--no-dashboard"
+            "scheduler",
+            *("--host", host, "--port", "0", "--scheduler-file", self.file, "--no-dashboard"),
+            *scheduler,
+            prefix=prefix,
         )
         wait_until(lambda: self.file.exists() and self.file.read_text(encoding="utf-8"), STARTUP_SECONDS)
         self.address: str = json.loads(self.file.read_text(encoding="utf-8"))["address"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
-import fsspec
 import pytest
+from obstore.exceptions import BaseError, GenericError
 
 from novelty_dask.objects import local, protocol
 from novelty_dask.objects.local import LocalObjects
@@ -154,17 +154,18 @@ class LocalMedium:
 
 
 class RemoteMedium:
-    """A store in memory, behind fsspec."""
+    """A store in memory, behind obstore."""
 
     modes = ("once", "exit", "lost")
     most_changes = 3
 
     def __init__(self) -> None:
-        self.root = f"/{uuid.uuid4().hex}"
-        self.url = f"memory:/{self.root}"
-        self.fs = fsspec.filesystem("memory")
-        self.wire = Wire(self.fs)
-        self.objects = RemoteObjects(self.wire, self.root)
+        self.root = uuid.uuid4().hex
+        self.url = f"memory://{self.root}"
+        self.objects = RemoteObjects(self.url)
+        self.store = self.objects.store
+        self.wire = Wire(self.store)
+        self.objects.store = self.wire
 
     def arm(self, fault: Fault | None) -> None:
         """Let a change of those that follow go wrong."""
@@ -177,56 +178,60 @@ class RemoteMedium:
     def damage(self, key: str, data: bytes | None) -> None:
         """Alter an object."""
         if data is None:
-            self.fs.rm_file(f"{self.root}/{key}")
+            self.store.delete(f"{self.root}/{key}")
         else:
-            self.fs.pipe_file(f"{self.root}/{key}", data)
+            self.store.put(f"{self.root}/{key}", data)
 
     def age(self, key: str, seconds: float) -> None:
         """Let an object be so much older."""
-        self.fs.store[f"{self.root}/{key}"].modified -= timedelta(seconds=seconds)
+        path = f"{self.root}/{key}"
+        now, age = self.wire.ages.get(path, (None, 0.0))
+        stored = self.store.head(path)["last_modified"]
+        self.wire.ages[path] = stored, seconds + (age if now == stored else 0.0)
 
     def n_partial(self) -> int:
         """Return how many objects are there that are not whole."""
-        return sum(map(is_partial, self.fs.find(self.root)))
+        return sum(is_partial(found["path"]) for page in self.store.list(self.root) for found in page)
 
     def close(self) -> None:
         """Remove all objects."""
-        if self.fs.exists(self.root):
-            self.fs.rm(self.root, recursive=True)
+        self.store.delete([found["path"] for page in self.store.list(self.root) for found in page])
 
 
 class Wire:
-    """The way to a file system, on which a request or its answer may be lost.
+    """The way to a store, on which a request or its answer may be lost.
 
     Parameters
     ----------
-    fs : fsspec.AbstractFileSystem
+    store : obstore.store.ObjectStore
     """
 
-    def __init__(self, fs: Any) -> None:
-        self.fs = fs
+    def __init__(self, store: Any) -> None:
+        self.store = store
         self.fault: Fault | None = None
         self.is_dead = False
+        # Of objects that are to be older: when they were stored, and by how much.
+        self.ages: dict[str, tuple[Any, float]] = {}
 
     def __getattr__(self, name: str) -> Any:
         """Return what does not change anything as it is."""
-        return getattr(self.fs, name)
+        return getattr(self.store, name)
 
-    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite") -> Any:
+    def head(self, path: str) -> dict[str, Any]:
+        """Ask for what is known of an object."""
+        found = dict(self.store.head(path))
+        stored, age = self.ages.get(path, (None, 0.0))
+        if stored == found["last_modified"]:
+            found["last_modified"] -= timedelta(seconds=age)
+        return found
+
+    def put(self, path: str, data: Any, **options: Any) -> Any:
         """Put."""
-        return self._change(lambda: self.fs.pipe_file(path, value, mode=mode))
+        return self._change(lambda: self.store.put(path, data, **options))
 
-    def cp_file(self, path: str, target: str) -> Any:
-        """Copy."""
-        return self._change(lambda: self.fs.cp_file(path, target))
-
-    def rm_file(self, path: str) -> Any:
+    def delete(self, paths: Any) -> Any:
         """Delete."""
-        return self._change(lambda: self.fs.rm_file(path))
-
-    def rm(self, path: str, *, recursive: bool = False) -> Any:
-        """Delete all."""
-        return self._change(lambda: self.fs.rm(path, recursive=recursive))
+        return self._change(lambda: self.store.delete(paths))
 
     def _change(self, request: Callable[[], Any]) -> Any:
         """Send a request, unless it is time for the fault."""
@@ -241,6 +246,6 @@ class Wire:
             raise Killed
         if mode == "lost":
             # Whatever the answer was, nobody hears it.
-            with suppress(OSError):
+            with suppress(OSError, BaseError):
                 request()
-        raise OSError("The connection was reset.")
+        raise GenericError("The connection was reset.")

@@ -19,8 +19,8 @@ SETTINGS: dict[str, Any] = {"n_features": 2**14, "n_neighbors": 5}
 WORK: dict[str, Any] = {"block_rows": BLOCK_ROWS}
 FLAGS = ["--n-features", str(2**14), "-k", "5", "--block-rows", str(BLOCK_ROWS)]
 SPIED = [sys.executable, "-m", "tests.support.spy"]
-EVERY = bool(os.environ.get("NOVELTY_EVERY_OPERATION"))
-"""Whether all is tried of which a usual run tries samples."""
+EFFORT = int(os.environ.get("NOVELTY_EFFORT", "1"))
+"""How many times as much is tried as usually, where what can fail is more than a run of the tests can try."""
 
 
 def commits(run: Path) -> set[str]:

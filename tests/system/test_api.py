@@ -541,7 +541,7 @@ def test_a_client_does_the_work_and_its_dashboard_is_noted(
     run = novelty_dask.score("urls.txt", "run.zarr", client=client, listener=listener, block_rows=64)
     assert run.url == str(tmp_path / "run.zarr")
     assert content(run) == expected
-    assert listener.notes == [f"Dashboard: {client.dashboard_link}"]
+    assert listener.notes == [f"Dashboard: {client.dashboard_link.removesuffix('/status')}/novelty"]
 
 
 def test_a_run_on_a_client_goes_on_without_it(

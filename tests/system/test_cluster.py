@@ -11,20 +11,22 @@ from distributed import Client
 
 import novelty_dask
 from novelty_dask.execution.clusters.configuration import read_configuration
-from tests.support.cluster import ENVIRONMENT, LOCAL, STARTUP_SECONDS, address_of, dask_command
+from tests.support.cluster import BY_HAND, ENVIRONMENT, STARTUP_SECONDS, address_of, dask_command
 from tests.support.content import content
 from tests.support.processes import COMMAND
 
 
-def test_local_yaml_holds_what_local_workers_get() -> None:
+def test_dask_yaml_holds_what_local_workers_get() -> None:
     with dask.config.set(read_configuration()):
-        [loaded] = dask.config.collect_yaml([str(LOCAL)])
+        [loaded] = dask.config.collect_yaml([str(BY_HAND)])
         assert loaded.keys() == {"distributed"}
         assert dask.config.merge(dask.config.config, loaded) == dask.config.config
 
 
-def test_local_yaml_names_no_public_address() -> None:
-    addresses = re.findall(r"(?:--host |--dashboard-address |//)([\w.]+)", LOCAL.read_text(encoding="utf-8"))
+def test_dask_yaml_names_no_public_address() -> None:
+    addresses = re.findall(
+        r"(?:--host |--dashboard-address |//)([\w.]+)", BY_HAND.read_text(encoding="utf-8")
+    )
     assert len(addresses) >= 5
     assert set(addresses) == {"127.0.0.1"}
 

@@ -192,6 +192,19 @@ def test_a_row_keeps_what_came_with_its_first_spelling(tmp_path: Path) -> None:
         novelty_dask.score(tmp_path / "a.csv", column="url", keep=["nope"])
 
 
+def test_no_column_that_is_kept_takes_the_place_of_another(tmp_path: Path) -> None:
+    fields = ["record.url", "url", "marked_url", "record.record.url"]
+    write_lines(tmp_path / "a.csv", [",".join(fields), "one,http://a.example/,two,three"])
+    run = novelty_dask.score(tmp_path / "a.csv", column="url", keep=fields)
+    novelty_dask.export(run, tmp_path / "rows.jsonl", mark=("[", "]"))
+    row = json.loads((tmp_path / "rows.jsonl").read_text(encoding="utf-8"))
+    assert row["record.url"] == "one"
+    assert row["record.record.url"] == "three"
+    assert row["record.record.record.url"] == row["url"] == "http://a.example/"
+    assert row["record.marked_url"] == "two"
+    assert row["marked_url"] != "two"
+
+
 def test_lines_of_a_table_can_be_scored_as_they_are(folder: Path) -> None:
     run = novelty_dask.score(folder / "a.jsonl", input_format="lines", features="ngrams")
     assert len(run) == len(URLS)

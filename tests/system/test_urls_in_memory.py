@@ -140,7 +140,7 @@ def stop(event):
 if __name__ == "__main__":
     n_parts = int(sys.argv[1]) // PARTITION
     bag = db.from_sequence(range(n_parts), npartitions=n_parts).map_partitions(make)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
         with Client(cluster) as client:
             try:
                 novelty_dask.score(urls=bag, out=sys.argv[2], client=client, listener=stop)

@@ -8,6 +8,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 import zarr
@@ -34,6 +35,13 @@ def write_zarr(path: Path, matrix: Any, **attributes: Any) -> Path:
 def write_identity(folder: Path, **attributes: Any) -> Path:
     """Write a small matrix with other attributes than it has."""
     return write_zarr(folder / "x.zarr", sp.eye(3, format="csr"), **attributes)
+
+
+def write_with_group(folder: Path, name: str) -> Path:
+    """Write a small matrix that has a group in place of one of its arrays."""
+    path = write_identity(folder)
+    zarr.open_group(path, mode="a").create_group(name, overwrite=True)
+    return path
 
 
 def write_npz(path: Path, matrix: Any) -> Path:
@@ -117,7 +125,15 @@ def test_rows_may_have_any_length_zeros_and_repeated_columns(matrix: Any, expect
         assert array.tobytes() == other.tobytes()
     empty = novelty_dask.neighbors(sp.csr_matrix((3, 4)), n_neighbors=2)
     assert empty.ids.tolist() == [[-1, -1]] * 3
-    assert novelty_dask.neighbors(sp.csr_matrix((0, 4))).ids.shape == (0, 10)
+
+
+def test_no_rows_have_no_neighbors_in_any_form(tmp_path: Path) -> None:
+    found = novelty_dask.neighbors(sp.csr_matrix((0, 4)))
+    assert found.ids.shape == (0, 10)
+    assert found.to_csr().shape == (0, 0)
+    assert [len(part) for part in found.to_umap()] == [0, 0]
+    found.to_parquet(tmp_path / "edges.parquet")
+    assert pq.read_table(tmp_path / "edges.parquet").num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -127,8 +143,11 @@ def test_rows_may_have_any_length_zeros_and_repeated_columns(matrix: Any, expect
         (lambda _: [[1, 2]], "X is list; pass a sparse matrix of SciPy, a Dask array"),
         (lambda _: -sp.eye(3, format="csr"), "Block 0 of X has negative or infinite values"),
         (lambda _: sp.csr_matrix(np.array([[np.nan, 1]])), "Block 0 of X has negative or infinite values"),
+        (lambda _: sp.csr_matrix((1, 2**31)), "^X has 2,147,483,648 columns; pass at most 2,147,483,646"),
         (lambda folder: folder / "none.npz", "Can't read a sparse matrix from .*none.npz"),
         (lambda folder: folder / "none.zarr", "none.zarr' is no sparse matrix in Zarr"),
+        (lambda folder: write_with_group(folder, "indptr"), "Zarr .'indptr' is no array."),
+        (lambda folder: write_with_group(folder, "data"), "Zarr .'data' is no array."),
         (lambda folder: write_identity(folder, shape=[4, 3]), "store it in rows, as CSR"),
         (
             lambda folder: write_identity(folder, **{"encoding-type": "csc_matrix"}),

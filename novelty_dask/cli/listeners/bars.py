@@ -53,7 +53,8 @@ class Bars:
             case StageStarted(stage, total, done):
                 self._bars[stage] = self._progress.add_task(stage, total=total, completed=done)
                 self._stages[stage] = StageProgress(event)
-            case TaskAdvanced(stage):
+            # A worker may still be at a task of an earlier client, of a stage that has not begun here.
+            case TaskAdvanced(stage) if stage in self._stages:
                 self._stages[stage].advance(event)
                 self._update(stage)
             case TaskDone(stage):
@@ -61,6 +62,8 @@ class Bars:
                 self._update(stage)
             case StageFinished(stage):
                 self._fill(self._bars[stage])
+            case TaskAdvanced():
+                pass
             case _:
                 self._progress.console.print(escape(str(event)), markup=False, highlight=False)
 
@@ -71,6 +74,7 @@ class Bars:
 
     def _fill(self, bar: TaskID) -> None:
         """Fill a bar, also one whose length was not known."""
+        # Tasks that were given up are not done: the bar is as long as what was.
         done = round(self._progress.tasks[bar].completed)
         self._progress.update(bar, total=done, completed=done)
 

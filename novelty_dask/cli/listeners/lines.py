@@ -43,11 +43,15 @@ class Lines:
         match event:
             case StageStarted():
                 self._start(event)
-            case TaskAdvanced():
+            # A worker may still be at a task of an earlier client, of another stage.
+            case TaskAdvanced(stage) if stage == self._progress.name:
                 self._progress.advance(event)
                 self._tell_unless_early(LINE_SECONDS - EARLY_SECONDS)
+            case TaskAdvanced():
+                pass
             case TaskDone():
                 self._progress.done += 1
+                # At the last task, the line that the stage is done comes at once.
                 if self._progress.done != self._progress.total:
                     self._tell_unless_early(LINE_SECONDS)
             case StageFinished(stage, seconds):

@@ -1,4 +1,4 @@
-"""Checks of each worker before it gets a task: the same packages, and the same view of the run."""
+"""Checks of a cluster before it gets a task: the same packages, and the same view of the run."""
 
 import platform
 import uuid
@@ -18,8 +18,8 @@ PACKAGES = ("novelty-dask", "numba", "numpy", "scipy", "zarr")
 """Packages whose version can change the bytes of a result."""
 
 
-def check_workers(client: Client, run: StoredRun) -> None:
-    """Refuse workers that would fail, or compute other bytes.
+def check_cluster(client: Client, run: StoredRun) -> None:
+    """Refuse a scheduler that would take no task, and workers that would fail or compute other bytes.
 
     Parameters
     ----------
@@ -31,14 +31,15 @@ def check_workers(client: Client, run: StoredRun) -> None:
     Raises
     ------
     ClusterError
-        A worker has other versions, or does not see the run; it is named.
+        The scheduler lacks the package, or a worker has other versions or does not see the run; it is named.
     """
+    scheduler = Scheduler(client)
+    _check_scheduler(scheduler)
     # A fresh token: an old probe, or one of another run under the same path, would prove nothing.
     token = uuid.uuid4().hex
     probe = f"{WORK_FOLDER}probe-{token}"
     run.objects.write(probe, token.encode())
     try:
-        scheduler = Scheduler(client)
         packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
         for worker, found in _present(packages):
             _check_versions(worker, found)
@@ -53,6 +54,22 @@ def check_workers(client: Client, run: StoredRun) -> None:
                 raise ClusterError(message)
     finally:
         run.objects.remove(probe)
+
+
+def _check_scheduler(scheduler: Scheduler) -> None:
+    """Refuse a scheduler without this version of novelty_dask: it reads the functions of tasks."""
+
+    def find_version() -> str:
+        # The error is that of the scheduler, which looks for the function.
+        with suppress(ImportError, AttributeError):
+            return str(scheduler.client.run_on_scheduler(versions).get("novelty-dask", ""))
+        return ""
+
+    found, here = scheduler.ask(find_version), versions().get("novelty-dask", "")
+    if found != here:
+        theirs = f"novelty-dask {found}" if found else "no novelty_dask"
+        message = f"The scheduler has {theirs} and not {here}; install the same there, too."
+        raise ClusterError(message)
 
 
 def versions() -> dict[str, str]:

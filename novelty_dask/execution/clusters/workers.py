@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import ClusterError, SettingsError
 from novelty_dask.events import ConnectionExposed, DashboardOpened, FolderUnused
@@ -11,7 +11,7 @@ from novelty_dask.execution.advances import advances_here, advances_on_workers
 from novelty_dask.execution.clusters import resources
 from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
 from novelty_dask.execution.executors import SerialExecutor
-from novelty_dask.execution.names import TaskNames, run_label
+from novelty_dask.execution.reports import RunReport
 from novelty_dask.private_files import unused_temporary_folder
 
 # Distributed takes long to import, and small runs do without it: everything of it is imported on demand.
@@ -30,27 +30,28 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working_client(client: Client | str | None, scheduler: str | None) -> Iterator[Client | None]:
-    """Yield the given client, else one of a scheduler at an address, else None.
+def working_client(
+    client: Client | str | None, settings: WorkSettings, listener: Listener
+) -> Iterator[Client | None]:
+    """Yield the given client, else one of a scheduler or a cluster that settings name, else None.
 
     Raises
     ------
     SettingsError
-        It is neither a client nor an address.
+        It is neither a client nor an address, or others could read the connection.
     ClusterError
-        The scheduler can't be reached, or the client can't be used.
+        The scheduler can't be reached, or the client can't be used; or no worker of the cluster started.
     """
     if client is not None and not isinstance(client, str):
         check_client(client)
         yield client
         return
-    scheduler = client or scheduler
-    if not scheduler:
+    if not (client or settings.scheduler or settings.scheduler_file or settings.cluster):
         yield None
         return
-    from novelty_dask.execution.clusters.connect import connect  # noqa: PLC0415
+    from novelty_dask.execution.clusters.reach import reach  # noqa: PLC0415
 
-    with connect(scheduler) as connected:
+    with reach(client, settings, listener) as connected:
         yield connected
 
 
@@ -95,9 +96,9 @@ def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) 
         The client has no workers, or its scheduler is silent.
     """
     if client is not None:
-        from novelty_dask.execution.clusters.connect import client_resources  # noqa: PLC0415
+        from novelty_dask.execution.clusters.reach import connect  # noqa: PLC0415
 
-        return client_resources(client, settings.memory_limit)
+        return connect.client_resources(client, settings.memory_limit)
     workers = settings.workers
     if workers is None and settings.threads > 1:
         # This process runs one task at a time: who asks for threads gets a worker, however small the sources.
@@ -105,40 +106,75 @@ def find_resources(client: Client | None, n_bytes: int, settings: WorkSettings) 
     return resources.local_resources(n_bytes, workers, settings.threads, settings.memory_limit)
 
 
-@contextmanager
-def open_executor(
-    client: Client | None, workers: Resources, run: StoredRun, listener: Listener
-) -> Iterator[Executor]:
-    """Yield an executor on the client's scheduler, on worker processes, or in this process.
+def gather_calls(client: Client, calls: list[Any]) -> list[Any]:
+    """Return the results of delayed calls, computed on a client's scheduler, in their order.
 
     Raises
     ------
+    ClusterError
+        Workers died in a call, or there is no worker, or no scheduler.
+    """
+    from novelty_dask.execution.clusters.reach import connect  # noqa: PLC0415
+
+    return connect.gather(client, calls)
+
+
+@contextmanager
+def open_executor(
+    client: Client | None, workers: Resources, run: StoredRun, listener: Listener, report: str | None = None
+) -> Iterator[Executor]:
+    """Yield an executor on the client's scheduler, on worker processes, or in this process.
+
+    Parameters
+    ----------
+    client : distributed.Client or None
+    workers : Resources
+        Started here without a client.
+    run : StoredRun
+    listener : Listener
+    report : str, optional
+        File for Dask's performance report.
+
+    Raises
+    ------
+    SettingsError
+        The file is there already, or nobody would write it.
     ClusterError
         A worker of the client would fail, or compute other bytes.
     """
     if client is None and (unused := unused_temporary_folder()):
         listener(FolderUnused(unused))
     if client is None and not workers.workers:
+        if report:
+            message = (
+                "A performance report is one of a scheduler, and this process does all work alone; leave out "
+                "--performance-report, or ask for --workers."
+            )
+            raise SettingsError(message)
         with compilation_here(listener), advances_here(run.url, listener):
             yield SerialExecutor()
         return
-    from novelty_dask.execution.clusters import connect, local, preflight  # noqa: PLC0415
+    from novelty_dask.execution.clusters.reach import connect, local, preflight  # noqa: PLC0415
 
     if client is None:
         with local.open_local_executor(workers) as (executor, dashboard):
             if dashboard:
                 listener(DashboardOpened(dashboard))
-            with _told_by_workers(executor, run, listener):
+            with (
+                connect.reported_performance(executor.client, report),
+                _told_by_workers(executor, run, listener),
+            ):
                 yield executor
         return
     if warning := connect.encryption_warning(client):
         listener(ConnectionExposed(warning))
-    preflight.check_workers(client, run)
+    preflight.check_cluster(client, run)
     executor = connect.client_executor(client)
+    connect.show_board(client)
     if link := connect.dashboard_link(client):
         listener(DashboardOpened(link))
     try:
-        with _told_by_workers(executor, run, listener):
+        with connect.reported_performance(client, report), _told_by_workers(executor, run, listener):
             yield executor
     finally:
         # These workers go on after the session, unlike those of this machine: wait until none of them writes
@@ -148,8 +184,8 @@ def open_executor(
 
 @contextmanager
 def _told_by_workers(executor: DaskExecutor, run: StoredRun, listener: Listener) -> Iterator[None]:
-    """Let a listener know what workers do in their tasks, and name these after the run."""
-    executor.names = TaskNames(run_label(run.url))
+    """Let a listener know what workers do in their tasks, and the dashboard what they are of."""
+    executor.report = RunReport(executor.scheduler, executor.token, run)
     with (
         compilation_on_workers(executor.scheduler, listener),
         advances_on_workers(executor.scheduler, run.url, listener),

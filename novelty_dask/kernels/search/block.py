@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.search.bounds import MOST_NONZEROS, Rows, suffix_norms
+from novelty_dask.kernels.search.coarse import coarsen
 from novelty_dask.kernels.search.equal_rows import Distinct
 from novelty_dask.kernels.search.inverted import InvertedTile, find_distinct, invert_by_length
+from novelty_dask.kernels.search.lists import Lists
 
 TILE_ROWS = 16_384
 """Rows of an inverted tile: 32 KiB of 16-bit sums, the fastest size measured."""
@@ -64,9 +66,8 @@ class Block:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays that exist now: the tiles count once they have been made."""
-        made = (part for name in ("distinct", "tiles") for part in self.__dict__.get(name, []))
-        arrays = (array for part in (self.rows, *made) for array in part if isinstance(array, np.ndarray))
-        return sum(array.nbytes for array in arrays)
+        made = (part for name in ("distinct", "tiles", "levels") for part in self.__dict__.get(name, []))
+        return sum(_count_bytes(part) for part in (self.rows, *made))
 
     @cached_property
     def distinct(self) -> list[Distinct]:
@@ -79,6 +80,11 @@ class Block:
         """Inverted tiles in the order of their rows."""
         tiles = (invert_by_length(self.rows, distinct, self.n_columns) for distinct in self.distinct)
         return [tile for some in tiles for tile in some]
+
+    @cached_property
+    def levels(self) -> list[Lists]:
+        """Lists of the pieces of tiles, in their order; none of a single tile."""
+        return coarsen([tile.lists for tile in self.tiles])
 
 
 def prepare(
@@ -140,6 +146,13 @@ def _check_matrix(X: sp.csr_matrix, breakpoints: NDArray[np.int32], tile_rows: i
         raise ValueError(f"A row has {longest:,} non-zeros; at most {MOST_NONZEROS:,} can be compared.")
     if not 0 < tile_rows <= LARGEST_TILE:
         raise ValueError(f"tile_rows is {tile_rows}; it must be from 1 to {LARGEST_TILE:,}.")
+
+
+def _count_bytes(part: object) -> int:
+    """Return the bytes of all arrays in a tuple, and in the tuples that it holds."""
+    if isinstance(part, tuple):
+        return sum(map(_count_bytes, part))
+    return part.nbytes if isinstance(part, np.ndarray) else 0
 
 
 @compiled_loop

@@ -11,19 +11,26 @@ A sum is an estimate in float32 of all products of a pair, in some order, as tho
 `minimum_estimate` covers its rounding, and nothing is lost.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled, compiled_loop
 from novelty_dask.kernels.search.bounds import Rows, minimum_estimate
-from novelty_dask.kernels.search.finish import Comparison, Scratch, insert_candidate, is_known
+from novelty_dask.kernels.search.finish import Comparison, insert_candidate, is_known
 from novelty_dask.kernels.search.inverted import LONG, InvertedTile
-from novelty_dask.kernels.search.scan import scan_tile
+from novelty_dask.kernels.search.scan import NO_MARKS, scan_tile
 from novelty_dask.kernels.search.simd import LANES
 from novelty_dask.kernels.search.similarity import clear_row, load_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.search.scratch import Scratch
 
 SHARED = 16
 """A column is dense that at least every sixteenth row has: the others take less time in lists."""
@@ -91,21 +98,28 @@ def scan_long_rows(
     numbers, dense_steps = _choose_shared(frequencies, tile.distinct.size)
     length = frequencies.sum() / tile.distinct.size
     is_long = np.diff(comparison.rows.indptr)[rows] >= LONG
-    counts, dense = np.array(scan_tile(comparison, rows[~is_long], tile, scratch)), []
+    counts, dense = np.array(_scan(comparison, rows[~is_long], tile, scratch)), []
     long_rows = rows[is_long]
     for first in range(0, long_rows.size, STRETCH):
         stretch = long_rows[first : first + STRETCH]
         probed = slice(None, None, max(stretch.size // PROBE, 1))
-        probe, rest = scan_tile(comparison, stretch[probed], tile, scratch), np.delete(stretch, probed)
+        probe, rest = _scan(comparison, stretch[probed], tile, scratch), np.delete(stretch, probed)
         counts += probe
         if probe[2] * length > stretch[probed].size * dense_steps:
             dense.append(rest)
         else:
-            counts += scan_tile(comparison, rest, tile, scratch)
+            counts += _scan(comparison, rest, tile, scratch)
     for part in _dense_parts(comparison.candidates, tile, numbers) if dense else ():
         counts += _multiply(comparison, np.concatenate(dense), part, tile, scratch)
     multiply_adds, slots, finished = counts.tolist()
     return multiply_adds, slots, finished
+
+
+def _scan(
+    comparison: Comparison, rows: NDArray[np.int32], tile: InvertedTile, scratch: Scratch
+) -> tuple[int, int, int]:
+    """Update the neighbors of some rows by the lists of a tile, all of its pieces."""
+    return scan_tile(comparison, rows, tile, scratch, NO_MARKS)
 
 
 @compiled

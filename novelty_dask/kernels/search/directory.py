@@ -6,12 +6,19 @@ near cache holds.  So a tile numbers its own columns.  The number of a column is
 bit for each column of the corpus, counted up to each word of 64 bits, and the bits before it in its word.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled, compiled_loop
-from novelty_dask.kernels.search.bounds import Rows
 from novelty_dask.kernels.search.simd import count_bits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.search.bounds import Rows
 
 
 @compiled
@@ -42,10 +49,16 @@ def list_columns(
         for p in range(rows.indptr[i], rows.indptr[i + 1]):
             column = np.uint64(rows.indices[p])
             occurring[column >> np.uint64(6)] |= one << (column & np.uint64(63))
+    return occurring, count_before(occurring)
+
+
+@compiled
+def count_before(occurring: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Return how many columns occur before each word of 64; the last is how many occur."""
     before = np.zeros(occurring.size + 1, np.int32)
     for word in range(occurring.size):
         before[word + 1] = before[word] + np.int32(count_bits(occurring[word]))
-    return occurring, before
+    return before
 
 
 @compiled_loop

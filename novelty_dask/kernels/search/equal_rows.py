@@ -15,14 +15,19 @@ lies before all its rows or behind them all: it is better than both neighbors of
 is kept for both rows or for none, and what the leader keeps of such candidates is all that its follower can.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled, compiled_loop
 from novelty_dask.kernels.neighbors import Neighbors, insert
-from novelty_dask.kernels.search.bounds import Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.search.bounds import Rows
 
 
 class Distinct(NamedTuple):

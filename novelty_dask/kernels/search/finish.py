@@ -4,17 +4,24 @@ A candidate is first estimated in float32, and its exact similarity is computed 
 never too low by more than a known error, reaches the threshold.  `topk` says why nothing is lost.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.neighbors import Neighbors, insert
 from novelty_dask.kernels.search.bounds import Rows, minimum_estimate
-from novelty_dask.kernels.search.inverted import ONE, InvertedTile
+from novelty_dask.kernels.search.lists import ONE
 from novelty_dask.kernels.search.simd import LANES, find_reaching, lowest_bit
 from novelty_dask.kernels.search.similarity import clear_row, estimate_product, load_row, similarity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.search.inverted import InvertedTile
+    from novelty_dask.kernels.search.scratch import Scratch
 
 
 class Comparison(NamedTuple):
@@ -70,38 +77,6 @@ class Query(NamedTuple):
     minimum_sum: np.uint16
 
 
-class Scratch(NamedTuple):
-    """Memory that every comparison uses anew; x and all sums are 0 in between.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n_columns,), float32
-        A row, dense.
-    first, last : ndarray of shape (longest row + 1,), int32
-        First entry of each list of a row's prefix, and the one after its last.
-    weights : ndarray of shape (longest row + 1,), uint16
-        Units of a step of each list, times 256.
-    group_sums, dense_sums : ndarray of shape (groups,), uint32 and uint16
-        Of the lists that aren't dense, and of those that are.
-    sums : ndarray of shape (groups * LANES,), uint16
-        Of single rows.
-    survivors : ndarray of shape (groups,), int32
-        Groups that may hold a neighbor.
-    marked : ndarray of shape (words,), uint64
-        A bit for each of these.
-    """
-
-    x: NDArray[np.float32]
-    first: NDArray[np.int32]
-    last: NDArray[np.int32]
-    weights: NDArray[np.uint16]
-    group_sums: NDArray[np.uint32]
-    dense_sums: NDArray[np.uint16]
-    sums: NDArray[np.uint16]
-    survivors: NDArray[np.int32]
-    marked: NDArray[np.uint64]
-
-
 @compiled_loop
 def minimum_sum(threshold: np.float32, prefix: int) -> np.uint16:
     """Return the least sum of a candidate that reaches the threshold, after `prefix` products."""
@@ -110,7 +85,7 @@ def minimum_sum(threshold: np.float32, prefix: int) -> np.uint16:
     # itself.
     #
     # It is at least 1.  A neighbor without a column of the prefix doesn't exist (its suffix bound is below
-    # the threshold), and one with such a column has a sum of at least 1, because `_open_lists` then makes
+    # the threshold), and one with such a column has a sum of at least 1, because `open_lists` then makes
     # every weight at least 256.
     return np.uint16(max(int(threshold * np.float32(ONE)) - prefix - 2, 1))
 

@@ -1,51 +1,30 @@
 """Inverted tiles: the inverted lists of a few thousand rows, sixteen rows in one entry.
 
 Consecutive rows in sort order share most of their columns.  So an inverted list does not name rows but
-*groups* of sixteen consecutive rows.  Each entry has the sixteen weights as 8-bit steps of a 255th of the
-column's largest weight in the tile, rounded up, and the largest of the sixteen.  That is 19 bytes, and a few
-vector instructions add them to the sums of sixteen rows.  The suffix norms of the rows and of the groups are
-kept in 8-bit steps as well.
-
-The lists in which at least every eighth group occurs are few, but hold most entries that a search meets.
-Their largest weights are kept once more as a *dense* list, with a number for every group: sixteen groups at
-a time are added up in the time of two entries.
-
-Sums are integers in units of ``1 / ONE``.  Weights are rounded up, products down: a sum over m columns is
-less than m units below the exact one, whatever the weights.
+*groups* of sixteen consecutive rows.  Besides what `lists` says of it, each entry has the sixteen weights in
+the same steps.  That is 19 bytes, and a few vector instructions add them to the sums of sixteen rows.  The
+suffix norms of the rows are kept in 8-bit steps as well.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled
-from novelty_dask.kernels.search.bounds import Rows
 from novelty_dask.kernels.search.directory import list_columns, number_column
 from novelty_dask.kernels.search.equal_rows import Distinct, find_equal_rows
+from novelty_dask.kernels.search.lists import SMALLEST_NORMAL, STEPS, Lists, choose_shift, spread_dense
 from novelty_dask.kernels.search.simd import LANES
 
-ONE = 1 << 15
-"""Similarity 1 in units of a sum."""
-# As large as 16-bit sums allow.  They saturate just below 2 * ONE, and no candidate needs more than ONE: a
-# sum that saturates is too low, but never too low for a neighbor.
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-STEPS = 255
-"""Steps from 0 to the largest weight of a column, or to the largest norm: what 8 bits hold."""
-
-DENSE = 8
-"""A list in which at least one group in eight occurs is dense; rounded to a power of 2."""
+    from novelty_dask.kernels.search.bounds import Rows
 
 LONG = 512
 """Mean non-zeros of rows from which it may be worth to multiply them as dense matrices (`dense`)."""
-
-SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
-"""The least step: smaller floats have fewer digits, and nothing can be divided by 0."""
-
-UNITS = np.float32(256 * ONE)
-"""Units in a product of two weights, times the 256 that integer products are divided by."""
-# A weight of 1 is thus a 256th of a unit for each step: to round a weight up adds less than a unit to a
-# product.
 
 
 class InvertedTile(NamedTuple):
@@ -60,31 +39,12 @@ class InvertedTile(NamedTuple):
     next_equal : ndarray of shape (rows,), int32
         Number of the next row that equals each of the consecutive rows, -1 if there is none; only the first
         of equal rows has lanes.
-    occurring : ndarray of shape (n_columns // 64 + 1,), uint64
-    before : ndarray of shape (n_columns // 64 + 2,), int32
-        The columns that occur, by which they are numbered: see `directory`.
-    indptr : ndarray of shape (occurring columns + 2,), int32
-        Number of the first entry of each list; the last two are the number of all entries.
-    groups : ndarray of shape (entries,), uint16
-        Group of each entry.
-    maxima : ndarray of shape (entries,), uint8
-        Largest of the steps of each entry.
+    lists : Lists
+        Of the groups of these.
     lanes : ndarray of shape (entries * LANES,), uint8
         Steps of the weights of the rows of the group, 0 where a row lacks the column.
-    scales : ndarray of shape (occurring columns + 1,), float32
-        Weight of a step of each list; 0 at the end.
     norms : ndarray of shape (levels, groups * LANES), uint8
-        Steps of the suffix norms of each row, a step being a 255th of `highest`.
-    group_norms : ndarray of shape (levels, groups), uint8
-        The largest steps of each group; groups are filled up to a multiple of LANES, with 0.
-    highest : ndarray of shape (levels,), float32
-        The largest suffix norm of all rows.
-    shift : int
-        A list of at least ``1 << shift`` entries is dense.
-    dense_numbers : ndarray of shape (entries >> shift + 1,), int32
-        At ``start >> shift``, the number of the dense list whose first entry is `start`.
-    dense : ndarray of shape (dense lists * groups,), uint8
-        The maxima of the dense lists, 0 where a group does not occur.
+        Steps of the suffix norms of each row, a step being a 255th of `lists.highest`.
     dense_groups : ndarray of shape (dense lists * words,), uint64
         A bit for each group, set if it occurs in the dense list, in words of 64.
     dense_before : ndarray of shape (dense lists * words,), uint16
@@ -94,19 +54,9 @@ class InvertedTile(NamedTuple):
     first: int
     distinct: NDArray[np.int32]
     next_equal: NDArray[np.int32]
-    occurring: NDArray[np.uint64]
-    before: NDArray[np.int32]
-    indptr: NDArray[np.int32]
-    groups: NDArray[np.uint16]
-    maxima: NDArray[np.uint8]
+    lists: Lists
     lanes: NDArray[np.uint8]
-    scales: NDArray[np.float32]
     norms: NDArray[np.uint8]
-    group_norms: NDArray[np.uint8]
-    highest: NDArray[np.float32]
-    shift: int
-    dense_numbers: NDArray[np.int32]
-    dense: NDArray[np.uint8]
     dense_groups: NDArray[np.uint64]
     dense_before: NDArray[np.uint16]
 
@@ -171,13 +121,11 @@ def _invert(rows: Rows, found: Distinct, n_columns: int) -> InvertedTile:
     scales[-1] = 0
     groups, maxima, lanes = _fill_lists(rows, distinct, *columns, indptr, scales)
     norms, group_norms, highest = _round_norms(rows.norms, distinct)
-    shift = (max(group_norms.shape[1] // DENSE, 1) - 1).bit_length()
-    dense = _spread_dense(indptr, groups, maxima, shift, group_norms.shape[1])
-    lists = (*columns, indptr, groups, maxima, lanes, scales)
-    directory = _list_groups(dense[1], group_norms.shape[1])
-    return InvertedTile(
-        first, distinct, next_equal, *lists, norms, group_norms, highest, shift, *dense, *directory
-    )
+    n_groups = group_norms.shape[1]
+    shift = choose_shift(n_groups)
+    dense = spread_dense(indptr, groups, maxima, shift, n_groups)
+    lists = Lists(*columns, indptr, groups, maxima, scales, group_norms, highest, shift, *dense)
+    return InvertedTile(first, distinct, next_equal, lists, lanes, norms, *_list_groups(dense[1], n_groups))
 
 
 @compiled
@@ -234,31 +182,6 @@ def _fill_lists(
             lanes[entry * LANES + lane] = step
             maxima[entry] = max(maxima[entry], step)
     return groups, maxima, lanes
-
-
-@compiled
-def _spread_dense(
-    indptr: NDArray[np.int32],
-    groups: NDArray[np.uint16],
-    maxima: NDArray[np.uint8],
-    shift: int,
-    n_groups: int,
-) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Return the numbers of the dense lists, and their maxima spread over all groups."""
-    # A dense list has at least ``1 << shift`` entries, so that no two start in the same stretch of as many:
-    # ``start >> shift`` names it.
-    numbers, lists = np.zeros((indptr[-1] >> shift) + 1, np.int32), 0
-    for column in range(indptr.size - 1):
-        lists += (indptr[column + 1] - indptr[column]) >> shift > 0
-    dense, number = np.zeros(lists * n_groups, np.uint8), 0
-    for column in range(indptr.size - 1):
-        first, last = indptr[column], indptr[column + 1]
-        if (last - first) >> shift > 0:
-            numbers[first >> shift] = number
-            for entry in range(first, last):
-                dense[number * n_groups + groups[entry]] = maxima[entry]
-            number += 1
-    return numbers, dense
 
 
 @compiled

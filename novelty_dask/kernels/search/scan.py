@@ -1,9 +1,8 @@
 """Scan of one inverted tile for some rows: two passes over its lists, and the rows left to finish.
 
-The lists of a row's rare columns, its prefix, are added up for groups first.  A group whose sum plus suffix
-bound stays below what the k-th best similarity asks for holds no neighbor; in most tiles no group is left.
-If few are left, their rows are finished one by one.  If more are left, the same lists are added once more,
-for all rows, sixteen at once, and only rows whose own sum and bound are high enough are finished.
+The first pass, `survivors`, rules out most groups of rows.  If few are left, their rows are finished one by
+one.  If more are left, the lists of the prefix are added once more, for all rows, sixteen at once, and only
+rows whose own sum and bound are high enough are finished.
 """
 
 # Three habits of the compiled code below.
@@ -16,33 +15,33 @@ for all rows, sixteen at once, and only rows whose own sum and bound are high en
 # Nothing is allocated, and slices are views: the functions run once for each row and tile, and Numba counts
 # no references in them.
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_loop
-from novelty_dask.kernels.search.bounds import Rows, minimum_estimate
-from novelty_dask.kernels.search.directory import number_column
-from novelty_dask.kernels.search.finish import (
-    Comparison,
-    Query,
-    Scratch,
-    finish_groups,
-    finish_rows,
-    minimum_sum,
-)
-from novelty_dask.kernels.search.inverted import STEPS, UNITS, InvertedTile
-from novelty_dask.kernels.search.simd import (
-    LANES,
-    add_lanes,
-    count_bits,
-    find_reaching_both,
-    lowest_bit,
-    prefetch,
-)
+from novelty_dask.kernels.search.finish import Comparison, finish_groups, finish_rows
+from novelty_dask.kernels.search.simd import LANES, add_lanes, count_bits, lowest_bit, prefetch
 from novelty_dask.kernels.search.similarity import clear_row, load_row
+from novelty_dask.kernels.search.survivors import (
+    add_maxima,
+    choose_all_vectors,
+    choose_vectors,
+    clear_sums,
+    find_survivors,
+    open_lists,
+)
 
-DEPTH = np.float32(0.8)
-"""The prefix ends where the suffix bound is below this share of the limit: longer lists, fewer survivors."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.kernels.search.inverted import InvertedTile
+    from novelty_dask.kernels.search.scratch import Scratch
+
+NO_MARKS = np.zeros(0, np.uint64)
+"""Marks that leave no piece of a tile out."""
 
 GROUP_COST = 1000
 """Steps of adding to sums in the time in which the rows of one group are finished."""
@@ -54,37 +53,13 @@ AHEAD = 16
 """Entries of a list whose lanes are asked for two lists ahead; further on the processor does so itself."""
 
 
-def allocate_scratch(rows: Rows, n_columns: int, n_groups: int) -> Scratch:
-    """Return the memory in which rows are compared with tiles, all zero."""
-    longest = int(np.diff(rows.indptr).max(initial=0))
-    return Scratch(
-        x=np.zeros(n_columns, np.float32),
-        first=np.zeros(longest + 1, np.int32),
-        last=np.zeros(longest + 1, np.int32),
-        weights=np.zeros(longest + 1, np.uint16),
-        group_sums=np.zeros(n_groups, np.uint32),
-        dense_sums=np.zeros(n_groups, np.uint16),
-        sums=np.zeros(n_groups * LANES, np.uint16),
-        survivors=np.zeros(n_groups, np.int32),
-        marked=np.zeros(-(-n_groups // 64), np.uint64),
-    )
-
-
-def fit_scratch(scratch: Scratch, tile: InvertedTile) -> Scratch:
-    """Return the part of the memory that a tile needs."""
-    n_groups = tile.group_norms.shape[1]
-    return scratch._replace(
-        group_sums=scratch.group_sums[:n_groups],
-        dense_sums=scratch.dense_sums[:n_groups],
-        sums=scratch.sums[: n_groups * LANES],
-        survivors=scratch.survivors[:n_groups],
-        marked=scratch.marked[: -(-n_groups // 64)],
-    )
-
-
 @compiled_loop
 def scan_tile(
-    comparison: Comparison, rows: NDArray[np.int32], tile: InvertedTile, scratch: Scratch
+    comparison: Comparison,
+    rows: NDArray[np.int32],
+    tile: InvertedTile,
+    scratch: Scratch,
+    marks: NDArray[np.uint64],
 ) -> tuple[int, int, int]:
     """Update the neighbors of some rows with one tile.
 
@@ -96,6 +71,8 @@ def scan_tile(
     tile : InvertedTile
         Of the candidates.
     scratch : Scratch
+    marks : ndarray of shape (rows,), uint64
+        A bit for each piece of the tile that may hold a neighbor of the row; `NO_MARKS` if that is not known.
 
     Returns
     -------
@@ -103,27 +80,32 @@ def scan_tile(
         As in `SearchCounts`.
     """
     multiply_adds = slots = finished = 0
+    n_vectors = scratch.vectors.size
+    choose_all_vectors(scratch)
     # All rows pass by one tile, so that its lists stay in the cache from row to row.
-    for i in rows:
-        query, lists = _open_lists(comparison, i, tile, scratch)
-        if lists == 0:
+    for number in range(rows.size):
+        i = rows[number]
+        if marks.size > 0:
+            n_vectors = choose_vectors(marks[number], scratch)
+        query, n_lists = open_lists(comparison, i, tile.lists, scratch)
+        if n_lists == 0:
             continue
-        steps = _add_maxima(lists, tile, scratch)
-        multiply_adds += steps
-        slots += scratch.group_sums.size
-        survivors = scratch.survivors[: _find_survivors(query, tile, scratch)]
-        scratch.group_sums[:] = 0
-        scratch.dense_sums[:] = 0
-        if survivors.size == 0:
+        vectors = scratch.vectors[:n_vectors]
+        steps = add_maxima(n_lists, vectors, tile.lists, scratch)
+        count = find_survivors(query, vectors, tile.lists, scratch)
+        multiply_adds, slots = multiply_adds + steps, slots + n_vectors * LANES
+        clear_sums(scratch)
+        if count == 0:
             continue
+        survivors = scratch.survivors[:count]
         load_row(scratch.x, comparison.rows, i)
         # The second pass takes at least as many steps as the first, however few groups are left.  It pays
         # only where finishing all rows of these groups takes longer.
-        if survivors.size * GROUP_COST <= steps:
+        if count * GROUP_COST <= steps:
             finished += finish_groups(comparison, i, survivors, tile, scratch.x)
         else:
-            multiply_adds += _add_rows(lists, survivors, tile, scratch)
-            slots += survivors.size * LANES
+            multiply_adds += _add_rows(n_lists, survivors, tile, scratch)
+            slots += count * LANES
             finished += finish_rows(comparison, query, survivors, tile, scratch)
             scratch.sums[:] = 0
         clear_row(scratch.x, comparison.rows, i)
@@ -131,102 +113,24 @@ def scan_tile(
 
 
 @compiled_loop
-def _open_lists(comparison: Comparison, i: int, tile: InvertedTile, scratch: Scratch) -> tuple[Query, int]:
-    """Choose the prefix of row i for a tile; return the query and how many lists of it are in scratch."""
-    rows, threshold = comparison.rows, comparison.neighbors.similarities[i, -1]
-    limit = DEPTH * minimum_estimate(threshold, rows.indptr[i + 1] - rows.indptr[i])
-    level = _choose_level(rows.norms[i], tile.highest, limit)
-    prefix = int(np.int64(rows.starts[i, level]))
-    # One is added as the conversion rounds down, and a bound must not be too low.
-    norm = np.uint16(rows.norms[i, level] * tile.highest[level] * (UNITS / np.float32(STEPS))) + np.uint16(1)
-    least = minimum_sum(threshold, prefix)
-    # A minimum of 1 says nothing but that a column is shared.  A product could be rounded down to 0 then;
-    # with a weight of 256, one unit a step, a shared column is never lost.
-    lightest = np.uint16(256) if least == 1 else np.uint16(1)
-    n_lists = _gather_lists(rows, i, prefix, lightest, tile, scratch)
-    return Query(i, level, prefix, np.uint16(norm), least), n_lists
-
-
-@compiled_loop
-def _choose_level(norms: NDArray[np.float32], highest: NDArray[np.float32], limit: np.float32) -> int:
-    """Return the first break-point from which on no candidate of the tile reaches the limit."""
-    # It ends: at the last break-point, after all columns, norms are 0, and limits are above 0.
-    level = 0
-    while norms[level] * highest[level] >= limit:
-        level += 1
-    return level
-
-
-@compiled_loop
-def _gather_lists(
-    rows: Rows, i: int, prefix: int, lightest: np.uint16, tile: InvertedTile, scratch: Scratch
-) -> int:
-    """Put ends and weight of each list of the prefix of row i into scratch; return how many aren't empty."""
-    lists = 0
-    start = np.uint64(rows.indptr[i])
-    for p in range(start, start + np.uint64(prefix)):
-        number, occurs = number_column(tile.occurring, tile.before, np.uint64(rows.indices[p]))
-        first = tile.indptr[number]
-        # Entries are read only after all lists are known; until then they are on their way to the cache.
-        prefetch(tile.groups, np.uint64(first))
-        prefetch(tile.maxima, np.uint64(first))
-        scratch.first[lists], scratch.last[lists] = first, tile.indptr[number + np.uint64(1)]
-        # Rounded up: a step times this weight is at least the product of the two weights in units, times 256.
-        weight = np.uint16(rows.data[p] * tile.scales[number] * UNITS) + np.uint16(1)
-        scratch.weights[lists] = max(np.uint16(weight), lightest)
-        # No branch: what was written of a column that is missing is written over.  Most are, in a tile.
-        lists += int(occurs)
-    return lists
-
-
-@compiled_loop
-def _add_maxima(lists: int, tile: InvertedTile, scratch: Scratch) -> int:
-    """Add the largest weights of the groups to their sums; return the number of steps."""
-    groups, maxima, sums, steps = tile.groups, tile.maxima, scratch.group_sums, 0
-    for number in range(lists):
-        first, last, weight = scratch.first[number], scratch.last[number], np.uint32(scratch.weights[number])
-        if last - first >> tile.shift:
-            steps += _add_dense(tile.dense_numbers[first >> tile.shift], np.uint16(weight), tile, scratch)
-            continue
-        # These sums have 32 bits, as scalar additions don't saturate.  They can't overflow: of the at most
-        # `MOST_NONZEROS` products of a row, each is below 256 units more than its exact value, and these add
-        # up to at most ONE times the root of their number.
-        for entry in range(np.uint64(first), np.uint64(last)):
-            sums[groups[entry]] += np.uint32(maxima[entry]) * weight >> np.uint32(8)
-        steps += last - first
-    return steps
-
-
-@compiled_loop
-def _add_dense(number: int, weight: np.uint16, tile: InvertedTile, scratch: Scratch) -> int:
-    """Add the largest weights of all groups in a dense list to their sums; return the number of steps."""
-    # Sums of their own, of 16 bits: sixteen of them are added at once, and saturate.
-    sums = scratch.dense_sums
-    start = np.uint64(number) * np.uint64(sums.size)
-    for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
-        add_lanes(sums, at, tile.dense, start + at, weight)
-    return sums.size // LANES
-
-
-@compiled_loop
-def _add_rows(lists: int, survivors: NDArray[np.int32], tile: InvertedTile, scratch: Scratch) -> int:
+def _add_rows(n_lists: int, survivors: NDArray[np.int32], tile: InvertedTile, scratch: Scratch) -> int:
     """Add the weights of all rows of the groups that are left to their sums; return the number of steps."""
     # Entries of other groups are added too, except where a dense list has many times as many: to look whether
     # one is needed costs nearly what it saves.
-    groups, lanes, sums, width, steps = tile.groups, tile.lanes, scratch.sums, np.uint64(LANES), 0
+    lists, lanes, sums, width, steps = tile.lists, tile.lanes, scratch.sums, np.uint64(LANES), 0
     _mark(survivors, scratch.marked)
-    for number in range(lists):
-        weight, soon = scratch.weights[number], min(number + 2, lists - 1)
+    for number in range(n_lists):
+        weight, soon = scratch.weights[number], min(number + 2, n_lists - 1)
         first, last = scratch.first[number], scratch.last[number]
         # The lanes of a tile are megabytes, too many for the nearest caches.  Four entries of 16 bytes are
         # one cache line of 64.
         for entry in range(0, AHEAD, 64 // LANES):
             prefetch(lanes, (np.uint64(scratch.first[soon]) + np.uint64(entry)) * width)
-        if last - first >> tile.shift and last - first >= SKIPPING * survivors.size:
+        if last - first >> lists.shift and last - first >= SKIPPING * survivors.size:
             steps += _add_marked(first, weight, tile, scratch)
             continue
         for entry in range(np.uint64(first), np.uint64(last)):
-            add_lanes(sums, np.uint64(groups[entry]) * width, lanes, entry * width, weight)
+            add_lanes(sums, np.uint64(lists.groups[entry]) * width, lanes, entry * width, weight)
         steps += last - first
     scratch.marked[:] = 0
     return steps
@@ -243,7 +147,7 @@ def _mark(survivors: NDArray[np.int32], marked: NDArray[np.uint64]) -> None:
 def _add_marked(first: np.int32, weight: np.uint16, tile: InvertedTile, scratch: Scratch) -> int:
     """Add the weights of the rows of marked groups in a dense list; return the number of steps."""
     marked, width, steps = scratch.marked, np.uint64(LANES), 0
-    start = np.uint64(tile.dense_numbers[first >> tile.shift]) * np.uint64(marked.size)
+    start = np.uint64(tile.lists.dense_numbers[first >> tile.lists.shift]) * np.uint64(marked.size)
     for word in range(np.uint64(0), np.uint64(marked.size)):
         occurring = tile.dense_groups[start + word]
         both, at = occurring & marked[word], np.uint64(first) + np.uint64(tile.dense_before[start + word])
@@ -255,17 +159,3 @@ def _add_marked(first: np.int32, weight: np.uint16, tile: InvertedTile, scratch:
             add_lanes(scratch.sums, group * width, tile.lanes, entry * width, weight)
             steps += 1
     return steps
-
-
-@compiled_loop
-def _find_survivors(query: Query, tile: InvertedTile, scratch: Scratch) -> int:
-    """Put the groups whose sum and bound reach the minimum into scratch; return how many."""
-    sums, bounds, count = scratch.group_sums, tile.group_norms[query.level], 0
-    for at in range(np.uint64(0), np.uint64(sums.size), np.uint64(LANES)):
-        bits = find_reaching_both(sums, scratch.dense_sums, bounds, at, query.norm, query.minimum_sum)
-        # Each turn takes the lowest bit that is set: mostly there is none at all.
-        while bits != 0:
-            scratch.survivors[count] = at + lowest_bit(bits)
-            count += 1
-            bits &= bits - np.uint64(1)
-    return count

@@ -1,10 +1,16 @@
 """Similarities of two rows: the exact value, which alone is ever kept, and a fast estimate of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_fastmath_loop, compiled_loop
 from novelty_dask.kernels.search.bounds import SMALLEST, Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @compiled_loop

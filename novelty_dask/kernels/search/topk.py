@@ -3,10 +3,11 @@
 A sparse product is slow because of the few columns that nearly all rows share, and these say least.  So only
 the rare columns of a row, its *prefix*, are multiplied out, as far as needed for the norms of the rest to
 prove that no candidate of an inverted tile reaches the row's threshold, its k-th best similarity so far.
-That is done for groups of sixteen consecutive candidates at once (`scan`), in integers whose error has a
-known sign and limit (`inverted`).  The few candidates that are left are *finished* from their own rows
-(`finish`).  Where many would be left of long rows, a matrix product estimates them at once (`dense`).
-Thresholds start with the neighbors in sort order, go on with the nearest tile, and rise from tile to tile.
+That is done for pieces of tiles first (`survey`), then for groups of sixteen consecutive candidates at once
+(`survivors`), in integers whose error has a known sign and limit (`lists`).  The few candidates that are left
+are *finished* from their own rows (`finish`).  Where many would be left of long rows, a matrix product
+estimates them at once (`dense`).  Thresholds start with the neighbors in sort order, go on with the
+nearest tile, and rise from tile to tile.
 
 Why the result is exact, and the same bytes whatever the blocks, tiles, order and starting neighbors:
 
@@ -20,6 +21,7 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
    sum below that for t proves s < t.  The sum of a group is at least that of each of its rows.
 4. A candidate that shares no column of the prefix is bounded by the suffix norms alone, which are below t
    where the prefix ends; or the prefix is the whole row, and they share no column.
+   A piece of many groups is bounded by the largest of their weights and norms, rounded up once more.
 5. The last filter is the same sum with the suffix multiplied out in float32, or that of all columns, against
    t less its rounding error (`minimum_estimate`).  Comparisons are ``>=``: a candidate that ties with the
    k-th best is shown.
@@ -34,20 +36,27 @@ Why the result is exact, and the same bytes whatever the blocks, tiles, order an
    one of them, or of them, is so for all.
 """
 
-from typing import NamedTuple, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.search.block import Block, prepare
+from novelty_dask.kernels.search.coarse import MOST_TILES, PIECES
 from novelty_dask.kernels.search.dense import has_long_rows, scan_long_rows
 from novelty_dask.kernels.search.equal_rows import Distinct, follow, share
-from novelty_dask.kernels.search.finish import Comparison, Scratch, compare_adjacent, compare_near
-from novelty_dask.kernels.search.inverted import InvertedTile
-from novelty_dask.kernels.search.scan import allocate_scratch, fit_scratch, scan_tile
+from novelty_dask.kernels.search.finish import Comparison, compare_adjacent, compare_near
+from novelty_dask.kernels.search.scan import NO_MARKS, scan_tile
+from novelty_dask.kernels.search.scratch import Scratch, allocate_scratch, fit_scratch
 from novelty_dask.kernels.search.similarity import similarity
+from novelty_dask.kernels.search.survey import survey
 from novelty_dask.progress import advance, part
+
+if TYPE_CHECKING:
+    from novelty_dask.kernels.search.inverted import InvertedTile
 
 __all__ = [
     "Block",
@@ -91,6 +100,9 @@ class SearchCounts(NamedTuple):
         """Add count by count."""
         return type(self)(*(a + b for a, b in zip(self, other, strict=True)))
 
+
+LEAST_SURVEYED = 2
+"""Tiles from which on it pays to survey their pieces first."""
 
 Groups = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Group of each row, and of each candidate."""
@@ -151,14 +163,15 @@ def search(
     comparison = Comparison(
         rows.rows, candidates.rows, neighbors, row_start, candidate_start, adjacent, *groups
     )
-    n_groups = max((tile.group_norms.shape[1] for tile in candidates.tiles), default=0)
+    every = [*(tile.lists for tile in candidates.tiles), *candidates.levels]
+    n_groups = max((lists.n_groups for lists in every), default=0)
     # Once for all tiles: to fill new memory with zeros takes as long as many rows.
     scratch = allocate_scratch(rows.rows, rows.n_columns, n_groups)
     if own:
         counts += SearchCounts(adjacent=compare_adjacent(comparison, scratch.x))
     for number, stretch in enumerate(rows.distinct):
         with part(number, len(rows.distinct)):
-            counts += _search_stretch(comparison, stretch, candidates.tiles, scratch)
+            counts += _search_stretch(comparison, stretch, candidates, scratch)
     return counts
 
 
@@ -191,10 +204,11 @@ def _check_blocks(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
 
 
 def _search_stretch(
-    comparison: Comparison, stretch: Distinct, tiles: list[InvertedTile], scratch: Scratch
+    comparison: Comparison, stretch: Distinct, candidates: Block, scratch: Scratch
 ) -> SearchCounts:
     """Update the neighbors of some consecutive rows with all tiles."""
     rows = np.arange(stretch.first, stretch.first + stretch.next_equal.size, dtype=np.int32)
+    tiles = candidates.tiles
     near, far = _sort_tiles(comparison, stretch, tiles)
     if comparison.candidates.times.size:
         # Equal rows of different times have different neighbors: each is compared with all tiles.
@@ -202,38 +216,80 @@ def _search_stretch(
     counts = SearchCounts()
     for number, tile in enumerate(near):
         advance(number, len(tiles))
-        counts += _scan(comparison, rows, tile, scratch)
+        counts += _scan(comparison, rows, tiles[tile], NO_MARKS, scratch)
     if not far:
         return counts
     leaders = np.empty_like(rows)
     follow(comparison.neighbors, stretch, comparison.row_start, leaders)
     leading = rows[leaders == rows]
-    for number, tile in enumerate(far, start=len(near)):
-        advance(number, len(tiles))
-        counts += _scan(comparison, leading, tile, scratch)
+    number = len(near)
+    for level, some in _by_level(far).items():
+        marks, surveyed = _survey(comparison, leading, candidates, level, len(some), scratch)
+        counts += surveyed
+        for tile in some:
+            advance(number, len(tiles))
+            counts += _scan(comparison, leading, tiles[tile], marks[tile % MOST_TILES], scratch)
+            number += 1
     share(comparison.neighbors, leaders, stretch.first, comparison.row_start)
     return counts
 
 
 def _sort_tiles(
     comparison: Comparison, stretch: Distinct, tiles: list[InvertedTile]
-) -> tuple[list[InvertedTile], list[InvertedTile]]:
+) -> tuple[list[int], list[int]]:
     """Return the tiles that have rows of a stretch, and those that have none, nearest in sort order first."""
     # Nearest first, as most neighbors of a row are near it: its threshold is nearly final when it meets the
     # other tiles.  The order changes no result.
     first = comparison.row_start - comparison.candidate_start + stretch.first
     last = first + stretch.next_equal.size
-    ordered = sorted(tiles, key=lambda tile: abs(tile.first - first))
-    parts: tuple[list[InvertedTile], list[InvertedTile]] = ([], [])
-    for tile in ordered:
+    parts: tuple[list[int], list[int]] = ([], [])
+    for number in sorted(range(len(tiles)), key=lambda number: abs(tiles[number].first - first)):
+        tile = tiles[number]
         overlaps = tile.first < last and first < tile.first + tile.next_equal.size
-        parts[not overlaps].append(tile)
+        parts[not overlaps].append(number)
     return parts
 
 
+def _by_level(tiles: list[int]) -> dict[int, list[int]]:
+    """Return tiles by the number of their coarse level, in the same order."""
+    levels: dict[int, list[int]] = {}
+    for tile in tiles:
+        levels.setdefault(tile // MOST_TILES, []).append(tile)
+    return levels
+
+
+def _survey(
+    comparison: Comparison,
+    rows: NDArray[np.int32],
+    candidates: Block,
+    number: int,
+    n_tiles: int,
+    scratch: Scratch,
+) -> tuple[NDArray[np.uint64], SearchCounts]:
+    """Return marks for the pieces of the tiles of a level in which some rows may have neighbors."""
+    # A survey takes about as long as to open one tile.  In a block that is compared with itself most tiles
+    # have neighbors of a row, and it saves nothing.
+    if n_tiles < LEAST_SURVEYED or comparison.adjacent > 0:
+        return np.broadcast_to(NO_MARKS, (MOST_TILES, 0)), SearchCounts()
+    lists = candidates.levels[number]
+    marks = np.zeros((lists.n_groups // PIECES, rows.size), np.uint64)
+    counts = survey(comparison, rows, lists, fit_scratch(scratch, lists.n_groups), marks)
+    return marks, SearchCounts(*counts)
+
+
 def _scan(
-    comparison: Comparison, rows: NDArray[np.int32], tile: InvertedTile, scratch: Scratch
+    comparison: Comparison,
+    rows: NDArray[np.int32],
+    tile: InvertedTile,
+    marks: NDArray[np.uint64],
+    scratch: Scratch,
 ) -> SearchCounts:
-    """Update the neighbors of some rows with one tile."""
-    scan = scan_long_rows if has_long_rows(comparison.candidates, tile) else scan_tile
-    return SearchCounts(*scan(comparison, rows, tile, fit_scratch(scratch, tile)))
+    """Update the neighbors of the rows that have marks in a tile, or of all where it was not surveyed."""
+    if marks.size:
+        # Marks are of thresholds before the first tile: they have only risen, which rules out more.
+        is_left = marks != 0
+        rows, marks = rows[is_left], marks[is_left]
+    part = fit_scratch(scratch, tile.lists.n_groups)
+    if has_long_rows(comparison.candidates, tile):
+        return SearchCounts(*scan_long_rows(comparison, rows, tile, part))
+    return SearchCounts(*scan_tile(comparison, rows, tile, part, marks))

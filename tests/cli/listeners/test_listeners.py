@@ -264,3 +264,16 @@ def test_a_log_gets_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0.0 s"), (59.94, "59.9 s"), (3599.6, "1 h 0 min")])
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_what_a_worker_of_an_earlier_client_reports_is_of_another_stage() -> None:
+    lines, clock = io.StringIO(), Clock()
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    with Bars(console) as bars:
+        for listener in (bars, Lines(lines, clock)):
+            listener(StageStarted("merge", 2))
+            clock.now += 20.0
+            listener(TaskAdvanced("compare", "1-0", 0.5))
+            listener(StageFinished("merge", 20.0))
+    assert "compare" not in console.file.getvalue()  # type: ignore[attr-defined]
+    assert lines.getvalue().splitlines() == ["merge: started, 2 tasks", "merge: done, 0 tasks in 20.0 s"]

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import socket
 import time
@@ -6,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from distributed.process import AsyncProcess
 
 import novelty_dask
 from novelty_dask.errors import ClusterError
@@ -19,6 +22,7 @@ from novelty_dask.execution.clusters.connect import (
     client_executor,
     client_resources,
     connect,
+    encryption_warning,
 )
 from novelty_dask.execution.clusters.local import open_local_executor
 from novelty_dask.execution.clusters.resources import Resources
@@ -69,6 +73,23 @@ def addresses_of_this_machine() -> list[str]:
     return [each.address for each in found if not each.address.startswith("127.")]
 
 
+@pytest.mark.long
+def test_a_worker_that_is_slow_to_die_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = AsyncProcess.kill
+
+    async def delayed(process: AsyncProcess) -> None:
+        asyncio.get_running_loop().call_later(30, lambda: asyncio.ensure_future(kept(process)))
+
+    # As on a machine that is so loaded that a process outlives its SIGKILL for longer than Dask waits.
+    monkeypatch.setattr(AsyncProcess, "kill", delayed)
+    with open_local_executor(Resources(workers=1, threads=1, memory_limit=2**29)) as (executor, _link):
+        [outcome] = executor.map("stage", own_pid, deque(["1"]))
+        worker = psutil.Process(outcome.metrics["pid"])
+        worker.suspend()
+    worker.kill()
+    worker.wait(60)
+
+
 def test_that_others_can_listen_is_told(tmp_path: Path) -> None:
     events: list[str] = []
     (tmp_path / "urls.txt").write_text("http://a.example/\nhttp://b.example/\n")
@@ -88,6 +109,27 @@ def test_that_others_can_listen_is_told(tmp_path: Path) -> None:
         assert any(event.startswith(warning) for event in events) == (host != "127.0.0.1")
     if len(hosts) == 1:
         pytest.skip("this machine has no address but its own")
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [
+        ("tcp://10.0.0.1:8786", True),
+        ("ws://10.0.0.1:8786", True),
+        ("ucx://10.0.0.1:8786", True),
+        ("ucxx://[fd00::1]:8786", True),
+        ("ucx://127.0.0.1:8786", False),
+        ("ucx://[::1]:8786", False),
+        ("tls://10.0.0.1:8786", False),
+        ("wss://10.0.0.1:8786", False),
+        ("inproc://10.0.0.1/7/1", False),
+    ],
+)
+def test_any_protocol_without_encryption_is_told(address: str, is_open: bool) -> None:
+    with cluster(0) as client, pytest.MonkeyPatch.context() as monkeypatch:
+        # The hardware of most of these protocols is rare, and a warning depends on the address alone.
+        monkeypatch.setattr(client, "scheduler", SimpleNamespace(address=address))
+        assert bool(encryption_warning(client)) == is_open
 
 
 def test_two_clusters_have_two_dashboards() -> None:
@@ -132,6 +174,21 @@ def test_a_cluster_without_workers_is_refused() -> None:
         ),
     ):
         client_resources(client)
+
+
+def test_a_last_worker_that_leaves_between_two_questions_is_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with patience(connect="1s"), cluster(1) as client:
+        ask = client.scheduler_info
+
+        def leave(**options: Any) -> Any:
+            client.retire_workers(list(client.nthreads()))
+            return ask(**options)
+
+        monkeypatch.setattr(client, "scheduler_info", leave)
+        with pytest.raises(ClusterError, match=r"^No worker joined the scheduler within 1 s; "):
+            client_resources(client)
 
 
 def refuse(address: str) -> str:

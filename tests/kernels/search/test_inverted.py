@@ -5,7 +5,8 @@ import scipy.sparse as sp
 from novelty_dask.kernels.search import inverted
 from novelty_dask.kernels.search.block import NO_TIMES, prepare
 from novelty_dask.kernels.search.bounds import Rows
-from novelty_dask.kernels.search.inverted import STEPS, InvertedTile, find_distinct, invert, invert_by_length
+from novelty_dask.kernels.search.inverted import InvertedTile, find_distinct, invert, invert_by_length
+from novelty_dask.kernels.search.lists import STEPS
 from novelty_dask.kernels.search.simd import LANES
 from tests.support.arrays import random_rows
 
@@ -22,17 +23,16 @@ def unit_rows(n_rows: int, seed: int = 0) -> sp.csr_matrix:
 
 def list_numbers(tile: InvertedTile) -> np.ndarray:
     """The number of the list of each entry."""
-    return np.repeat(np.arange(tile.scales.size), np.diff(tile.indptr))
+    return np.repeat(np.arange(tile.lists.scales.size), np.diff(tile.lists.indptr))
 
 
 def unpacked(tile: InvertedTile, n_rows: int) -> np.ndarray:
     """Rounded weights of all rows, dense."""
-    columns = np.flatnonzero(np.unpackbits(tile.occurring.view(np.uint8), bitorder="little"))
+    columns = np.flatnonzero(np.unpackbits(tile.lists.occurring.view(np.uint8), bitorder="little"))
     lists = list_numbers(tile)
+    scales = tile.lists.scales[lists, None].astype(np.float64)
     dense = np.zeros((-(-n_rows // LANES), LANES, 30))
-    dense[tile.groups, :, columns[lists]] = tile.lanes.reshape(-1, LANES) * tile.scales[lists, None].astype(
-        np.float64
-    )
+    dense[tile.lists.groups, :, columns[lists]] = tile.lanes.reshape(-1, LANES) * scales
     return dense.reshape(-1, 30)[:n_rows]
 
 
@@ -44,27 +44,27 @@ def test_weights_are_rounded_up_by_at_most_a_step(first: int, last: int) -> None
     rounded = unpacked(tile, last - first)
     assert np.array_equal(rounded > 0, exact > 0)
     assert np.all(rounded >= exact * (1 - 1e-6))
-    assert np.all(rounded <= exact + tile.scales.max() * (1 + 1e-6))
+    assert np.all(rounded <= exact + tile.lists.scales.max() * (1 + 1e-6))
     largest = exact.max(axis=0)[exact.any(axis=0)]
-    assert tile.scales[:-1] == pytest.approx(largest / STEPS)
+    assert tile.lists.scales[:-1] == pytest.approx(largest / STEPS)
 
 
 def test_each_entry_has_the_largest_of_its_lanes() -> None:
     tile = invert(prepare(unit_rows(50), LEVELS).rows, 0, 50, 30)
-    assert np.array_equal(tile.maxima, tile.lanes.reshape(-1, LANES).max(axis=1))
-    assert np.all(np.diff(tile.groups.astype(int))[np.diff(list_numbers(tile)) == 0] > 0)
+    assert np.array_equal(tile.lists.maxima, tile.lanes.reshape(-1, LANES).max(axis=1))
+    assert np.all(np.diff(tile.lists.groups.astype(int))[np.diff(list_numbers(tile)) == 0] > 0)
 
 
 def test_norms_are_rounded_up_by_at_most_a_step_and_filled_up_with_nothing() -> None:
     rows = prepare(unit_rows(50), LEVELS).rows
     tile = invert(rows, 10, 50, 30)
-    rounded = tile.norms * (tile.highest.astype(np.float64) / STEPS)[:, None]
+    rounded = tile.norms * (tile.lists.highest.astype(np.float64) / STEPS)[:, None]
     exact = rows.norms[10:50].T
     assert np.all(rounded[:, :40] >= exact * (1 - 1e-6))
-    assert np.all(rounded[:, :40] <= exact + tile.highest[:, None] / STEPS * (1 + 1e-6))
+    assert np.all(rounded[:, :40] <= exact + tile.lists.highest[:, None] / STEPS * (1 + 1e-6))
     assert not rounded[:, 40:].any()
-    assert np.array_equal(tile.group_norms[:, :3], tile.norms.reshape(3, 3, LANES).max(axis=2))
-    assert not tile.group_norms[:, 3:].any()
+    assert np.array_equal(tile.lists.norms[:, :3], tile.norms.reshape(3, 3, LANES).max(axis=2))
+    assert not tile.lists.norms[:, 3:].any()
 
 
 @pytest.mark.parametrize(("n_rows", "least"), [(50, 2), (600, 8), (1100, 16)])
@@ -76,16 +76,16 @@ def test_dense_lists_have_the_same_maxima_with_a_place_for_each_group(n_rows: in
         dense / np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), 1e-9), dtype=np.float32
     )
     tile = invert(prepare(X, LEVELS).rows, 0, n_rows, 30)
-    n_groups = tile.group_norms.shape[1]
-    lengths, expected = np.diff(tile.indptr), []
-    assert 1 << tile.shift == least
+    n_groups = tile.lists.norms.shape[1]
+    lengths, expected = np.diff(tile.lists.indptr), []
+    assert 1 << tile.lists.shift == least
     for column in np.flatnonzero(lengths >= least):
-        entries = slice(*tile.indptr[column : column + 2])
+        entries = slice(*tile.lists.indptr[column : column + 2])
         expected.append(np.zeros(n_groups))
-        expected[-1][tile.groups[entries]] = tile.maxima[entries]
-        assert tile.dense_numbers[tile.indptr[column] >> tile.shift] == len(expected) - 1
+        expected[-1][tile.lists.groups[entries]] = tile.lists.maxima[entries]
+        assert tile.lists.dense_numbers[tile.lists.indptr[column] >> tile.lists.shift] == len(expected) - 1
     assert 10 < len(expected) < 30
-    assert np.array_equal(tile.dense.reshape(-1, n_groups), expected)
+    assert np.array_equal(tile.lists.dense.reshape(-1, n_groups), expected)
     occurring = np.array(expected) > 0
     bits = np.unpackbits(tile.dense_groups.view(np.uint8), bitorder="little").reshape(len(expected), -1)
     assert np.array_equal(bits[:, :n_groups], occurring)
@@ -110,14 +110,14 @@ def test_only_the_first_of_equal_rows_has_lanes() -> None:
 def test_only_columns_that_occur_have_lists_and_an_empty_one_follows_them() -> None:
     X = sp.csr_matrix(np.array([[1, 0, 0, 0], [0, 0, 1, 0]], np.float32))
     tile = invert(prepare(X, np.array([4], np.int32)).rows, 0, 2, 4)
-    assert tile.indptr.tolist() == [0, 1, 2, 2]
-    assert tile.scales.tolist() == [np.float32(1 / STEPS)] * 2 + [0]
+    assert tile.lists.indptr.tolist() == [0, 1, 2, 2]
+    assert tile.lists.scales.tolist() == [np.float32(1 / STEPS)] * 2 + [0]
 
 
 def test_a_column_of_stored_zeros_counts_as_a_step() -> None:
     X = sp.csr_matrix((np.array([0, 1], np.float32), np.array([0, 1]), np.array([0, 2])), shape=(1, 2))
     tile = invert(prepare(X, np.array([2], np.int32)).rows, 0, 1, 2)
-    assert tile.maxima.tolist() == [1, 255]
+    assert tile.lists.maxima.tolist() == [1, 255]
 
 
 def test_weights_too_small_to_be_divided_count_a_step() -> None:

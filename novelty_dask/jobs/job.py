@@ -1,0 +1,131 @@
+"""A job as its user sees it, from any process or machine that sees the store of its run."""
+
+from __future__ import annotations
+
+import html
+import time
+from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+from novelty_dask.errors import JobError, StoreError
+from novelty_dask.jobs.log import read_lines
+from novelty_dask.jobs.record import find_job
+from novelty_dask.jobs.status import JobStatus, job_status
+from novelty_dask.storage.runs import open_repairable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.run import Run
+
+POLL_SECONDS = 1.0
+"""Seconds between two looks at the store."""
+
+
+class Job:
+    """The newest job of a run, found in the store of the run; nothing of it lives in this process.
+
+    Parameters
+    ----------
+    run : Run, str or path
+        The run, or its path or URL.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or it has no job.
+    """
+
+    def __init__(self, run: str | PathLike[str]) -> None:
+        stored = open_repairable(fspath(run))
+        found = find_job(stored.objects)
+        if found is None:
+            message = f"The run {stored.url!r} has no job; submit it to give it one."
+            raise StoreError(message)
+        self.url, self._record = stored.url, found
+
+    @classmethod
+    def find(cls, run: str | PathLike[str]) -> Job | None:
+        """Return the newest job of a run; None if it has none.
+
+        Raises
+        ------
+        StoreError
+            There is no run.
+        """
+        return cls(run) if find_job(open_repairable(fspath(run)).objects) else None
+
+    def status(self) -> JobStatus:
+        """Return what the job does now, as its store tells.
+
+        Raises
+        ------
+        StoreError
+            The run is gone, or its store does not answer.
+        """
+        return job_status(open_repairable(self.url), self._record)
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait until the job is over; return the run.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; without end by default.
+
+        Raises
+        ------
+        JobError
+            It was cancelled, has failed, or was given up.
+        TimeoutError
+            It is not over in time; it goes on.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not (now := self.status()).is_over:
+            if deadline is not None and time.monotonic() > deadline:
+                message = f"The job of {self.url!r} is not over after {timeout:g} s; it goes on."
+                raise TimeoutError(message)
+            time.sleep(POLL_SECONDS)
+        if now.state not in ("complete", "partial"):
+            message = f"The job of {self.url!r} ended as {now.state}: {now.words or 'it said nothing.'}"
+            raise JobError(message)
+        # It needs pandas, for which `status` does not wait.
+        from novelty_dask.run import Run  # noqa: PLC0415
+
+        return Run(self.url)
+
+    def cancel(self) -> None:
+        """Ask for the end of the job; what is done is kept, and its driver ends within seconds.
+
+        A job that is over stays as it is.
+        """
+        if not self.status().is_over:
+            self._record.cancel()
+
+    def logs(self) -> list[str]:
+        """Return the lines that the last drivers have said so far, each with its time."""
+        return list(read_lines(self._record, {}))
+
+    def follow(self) -> Iterator[str]:
+        """Yield the lines of `logs`, and those that come, until the job is over."""
+        known: dict[int, int] = {}
+        while True:
+            # Looked at first: the last lines are stored before a job is over.
+            is_over = self.status().is_over
+            yield from read_lines(self._record, known)
+            if is_over:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        return f"<Job {self._record.number} of {self.url!r}: {self.status().state}>"
+
+    def _repr_html_(self) -> str:
+        """Return the status and the last lines, for notebooks."""
+        now, lines = self.status(), self.logs()[-5:]
+        said = html.escape("\n".join(lines))
+        words = f"<br>{html.escape(now.words)}" if now.words else ""
+        facts = f"{now.starts} started, {now.deaths} killed"
+        title = f"<b>{html.escape(self.url)}</b><br>job {now.number}: {now.state}, drivers: {facts}"
+        return f"<div>{title}{words}<pre>{said}</pre></div>"

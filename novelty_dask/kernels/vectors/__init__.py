@@ -1,0 +1,1 @@
+"""Kernels of vectors: products of small integers rule out nearly all pairs, and float64 decides."""

@@ -1,0 +1,65 @@
+"""Cost of a run in core-seconds, from what runs of real URLs took."""
+
+from math import pow as power
+from typing import NamedTuple
+
+from novelty_dask.planning.budget import Budget, Extent
+
+MILLION = 1_000_000
+START_SECONDS = 6.0
+"""Core-seconds until workers have started, and after they have ended."""
+BYTE_SECONDS = 0.31
+"""Core-seconds of the stages around the search, for a million bytes of text."""
+GROWTH = 1.6
+"""Power of the rows by which the part of a search grows that does not grow with their number alone."""
+GROWTH_OF_NEIGHBORS = 0.2
+"""Power of the number of neighbors by which a search grows: from 1 to 10 neighbors, and from 10 to 100."""
+
+
+class SearchCost(NamedTuple):
+    """Core-seconds of a search among a million rows of URLs, with 10 neighbors.
+
+    Parameters
+    ----------
+    linear : float
+        That grow with the number of rows.
+    growing : float
+        That grow with its power `GROWTH`.
+    """
+
+    linear: float
+    growing: float
+
+    def seconds(self, n_rows: int) -> float:
+        """Return the core-seconds of a search of a number of rows among themselves."""
+        millions = n_rows / MILLION
+        return self.linear * millions + self.growing * power(millions, GROWTH)
+
+
+URL_COST = SearchCost(14.6, 50.0)
+NGRAMS_COST = SearchCost(4.9, 147.5)
+
+
+def core_seconds(features: str, budget: Budget, extent: Extent) -> float:
+    """Estimate the core-seconds of a run on the machine on which the costs of this module were measured.
+
+    They hold for lists of URLs of many sites within a factor of 1.5: a search is faster where rows differ, as
+    bounds exclude most of them, and slower where all are similar.
+
+    Parameters
+    ----------
+    features : str
+        Their name in the settings; those of a vectorizer are taken for n-grams.
+    budget : Budget
+    extent : Extent
+        The new rows.
+    """
+    cost = URL_COST if features == "url" else NGRAMS_COST
+    if budget.known:
+        # A row is searched among the known rows as one of them would be.
+        n_known = max(budget.known.n_left or budget.known.n_rows, 1)
+        search = cost.seconds(n_known) * extent.n_rows / n_known
+    else:
+        search = cost.seconds(extent.n_rows)
+    search *= power(budget.n_neighbors / 10, GROWTH_OF_NEIGHBORS)
+    return START_SECONDS + BYTE_SECONDS * extent.n_bytes / MILLION + search

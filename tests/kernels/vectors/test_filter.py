@@ -1,0 +1,133 @@
+"""Search by integers: the same bytes as without them, for any vectors."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from novelty_dask.engines import dense
+from novelty_dask.engines.dense import DenseEngine, Metric, Vectors
+from novelty_dask.kernels.neighbors import Neighbors
+from novelty_dask.kernels.vectors.filter import search_integers
+from novelty_dask.kernels.vectors.instructions import find_instructions
+
+pytestmark = pytest.mark.skipif(
+    find_instructions() is None, reason="this processor has no instructions for it"
+)
+METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
+
+
+def empty(n_rows: int, k: int) -> Neighbors:
+    """Return neighbors of rows that have none."""
+    return Neighbors(np.full((n_rows, k), -1), np.full((n_rows, k), -np.inf))
+
+
+def search(engine: DenseEngine, blocks: list[Vectors], k: int) -> tuple[bytes, int]:
+    """Return the bytes of the neighbors of all rows of some blocks, and how many pairs were computed."""
+    starts = np.cumsum([0, *(len(block.rows) for block in blocks)])
+    neighbors, computed = empty(starts[-1], k), 0
+    for rows, row_start in zip(blocks, starts[:-1], strict=True):
+        part = slice(row_start, row_start + len(rows.rows))
+        own = Neighbors(neighbors.ids[part], neighbors.similarities[part])
+        for candidates, start in zip(blocks, starts[:-1], strict=True):
+            counts = engine.search(rows, candidates, own, row_start=row_start, candidate_start=start)
+            computed += counts["finished"]
+    return neighbors.ids.tobytes() + neighbors.similarities.tobytes(), computed
+
+
+@pytest.fixture(scope="module")
+def without() -> Any:
+    """Return a function that searches without integers."""
+
+    def search_without(X: NDArray[np.float64], metric: Metric, k: int) -> bytes:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dense, "find_instructions", lambda: None)
+            engine = DenseEngine(metric)
+            return search(engine, [engine.prepare(X)], k)[0]
+
+    return search_without
+
+
+def check(X: NDArray[np.float64], metric: Metric, k: int, without: Any, step: int) -> int:
+    """Check that integers change no byte, in blocks of some rows; return how many pairs were computed."""
+    engine = DenseEngine(metric)
+    blocks = [engine.prepare(X[start : start + step]) for start in range(0, len(X), step)]
+    assert all(block.integers for block in blocks)
+    found, computed = search(engine, blocks, k)
+    assert found == without(X, metric, k)
+    return computed
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@settings(max_examples=150)
+@given(data=st.data())
+def test_integers_change_no_byte(data: st.DataObject, metric: Metric, without: Any) -> None:
+    values = data.draw(
+        st.sampled_from(
+            [
+                st.integers(-2, 2).map(float),
+                st.floats(-1, 1),
+                st.floats(-1e30, 1e30),
+                st.floats(-1e-160, 1e-160),
+            ]
+        )
+    )
+    shape = (data.draw(st.integers(2, 40)), data.draw(st.integers(1, 10)))
+    X = data.draw(arrays(np.float64, shape, elements=values))
+    check(X, metric, data.draw(st.integers(1, 4)), without, data.draw(st.integers(1, 40)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["normal", "far", "twins", "scaled", "clusters", "one column"])
+def test_rows_of_all_kinds_have_the_same_bytes(kind: str, metric: Metric, without: Any) -> None:
+    chance = np.random.default_rng(3)
+    X = chance.normal(size=(900, 1 if kind == "one column" else 33))
+    if kind == "far":
+        X += 1_000
+    elif kind == "twins":
+        X = X[chance.integers(0, 5, 900)] + 1e-14 * X
+    elif kind == "scaled":
+        X *= 10.0 ** chance.integers(-8, 8, (900, 1))
+    elif kind == "clusters":
+        X = X[chance.integers(0, 30, 900)] + 0.1 * X
+    check(X, metric, 10, without, 400)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_more_equal_rows_than_there_is_room_for_have_the_same_bytes(metric: Metric, without: Any) -> None:
+    check(np.ones((700, 5)), metric, 3, without, 700)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_hardly_more_than_the_neighbors_are_computed(metric: Metric, without: Any) -> None:
+    X = np.random.default_rng(4).normal(size=(2_000, 40))
+    assert 10 <= check(X, metric, 10, without, 2_000) / 2_000 < 11
+
+
+def test_a_bound_that_is_too_small_loses_neighbors(without: Any) -> None:
+    """So a mistake in it would be seen."""
+    X = np.random.default_rng(5).normal(size=(2_000, 40))
+    engine = DenseEngine("cosine")
+    block = engine.prepare(X)
+    assert block.integers
+    block.integers.errors[:] = -block.integers.errors
+    assert search(engine, [block], 10)[0] != without(X, "cosine", 10)
+
+
+def test_lengths_that_differ_by_far_are_left_to_floats() -> None:
+    """Distances among tiny rows vanish beside the lengths of huge candidates in float32."""
+    engine = DenseEngine("euclidean")
+    small, large = (engine.prepare(np.full((3, 2), value)) for value in (1e-20, 1e20))
+    neighbors = empty(3, 1)
+    kept, pair = (neighbors.ids, neighbors.similarities), (small.integers, large.integers)
+    assert pair[0]
+    assert pair[1]
+    vectors = (small.rows, large.rows)
+    assert search_integers(vectors, (pair[0], pair[1]), kept, (0, 3), is_euclidean=True) is None
+    assert (neighbors.ids == -1).all()
+    engine.search(small, large, neighbors, row_start=0, candidate_start=3)
+    assert neighbors.ids.tolist() == [[3]] * 3
