@@ -22,7 +22,7 @@ from novelty_dask.errors import (
 from novelty_dask.execution.clusters.connect import connect
 from novelty_dask.jobs.log import JobLog
 from novelty_dask.jobs.pace import Pace
-from novelty_dask.jobs.record import JobRecord, find_job
+from novelty_dask.jobs.record import COMPLETE, JobRecord, find_job
 from novelty_dask.objects.owners import JobToken
 from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import Terms, run_session
@@ -113,7 +113,7 @@ class Driver:
                 return self._close("cancelled", "It was cancelled.")
             self.stored.refresh()
             if self.stored.manifest.is_complete:
-                return self._close("complete", "The run is complete.")
+                return self._close("complete", COMPLETE)
             try:
                 terms = Terms(self.token, self._begin)
                 run_session(self.stored, work, client, self._listen, terms=terms)
@@ -124,7 +124,7 @@ class Driver:
                 check_none_rejected(self.stored)
             if failures := self.stored.manifest.failures:
                 return self._close("partial", f"Tasks were given up: {len(failures):,}.")
-            return self._close("complete", "The run is complete.")
+            return self._close("complete", COMPLETE)
 
     def _stand_by(self, error: OwnedError) -> None:
         """Wait a moment for the turn of this driver, if it has yet to come."""

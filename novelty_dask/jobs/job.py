@@ -112,6 +112,9 @@ class Job:
         while True:
             # Looked at first: the last lines are stored before a job is over.
             is_over = self.status().is_over
+            if is_over and not self._record.view().verdict:
+                # The run is complete, and its driver is about to say so, unless it was killed just now.
+                time.sleep(POLL_SECONDS)
             yield from read_lines(self._record, known)
             if is_over:
                 return

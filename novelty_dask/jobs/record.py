@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FOLDER = "jobs/"
 ORDER, CANCEL, VERDICT = "order.json", "cancel.json", "verdict.json"
 START, END, LOG = "start-", "end-", "log-"
+COMPLETE = "The run is complete."
+"""Last words of a job that did all of its work."""
 KEPT_LOGS = 20
 """Logs of the last drivers, which are kept; one for each start would grow with the time of a job."""
 
@@ -31,6 +33,8 @@ class JobView(NamedTuple):
     ----------
     starts, ends : int
         Drivers that began, and those that ended without being killed.
+    has_ended : bool
+        True if the last driver that began has ended so.
     is_unwanted : bool
         True once somebody has cancelled it.
     verdict : str
@@ -41,6 +45,7 @@ class JobView(NamedTuple):
 
     starts: int
     ends: int
+    has_ended: bool
     is_unwanted: bool
     verdict: str
     words: str
@@ -75,9 +80,12 @@ class JobRecord:
         verdict = self._read(VERDICT) if VERDICT in names else {}
         ends = sorted(name for name in names if name.startswith(END))
         last = verdict or (self._read(ends[-1]) if ends else {})
-        starts = sum(name.startswith(START) for name in names)
+        starts = sorted(name for name in names if name.startswith(START))
+        has_ended = bool(starts) and starts[-1].replace(START, END) in ends
         words = str(last.get("words", ""))
-        return JobView(starts, len(ends), CANCEL in names, str(verdict.get("state", "")), words)
+        return JobView(
+            len(starts), len(ends), has_ended, CANCEL in names, str(verdict.get("state", "")), words
+        )
 
     def is_driven(self) -> bool:
         """Return whether a driver of the job is at work, or may be."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from novelty_dask.jobs.record import COMPLETE
+
 if TYPE_CHECKING:
     from novelty_dask.jobs.record import JobRecord
     from novelty_dask.storage.runs import StoredRun
@@ -51,8 +53,9 @@ def job_status(stored: StoredRun, record: JobRecord) -> JobStatus:
     state = view.verdict or ("complete" if stored.manifest.is_complete else "")
     if not state and view.is_unwanted:
         state = "cancelling" if is_driven else "cancelled"
-    is_running = not view.verdict and (is_driven or stored.manifest.is_complete)
+    is_running = not view.verdict and not view.has_ended and (is_driven or stored.manifest.is_complete)
     deaths = max(0, view.starts - view.ends - is_running)
+    words = view.words if view.verdict or state != "complete" else COMPLETE
     return JobStatus(
-        record.number, state or ("running" if is_driven else "waiting"), view.starts, deaths, view.words
+        record.number, state or ("running" if is_driven else "waiting"), view.starts, deaths, words
     )

@@ -32,19 +32,21 @@ def test_a_run_has_no_job_until_one_is_made(objects: LocalObjects) -> None:
 
 
 def test_a_view_counts_drivers_and_has_the_last_words(record: JobRecord) -> None:
-    assert record.view() == (0, 0, False, "", "")
+    assert record.view() == (0, 0, False, False, "", "")
     assert record.start(where="here") == 1
     assert record.start(where="there") == 2
     record.end(1, "It failed.")
-    assert record.view() == (2, 1, False, "", "It failed.")
+    assert record.view() == (2, 1, False, False, "", "It failed.")
     assert record.view().is_open
+    record.end(2, "It failed, too.")
+    assert record.view() == (2, 2, True, False, "", "It failed, too.")
     record.cancel()
     assert record.view().is_unwanted
     assert not record.view().is_open
     record.close("cancelled", "It was cancelled.")
     # The first verdict stays.
     record.close("complete", "The run is complete.")
-    assert record.view()[3:] == ("cancelled", "It was cancelled.")
+    assert record.view()[4:] == ("cancelled", "It was cancelled.")
 
 
 def test_a_job_is_driven_while_its_own_driver_holds_the_run(objects: LocalObjects, record: JobRecord) -> None:

@@ -9,6 +9,8 @@ from distributed import Client, LocalCluster
 
 import novelty_dask
 from novelty_dask.errors import ClusterError, InputError, JobError, SettingsError, StoreError
+from novelty_dask.jobs.record import create_job
+from novelty_dask.objects.address import open_objects
 from tests.support.content import content
 from tests.support.files import write_lines
 from tests.support.servers import PAGE, answering
@@ -88,6 +90,21 @@ def test_a_run_without_a_job_has_none(urls: Path, tmp_path: Path) -> None:
     run = novelty_dask.score(urls, tmp_path / "run.zarr", workers=0, **SMALL)
     with pytest.raises(StoreError, match="has no job"):
         novelty_dask.Job(run)
+
+
+def test_drivers_that_were_killed_are_counted_before_the_verdict(urls: Path, tmp_path: Path) -> None:
+    run = novelty_dask.score(urls, tmp_path / "run.zarr", workers=0, **SMALL)
+    record = create_job(open_objects(run.url), "token", "tcp://a", {})
+    record.start(where="here")
+    record.start(where="there")
+    job = novelty_dask.Job(run)
+    between = job.status()
+    assert (between.state, between.starts, between.deaths) == ("complete", 2, 1)
+    record.end(2, between.words)
+    assert job.status() == between
+    assert [*job.follow()] == job.logs()
+    record.close("complete", between.words)
+    assert job.status() == between
 
 
 def test_a_cancelled_job_is_told_to_who_waits(client: Client, urls: Path, tmp_path: Path) -> None:
