@@ -110,8 +110,19 @@ class Cluster:
             *scheduler,
             prefix=prefix,
         )
-        wait_until(lambda: self.file.exists() and self.file.read_text(encoding="utf-8"), STARTUP_SECONDS)
+        try:
+            wait_until(self._is_up, STARTUP_SECONDS)
+        except BaseException:
+            # Nobody enters a cluster that is not there, and so nobody leaves it.
+            self._opened.close()
+            raise
         self.address: str = json.loads(self.file.read_text(encoding="utf-8"))["address"]
+
+    def _is_up(self) -> bool:
+        """Return whether the scheduler has told where it is; it must not have ended."""
+        if self.scheduler.poll() is not None:
+            raise AssertionError((self.folder / "scheduler.log").read_text(encoding="utf-8"))
+        return self.file.exists() and bool(self.file.read_text(encoding="utf-8"))
 
     def __enter__(self) -> "Cluster":
         return self
