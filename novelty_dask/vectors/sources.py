@@ -20,7 +20,7 @@ BLOCK_BYTES = 2**27
 VALUE_BYTES = 10
 """Of a value, prepared: in float64, and twice in a small integer."""
 PREPARING_BYTES = 34
-"""Most bytes of a value of two blocks, one of which is being prepared."""
+"""Most bytes of a value of two blocks while the second is prepared."""
 BLOCK_ROWS = 65_536
 """Most rows of such a block."""
 COLUMN_FILES = (".parquet", ".pq", ".arrow", ".feather")

@@ -152,6 +152,15 @@ def test_methods_are_measured_beside_the_exact_neighbors(tmp_path: Path) -> None
     assert all(entry["search_seconds"] > 0 for entry in found)
 
 
+def test_small_similarities_are_measured_beside_those_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load("cosine"), "SIZES", ((9, 5),))
+    found = run("cosine", tmp_path / "cosine.json", "--seconds", "0.01")
+    assert {"novelty_dask", "scikit-learn", "NumPy"} <= {entry["name"] for entry in found}
+    assert all(0 < entry["microseconds"] < 1e6 for entry in found)
+
+
 def test_what_is_not_a_neighbor_counts_against_a_method(tmp_path: Path) -> None:
     neighbors = load("neighbors")
     X = neighbors.make_rows("clusters", 300, 8, None)
