@@ -11,7 +11,20 @@ from typing import Any
 
 Entry = dict[str, Any]
 
-PACKAGES = ("novelty-dask", "numpy", "scipy", "numba", "dask", "zarr", "sp_matmul_rs", "sparse-dot-topn")
+PACKAGES = (
+    *(
+        "novelty-dask",
+        "numpy",
+        "scipy",
+        "numba",
+        "dask",
+        "zarr",
+        "sp_matmul_rs",
+        "sparse-dot-topn",
+        "scikit-learn",
+    ),
+    *("faiss-cpu", "annoy", "chroma-hnswlib", "usearch", "voyager", "pynndescent", "scann", "torch"),
+)
 CPU_INFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 

@@ -66,6 +66,9 @@ TRUTHS = (
     "first of template",
 )
 
+VECTOR_SETS = {"clusters": "clusters", "gaussian": "Gaussian", "urls": "URLs, SVD"}
+"""Sets of vectors by their names in results."""
+
 Table = Callable[[Path], str]
 
 
@@ -517,6 +520,46 @@ def pair_counts_table(results: Path) -> str:
     return markdown(["rows", "all pairs: steps of adding", "10 nearest", "share"], rows)
 
 
+def vectors_table(results: Path) -> str:
+    """Return what the neighbors of vectors took in each library, and how many of them it found."""
+    order = {data: number for number, data in enumerate(VECTOR_SETS)}
+    rows = [
+        [
+            VECTOR_SETS[entry["data"]],
+            f"{entry['rows']:,}",
+            entry["name"],
+            f"{entry['parameter']} {entry['value']:g}" if entry["parameter"] else "",
+            seconds(entry["build_seconds"]) if entry["build_seconds"] else "",
+            seconds(entry["search_seconds"]),
+            f"{entry['peak_bytes'] / 1e6:,.0f}",
+            f"{100 * entry['recall']:.2f} %",
+            f"{100 * entry['other_rows']:.2f} %",
+        ]
+        for entry in sorted(
+            entries_of(results, "neighbors"),
+            key=lambda entry: (
+                *(order[entry["data"]], entry["rows"], bool(entry["parameter"]), entry["name"] != OURS),
+                *(entry["name"], entry["value"] or 0),
+            ),
+        )
+    ]
+    header = ["vectors", "rows", "library", "parameter", "build core-s", "search core-s", "MB"]
+    return markdown([*header, "recall", "other rows"], rows)
+
+
+def small_cosine_table(results: Path) -> str:
+    """Return what the cosine similarities of small arrays took in each library."""
+    entries = entries_of(results, "cosine")
+    names = sorted({entry["name"] for entry in entries}, key=lambda name: (name != OURS, name))
+    took = {(entry["rows"], entry["columns"], entry["name"]): entry["microseconds"] for entry in entries}
+    sizes = sorted({key[:2] for key in took})
+    rows = [
+        [f"{n:,} {TIMES} {columns:,}", *(f"{took[n, columns, name]:,.0f}" for name in names)]
+        for n, columns in sizes
+    ]
+    return markdown(["rows and columns", *(f"{name}, \N{MICRO SIGN}s" for name in names)], rows)
+
+
 def simulation_check_table(results: Path) -> str:
     """Return the comparison of measured runs beside what the model says."""
     rows = [
@@ -563,6 +606,8 @@ TABLES: dict[str, Table] = {
     "machine": machine_table,
     "pairs": pairs_table,
     "pair-counts": pair_counts_table,
+    "vectors": vectors_table,
+    "small-cosine": small_cosine_table,
     "search": search_table,
     "features": lambda results: search_table(results, None),
     "memory": memory_table,

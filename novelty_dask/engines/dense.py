@@ -1,4 +1,4 @@
-"""The exact engine for dense vectors: cosine and Euclidean, by products of integers, or of BLAS."""
+"""The exact engine for dense vectors: cosine, distances and products, by integers, or by BLAS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from novelty_dask.kernels.vectors.closeness import keep_closest
+from novelty_dask.kernels.vectors.closeness import Measure, keep_closest
 from novelty_dask.kernels.vectors.filter import search_integers
 from novelty_dask.kernels.vectors.instructions import MOST_COLUMNS, find_instructions
 from novelty_dask.kernels.vectors.integers import IntegerRows, make_integers
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from novelty_dask.kernels.neighbors import Neighbors
 
-Metric = Literal["cosine", "euclidean"]
-"""Measure of how close two rows are: the cosine of their angle, or their distance."""
+Metric = Literal["cosine", "euclidean", "inner_product"]
+"""Measure of how close two rows are: the cosine of their angle, their distance, or their product."""
 MOST_PAIRS = 2**21
 """Pairs that are estimated at once, 8 bytes each."""
 
@@ -45,22 +45,22 @@ class Vectors(NamedTuple):
 class DenseEngine:
     """Finder of the k closest rows of each row, exactly.
 
-    Closeness is the cosine, or the squared Euclidean distance, negative.  It is a float64 sum in the order of
-    columns.  Of equally close rows the one with the lower number is first.
+    Closeness is the cosine, the squared Euclidean distance, negative, or the product.  It is a float64 sum in
+    the order of columns.  Of equally close rows the one with the lower number is first.
 
     Parameters
     ----------
-    metric : {"cosine", "euclidean"}
+    metric : {"cosine", "euclidean", "inner_product"}
     """
 
     def __init__(self, metric: Metric) -> None:
-        self.is_euclidean = metric == "euclidean"
+        self._measure = Measure(is_distance=metric == "euclidean", is_cosine=metric == "cosine")
         self._center: NDArray[np.float64] | None = None
 
     def prepare(self, X: NDArray[np.float64]) -> Vectors:
         """Return rows of finite values, ready to be compared."""
         # BLAS and the kernel read rows one after the other.
-        rows = np.ascontiguousarray(X if self.is_euclidean else unit_vectors(X), np.float64)
+        rows = np.ascontiguousarray(unit_vectors(X) if self._measure.is_cosine else X, np.float64)
         return Vectors(rows, np.einsum("ij,ij->i", rows, rows), self._integers(rows))
 
     def _integers(self, rows: NDArray[np.float64]) -> IntegerRows | None:
@@ -68,7 +68,7 @@ class DenseEngine:
         instructions = find_instructions()
         if instructions is None or not rows.size or rows.shape[1] > MOST_COLUMNS:
             return None
-        if self.is_euclidean:
+        if self._measure.is_distance:
             # Distances are those of rows less the same vector, and bounds are closer the shorter rows are.
             if self._center is None:
                 self._center = rows.mean(axis=0)
@@ -95,7 +95,7 @@ class DenseEngine:
                 (rows.integers, candidates.integers),
                 (neighbors.ids, neighbors.similarities),
                 starts,
-                is_euclidean=self.is_euclidean,
+                measure=self._measure,
             )
         if computed is None:
             computed = self._search_products(rows, candidates, neighbors, starts)
@@ -113,7 +113,7 @@ class DenseEngine:
         # In parts, so that what is estimated stays in the cache, or nearly.
         for part in row_parts(len(rows.rows), len(candidates.rows)):
             estimates = rows.rows[part] @ candidates.rows.T
-            if self.is_euclidean:
+            if self._measure.is_distance:
                 estimates *= 2
                 estimates -= rows.squares[part, None]
                 estimates -= candidates.squares
@@ -123,7 +123,7 @@ class DenseEngine:
                 (rows.rows[part], candidates.rows),
                 (neighbors.ids[part], neighbors.similarities[part]),
                 (starts[0] + part.start, starts[1]),
-                self.is_euclidean,
+                self._measure,
             )
         return computed
 

@@ -1,4 +1,4 @@
-"""The exact engine for sparse rows of any sign: cosine and Euclidean, by sparse products."""
+"""The exact engine for sparse rows of any sign: cosine, distances and products, by sparse products."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class ProductEngine:
 
     Parameters
     ----------
-    metric : {"cosine", "euclidean"}
+    metric : {"cosine", "euclidean", "inner_product"}
     """
 
     def __init__(self, metric: Metric) -> None:
-        self.is_euclidean = metric == "euclidean"
+        self._metric = metric
 
     def prepare(self, X: sp.csr_matrix) -> SparseVectors:
         """Return rows of finite values, ready to be compared."""
         # Transposed once here, and not for each block that it meets.
-        rows = sorted_rows(X) if self.is_euclidean else unit_rows(X)
+        rows = unit_rows(X) if self._metric == "cosine" else sorted_rows(X)
         return SparseVectors(rows, row_squares(rows), rows.T.tocsr())
 
     def search(
@@ -69,10 +69,10 @@ class ProductEngine:
         for part in row_parts(n_rows, n_candidates):
             # Dense, as nearly all pairs of such rows share a column.
             values = (rows.rows[part] @ candidates.columns).toarray()
-            if self.is_euclidean:
+            if self._metric == "euclidean":
                 # Rounding may make it positive for equal rows.
                 values = np.minimum(2 * values - (rows.squares[part, None] + candidates.squares), 0)
-            else:
+            elif self._metric == "cosine":
                 np.clip(values, -1, 1, out=values)
             kept = neighbors.ids[part], neighbors.similarities[part]
             keep_values(values, kept, (row_start + part.start, candidate_start))

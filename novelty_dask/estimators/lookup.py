@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from novelty_dask.engines.dense import Metric
 from novelty_dask.engines.index import Found, NeighborIndex
 from novelty_dask.estimators.vectorizer import UrlVectorizer, is_text
 from novelty_dask.execution.arrays import compute_partitions, is_collection, make_arrays
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 # float32 stays: rows that have unit length already keep their bits, and so have the similarities of a run.
 FORMS = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 """Matrices as they are compared."""
+METRICS = ("cosine", "euclidean")
+"""Those that are distances, as scikit-learn takes them."""
 
 
 class ExactLookup(BaseEstimator):
@@ -201,7 +202,7 @@ def check_parameters(n_neighbors: object, metric: object) -> None:
     if n_neighbors < 1:
         message = f"n_neighbors is {n_neighbors}; pass an integer of at least 1."
         raise ValueError(message)
-    if metric not in get_args(Metric):
+    if metric not in METRICS:
         message = f"There is no metric {metric!r}; pass 'cosine' or 'euclidean'."
         raise ValueError(message)
 

@@ -14,7 +14,7 @@ from novelty_dask.execution.partitions import compute_partitions, is_collection
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["compute_partitions", "is_collection", "make_arrays", "read_part", "row_parts"]
+__all__ = ["compute_partitions", "is_collection", "make_arrays", "read_part", "row_parts", "transposed"]
 
 
 def make_arrays(
@@ -52,6 +52,24 @@ def row_parts(collection: Any) -> list[Any]:
     if hasattr(collection, "rechunk") and collection.ndim > 1 and collection.numblocks[1] > 1:
         collection = collection.rechunk({1: -1})
     return list(np.ravel(np.array(collection.to_delayed(), dtype=object)))
+
+
+def transposed(array: da.Array) -> da.Array:
+    """Return an array whose blocks, dense or sparse, are transposed when they are computed."""
+    result: da.Array = da.blockwise(
+        _transpose,
+        "ji",
+        array,
+        "ij",
+        dtype=array.dtype,
+        meta=_transpose(array._meta),  # noqa: SLF001
+    )
+    return result
+
+
+def _transpose(block: Any) -> Any:
+    """Return the transpose of a block."""
+    return block.T
 
 
 def read_part(part: Any) -> Any:

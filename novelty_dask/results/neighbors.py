@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.kernels.missing import fill_missing
+from novelty_dask.results.edges import Edges, edge_schema, make_edges, scan_edges
 from novelty_dask.results.fixed_neighbors import FixedNeighbors
 from novelty_dask.results.formats import write_parquet
 from novelty_dask.results.outputs import open_output, writing_errors
@@ -22,29 +24,13 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     from numpy.typing import NDArray
 
+    from novelty_dask.engines.dense import Metric
+
 Values = Literal["similarity", "distance", "connectivity"]
-"""Weights of edges: cosine similarities, 1 minus these, or ones."""
+"""Weights of edges: similarities, distances, or ones."""
 VALUES: tuple[Values, ...] = ("similarity", "distance", "connectivity")
-EDGES = pa.schema(
-    [
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("neighbor", pa.int64(), nullable=False),
-        pa.field("rank", pa.int32(), nullable=False),
-        pa.field("similarity", pa.float32(), nullable=False),
-    ]
-)
-"""An edge from a row to its neighbor of a rank, which is 1 for the most similar, and 0 for the row itself."""
 BLOCK_ROWS = 65_536
 """Rows that are read at once where the arrays are not cut into chunks."""
-
-
-class _Edges(NamedTuple):
-    """The columns of `EDGES`."""
-
-    row: NDArray[np.int64]
-    neighbor: NDArray[np.int64]
-    rank: NDArray[np.int32]
-    similarity: NDArray[np.float32]
 
 
 class NeighborArrays:
@@ -52,10 +38,12 @@ class NeighborArrays:
 
     Parameters
     ----------
-    ids : zarr.Array of int64, shape (n_rows, n_neighbors)
-        Row numbers, most similar first, ties by row number; -1 where there are fewer.
-    similarities : zarr.Array of float32, shape (n_rows, n_neighbors)
-        Cosine similarities, 0 to 1.
+    ids : ndarray or zarr.Array of int64, shape (n_rows, n_neighbors)
+        Row numbers, closest first, ties by row number; -1 where there are fewer.
+    values : ndarray or zarr.Array of float32 or float64, shape (n_rows, n_neighbors)
+        Similarities, 0 where there is no neighbor, or Euclidean distances, infinite where there is none.
+    metric : {"cosine", "euclidean", "inner_product"}
+        What they are: cosines, distances, or products.
     urls : zarr.Array of str, shape (n_rows,), optional
         Names of the rows.
     sources : sequence of str
@@ -67,25 +55,64 @@ class NeighborArrays:
     def __init__(
         self,
         ids: Any,
-        similarities: Any,
+        values: Any,
         *,
+        metric: Metric = "cosine",
         urls: Any = None,
         sources: Sequence[str] = (),
         n_known: int | None = None,
     ) -> None:
         self.ids = ids
-        self.similarities = similarities
+        self.metric = metric
+        self._values = values
         self._urls = urls
         self._sources = sources
         self._n_known = n_known
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the two arrays."""
-        return iter((self.ids, self.similarities))
+        return iter((self.ids, self._values))
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self.ids.shape[0])
+
+    @property
+    def similarities(self) -> Any:
+        """Cosines, -1 to 1, or products: the array of values.
+
+        Raises
+        ------
+        SettingsError
+            The metric is Euclidean.
+        """
+        if self.metric == "euclidean":
+            message = "Neighbors by Euclidean distance have no similarities; use distances."
+            raise SettingsError(message)
+        return self._values
+
+    @property
+    def distances(self) -> Any:
+        """Euclidean distances, or 1 minus the cosines, in float64 and in memory.
+
+        Raises
+        ------
+        SettingsError
+            The metric is the inner product.
+        """
+        return self._values if self.metric == "euclidean" else self._distances(self._values[:])
+
+    def _distances(self, values: Any) -> NDArray[Any]:
+        """Return the distances of some values."""
+        if self.metric == "inner_product":
+            message = "An inner product is no distance; use similarities."
+            raise SettingsError(message)
+        return np.asarray(values if self.metric == "euclidean" else 1 - np.asarray(values, np.float64))
+
+    @property
+    def _weight(self) -> Values:
+        """What the values are called."""
+        return "distance" if self.metric == "euclidean" else "similarity"
 
     @property
     def _n_candidates(self) -> int:
@@ -101,8 +128,8 @@ class NeighborArrays:
             )
             raise SettingsError(message)
 
-    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-        """Yield numbers, neighbors and similarities of some rows at a time.
+    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]]:
+        """Yield numbers, neighbors and values of some rows at a time.
 
         Raises
         ------
@@ -113,48 +140,50 @@ class NeighborArrays:
         step = getattr(self.ids, "chunks", (BLOCK_ROWS,))[0]
         # Of no rows, too, a block: whoever joins or writes them needs the types of the columns.
         for start in range(0, max(len(self), 1), step):
-            ids, similarities = (np.asarray(array[start : start + step]) for array in self)
+            ids, values = (np.asarray(array[start : start + step]) for array in self)
             if ids.size and not -1 <= ids.min() <= ids.max() < self._n_candidates:
                 message = (
                     "The neighbors of the run name rows that it does not have; score again into another path."
                 )
                 raise StoreError(message)
-            yield np.arange(start, start + len(ids)), ids, similarities
+            yield np.arange(start, start + len(ids)), ids, values
 
-    def to_csr(self, values: Values = "similarity", *, include_self: bool = False) -> sp.csr_matrix:
+    def to_csr(self, values: Values | None = None, *, include_self: bool = False) -> sp.csr_matrix:
         """Return the graph of neighbors as a sparse matrix in memory.
 
         Parameters
         ----------
-        values : {"similarity", "distance", "connectivity"}
-            Cosine similarities in float32, 1 minus these, or ones, in float64.
+        values : {"similarity", "distance", "connectivity"}, optional
+            What is stored, or distances or ones, in float64.  Default: what is stored.
         include_self : bool
-            True to put each row first among its own neighbors, with similarity 1.
+            True to put each row first among its own neighbors, with cosine 1, or distance 0.
 
         Returns
         -------
         csr_matrix of shape (n_rows, n_rows), or (n_rows, rows of the reference)
-            Entries of each row in the order of their similarity; zeros are stored.  A row has as many as it
+            Entries of each row in the order of their ranks; zeros are stored.  A row has as many as it
             has neighbors.
 
         Raises
         ------
         SettingsError
             There are no such values; or rows are to be neighbors of themselves, and neighbors are rows of a
-            reference.
+            reference, or the metric is the inner product.
         """
         import scipy.sparse as sp  # noqa: PLC0415 - takes long to import
 
-        if values not in VALUES:
+        chosen = values or self._weight
+        if chosen not in VALUES:
             message = f"There are no values {values!r}; pass {', '.join(VALUES[:-1])} or {VALUES[-1]}."
             raise SettingsError(message)
         # The whole graph is in memory in this form alone.
         parts = [*self._edges(include_self=include_self)]
-        rows, neighbors, _, similarities = (np.concatenate(part) for part in zip(*parts, strict=True))
+        rows, neighbors, _, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(self)))])
-        weights: NDArray[Any] = similarities
-        if values != "similarity":
-            weights = 1 - similarities.astype(np.float64) if values == "distance" else np.ones(rows.size)
+        if chosen == "connectivity":
+            weights = np.ones(rows.size)
+        elif chosen != self._weight:
+            weights = self._distances(weights) if chosen == "distance" else self.similarities
         # Given in three parts, entries stay in their order, which tells ranks.
         return sp.csr_matrix((weights, neighbors, starts), shape=(len(self), self._n_candidates))
 
@@ -164,33 +193,34 @@ class NeighborArrays:
         Parameters
         ----------
         include_self : bool
-            True to put an edge from each row to itself before the others, with rank 0 and similarity 1.
+            True to put an edge from each row to itself before the others, with rank 0, and cosine 1 or
+            distance 0.
 
         Yields
         ------
         pyarrow.RecordBatch
-            Columns row, neighbor, rank and similarity, in the order of rows and ranks.
+            Columns row, neighbor, rank, and similarity or distance, in the order of rows and ranks.
         """
         for edges in self._edges(include_self=include_self):
-            yield pa.record_batch([pa.array(column) for column in edges], schema=EDGES)
+            yield pa.record_batch([pa.array(column) for column in edges], schema=self._schema())
 
-    def _edges(self, *, include_self: bool) -> Iterator[_Edges]:
+    def _edges(self, *, include_self: bool) -> Iterator[Edges]:
         """Yield the same as arrays."""
-        if include_self:
-            self._check_own()
-        for rows, ids, similarities in self._blocks():
-            first = 0 if include_self else 1
-            to = np.hstack([rows[:, None], ids])[:, first:]
-            weights = np.hstack([np.ones((len(rows), 1), np.float32), similarities])[:, first:]
-            ranks = np.arange(first, ids.shape[1] + 1, dtype=np.int32)
-            # Rows may have fewer neighbors than there is room for.
-            exists = to >= 0
-            yield _Edges(
-                np.broadcast_to(rows[:, None], to.shape)[exists],
-                to[exists],
-                np.broadcast_to(ranks, to.shape)[exists],
-                weights[exists],
-            )
+        itself = self._weight_of_itself() if include_self else None
+        for rows, ids, values in self._blocks():
+            yield make_edges(rows, ids, values, itself)
+
+    def _schema(self) -> pa.Schema:
+        """Return the schema of edges."""
+        return edge_schema(self._weight, self._values.dtype)
+
+    def _weight_of_itself(self) -> float:
+        """Return the value of a row and itself."""
+        self._check_own()
+        if self.metric == "inner_product":
+            message = "The products of rows with themselves are not known; leave include_self out."
+            raise SettingsError(message)
+        return 0.0 if self.metric == "euclidean" else 1.0
 
     def to_reader(self, *, include_self: bool = False) -> pa.RecordBatchReader:
         """Return the edges of `stream_edges` as a reader of Arrow, which DuckDB and others take.
@@ -200,7 +230,7 @@ class NeighborArrays:
         include_self : bool
             As for `stream_edges`.
         """
-        return pa.RecordBatchReader.from_batches(EDGES, self.stream_edges(include_self=include_self))
+        return pa.RecordBatchReader.from_batches(self._schema(), self.stream_edges(include_self=include_self))
 
     def to_parquet(
         self, out: str | PathLike[str], *, include_self: bool = False, overwrite: bool = False
@@ -226,7 +256,7 @@ class NeighborArrays:
         name = fspath(out).removeprefix("file://")
         batches = self.stream_edges(include_self=include_self)
         with writing_errors(name), open_output(name, self._sources, overwrite=overwrite) as output:
-            write_parquet((pa.Table.from_batches([batch], EDGES) for batch in batches), output.file)
+            write_parquet((pa.Table.from_batches([batch], self._schema()) for batch in batches), output.file)
 
     def to_polars(self, *, include_self: bool = False) -> polars.LazyFrame:
         """Return the edges of `stream_edges` as a lazy frame of polars, which reads what a query needs.
@@ -241,25 +271,7 @@ class NeighborArrays:
         ImportError
             polars is not installed.
         """
-        import polars  # noqa: PLC0415 - needed for this alone
-        from polars.io.plugins import register_io_source  # noqa: PLC0415
-
-        def read(
-            columns: list[str] | None, predicate: Any, n_rows: int | None, _batch_size: int | None
-        ) -> Iterator[polars.DataFrame]:
-            left = n_rows
-            for batch in self.stream_edges(include_self=include_self):
-                frame: Any = polars.from_arrow(batch)
-                # A predicate may need columns that are not asked for.  Polars counts rows before it.
-                frame = frame if left is None else frame.head(left)
-                left = None if left is None else left - len(frame)
-                frame = frame if predicate is None else frame.filter(predicate)
-                yield frame if columns is None else frame.select(columns)
-                if left == 0:
-                    return
-
-        schema = polars.Schema(polars.from_arrow(EDGES.empty_table()).schema)
-        return register_io_source(read, schema=schema)
+        return scan_edges(self._schema(), partial(self.stream_edges, include_self=include_self))
 
     def to_umap(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return neighbors as ``precomputed_knn`` of UMAP takes them.
@@ -269,13 +281,19 @@ class NeighborArrays:
         indices : ndarray of int64, shape (n_rows, n_neighbors + 1)
             The row itself, then its neighbors.  Rows that have fewer get the lowest other numbers.
         distances : ndarray of float32, shape (n_rows, n_neighbors + 1)
-            1 minus the similarity, and 0 for the row itself.
+            1 minus the cosine, or the Euclidean distance, and 0 for the row itself.
+
+        Raises
+        ------
+        SettingsError
+            Neighbors are rows of a reference, or the metric is the inner product.
         """
         self._check_own()
         # No row has more neighbors than there are others.
         k = min(self.ids.shape[1], len(self) - 1)
         parts = [
-            _with_self(rows, ids[:, :k], similarities[:, :k]) for rows, ids, similarities in self._blocks()
+            _with_self(rows, ids[:, :k], self._distances(values[:, :k]))
+            for rows, ids, values in self._blocks()
         ]
         indices, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
         return indices, distances
@@ -296,7 +314,8 @@ class NeighborArrays:
         Returns
         -------
         networkx.DiGraph
-            Nodes are row numbers, with the attribute url where rows have one; edges have similarity and rank.
+            Nodes are row numbers, with the attribute url where rows have one; edges have rank, and similarity
+            or distance.
 
         Raises
         ------
@@ -307,25 +326,22 @@ class NeighborArrays:
 
         self._check_own()
         graph = networkx.DiGraph()
-        # Also rows without an edge.
         graph.add_nodes_from(range(len(self)))
         for rows, _, _ in self._blocks() if self._urls is not None else ():
             urls = self._urls[rows[0] : rows[-1] + 1].tolist()
             graph.add_nodes_from((row, {"url": url}) for row, url in zip(rows.tolist(), urls, strict=True))
         for batch in self.stream_edges():
             for edge in batch.to_pylist():
-                graph.add_edge(
-                    edge["row"], edge["neighbor"], similarity=edge["similarity"], rank=edge["rank"]
-                )
+                graph.add_edge(edge.pop("row"), edge.pop("neighbor"), **edge)
         return graph
 
 
 def _with_self(
-    rows: NDArray[np.int64], ids: NDArray[np.int64], similarities: NDArray[np.float32]
+    rows: NDArray[np.int64], ids: NDArray[np.int64], distances: NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return neighbors and distances of some rows, each row first, and none missing."""
     ids = ids.copy()
     # Programs that want the same number for all rows take no -1.
     fill_missing(ids, rows)
-    distances = np.float32(1) - similarities
-    return np.hstack([rows[:, None], ids]), np.hstack([np.zeros((len(rows), 1), np.float32), distances])
+    itself = np.zeros((len(rows), 1), np.float32)
+    return np.hstack([rows[:, None], ids]), np.hstack([itself, distances.astype(np.float32)])

@@ -1,4 +1,4 @@
-"""Sparse matrices in Zarr, read some rows at a time."""
+"""Matrices in Zarr, sparse or dense, read some rows at a time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ class StoredMatrix:
 
     Parameters
     ----------
-    group : zarr.Group, str or path
+    group : zarr.Group
         Read alone.
+    name : str
+        What it is called where it can't be read.
 
     Attributes
     ----------
@@ -31,20 +33,17 @@ class StoredMatrix:
         It is no such group.
     """
 
-    def __init__(self, group: Any) -> None:
-        name = getattr(group, "name", None) or str(group)
+    def __init__(self, group: Any, name: str) -> None:
         try:
-            # Never for writing: it is the user's.
-            opened: Any = group if isinstance(group, zarr.Group) else zarr.open_group(group, mode="r")
-            self._indptr, self._indices, self._data = (_array(opened, part) for part in PARTS)
-            n_rows, n_columns = (int(size) for size in opened.attrs["shape"])
+            self._indptr, self._indices, self._data = (_array(group, part) for part in PARTS)
+            n_rows, n_columns = (int(size) for size in group.attrs["shape"])
         except (KeyError, ValueError, TypeError, OSError) as error:
             message = (
                 f"{name!r} is no sparse matrix in Zarr ({reason(error)}); it has the arrays indptr, "
                 "indices and data, and the attribute shape, as anndata writes them."
             )
             raise InputError(message) from None
-        kind = opened.attrs.get("encoding-type", "csr_matrix")
+        kind = group.attrs.get("encoding-type", "csr_matrix")
         # The arrays of a matrix of columns have the same names.
         if kind != "csr_matrix" or self._indptr.shape != (n_rows + 1,):
             message = f"{name!r} holds a {kind} of shape ({n_rows}, {n_columns}); store it in rows, as CSR."
@@ -71,6 +70,34 @@ class StoredMatrix:
             message = f"The sparse matrix {self.name!r} is damaged from row {start} on: {reason(error)}."
             raise InputError(message) from None
         return X
+
+
+def is_stored(X: Any) -> bool:
+    """Return whether something is an array or a group of Zarr."""
+    return isinstance(X, zarr.Array | zarr.Group)
+
+
+def open_matrix(X: Any) -> Any:
+    """Return the matrix of a Zarr group, or the array itself, which has rows of numbers.
+
+    Parameters
+    ----------
+    X : zarr.Array, zarr.Group, str or path
+
+    Raises
+    ------
+    InputError
+        There is neither.
+    """
+    opened = X
+    if not is_stored(X):
+        try:
+            # Never for writing: it is the user's.
+            opened = zarr.open(X, mode="r")
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            message = f"{str(X)!r} is no array and no group of Zarr ({reason(error)}); check the path."
+            raise InputError(message) from None
+    return opened if isinstance(opened, zarr.Array) else StoredMatrix(opened, str(X))
 
 
 def _array(group: Any, name: str) -> Any:

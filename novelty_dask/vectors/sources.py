@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import zipfile
 from os import PathLike, fspath
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import scipy.sparse as sp
 
-from novelty_dask.errors import InputError, reason
-from novelty_dask.execution.arrays import is_collection, read_part, row_parts
-from novelty_dask.storage.matrices import StoredMatrix
+from novelty_dask.errors import InputError, SettingsError, reading_errors
+from novelty_dask.execution.arrays import is_collection, read_part, row_parts, transposed
+from novelty_dask.storage.matrices import StoredMatrix, is_stored, open_matrix
+from novelty_dask.vectors.files import load_archive, map_array
+from novelty_dask.vectors.forms import check_form
+from novelty_dask.vectors.list_columns import ListColumn
+
+BLOCK_BYTES = 2**27
+"""Bytes of a block of dense rows, prepared, where nobody says how many rows it has."""
+VALUE_BYTES = 10
+"""Of a value, prepared: in float64, and twice in a small integer."""
+PREPARING_BYTES = 34
+"""Most bytes of a value of two blocks while the second is prepared."""
+BLOCK_ROWS = 65_536
+"""Most rows of such a block."""
+COLUMN_FILES = (".parquet", ".pq", ".arrow", ".feather")
+"""Ends of the names of files that have vectors in a column of lists."""
 
 
 class VectorSource(Protocol):
@@ -21,13 +34,17 @@ class VectorSource(Protocol):
     ----------
     n_blocks : int
         Number of blocks.
+    block_bytes : int
+        Bytes that two blocks take while they are prepared; 0 where that is not known.
     """
+
+    block_bytes: int
 
     @property
     def n_blocks(self) -> int: ...  # noqa: D102 - as above
 
-    def read(self, block: int) -> sp.csr_matrix:
-        """Return the rows of a block."""
+    def read(self, block: int) -> Any:
+        """Return the rows of a block: a csr_matrix, or an ndarray."""
         ...
 
 
@@ -36,27 +53,57 @@ class MatrixSource:
 
     Parameters
     ----------
-    matrix : csr_matrix or StoredMatrix
-    block_rows : int
-        Rows of a block.
+    matrix : object
+        Of two dimensions, with `shape`, and either sliced or with a method `read` for rows.
+    block_rows : int, optional
+        Rows of a block; as many as `BLOCK_BYTES` hold by default.
     """
 
-    def __init__(self, matrix: Any, block_rows: int) -> None:
+    def __init__(self, matrix: Any, block_rows: int | None = None) -> None:
         self._matrix = matrix
-        self._block_rows = block_rows
+        self._block_rows = block_rows or _choose_rows(matrix)
+        held = min(self._block_rows, matrix.shape[0]) * matrix.shape[1]
+        self.block_bytes = 0 if _is_sparse(matrix) else PREPARING_BYTES * held
 
     @property
     def n_blocks(self) -> int:
         """Number of blocks."""
         return int(-(-self._matrix.shape[0] // self._block_rows))
 
-    def read(self, block: int) -> sp.csr_matrix:
+    def read(self, block: int) -> Any:
         """Return the rows of a block."""
         start = block * self._block_rows
-        stop = min(start + self._block_rows, self._matrix.shape[0])
-        if isinstance(self._matrix, StoredMatrix):
-            return self._matrix.read(start, stop)
-        return sp.csr_matrix(self._matrix[start:stop])
+        return _read_rows(self._matrix, start, min(start + self._block_rows, self._matrix.shape[0]))
+
+
+class Columns:
+    """The columns of a matrix as rows; the matrix is never transposed as a whole.
+
+    Parameters
+    ----------
+    matrix : object
+        As for `MatrixSource`.
+
+    Attributes
+    ----------
+    shape : (int, int)
+    is_sparse : bool
+        True if rows are sparse.
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        self._matrix = matrix
+        self.shape = matrix.shape[1], matrix.shape[0]
+        self.is_sparse = _is_sparse(matrix)
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return some columns as rows."""
+        step = _choose_rows(self._matrix)
+        stretches = [(first, min(first + step, self.shape[1])) for first in range(0, self.shape[1], step)]
+        parts = [_read_rows(self._matrix, *stretch, slice(start, stop)).T for stretch in stretches]
+        if any(map(sp.issparse, parts)):
+            return sp.hstack(parts, format="csr")
+        return np.hstack(parts) if parts else np.empty((stop - start, 0))
 
 
 class DaskSource:
@@ -65,8 +112,10 @@ class DaskSource:
     Parameters
     ----------
     array : dask.array.Array
-        Of sparse blocks, or of others that can be made sparse.
+        Of dense or sparse blocks.
     """
+
+    block_bytes = 0
 
     def __init__(self, array: Any) -> None:
         self._parts = row_parts(array)
@@ -76,54 +125,92 @@ class DaskSource:
         """Number of blocks."""
         return len(self._parts)
 
-    def read(self, block: int) -> sp.csr_matrix:
+    def read(self, block: int) -> Any:
         """Return the rows of a block."""
         # Not kept: all blocks together may be more than memory holds.  Who has the memory persists the array.
-        return sp.csr_matrix(read_part(self._parts[block]))
+        part = read_part(self._parts[block])
+        return _by_rows(part) if sp.issparse(part) else np.asarray(part)
 
 
-def open_vectors(X: Any, block_rows: int) -> VectorSource:
+def open_vectors(
+    X: Any, block_rows: int | None = None, *, axis: int = 0, column: str | None = None
+) -> VectorSource:
     """Return the source of what a user names or has.
 
     Parameters
     ----------
-    X : sparse matrix, dask.array.Array, zarr.Group, str or path
-    block_rows : int
+    X : ndarray, sparse matrix, dask.array.Array, zarr.Array, zarr.Group, str or path
+    block_rows : int, optional
         Rows of a block, where these can be chosen.
+    axis : int
+        0 for rows, 1 for columns.
+    column : str, optional
+        Column of lists of a file, or array of an archive.
 
     Raises
     ------
     InputError
         It is none of these, or can't be read.
+    SettingsError
+        A column is named where there is none to choose from.
     """
-    if sp.issparse(X):
-        rows: Any = X
-        return MatrixSource(sp.csr_matrix(rows), block_rows)
+    has_columns = isinstance(X, str | PathLike) and fspath(X).endswith((*COLUMN_FILES, ".npz"))
+    if column is not None and not has_columns:
+        message = f"column is {column!r}, and X has no columns to choose from; leave it out."
+        raise SettingsError(message)
     if is_collection(X):
-        return DaskSource(X)
-    if isinstance(X, np.ndarray):
-        # Not made sparse in silence: that would take more memory, and another engine is faster.
-        message = "X is a dense array; use ExactNeighborsTransformer, or pass a sparse matrix."
+        return DaskSource(transposed(X) if axis else X)
+    matrix = _open(X, column)
+    check_form(len(matrix.shape), np.dtype(getattr(matrix, "dtype", float)))
+    if not axis:
+        return MatrixSource(_by_rows(matrix), block_rows)
+    # The transpose of a matrix that is stored by columns is stored by rows, in the same arrays.
+    is_by_columns = getattr(matrix, "format", "") == "csc"
+    return MatrixSource(_by_rows(matrix.T) if is_by_columns else Columns(_by_rows(matrix)), block_rows)
+
+
+def _open(X: Any, column: str | None) -> Any:
+    """Return a matrix that gives any of its rows."""
+    if sp.issparse(X) or isinstance(X, np.ndarray):
+        return X
+    if is_stored(X):
+        return open_matrix(X)
+    if not isinstance(X, str | PathLike):
+        message = (
+            f"X is {type(X).__name__}; pass an array of NumPy, Dask or Zarr, a sparse matrix of SciPy, or "
+            "the path of an .npy, .npz, Parquet or Arrow file, or of a Zarr array or group."
+        )
         raise InputError(message)
-    if isinstance(X, str | PathLike):
-        name = fspath(X)
-        return MatrixSource(_load(name) if name.endswith(".npz") else StoredMatrix(name), block_rows)
-    if hasattr(X, "attrs") and hasattr(X, "group_keys"):
-        return MatrixSource(StoredMatrix(X), block_rows)
-    message = (
-        f"X is {type(X).__name__}; pass a sparse matrix of SciPy, a Dask array, or the path of an .npz file "
-        "or of a Zarr group."
-    )
-    raise InputError(message)
+    name = fspath(X)
+    if name.endswith(".npy"):
+        return map_array(name)
+    if name.endswith(".npz"):
+        return load_archive(name, column)
+    return ListColumn(name, column) if name.endswith(COLUMN_FILES) else open_matrix(name)
 
 
-def _load(name: str) -> Any:
-    """Return the matrix of a file that `scipy.sparse.save_npz` wrote."""
-    try:
-        # It loads no pickles, so that a file of somebody else's runs nothing.
-        matrix = sp.csr_matrix(sp.load_npz(name))
-        matrix.check_format(full_check=True)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        message = f"Can't read a sparse matrix from {name!r}: {reason(error)}."
-        raise InputError(message) from None
-    return matrix
+def _by_rows(matrix: Any) -> Any:
+    """Return a sparse matrix by rows, and any other as it is."""
+    return matrix if not sp.issparse(matrix) else cast("Any", sp.csr_matrix)(matrix)
+
+
+def _choose_rows(matrix: Any) -> int:
+    """Return how many rows a block has if nobody says."""
+    n_held = BLOCK_BYTES // (VALUE_BYTES * max(1, matrix.shape[1]))
+    return BLOCK_ROWS if _is_sparse(matrix) else max(1, min(BLOCK_ROWS, n_held))
+
+
+def _is_sparse(matrix: Any) -> bool:
+    """Return whether the rows of a matrix are sparse."""
+    return sp.issparse(matrix) or isinstance(matrix, StoredMatrix) or getattr(matrix, "is_sparse", False)
+
+
+def _read_rows(matrix: Any, start: int, stop: int, columns: slice = slice(None)) -> Any:
+    """Return some rows, or some columns of them: a csr_matrix, or an ndarray."""
+    with reading_errors(f"Can't read rows {start:,} to {stop - 1:,} of X"):
+        if hasattr(matrix, "read"):
+            rows = matrix.read(start, stop)
+            return rows if columns == slice(None) else rows[:, columns]
+        # Of what is stored in chunks, those that have the columns alone.
+        rows = matrix[start:stop] if columns == slice(None) else matrix[start:stop, columns]
+        return _by_rows(rows) if sp.issparse(rows) else np.asarray(rows)

@@ -143,6 +143,39 @@ def test_adding_rows_costs_less_than_scoring_all_together(tmp_path: Path) -> Non
     assert entry["whole_core_seconds"] > 0
 
 
+def test_methods_are_measured_beside_the_exact_neighbors(tmp_path: Path) -> None:
+    flags = ["--rows", "600", "--method", "NumPy", "--method", "scikit-learn KDTree", "--columns", "16"]
+    found = run("neighbors", tmp_path / "neighbors.json", *flags)
+    assert {entry["name"] for entry in found} == {"novelty_dask", "NumPy", "scikit-learn KDTree"}
+    # Both are exact, and these rows are far enough from each other for float32.
+    assert all(entry["recall"] == 1 for entry in found)
+    assert all(entry["search_seconds"] > 0 for entry in found)
+
+
+def test_small_similarities_are_measured_beside_those_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load("cosine"), "SIZES", ((9, 5),))
+    found = run("cosine", tmp_path / "cosine.json", "--seconds", "0.01")
+    assert {"novelty_dask", "scikit-learn", "NumPy"} <= {entry["name"] for entry in found}
+    assert all(0 < entry["microseconds"] < 1e6 for entry in found)
+
+
+def test_what_is_not_a_neighbor_counts_against_a_method(tmp_path: Path) -> None:
+    neighbors = load("neighbors")
+    X = neighbors.make_rows("clusters", 300, 8, None)
+    neighbors.measure_ours(X, tmp_path)
+    true = np.load(tmp_path / "ids.npy")
+    itself = np.arange(300)[:, None]
+    assert neighbors.judge(np.hstack([itself, true]), X, tmp_path) == {"recall": 1.0, "other_rows": 0.0}
+    wrong = np.hstack([itself, true])
+    wrong[0, 3] = next(other for other in range(1, 300) if other not in true[0])
+    judged = neighbors.judge(wrong, X, tmp_path)
+    assert judged == {"recall": 1 - 1 / 3_000, "other_rows": 1 / 300}
+    with pytest.raises(SystemExit, match="Row 0 has other neighbors"):
+        neighbors.check(X, wrong[:, :10], neighbors.novelty_dask.neighbors(X).similarities)
+
+
 def test_known_thresholds_need_no_more_than_found_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,13 +57,6 @@ def dask_array(matrix: Any, size: int = 150) -> Any:
     return da.concatenate(arrays, allow_unknown_chunksizes=True)
 
 
-def dense_array(matrix: Any, size: int = 200) -> Any:
-    """Return a matrix as a Dask array of dense blocks, cut by columns too."""
-    # Dask would warn of one array in memory, which it sends whole with each block.
-    parts = [matrix[start : start + size].toarray() for start in range(0, matrix.shape[0], size)]
-    return da.concatenate([da.from_array(part, chunks=(size, 3_000)) for part in parts])
-
-
 SOURCES: dict[str, Callable[[Path, Any], Any]] = {
     "csr": lambda _, matrix: matrix,
     "csc": lambda _, matrix: matrix.tocsc(),
@@ -73,7 +66,6 @@ SOURCES: dict[str, Callable[[Path, Any], Any]] = {
     "zarr": lambda folder, matrix: write_zarr(folder / "x.zarr", matrix),
     "group": lambda folder, matrix: zarr.open_group(write_zarr(folder / "x.zarr", matrix), mode="r"),
     "dask": lambda _, matrix: dask_array(matrix),
-    "dask of dense blocks": lambda _, matrix: dense_array(matrix),
 }
 
 
@@ -139,13 +131,13 @@ def test_no_rows_have_no_neighbors_in_any_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda _: np.eye(3), "X is a dense array; use ExactNeighborsTransformer"),
-        (lambda _: [[1, 2]], "X is list; pass a sparse matrix of SciPy, a Dask array"),
-        (lambda _: -sp.eye(3, format="csr"), "Block 0 of X has negative or infinite values"),
-        (lambda _: sp.csr_matrix(np.array([[np.nan, 1]])), "Block 0 of X has negative or infinite values"),
+        (lambda _: [[1, 2]], "X is list; pass an array of NumPy, Dask or Zarr, a sparse matrix of SciPy"),
+        (lambda _: sp.diags([1.0, 1.0, -1.0]), "Row 2 of X has a negative value.* use ExactNeighbors"),
+        (lambda _: sp.csr_matrix([[0, 1], [np.nan, 1]]), "Row 1 of X has NaN or an infinite value; fill"),
+        (lambda _: sp.csr_matrix([[0, 1j]]), "X holds values of type complex128; pass real numbers"),
         (lambda _: sp.csr_matrix((1, 2**31)), "^X has 2,147,483,648 columns; pass at most 2,147,483,646"),
-        (lambda folder: folder / "none.npz", "Can't read a sparse matrix from .*none.npz"),
-        (lambda folder: folder / "none.zarr", "none.zarr' is no sparse matrix in Zarr"),
+        (lambda folder: folder / "none.npz", "Can't read a matrix from .*none.npz"),
+        (lambda folder: folder / "none.zarr", "none.zarr' is no array and no group of Zarr"),
         (lambda folder: write_with_group(folder, "indptr"), "Zarr .'indptr' is no array."),
         (lambda folder: write_with_group(folder, "data"), "Zarr .'data' is no array."),
         (lambda folder: write_identity(folder, shape=[4, 3]), "store it in rows, as CSR"),
@@ -163,7 +155,7 @@ def test_what_is_no_sparse_matrix_is_refused(make: Any, sentence: str, tmp_path:
 
 def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", format=np.array([print], object))
-    with pytest.raises(InputError, match="Can't read a sparse matrix"):
+    with pytest.raises(InputError, match="Can't read a matrix"):
         novelty_dask.neighbors(tmp_path / "x.npz")
 
 
@@ -188,11 +180,11 @@ def test_two_blocks_are_in_memory_at_a_time(tmp_path: Path) -> None:
             array[start : start + 1_000_000] = values % per_row * 9_000 if name == "indices" else 1
     code = (
         "import resource, sys\n"
-        "from novelty_dask.vectors.neighbors import _count\n"
+        "from novelty_dask.vectors.checked import CheckedBlocks\n"
         "from novelty_dask.vectors.sources import open_vectors\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"frequency, starts = _count(open_vectors({str(tmp_path / 'x.zarr')!r}, 20_000))\n"
-        f"assert starts[-1] == {n_rows} and frequency.sum() == {n_rows * per_row}\n"
+        f"blocks = CheckedBlocks(open_vectors({str(tmp_path / 'x.zarr')!r}, 20_000), 'cosine')\n"
+        f"assert blocks.n_rows == {n_rows} and blocks.frequency.sum() == {n_rows * per_row}\n"
         "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,13 +5,28 @@ it only withholds pairs.  The value that is kept is a sum in float64 in the orde
 the two rows and nothing else.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.accelerate import compiled_fastmath_loop, compiled_loop
 from novelty_dask.kernels.neighbors import insert
+
+
+class Measure(NamedTuple):
+    """What closeness is.
+
+    Parameters
+    ----------
+    is_distance : bool
+        True if it is the negative square of the distance, False if it is the product.
+    is_cosine : bool
+        True if it is the product of vectors of unit length, from -1 to 1 whatever rounding makes of it.
+    """
+
+    is_distance: bool
+    is_cosine: bool
 
 
 @compiled_loop
@@ -21,7 +36,7 @@ def keep_closest(
     vectors: tuple[NDArray[np.float64], NDArray[np.float64]],
     kept: tuple[NDArray[np.int64], NDArray[Any]],
     starts: tuple[int, int],
-    is_euclidean: bool,  # noqa: FBT001 - Numba has no keywords
+    measure: Measure,
 ) -> int:
     """Update the neighbors of rows with candidates, in place; return how many pairs were computed.
 
@@ -36,8 +51,8 @@ def keep_closest(
         Ids and closeness of the neighbors so far, best first.
     starts : (int, int)
         Numbers of the first row and of the first candidate.
-    is_euclidean : bool
-        True if closeness is the negative square of the distance, False if it is the product.
+    measure : Measure
+        What closeness is.
     """
     ids, closeness = kept
     computed = 0
@@ -49,7 +64,7 @@ def keep_closest(
             if estimates[i, j] + (slack[0][i] + slack[1][j]) < closeness[i, -1]:
                 continue
             computed += 1
-            value: Any = measure_closeness(vectors[0][i], vectors[1][j], is_euclidean)
+            value: Any = measure_closeness(vectors[0][i], vectors[1][j], measure)
             insert(ids[i], closeness[i], starts[1] + j, value)
     return computed
 
@@ -57,11 +72,11 @@ def keep_closest(
 def _add_up(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    is_euclidean: bool,  # noqa: FBT001
+    is_distance: bool,  # noqa: FBT001 - Numba has no keywords
 ) -> float:
     """Return the product of two vectors, or their squared distance, negative."""
     total = 0.0
-    if is_euclidean:
+    if is_distance:
         for p in range(x.size):
             total -= (x[p] - y[p]) * (x[p] - y[p])
         return total
@@ -76,14 +91,10 @@ estimate_closeness = compiled_fastmath_loop(_add_up)
 
 
 @compiled_loop
-def measure_closeness(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    is_euclidean: bool,  # noqa: FBT001
-) -> float:
-    """Return the product of two vectors, from -1 to 1, or their squared distance, negative."""
-    total = _add_up_in_order(x, y, is_euclidean)
-    return total if is_euclidean else min(max(total, -1.0), 1.0)
+def measure_closeness(x: NDArray[np.float64], y: NDArray[np.float64], measure: Measure) -> float:
+    """Return how close two vectors are."""
+    total = _add_up_in_order(x, y, measure.is_distance)
+    return min(max(total, -1.0), 1.0) if measure.is_cosine else total
 
 
 @compiled_loop

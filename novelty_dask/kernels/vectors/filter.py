@@ -40,6 +40,7 @@ from novelty_dask.kernels.vectors.searches import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from novelty_dask.kernels.vectors.closeness import Measure
     from novelty_dask.kernels.vectors.integers import IntegerRows
 
 LARGEST_START = 2.0**20
@@ -54,7 +55,7 @@ def search_integers(
     kept: tuple[NDArray[np.int64], NDArray[Any]],
     starts: tuple[int, int],
     *,
-    is_euclidean: bool,
+    measure: Measure,
 ) -> int | None:
     """Update the neighbors of rows with candidates, in place; return how many pairs were computed.
 
@@ -67,8 +68,8 @@ def search_integers(
         Ids and closeness of the neighbors so far, best first.
     starts : (int, int)
         Numbers of the first row and of the first candidate.
-    is_euclidean : bool
-        True if closeness is the negative square of the distance, False if it is the product.
+    measure : Measure
+        What closeness is.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def search_integers(
         longest = float(candidates.lengths.max(initial=0)) or 1.0
         longest_row = float(rows.lengths.max(initial=0)) or 1.0
         unit = longest_row * longest
-        far = candidates.squares / 2 if is_euclidean else 0
+        far = candidates.squares / 2 if measure.is_distance else 0
         begin = (longest_row * candidates.errors - far) / unit
     if not (LEAST_UNIT < unit < 1 / LEAST_UNIT and np.all(np.abs(begin) < LARGEST_START)):
         return None
@@ -92,7 +93,7 @@ def search_integers(
         rows,
         padded(rows.scales / longest_row, len(vectors[0]) + ROWS, 0),
         make_panels(candidates, candidates.scales / longest, begin),
-        Bounds(unit, longest, rounding, value_error, is_euclidean),
+        Bounds(unit, longest, rounding, value_error, measure),
         kept,
         starts,
         make_found(len(vectors[0]), kept[0].shape[1], candidates.panel_rows),
@@ -138,7 +139,7 @@ def _set_limit(search: Search, start: int, i: int) -> None:
     """Set the limit of a row by its threshold."""
     found, bounds, integers = search.found, search.bounds, search.integers
     threshold = found.thresholds[i] - found.slacks[i]
-    if bounds.is_euclidean:
+    if bounds.measure.is_distance:
         threshold = (threshold + integers.squares[start + i]) / 2
     lost = integers.errors[start + i] * bounds.longest + bounds.value_error
     limit = (threshold - lost) / bounds.unit
@@ -182,7 +183,7 @@ def _estimate(search: Search, start: int, n_waiting: int) -> int:
     for q in range(n_waiting):
         i, candidate = found.waiting[q]
         estimate = estimate_closeness(
-            search.vectors[0][start + i], search.vectors[1][candidate], search.bounds.is_euclidean
+            search.vectors[0][start + i], search.vectors[1][candidate], search.bounds.measure.is_distance
         )
         if estimate < found.thresholds[i]:
             continue
@@ -234,7 +235,7 @@ def _finish(search: Search, start: int, i: int) -> int:
         if found.estimates[i, p] >= found.thresholds[i]:
             candidate = found.candidates[i, p]
             value: Any = measure_closeness(
-                search.vectors[0][row], search.vectors[1][candidate], search.bounds.is_euclidean
+                search.vectors[0][row], search.vectors[1][candidate], search.bounds.measure
             )
             insert(ids, closeness, search.starts[1] + candidate, value)
             computed += 1

@@ -12,6 +12,8 @@ from novelty_dask.kernels.vectors.products import ROWS, aligned
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from novelty_dask.kernels.vectors.closeness import Measure
+
 CHUNK = 40 * ROWS
 """Rows that pass a panel one after the other, while it is in the cache."""
 NEVER = 2.0**30
@@ -35,14 +37,14 @@ class Bounds(NamedTuple):
         Relative error of all sums in float64.
     value_error : float
         Most that a value is off in float32.
-    is_euclidean : bool
+    measure : Measure
     """
 
     unit: float
     longest: float
     rounding: float
     value_error: float
-    is_euclidean: bool
+    measure: Measure
 
 
 class Panels(NamedTuple):

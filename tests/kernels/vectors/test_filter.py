@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from novelty_dask.engines import dense
 from novelty_dask.engines.dense import DenseEngine, Metric, Vectors
 from novelty_dask.kernels.neighbors import Neighbors
+from novelty_dask.kernels.vectors.closeness import Measure
 from novelty_dask.kernels.vectors.filter import search_integers
 from novelty_dask.kernels.vectors.instructions import find_instructions
 
 pytestmark = pytest.mark.skipif(
     find_instructions() is None, reason="this processor has no instructions for it"
 )
-METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
+METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "inner_product")
 
 
 def empty(n_rows: int, k: int) -> Neighbors:
@@ -127,7 +128,7 @@ def test_lengths_that_differ_by_far_are_left_to_floats() -> None:
     assert pair[0]
     assert pair[1]
     vectors = (small.rows, large.rows)
-    assert search_integers(vectors, (pair[0], pair[1]), kept, (0, 3), is_euclidean=True) is None
+    assert search_integers(vectors, (pair[0], pair[1]), kept, (0, 3), measure=Measure(True, False)) is None
     assert (neighbors.ids == -1).all()
     engine.search(small, large, neighbors, row_start=0, candidate_start=3)
     assert neighbors.ids.tolist() == [[3]] * 3
