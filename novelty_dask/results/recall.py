@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from scipy.special import betaincinv
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 OUTSIDE = 0.05
@@ -48,6 +48,7 @@ def recall_interval(shares: NDArray[np.float64]) -> Recall:
 
     Examples
     --------
+    >>> import numpy as np
     >>> print(recall_interval(np.array([1.0] * 95 + [0.0] * 5)))
     recall of 0.9500 (0.8872 to 0.9836, by 100 rows)
     """

@@ -88,7 +88,7 @@ def find_approximately(
     k : int
         Neighbors of each row.
     min_recall : float, optional
-        Least recall, of which 95 % of the samples would say as much.
+        Least lower bound of the recall.
 
     Raises
     ------

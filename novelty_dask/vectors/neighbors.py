@@ -101,7 +101,9 @@ def neighbors(  # noqa: PLR0913 - all but the first are keywords
            [2.        ]])
     """
     check_choices(
-        n_neighbors=(n_neighbors, MOST_NEIGHBORS), block_rows=(block_rows or 1, 2**20), metric=metric
+        n_neighbors=(n_neighbors, MOST_NEIGHBORS),
+        block_rows=(1 if block_rows is None else block_rows, 2**20),
+        metric=metric,
     )
     _check_engine(engine, min_recall)
     if axis not in (0, 1):

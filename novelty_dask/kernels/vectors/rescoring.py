@@ -23,7 +23,7 @@ def rescore(
     Parameters
     ----------
     rows : tuple of ndarray, of shapes (rows,) and (rows, columns)
-        Numbers of the rows, none of which is its own neighbor, and their vectors.
+        Numbers of the rows, which are no neighbors of their own, and their vectors.
     block : (int, ndarray of shape (candidates, columns))
         Number of the first candidate of the block, and its vectors.
     proposed : ndarray of shape (rows, candidates of a row), int64
