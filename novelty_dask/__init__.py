@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from novelty_dask.settings import Settings
     from novelty_dask.similar.groups import groups, groups_and_members
     from novelty_dask.similar.pairs import pairs
-    from novelty_dask.vectors.neighbors import neighbors
+    from novelty_dask.vectors.neighbors import measure_recall, neighbors
 
 __all__ = [
     "ExactNeighborsTransformer",
@@ -48,6 +48,7 @@ __all__ = [
     "export",
     "groups",
     "groups_and_members",
+    "measure_recall",
     "neighbors",
     "open",
     "pairs",
@@ -76,6 +77,7 @@ _LAZY = {
     "export": "novelty_dask.results.export:export",
     "groups": "novelty_dask.similar.groups:groups",
     "groups_and_members": "novelty_dask.similar.groups:groups_and_members",
+    "measure_recall": "novelty_dask.vectors.neighbors:measure_recall",
     "neighbors": "novelty_dask.vectors.neighbors:neighbors",
     "open": "novelty_dask.run:open_run",
     "pairs": "novelty_dask.similar.pairs:pairs",

@@ -51,24 +51,33 @@ class DenseEngine:
     Parameters
     ----------
     metric : {"cosine", "euclidean", "inner_product"}
+
+    Attributes
+    ----------
+    measure : Measure
+        What closeness is.
     """
 
     def __init__(self, metric: Metric) -> None:
-        self._measure = Measure(is_distance=metric == "euclidean", is_cosine=metric == "cosine")
+        self.measure = Measure(is_distance=metric == "euclidean", is_cosine=metric == "cosine")
         self._center: NDArray[np.float64] | None = None
 
     def prepare(self, X: NDArray[np.float64]) -> Vectors:
         """Return rows of finite values, ready to be compared."""
-        # BLAS and the kernel read rows one after the other.
-        rows = np.ascontiguousarray(unit_vectors(X) if self._measure.is_cosine else X, np.float64)
+        rows = self.scale(X)
         return Vectors(rows, np.einsum("ij,ij->i", rows, rows), self._integers(rows))
+
+    def scale(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows as they are compared: of unit length for cosine, others as they are."""
+        # BLAS and the kernel read rows one after the other.
+        return np.ascontiguousarray(unit_vectors(X) if self.measure.is_cosine else X, np.float64)
 
     def _integers(self, rows: NDArray[np.float64]) -> IntegerRows | None:
         """Return rows in integers, where this processor multiplies them fast."""
         instructions = find_instructions()
         if instructions is None or not rows.size or rows.shape[1] > MOST_COLUMNS:
             return None
-        if self._measure.is_distance:
+        if self.measure.is_distance:
             # Distances are those of rows less the same vector, and bounds are closer the shorter rows are.
             if self._center is None:
                 self._center = rows.mean(axis=0)
@@ -95,7 +104,7 @@ class DenseEngine:
                 (rows.integers, candidates.integers),
                 (neighbors.ids, neighbors.similarities),
                 starts,
-                measure=self._measure,
+                measure=self.measure,
             )
         if computed is None:
             computed = self._search_products(rows, candidates, neighbors, starts)
@@ -113,7 +122,7 @@ class DenseEngine:
         # In parts, so that what is estimated stays in the cache, or nearly.
         for part in row_parts(len(rows.rows), len(candidates.rows)):
             estimates = rows.rows[part] @ candidates.rows.T
-            if self._measure.is_distance:
+            if self.measure.is_distance:
                 estimates *= 2
                 estimates -= rows.squares[part, None]
                 estimates -= candidates.squares
@@ -123,7 +132,7 @@ class DenseEngine:
                 (rows.rows[part], candidates.rows),
                 (neighbors.ids[part], neighbors.similarities[part]),
                 (starts[0] + part.start, starts[1]),
-                self._measure,
+                self.measure,
             )
         return computed
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from novelty_dask.engines.dense import Metric
+    from novelty_dask.results.recall import Recall
 
 Values = Literal["similarity", "distance", "connectivity"]
 """Weights of edges: similarities, distances, or ones."""
@@ -44,6 +45,8 @@ class NeighborArrays:
         Similarities, 0 where there is no neighbor, or Euclidean distances, infinite where there is none.
     metric : {"cosine", "euclidean", "inner_product"}
         What they are: cosines, distances, or products.
+    recall : Recall, optional
+        Share that was found, if not all were looked for.
     urls : zarr.Array of str, shape (n_rows,), optional
         Names of the rows.
     sources : sequence of str
@@ -52,19 +55,20 @@ class NeighborArrays:
         Rows of the reference, if the neighbors are rows of one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first two are keywords
         self,
         ids: Any,
         values: Any,
         *,
         metric: Metric = "cosine",
+        recall: Recall | None = None,
         urls: Any = None,
         sources: Sequence[str] = (),
         n_known: int | None = None,
     ) -> None:
-        self.ids = ids
-        self.metric = metric
-        self._values = values
+        self.ids, self._values = ids, values
+        self.metric, self.recall = metric, recall
+        self._weight: Values = "distance" if metric == "euclidean" else "similarity"
         self._urls = urls
         self._sources = sources
         self._n_known = n_known
@@ -108,11 +112,6 @@ class NeighborArrays:
             message = "An inner product is no distance; use similarities."
             raise SettingsError(message)
         return np.asarray(values if self.metric == "euclidean" else 1 - np.asarray(values, np.float64))
-
-    @property
-    def _weight(self) -> Values:
-        """What the values are called."""
-        return "distance" if self.metric == "euclidean" else "similarity"
 
     @property
     def _n_candidates(self) -> int:

@@ -39,6 +39,8 @@ class CheckedBlocks:
         Numbers of the first rows of the blocks, and the number of all rows.
     is_sparse : bool
         True if blocks are sparse.
+    n_columns : int
+        Number of columns.
     frequency : ndarray of int64
         Rows that have each column, of sparse blocks.
 
@@ -55,7 +57,7 @@ class CheckedBlocks:
         self.starts = [0]
         self.is_sparse = False
         self.frequency = np.zeros(0, np.int64)
-        self._n_columns = 0
+        self.n_columns = 0
         zeros = [self._survey(block) for block in range(self.n_blocks)]
         # Of sparse rows their missing neighbors tell.
         if self._is_cosine and zeros and not self.is_sparse:
@@ -81,15 +83,15 @@ class CheckedBlocks:
         is_sparse = sp.issparse(X)
         if not block:
             # The first block tells: a Dask array may not know how many columns it has, nor of what kind.
-            self.is_sparse, self._n_columns = is_sparse, X.shape[1]
+            self.is_sparse, self.n_columns = is_sparse, X.shape[1]
         if X.shape[1] > MOST_COLUMNS:
             message = f"X has {X.shape[1]:,} columns; pass at most {MOST_COLUMNS:,}."
             raise InputError(message)
-        if (is_sparse, X.shape[1]) != (self.is_sparse, self._n_columns):
+        if (is_sparse, X.shape[1]) != (self.is_sparse, self.n_columns):
             kinds = ("dense", "sparse")
             message = (
                 f"Block {block} is {kinds[is_sparse]} with {X.shape[1]:,} columns, and those before it are "
-                f"{kinds[self.is_sparse]} with {self._n_columns:,}; pass blocks that are alike."
+                f"{kinds[self.is_sparse]} with {self.n_columns:,}; pass blocks that are alike."
             )
             raise InputError(message)
         if is_sparse:

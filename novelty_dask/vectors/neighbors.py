@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import psutil
@@ -10,17 +10,24 @@ import psutil
 from novelty_dask.engines.cosine import CosineEngine
 from novelty_dask.engines.dense import DenseEngine, Metric
 from novelty_dask.engines.products import ProductEngine
-from novelty_dask.errors import SettingsError
+from novelty_dask.errors import InputError, SettingsError
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.planning.memory import check_projected
 from novelty_dask.results.neighbors import NeighborArrays
+from novelty_dask.vectors.approximate import find_approximately
 from novelty_dask.vectors.checked import CheckedBlocks
+from novelty_dask.vectors.recall import SAMPLE_ROWS, check_ids, sample_recall
+from novelty_dask.vectors.searching import no_neighbors, search_blocks
 from novelty_dask.vectors.sources import open_vectors
 
+if TYPE_CHECKING:
+    from novelty_dask.results.recall import Recall
+
 MOST_NEIGHBORS = 1_000
+ENGINES = ("exact", "approximate")
 
 
-def neighbors(
+def neighbors(  # noqa: PLR0913 - all but the first are keywords
     X: Any,
     *,
     n_neighbors: int = 10,
@@ -28,6 +35,8 @@ def neighbors(
     axis: int = 0,
     column: str | None = None,
     block_rows: int | None = None,
+    engine: Literal["exact", "approximate"] = "exact",
+    min_recall: float | None = None,
 ) -> NeighborArrays:
     """Find the exact nearest neighbors of each row of a matrix, or of each column.
 
@@ -48,20 +57,26 @@ def neighbors(
     block_rows : int, optional
         Rows of a block; two blocks are held at a time.  By default as many as take 128 MiB, at most 65,536.
         A Dask array has blocks of its own.
+    engine : {"exact", "approximate"}
+        The approximate one, of dense rows, finds candidates in the 64 directions in which rows differ most,
+        and decides among them exactly.  It is faster where there are many columns.
+    min_recall : float, optional
+        Least recall of approximate neighbors: more candidates are tried until the lower bound of the measured
+        recall reaches it.
 
     Returns
     -------
     NeighborArrays
         Arrays of NumPy, closest first, ties by the lower number.  No row is its own neighbor, also among
         equal ones.  Numbers are -1 where there are no more rows, or, of sparse rows and cosines, no more that
-        share a column.
+        share a column.  Approximate ones have `recall`, measured on a sample.
 
     Raises
     ------
     InputError
         `X` can't be read, or has NaN or infinite values, or, of sparse rows and cosines, negative ones.
     SettingsError
-        A choice is impossible.
+        A choice is impossible, or approximate neighbors have a lower recall.
     BudgetError
         Two blocks, or the result, do not fit in memory.
 
@@ -85,43 +100,114 @@ def neighbors(
            [2.82842712],
            [2.        ]])
     """
-    check_choices(n_neighbors, metric, axis, block_rows)
+    check_choices(
+        n_neighbors=(n_neighbors, MOST_NEIGHBORS),
+        block_rows=(1 if block_rows is None else block_rows, 2**20),
+        metric=metric,
+    )
+    _check_engine(engine, min_recall)
+    if axis not in (0, 1):
+        message = f"axis is {axis!r}; pass 0 for neighbors of rows, or 1 for those of columns."
+        raise SettingsError(message)
     source = open_vectors(X, block_rows, axis=axis, column=column)
     _check_memory(source.block_bytes)
     blocks = CheckedBlocks(source, metric)
     _check_memory(source.block_bytes + 16 * blocks.n_rows * n_neighbors)
-    # The kernel of a run, whose similarities are in float32, and has no neighbors without a common column.
-    is_kernel = blocks.is_sparse and metric == "cosine"
-    engine: Any = ProductEngine(metric) if blocks.is_sparse else DenseEngine(metric)
-    if is_kernel:
-        engine = CosineEngine(blocks.frequency)
-    found = (Neighbors.empty if is_kernel else _empty)(blocks.n_rows, int(n_neighbors))
-    for block in range(blocks.n_blocks):
-        _search(blocks, engine, block, found)
-    return _finish(found, metric)
+    k, recall = int(n_neighbors), None
+    if engine == "exact":
+        found = _find_exactly(blocks, metric, k)
+    else:
+        _check_dense(blocks)
+        found, recall = find_approximately(blocks, metric, k, min_recall)
+    return _finish(found, metric, recall)
 
 
-def check_choices(n_neighbors: object, metric: object, axis: object, block_rows: object) -> None:
-    """Refuse choices that are impossible.
+def measure_recall(
+    X: Any,
+    ids: Any,
+    *,
+    metric: Metric = "cosine",
+    column: str | None = None,
+    n_sample: int = SAMPLE_ROWS,
+    seed: int = 0,
+) -> Recall:
+    """Measure how many of the true neighbors somebody has found: any library, on any machine.
+
+    A sample of rows is searched exactly.
+
+    Parameters
+    ----------
+    X : ndarray, dask.array.Array, zarr.Array, str or path
+        The rows, dense, as for `neighbors`.
+    ids : array_like of int, shape (n_rows, k)
+        Their neighbors; those below 0 are none, and a row that is named as its own neighbor does not count.
+    metric : {"cosine", "euclidean", "inner_product"}
+        By which they are neighbors.
+    column : str, optional
+        As for `neighbors`.
+    n_sample : int
+        Rows of the sample.
+    seed : int
+        Of the choice of rows.
+
+    Returns
+    -------
+    Recall
+        The share that was found, and the interval in which that of all rows lies.
+
+    Raises
+    ------
+    InputError
+        `X` can't be compared, or `ids` are no rows of it.
+    SettingsError
+        A choice is impossible.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(500, 8))
+    >>> print(measure_recall(X, neighbors(X).ids))
+    recall of 1.0000 (0.9926 to 1.0000, by 500 rows)
+    """
+    check_choices(n_sample=(n_sample, 2**31), metric=metric)
+    blocks = CheckedBlocks(open_vectors(X, column=column), metric)
+    _check_dense(blocks)
+    return sample_recall(blocks, DenseEngine(metric), check_ids(ids, blocks.n_rows), n_sample, seed)
+
+
+def check_choices(*, metric: object, **numbers: tuple[object, int]) -> None:
+    """Refuse a metric that there is not, and numbers that are none from 1 to the most there may be.
 
     Raises
     ------
     SettingsError
         It says what is possible.
     """
-    for name, number, most in (
-        ("n_neighbors", n_neighbors, MOST_NEIGHBORS),
-        ("block_rows", 1 if block_rows is None else block_rows, 2**20),
-    ):
+    for name, (number, most) in numbers.items():
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 1 <= number <= most:
             message = f"{name} is {number!r}; pass an integer from 1 to {most:,}."
             raise SettingsError(message)
     if metric not in get_args(Metric):
         message = f"There is no metric {metric!r}; pass 'cosine', 'euclidean' or 'inner_product'."
         raise SettingsError(message)
-    if axis not in (0, 1):
-        message = f"axis is {axis!r}; pass 0 for neighbors of rows, or 1 for those of columns."
+
+
+def _check_engine(engine: object, min_recall: float | None) -> None:
+    """Refuse an engine that there is not, and a recall that none can have."""
+    if engine not in ENGINES:
+        message = f"There is no engine {engine!r}; pass 'exact' or 'approximate'."
         raise SettingsError(message)
+    if min_recall is not None and (engine == "exact" or not 0 < min_recall < 1):
+        message = f"min_recall is {min_recall!r}; pass a number between 0 and 1, with engine='approximate'."
+        raise SettingsError(message)
+
+
+def _check_dense(blocks: CheckedBlocks) -> None:
+    """Refuse sparse rows, whose exact search is the faster one."""
+    if blocks.is_sparse:
+        message = (
+            "X is sparse, and sparse rows are searched exactly; leave the engine out, or pass a dense X."
+        )
+        raise InputError(message)
 
 
 def _check_memory(projected: int) -> None:
@@ -130,27 +216,19 @@ def _check_memory(projected: int) -> None:
     check_projected("The search", projected, psutil.virtual_memory().available, remedy)
 
 
-def _search(blocks: CheckedBlocks, engine: Any, block: int, found: Neighbors) -> None:
-    """Find the neighbors of the rows of a block among all rows."""
-    starts = blocks.starts
-    part = slice(starts[block], starts[block + 1])
-    # Views, so that what is found for them is in `found`.
-    own = Neighbors(found.ids[part], found.similarities[part])
-    rows = engine.prepare(blocks.read(block))
-    # Its own rows first: what is near in the order is often alike, and rules out most of what comes later.
-    for other in sorted(range(blocks.n_blocks), key=lambda each: abs(each - block)):
-        # Prepared anew for each block: all prepared blocks together would not fit.
-        candidates = rows if other == block else engine.prepare(blocks.read(other))
-        engine.search(rows, candidates, own, row_start=starts[block], candidate_start=starts[other])
+def _find_exactly(blocks: CheckedBlocks, metric: Metric, k: int) -> Neighbors:
+    """Return the closest rows of all rows."""
+    # The kernel of a run, whose similarities are in float32, and has no neighbors without a common column.
+    is_kernel = blocks.is_sparse and metric == "cosine"
+    engine: Any = ProductEngine(metric) if blocks.is_sparse else DenseEngine(metric)
+    if is_kernel:
+        engine = CosineEngine(blocks.frequency)
+    found = (Neighbors.empty if is_kernel else no_neighbors)(blocks.n_rows, k)
+    search_blocks(blocks, engine, found)
+    return found
 
 
-def _empty(n_rows: int, k: int) -> Neighbors:
-    """Return the neighbors of rows that have none yet, where any closeness is better than none."""
-    values: Any = np.full((n_rows, k), -np.inf)
-    return Neighbors(np.full((n_rows, k), -1, np.int64), values)
-
-
-def _finish(found: Neighbors, metric: Metric) -> NeighborArrays:
+def _finish(found: Neighbors, metric: Metric, recall: Recall | None) -> NeighborArrays:
     """Return what was found by its metric."""
     values: Any = found.similarities
     if metric == "euclidean":
@@ -159,4 +237,4 @@ def _finish(found: Neighbors, metric: Metric) -> NeighborArrays:
         values += 0.0
     else:
         values[found.ids < 0] = 0
-    return NeighborArrays(found.ids, values, metric=metric)
+    return NeighborArrays(found.ids, values, metric=metric, recall=recall)

@@ -1,0 +1,97 @@
+"""Recall of neighbors, measured: a sample of rows is searched exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from novelty_dask.errors import InputError
+from novelty_dask.kernels.vectors.rescoring import rescore
+from novelty_dask.results.recall import Recall, recall_interval
+from novelty_dask.vectors.searching import no_neighbors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from novelty_dask.engines.dense import DenseEngine
+    from novelty_dask.kernels.neighbors import Neighbors
+    from novelty_dask.vectors.searching import Blocks
+
+SAMPLE_ROWS = 1_000
+"""Rows that are searched exactly."""
+
+
+def sample_recall(
+    blocks: Blocks, engine: DenseEngine, ids: NDArray[np.int64], n_sample: int = SAMPLE_ROWS, seed: int = 0
+) -> Recall:
+    """Search a sample of rows exactly, and return how many of their neighbors are among some ids.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Of dense rows.
+    engine : DenseEngine
+        The exact one.
+    ids : ndarray of shape (rows, k), int64
+        Neighbors of all rows; those below 0 are none, and a row is not its own neighbor.
+    n_sample : int
+        Rows of the sample; all rows if there are no more.
+    seed : int
+        Of the choice of rows.
+
+    Notes
+    -----
+    A neighbor counts if it is as close as the k-th true one, so that ties harm nobody.
+    """
+    n_rows, k = ids.shape
+    numbers = np.random.default_rng(seed).choice(n_rows, min(n_sample, n_rows), replace=False)
+    numbers.sort()
+    rows = engine.prepare(_gather(blocks, numbers))
+    true, found = no_neighbors(len(numbers), k + 1), no_neighbors(len(numbers), k)
+    for block, start in enumerate(blocks.starts[:-1]):
+        candidates = engine.prepare(blocks.read(block))
+        # As rows that come after all others, so that each finds itself, too.
+        engine.search(rows, candidates, true, row_start=n_rows, candidate_start=start)
+        rescore((numbers, rows.rows), (start, candidates.rows), ids[numbers], found, engine.measure)
+    return recall_interval(_shares(true, found.similarities, numbers))
+
+
+def _gather(blocks: Blocks, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return some rows of all blocks."""
+    parts = []
+    for block, (start, stop) in enumerate(zip(blocks.starts[:-1], blocks.starts[1:], strict=True)):
+        own = numbers[(numbers >= start) & (numbers < stop)]
+        parts.append(blocks.read(block)[own - start])
+    return np.concatenate(parts) if parts else np.empty((0, 0))
+
+
+def _shares(true: Neighbors, closeness: Any, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of the true neighbors of each row that was found."""
+    shares = np.ones(len(numbers))
+    for i, number in enumerate(numbers):
+        others = true.similarities[i][(true.ids[i] >= 0) & (true.ids[i] != number)][: closeness.shape[1]]
+        if others.size:
+            shares[i] = min(int((closeness[i] >= others[-1]).sum()), others.size) / others.size
+    return shares
+
+
+def check_ids(ids: Any, n_rows: int) -> NDArray[np.int64]:
+    """Return neighbors as a matrix of integers.
+
+    Raises
+    ------
+    InputError
+        They are none of these rows.
+    """
+    numbers = np.asarray(ids)
+    if numbers.ndim != 2 or numbers.dtype.kind not in "iu" or len(numbers) != n_rows:
+        message = (
+            f"ids has the shape {numbers.shape} and the type {numbers.dtype}; pass integers, a row of them "
+            f"for each of the {n_rows:,} rows of X."
+        )
+        raise InputError(message)
+    if numbers.size and numbers.max() >= n_rows:
+        message = f"ids names row {numbers.max():,}, and X has {n_rows:,}; pass the X that was searched."
+        raise InputError(message)
+    return np.ascontiguousarray(numbers, np.int64)
