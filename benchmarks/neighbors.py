@@ -159,10 +159,16 @@ def times(building: float, searching: float) -> Entry:
     return {"build_seconds": building, "search_seconds": searching, "peak_bytes": peak()}
 
 
-def check(X: NDArray[np.float32], ids: NDArray[np.int64], similarities: NDArray[np.float64]) -> None:
-    """Stop if neighbors are not those of a plain loop in float64."""
+def scaled(X: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return rows of unit length in float64, by none of our code."""
     unit = X.astype(np.float64)
     unit /= np.sqrt((unit * unit).sum(axis=1))[:, None]
+    return unit
+
+
+def check(X: NDArray[np.float32], ids: NDArray[np.int64], similarities: NDArray[np.float64]) -> None:
+    """Stop if neighbors are not those of a plain loop in float64."""
+    unit = scaled(X)
     for row in np.linspace(0, len(X) - 1, CHECKED_ROWS).astype(np.int64):
         values = unit @ unit[row]
         values[row] = -np.inf
@@ -174,8 +180,7 @@ def check(X: NDArray[np.float32], ids: NDArray[np.int64], similarities: NDArray[
 def judge(ids: NDArray[np.int64], X: NDArray[np.float32], folder: Path) -> Entry:
     """Return the share of neighbors as similar as the true ones, and of rows that have others."""
     truth, kth = np.load(folder / "ids.npy"), np.load(folder / "kth.npy")
-    unit = X.astype(np.float64)
-    unit /= np.sqrt((unit * unit).sum(axis=1))[:, None]
+    unit = scaled(X)
     n_found, n_other = 0, 0
     for row, found in enumerate(ids):
         # Itself is left out wherever it stands; who did not find it has one more, and loses the last.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.vectors.closeness import Measure, keep_closest
 from novelty_dask.kernels.vectors.filter import search_integers
 from novelty_dask.kernels.vectors.instructions import MOST_COLUMNS, find_instructions
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-    from novelty_dask.kernels.neighbors import Neighbors
 
 Metric = Literal["cosine", "euclidean", "inner_product"]
 """Measure of how close two rows are: the cosine of their angle, their distance, or their product."""
@@ -135,6 +134,13 @@ class DenseEngine:
                 self.measure,
             )
         return computed
+
+
+def no_neighbors(n_rows: int, k: int) -> Neighbors:
+    """Return the neighbors of rows that have none yet, where any closeness is better than none."""
+    # In float64, as values of vectors are.
+    values: Any = np.full((n_rows, k), -np.inf)
+    return Neighbors(np.full((n_rows, k), -1, np.int64), values)
 
 
 def row_parts(n_rows: int, n_candidates: int) -> Iterator[slice]:

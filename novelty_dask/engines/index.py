@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from novelty_dask.engines.cosine import CosineEngine
-from novelty_dask.engines.dense import DenseEngine
+from novelty_dask.engines.dense import DenseEngine, no_neighbors
 from novelty_dask.engines.products import ProductEngine
 from novelty_dask.kernels.missing import fill_missing
 from novelty_dask.kernels.neighbors import Neighbors
@@ -139,11 +139,7 @@ class NeighborIndex:
 
     def _empty(self, rows: int, k: int) -> Neighbors:
         """Return the neighbors of rows that have none yet."""
-        if self.is_nonnegative:
-            return Neighbors.empty(rows, k)
-        # Any closeness is better than none, also a negative one.
-        values: Any = np.full((rows, k), -np.inf)
-        return Neighbors(np.full((rows, k), -1, np.int64), values)
+        return Neighbors.empty(rows, k) if self.is_nonnegative else no_neighbors(rows, k)
 
     def _found(self, neighbors: Neighbors, itself: NDArray[np.int64]) -> Found:
         """Return neighbors by metric, with those that are missing."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novelty_dask.engines.dense import DenseEngine
+from novelty_dask.engines.dense import DenseEngine, no_neighbors
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.vectors.rescoring import rescore
 from novelty_dask.vectors.recall import sample_recall
-from novelty_dask.vectors.searching import no_neighbors, search_blocks
+from novelty_dask.vectors.searching import search_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

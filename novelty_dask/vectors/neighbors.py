@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import psutil
 
 from novelty_dask.engines.cosine import CosineEngine
-from novelty_dask.engines.dense import DenseEngine, Metric
+from novelty_dask.engines.dense import DenseEngine, Metric, no_neighbors
 from novelty_dask.engines.products import ProductEngine
 from novelty_dask.errors import InputError, SettingsError
 from novelty_dask.kernels.neighbors import Neighbors
-from novelty_dask.planning.memory import check_projected
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.vectors.approximate import find_approximately
 from novelty_dask.vectors.checked import CheckedBlocks
 from novelty_dask.vectors.recall import SAMPLE_ROWS, check_ids, sample_recall
-from novelty_dask.vectors.searching import no_neighbors, search_blocks
+from novelty_dask.vectors.searching import check_memory, search_blocks
 from novelty_dask.vectors.sources import open_vectors
 
 if TYPE_CHECKING:
@@ -110,9 +108,9 @@ def neighbors(  # noqa: PLR0913 - all but the first are keywords
         message = f"axis is {axis!r}; pass 0 for neighbors of rows, or 1 for those of columns."
         raise SettingsError(message)
     source = open_vectors(X, block_rows, axis=axis, column=column)
-    _check_memory(source.block_bytes)
+    check_memory(source.block_bytes)
     blocks = CheckedBlocks(source, metric)
-    _check_memory(source.block_bytes + 16 * blocks.n_rows * n_neighbors)
+    check_memory(source.block_bytes + 16 * blocks.n_rows * n_neighbors)
     k, recall = int(n_neighbors), None
     if engine == "exact":
         found = _find_exactly(blocks, metric, k)
@@ -208,12 +206,6 @@ def _check_dense(blocks: CheckedBlocks) -> None:
             "X is sparse, and sparse rows are searched exactly; leave the engine out, or pass a dense X."
         )
         raise InputError(message)
-
-
-def _check_memory(projected: int) -> None:
-    """Refuse what does not fit in the memory that is free."""
-    remedy = "pass smaller block_rows, or fewer n_neighbors"
-    check_projected("The search", projected, psutil.virtual_memory().available, remedy)
 
 
 def _find_exactly(blocks: CheckedBlocks, metric: Metric, k: int) -> Neighbors:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from novelty_dask.engines.dense import no_neighbors
 from novelty_dask.errors import InputError
 from novelty_dask.kernels.vectors.rescoring import rescore
 from novelty_dask.results.recall import Recall, recall_interval
-from novelty_dask.vectors.searching import no_neighbors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

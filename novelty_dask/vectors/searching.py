@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
+import psutil
 
 from novelty_dask.kernels.neighbors import Neighbors
+from novelty_dask.planning.memory import check_projected
 
 
 class Blocks(Protocol):
@@ -41,7 +42,13 @@ def search_blocks(blocks: Blocks, engine: Any, found: Neighbors) -> None:
             engine.search(rows, candidates, own, row_start=starts[block], candidate_start=starts[other])
 
 
-def no_neighbors(n_rows: int, k: int) -> Neighbors:
-    """Return the neighbors of rows that have none yet, where any closeness is better than none."""
-    values: Any = np.full((n_rows, k), -np.inf)
-    return Neighbors(np.full((n_rows, k), -1, np.int64), values)
+def check_memory(projected: int) -> None:
+    """Refuse what does not fit in the memory that is free.
+
+    Raises
+    ------
+    BudgetError
+        It says what would be needed.
+    """
+    remedy = "pass smaller block_rows, or fewer n_neighbors"
+    check_projected("The search", projected, psutil.virtual_memory().available, remedy)

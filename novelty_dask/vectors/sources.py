@@ -128,8 +128,7 @@ class DaskSource:
     def read(self, block: int) -> Any:
         """Return the rows of a block."""
         # Not kept: all blocks together may be more than memory holds.  Who has the memory persists the array.
-        part = read_part(self._parts[block])
-        return _by_rows(part) if sp.issparse(part) else np.asarray(part)
+        return _as_rows(read_part(self._parts[block]))
 
 
 def open_vectors(
@@ -194,6 +193,11 @@ def _by_rows(matrix: Any) -> Any:
     return matrix if not sp.issparse(matrix) else cast("Any", sp.csr_matrix)(matrix)
 
 
+def _as_rows(block: Any) -> Any:
+    """Return a block as a csr_matrix, or an ndarray."""
+    return _by_rows(block) if sp.issparse(block) else np.asarray(block)
+
+
 def _choose_rows(matrix: Any) -> int:
     """Return how many rows a block has if nobody says."""
     n_held = BLOCK_BYTES // (VALUE_BYTES * max(1, matrix.shape[1]))
@@ -212,5 +216,4 @@ def _read_rows(matrix: Any, start: int, stop: int, columns: slice = slice(None))
             rows = matrix.read(start, stop)
             return rows if columns == slice(None) else rows[:, columns]
         # Of what is stored in chunks, those that have the columns alone.
-        rows = matrix[start:stop] if columns == slice(None) else matrix[start:stop, columns]
-        return _by_rows(rows) if sp.issparse(rows) else np.asarray(rows)
+        return _as_rows(matrix[start:stop, columns])
