@@ -10,7 +10,7 @@ from novelty_dask.engines.dense import DenseEngine, no_neighbors
 from novelty_dask.errors import SettingsError
 from novelty_dask.kernels.vectors.rescoring import rescore
 from novelty_dask.vectors.recall import sample_recall
-from novelty_dask.vectors.searching import search_blocks
+from novelty_dask.vectors.searching import check_memory, search_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,10 +94,14 @@ def find_approximately(
     ------
     SettingsError
         The recall is lower.
+    BudgetError
+        The candidates do not fit in memory.
     """
     reduced = ReducedBlocks(blocks, metric)
     for factor in FACTORS:
         n_candidates = min(factor * k, MOST_CANDIDATES)
+        # Numbers and closeness of the candidates, of all rows.
+        check_memory(16 * blocks.n_rows * n_candidates)
         proposed = no_neighbors(blocks.n_rows, n_candidates)
         search_blocks(reduced, DenseEngine(metric), proposed)
         found = decide(blocks, metric, proposed.ids, k)

@@ -1,16 +1,18 @@
 """Approximate neighbors: decided exactly among their candidates, and with a recall that is measured."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import dask.array as da
 import numpy as np
+import psutil
 import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 import novelty_dask
 from novelty_dask.engines.dense import Metric
-from novelty_dask.errors import InputError, SettingsError
+from novelty_dask.errors import BudgetError, InputError, SettingsError
 from novelty_dask.results.recall import recall_interval
 
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "inner_product")
@@ -71,6 +73,15 @@ def test_few_columns_are_all_kept() -> None:
     assert found.ids.tolist() == novelty_dask.neighbors(X).ids.tolist()
     assert found.recall
     assert found.recall.share == 1
+
+
+def test_candidates_for_which_there_is_no_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = make_vectors(400, 4)
+    # Enough for the blocks and the result, and not for four times as many candidates.
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=200_000))
+    assert novelty_dask.neighbors(X).ids.shape == (400, 10)
+    with pytest.raises(BudgetError, match="The search is projected to need"):
+        novelty_dask.neighbors(X, engine="approximate")
 
 
 def test_the_interval_holds_the_recall_of_all_rows_in_95_of_100_samples() -> None:
