@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.vectors.closeness import Measure, keep_closest
 from novelty_dask.kernels.vectors.filter import search_integers
 from novelty_dask.kernels.vectors.instructions import MOST_COLUMNS, find_instructions
 from novelty_dask.kernels.vectors.integers import IntegerRows, make_integers
+from novelty_dask.kernels.vectors.searches import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +71,7 @@ class DenseEngine:
     def scale(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows as they are compared: of unit length for cosine, others as they are."""
         # BLAS and the kernel read rows one after the other.
-        return np.ascontiguousarray(unit_vectors(X) if self.measure.is_cosine else X, np.float64)
+        return unit_vectors(X) if self.measure.is_cosine else np.ascontiguousarray(X, np.float64)
 
     def _integers(self, rows: NDArray[np.float64]) -> IntegerRows | None:
         """Return rows in integers, where this processor multiplies them fast."""
@@ -81,7 +83,7 @@ class DenseEngine:
             if self._center is None:
                 self._center = rows.mean(axis=0)
             rows = rows - self._center
-        return make_integers(rows, instructions.columns) if np.isfinite(rows).all() else None
+        return make_integers(rows, instructions) if np.isfinite(rows).all() else None
 
     def search(
         self,
@@ -96,28 +98,54 @@ class DenseEngine:
 
         The similarities of `neighbors` are float64, and minus infinity where there is none.
         """
-        starts, computed = (row_start, candidate_start), None
-        if rows.integers and candidates.integers:
-            computed = search_integers(
-                (rows.rows, candidates.rows),
-                (rows.integers, candidates.integers),
-                (neighbors.ids, neighbors.similarities),
-                starts,
-                measure=self.measure,
-            )
-        if computed is None:
-            computed = self._search_products(rows, candidates, neighbors, starts)
-        return {"multiply_adds": len(rows.rows) * candidates.rows.size, "finished": computed}
+        is_same = rows is candidates and row_start == candidate_start
+        if not self._search_integers(
+            (rows, candidates), (neighbors, neighbors if is_same else None), (row_start, candidate_start)
+        ):
+            self._search_products(rows, candidates, neighbors, (row_start, candidate_start))
+        return {"multiply_adds": len(rows.rows) * candidates.rows.size}
+
+    def search_both(
+        self, blocks: tuple[Vectors, Vectors], neighbors: tuple[Neighbors, Neighbors], starts: tuple[int, int]
+    ) -> None:
+        """Update the neighbors of two blocks with the rows of each other, in place.
+
+        Parameters
+        ----------
+        blocks : (Vectors, Vectors)
+        neighbors : (Neighbors, Neighbors)
+            The best so far of each row.
+        starts : (int, int)
+            Numbers of the first rows.
+        """
+        if not self._search_integers(blocks, neighbors, starts):
+            self._search_products(*blocks, neighbors[0], starts)
+            self._search_products(*blocks[::-1], neighbors[1], starts[::-1])
+
+    def _search_integers(
+        self,
+        blocks: tuple[Vectors, Vectors],
+        neighbors: tuple[Neighbors, Neighbors | None],
+        starts: tuple[int, int],
+    ) -> bool:
+        """Update neighbors by products of integers; return whether that is possible."""
+        sides = []
+        for block, found, start in zip(blocks, neighbors, starts, strict=True):
+            if block.integers is None:
+                return False
+            kept = found or no_neighbors(len(block.rows), 0)
+            sides.append(Block(block.rows, block.integers, start, kept.ids, kept.similarities))
+        is_same = neighbors[0] is neighbors[1]
+        return search_integers(sides[0], sides[0] if is_same else sides[1], self.measure)
 
     def _search_products(
         self, rows: Vectors, candidates: Vectors, neighbors: Neighbors, starts: tuple[int, int]
-    ) -> int:
-        """Update the neighbors by products of BLAS; return how many pairs were computed."""
+    ) -> None:
+        """Update the neighbors of rows by products of BLAS."""
         # A float64 sum of n products is off by at most n 2**-53 times the product of the lengths, whatever
         # its order, which is at most half the sum of the squares.  Estimate and value, the squares and the
         # last sums are each off by as much; the factor is twice all that.
         unit = (rows.rows.shape[1] + 8) * 2.0**-50
-        computed = 0
         # In parts, so that what is estimated stays in the cache, or nearly.
         for part in row_parts(len(rows.rows), len(candidates.rows)):
             estimates = rows.rows[part] @ candidates.rows.T
@@ -125,7 +153,7 @@ class DenseEngine:
                 estimates *= 2
                 estimates -= rows.squares[part, None]
                 estimates -= candidates.squares
-            computed += keep_closest(
+            keep_closest(
                 estimates,
                 (unit * rows.squares[part], unit * candidates.squares),
                 (rows.rows[part], candidates.rows),
@@ -133,7 +161,6 @@ class DenseEngine:
                 (starts[0] + part.start, starts[1]),
                 self.measure,
             )
-        return computed
 
 
 def no_neighbors(n_rows: int, k: int) -> Neighbors:
@@ -157,11 +184,24 @@ def unit_vectors(X: NDArray[np.float64]) -> NDArray[np.float64]:
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    # By the largest value first, so that no square overflows or vanishes.  Sums go by columns, as the order
-    # in which NumPy adds the values of a row depends on how many rows there are.
-    largest = np.abs(X).max(axis=1, initial=0)
-    scaled = X / np.where(largest > 0, largest, 1)[:, None]
-    squares = np.zeros(len(X))
-    for column in scaled.T:
-        squares += column * column
-    return scaled / np.sqrt(np.where(squares > 0, squares, 1))[:, None]
+    result = np.array(X, np.float64, order="C")
+    _divide(result)
+    return result
+
+
+@compiled_loop
+def _divide(X: NDArray[np.float64]) -> None:
+    """Divide rows by their lengths, in place."""
+    for i in range(X.shape[0]):
+        largest, square = 0.0, 0.0
+        for p in range(X.shape[1]):
+            largest = max(largest, abs(X[i, p]))
+        if largest == 0:
+            continue
+        # By the largest value first, so that no square overflows or vanishes.
+        for p in range(X.shape[1]):
+            X[i, p] /= largest
+            square += X[i, p] * X[i, p]
+        length = np.sqrt(square)
+        for p in range(X.shape[1]):
+            X[i, p] /= length

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Protocol
 
 import psutil
 
+from novelty_dask.engines.dense import DenseEngine
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.planning.memory import check_projected
 
@@ -29,17 +31,27 @@ class Blocks(Protocol):
 def search_blocks(blocks: Blocks, engine: Any, found: Neighbors) -> None:
     """Update the neighbors of all rows with all rows, in place."""
     starts = blocks.starts
-    numbers = range(len(starts) - 1)
-    for block in numbers:
-        part = slice(starts[block], starts[block + 1])
-        # Views, so that what is found for them is in `found`.
-        own = Neighbors(found.ids[part], found.similarities[part])
+    # Views, so that what is found for them is in `found`.
+    parts = [Neighbors(found.ids[a:b], found.similarities[a:b]) for a, b in pairwise(starts)]
+    for block, own in enumerate(parts):
         rows = engine.prepare(blocks.read(block))
-        # Its own rows first: what is near in the order is often alike, and rules out most that comes later.
-        for other in sorted(numbers, key=lambda each: abs(each - block)):
+        engine.search(rows, rows, own, row_start=starts[block], candidate_start=starts[block])
+        for other in range(block + 1, len(parts)):
             # Prepared anew for each block: all prepared blocks together would not fit.
-            candidates = rows if other == block else engine.prepare(blocks.read(other))
-            engine.search(rows, candidates, own, row_start=starts[block], candidate_start=starts[other])
+            pair = (rows, engine.prepare(blocks.read(other)))
+            _search_both(engine, pair, (own, parts[other]), (starts[block], starts[other]))
+
+
+def _search_both(
+    engine: Any, pair: tuple[Any, Any], neighbors: tuple[Neighbors, Neighbors], starts: tuple[int, int]
+) -> None:
+    """Update the neighbors of two blocks with the rows of each other, in place."""
+    if isinstance(engine, DenseEngine):
+        # Most pairs are ruled out for both rows at once.
+        engine.search_both(pair, neighbors, starts)
+        return
+    engine.search(*pair, neighbors[0], row_start=starts[0], candidate_start=starts[1])
+    engine.search(*pair[::-1], neighbors[1], row_start=starts[1], candidate_start=starts[0])
 
 
 def check_memory(projected: int) -> None:

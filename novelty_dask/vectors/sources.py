@@ -17,9 +17,9 @@ from novelty_dask.vectors.list_columns import ListColumn
 
 BLOCK_BYTES = 2**27
 """Bytes of a block of dense rows, prepared, where nobody says how many rows it has."""
-VALUE_BYTES = 10
-"""Of a value, prepared: in float64, and twice in a small integer."""
-PREPARING_BYTES = 34
+VALUE_BYTES = 14
+"""Of a value, prepared: in float64, in float32, and twice in a small integer."""
+PREPARING_BYTES = 44
 """Most bytes of a value of two blocks while the second is prepared."""
 BLOCK_ROWS = 65_536
 """Most rows of such a block."""

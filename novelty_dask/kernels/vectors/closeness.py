@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 from novelty_dask.kernels.accelerate import compiled_fastmath_loop, compiled_loop
 from novelty_dask.kernels.neighbors import insert
 
+SINGLES = 128
+"""Products that are added up in float32."""
+SINGLE_ERROR = 2.0**-16
+"""Most that their sum is off, of the product of lengths: 128 sums, a product and two factors each.
+
+Each is off by 2**-24 of itself, and by the inequality of Cauchy and Schwarz the absolute values of products
+add up to at most the product of lengths.
+"""
+
 
 class Measure(NamedTuple):
     """What closeness is.
@@ -37,8 +46,8 @@ def keep_closest(
     kept: tuple[NDArray[np.int64], NDArray[Any]],
     starts: tuple[int, int],
     measure: Measure,
-) -> int:
-    """Update the neighbors of rows with candidates, in place; return how many pairs were computed.
+) -> None:
+    """Update the neighbors of rows with candidates, in place.
 
     Parameters
     ----------
@@ -55,7 +64,6 @@ def keep_closest(
         What closeness is.
     """
     ids, closeness = kept
-    computed = 0
     for i in range(estimates.shape[0]):
         for j in range(estimates.shape[1]):
             if starts[0] + i == starts[1] + j:
@@ -63,38 +71,68 @@ def keep_closest(
             # NaN, of numbers that overflow, rules nothing out.
             if estimates[i, j] + (slack[0][i] + slack[1][j]) < closeness[i, -1]:
                 continue
-            computed += 1
             value: Any = measure_closeness(vectors[0][i], vectors[1][j], measure)
             insert(ids[i], closeness[i], starts[1] + j, value)
-    return computed
 
 
-def _add_up(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    is_distance: bool,  # noqa: FBT001 - Numba has no keywords
-) -> float:
-    """Return the product of two vectors, or their squared distance, negative."""
-    total = 0.0
-    if is_distance:
-        for p in range(x.size):
-            total -= (x[p] - y[p]) * (x[p] - y[p])
-        return total
+@compiled_fastmath_loop
+def _add_up_singles(x: NDArray[np.float32], y: NDArray[np.float32]) -> np.float32:
+    """Return the product of two short vectors, in any order."""
+    total = np.float32(0)
     for p in range(x.size):
         total += x[p] * y[p]
     return total
 
 
-# The same sum twice: in the order of columns, and in any order, which is faster and may be off by rounding.
-_add_up_in_order = compiled_loop(_add_up)
-estimate_closeness = compiled_fastmath_loop(_add_up)
+@compiled_loop
+def estimate_product(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    """Return the product of two vectors, off by at most `SINGLE_ERROR` of the product of their lengths.
+
+    Values may be off by 2**-24 of themselves already.
+    """
+    total = 0.0
+    for start in range(0, x.size, SINGLES):
+        total += float(_add_up_singles(x[start : start + SINGLES], y[start : start + SINGLES]))
+    return total
 
 
 @compiled_loop
 def measure_closeness(x: NDArray[np.float64], y: NDArray[np.float64], measure: Measure) -> float:
     """Return how close two vectors are."""
-    total = _add_up_in_order(x, y, measure.is_distance)
-    return min(max(total, -1.0), 1.0) if measure.is_cosine else total
+    return measure_four(x, (y, y, y, y), measure)[0]
+
+
+@compiled_loop
+def measure_four(
+    x: NDArray[np.float64], others: tuple[NDArray[np.float64], ...], measure: Measure
+) -> tuple[float, float, float, float]:
+    """Return how close a vector is to four others.
+
+    Each sum has to wait for each of its products in turn; four of them wait together.
+    """
+    first, second, third, fourth = others
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    if measure.is_distance:
+        for p in range(x.size):
+            a -= (x[p] - first[p]) * (x[p] - first[p])
+            b -= (x[p] - second[p]) * (x[p] - second[p])
+            c -= (x[p] - third[p]) * (x[p] - third[p])
+            d -= (x[p] - fourth[p]) * (x[p] - fourth[p])
+        return a, b, c, d
+    for p in range(x.size):
+        a += x[p] * first[p]
+        b += x[p] * second[p]
+        c += x[p] * third[p]
+        d += x[p] * fourth[p]
+    if measure.is_cosine:
+        return _bounded(a), _bounded(b), _bounded(c), _bounded(d)
+    return a, b, c, d
+
+
+@compiled_loop
+def _bounded(cosine: float) -> float:
+    """Return a cosine as it is without rounding: at least -1, and at most 1."""
+    return min(max(cosine, -1.0), 1.0)
 
 
 @compiled_loop

@@ -1,7 +1,8 @@
 """The vector instructions of the processor that multiply bytes, as LLVM names them.
 
-One factor is a row of bytes from 1 to 127, the other one a candidate, of bytes from -63 to 63.  So all
-sums are exact, whatever adds them up: four products fit in 16 bits, and `MOST_COLUMNS` of them in 32.
+One factor is a row of positive bytes, the other one a candidate, of bytes with a sign.  Integers are so small
+that all sums are exact, whatever adds them up: those of `MOST_COLUMNS` products in 32 bits, and those of four
+in 16 bits where an instruction makes them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from llvmlite import ir
 from numba.core.registry import cpu_target
 
 MOST_COLUMNS = 2**15
-"""Columns whose products add up to less than 2**28."""
+"""Columns whose products add up to less than 2**31."""
 GROUP = 4
 """Columns whose bytes lie together, as the instructions multiply four bytes with four."""
 
@@ -32,11 +33,14 @@ class Instructions(NamedTuple):
         32-bit sums of a register.
     registers : int
         Registers beside each other in a tile.
+    largest : int
+        Largest integer of a row.
     """
 
     name: str
     lanes: int
     registers: int
+    largest: int
 
     @property
     def columns(self) -> int:
@@ -44,7 +48,8 @@ class Instructions(NamedTuple):
         return self.lanes * self.registers
 
 
-VNNI, AVX2 = Instructions("avx512vnni", 16, 4), Instructions("avx2", 8, 2)
+# AVX2 adds two products of 127 with 63, and then two of these sums, in 16 bits.
+VNNI, AVX2 = Instructions("avx512vnni", 16, 4, 127), Instructions("avx2", 8, 2, 63)
 
 
 @cache
@@ -90,7 +95,6 @@ class VectorCode:
             for x, y in zip(row, candidates, strict=True):
                 total = self._call("llvm.x86.avx512.vpdpbusd.512", self.sums, [total, x, y])
             return total
-        # Two products of at most 127 * 63 make a 16-bit sum, and two of these still fit.
         first, second = (
             self._call(
                 "llvm.x86.avx2.pmadd.ub.sw",

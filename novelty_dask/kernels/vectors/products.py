@@ -58,7 +58,7 @@ class _Tile:
         self.context = context
         self.arrays = [*zip(kinds[0], values[0], strict=True)]
         self.parts = [*zip(kinds[1], values[1], strict=True)]
-        self.byte, self.scale, self.limit, self.panel_byte, self.candidate, self.n_groups = values[2]
+        self.byte, self.row, self.panel_byte, self.candidate, self.n_groups = values[2]
         self.registers = range(code.instructions.registers)
 
     def pointer(self, array: Any, start: Any, element: Any) -> Any:
@@ -75,7 +75,7 @@ class _Tile:
             self.pointer(self.arrays[0], build.add(self.byte, build.mul(row_bytes, I64(row))), I32)
             for row in range(ROWS)
         ]
-        panel = self.pointer(self.arrays[3], self.panel_byte, code.sums)
+        panel = self.pointer(self.arrays[4], self.panel_byte, code.sums)
         begin = self.pointer(self.parts[0], self.candidate, code.sums)
         starts = [code.load(begin, I64(register)) for register in self.registers] * ROWS
         entry, loop, done = build.block, build.append_basic_block("loop"), build.append_basic_block("done")
@@ -107,19 +107,20 @@ class _Tile:
     def compare(self, sums: list[list[Any]]) -> list[Any]:
         """Write the comparison of values with limits; return a number for each row, of bits."""
         build, code = self.build, self.code
-        scales, limits = (
-            self.pointer(array, start, F32)
-            for array, start in zip(self.arrays[1:3], (self.scale, self.limit), strict=True)
-        )
-        own_scales, starts = (self.pointer(part, self.candidate, code.floats) for part in self.parts[1:])
+        of_rows = [self.pointer(array, self.row, F32) for array in self.arrays[1:4]]
+        of_panel = [self.pointer(part, self.candidate, code.floats) for part in self.parts[1:]]
         masks = []
         for row, totals in enumerate(sums):
-            limit, scale = code.load_spread(limits, I64(row)), code.load_spread(scales, I64(row))
+            scale, start, limit = (code.load_spread(where, I64(row)) for where in of_rows)
             mask = I64(0)
             for register, total in enumerate(totals):
-                value = build.fmul(build.sitofp(total, code.floats), code.load(own_scales, I64(register)))
-                value = build.fadd(build.fmul(value, scale), code.load(starts, I64(register)))
-                over = code.bits(build.fcmp_ordered(">", value, limit))
+                own_scale, own_start, own_limit = (code.load(where, I64(register)) for where in of_panel)
+                value = build.fmul(build.sitofp(total, code.floats), own_scale)
+                # In one instruction where there is one.
+                value = build.fmul(value, scale, flags=["contract"])
+                value = build.fadd(value, own_start, flags=["contract"])
+                least = build.select(build.fcmp_ordered("<", own_limit, limit), own_limit, limit)
+                over = code.bits(build.fcmp_ordered(">", build.fadd(value, start), least))
                 mask = build.or_(mask, build.shl(over, I64(register * code.instructions.lanes)))
             masks.append(mask)
         return masks
@@ -129,7 +130,7 @@ class _Tile:
         build = self.build
         found = build.icmp_unsigned("!=", reduce(build.or_, masks), I64(0))
         with build.if_then(found, likely=False):
-            out = self.pointer(self.arrays[4], I64(0), I64)
+            out = self.pointer(self.arrays[5], I64(0), I64)
             for row, mask in enumerate(masks):
                 build.store(mask, build.gep(out, [I64(row)]))
         return found
@@ -137,21 +138,21 @@ class _Tile:
 
 @intrinsic
 def multiply_tile(_typing: Any, arrays: Any, parts: Any, places: Any) -> Any:
-    """Multiply `ROWS` rows with a panel; return whether a value is over the limit of its row, and say which.
+    """Multiply `ROWS` rows with a panel; return whether a value is over a limit, and say which.
 
     The value of a row and a candidate is  product * scale of the candidate * scale of the row + start of the
-    candidate,  each operation rounded to float32.
+    candidate + start of the row,  in float32.  The lower one of their limits counts.
 
     Parameters
     ----------
-    arrays : (uint8, float32, float32, int8, int64)
-        Arrays of the rows' bytes, scales and limits, of the panels' bytes, and one that gets a number for
-        each row, if there is a bit to set: one for each candidate of the panel, the first in the lowest.
-    parts : (int32, float32, float32)
-        Arrays of where the sums of candidates start, of their scales, and of where their values start.
-    places : (int64, int64, int64, int64, int64, int64)
-        First byte, scale and limit of the rows, first byte and candidate of the panel, and the groups of four
-        columns of a row, an even number.
+    arrays : (uint8, float32, float32, float32, int8, int64)
+        Arrays of the rows' bytes, scales, starts and limits, of the panels' bytes, and one that gets a number
+        for each row, if there is a bit to set: one for each candidate of the panel, the first in the lowest.
+    parts : (int32, float32, float32, float32)
+        Arrays of where the sums of candidates start, of their scales, starts and limits.
+    places : (int64, int64, int64, int64, int64)
+        First byte and first row, first byte and first candidate of the panel, and the groups of four columns
+        of a row, an even number.
     """
     instructions = find_instructions()
     assert instructions is not None
@@ -177,15 +178,15 @@ def lowest_bit(_typing: Any, _number: Any) -> Any:
 
 @intrinsic
 def fetch(_typing: Any, vectors: Any, _first: Any, _size: Any) -> Any:
-    """Ask for values of an array of float64, some from a place on, to be in the cache soon."""
+    """Ask for values of an array of float32, some from a place on, to be in the cache soon."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         begin = builder.bitcast(builder.gep(data, [arguments[1]]), I8.as_pointer())
-        n_bytes = builder.mul(arguments[2], I64(8))
+        n_bytes = builder.mul(arguments[2], I64(4))
         with cgutils.for_range_slice(builder, I64(0), n_bytes, I64(LINE)) as (place, _):
             # To be read, and used soon, as data.
-            asked = [builder.gep(begin, [place]), I32(0), I32(2), I32(1)]
+            asked = [builder.gep(begin, [place]), I32(0), I32(3), I32(1)]
             builder.call(declare(builder, "llvm.prefetch.p0i8", ir.VoidType(), asked), asked)
         return context.get_dummy_value()
 

@@ -1,5 +1,6 @@
 """Search by integers: the same bytes as without them, for any vectors."""
 
+from itertools import accumulate, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from novelty_dask.engines import dense
 from novelty_dask.engines.dense import DenseEngine, Metric, Vectors
 from novelty_dask.kernels.neighbors import Neighbors
+from novelty_dask.kernels.vectors import searches
 from novelty_dask.kernels.vectors.closeness import Measure
 from novelty_dask.kernels.vectors.filter import search_integers
 from novelty_dask.kernels.vectors.instructions import find_instructions
+from novelty_dask.kernels.vectors.searches import Block
 
 pytestmark = pytest.mark.skipif(
     find_instructions() is None, reason="this processor has no instructions for it"
@@ -27,17 +30,18 @@ def empty(n_rows: int, k: int) -> Neighbors:
     return Neighbors(np.full((n_rows, k), -1), np.full((n_rows, k), -np.inf))
 
 
-def search(engine: DenseEngine, blocks: list[Vectors], k: int) -> tuple[bytes, int]:
-    """Return the bytes of the neighbors of all rows of some blocks, and how many pairs were computed."""
-    starts = np.cumsum([0, *(len(block.rows) for block in blocks)])
-    neighbors, computed = empty(starts[-1], k), 0
-    for rows, row_start in zip(blocks, starts[:-1], strict=True):
-        part = slice(row_start, row_start + len(rows.rows))
-        own = Neighbors(neighbors.ids[part], neighbors.similarities[part])
-        for candidates, start in zip(blocks, starts[:-1], strict=True):
-            counts = engine.search(rows, candidates, own, row_start=row_start, candidate_start=start)
-            computed += counts["finished"]
-    return neighbors.ids.tobytes() + neighbors.similarities.tobytes(), computed
+def search(engine: DenseEngine, blocks: list[Vectors], k: int, *, is_both: bool = False) -> bytes:
+    """Return the bytes of the neighbors of all rows of some blocks, each pair of them met once or twice."""
+    starts = [0, *accumulate(len(block.rows) for block in blocks)]
+    neighbors = empty(starts[-1], k)
+    parts = [Neighbors(neighbors.ids[a:b], neighbors.similarities[a:b]) for a, b in pairwise(starts)]
+    for i, j in product(range(len(blocks)), repeat=2):
+        pair = (blocks[i], blocks[j])
+        if i == j or not is_both:
+            engine.search(*pair, parts[i], row_start=starts[i], candidate_start=starts[j])
+        elif i < j:
+            engine.search_both(pair, (parts[i], parts[j]), (starts[i], starts[j]))
+    return neighbors.ids.tobytes() + neighbors.similarities.tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +52,19 @@ def without() -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(dense, "find_instructions", lambda: None)
             engine = DenseEngine(metric)
-            return search(engine, [engine.prepare(X)], k)[0]
+            return search(engine, [engine.prepare(X)], k)
 
     return search_without
 
 
-def check(X: NDArray[np.float64], metric: Metric, k: int, without: Any, step: int) -> int:
-    """Check that integers change no byte, in blocks of some rows; return how many pairs were computed."""
+def check(X: NDArray[np.float64], metric: Metric, k: int, without: Any, step: int) -> None:
+    """Check that integers change no byte, in blocks of some rows."""
     engine = DenseEngine(metric)
     blocks = [engine.prepare(X[start : start + step]) for start in range(0, len(X), step)]
     assert all(block.integers for block in blocks)
-    found, computed = search(engine, blocks, k)
-    assert found == without(X, metric, k)
-    return computed
+    expected = without(X, metric, k)
+    assert search(engine, blocks, k) == expected
+    assert search(engine, blocks, k, is_both=True) == expected
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -104,9 +108,11 @@ def test_more_equal_rows_than_there_is_room_for_have_the_same_bytes(metric: Metr
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_hardly_more_than_the_neighbors_are_computed(metric: Metric, without: Any) -> None:
-    X = np.random.default_rng(4).normal(size=(2_000, 40))
-    assert 10 <= check(X, metric, 10, without, 2_000) / 2_000 < 11
+def test_rows_of_many_stretches_have_the_same_bytes(
+    metric: Metric, without: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searches, "MOST_ROWS", 100)
+    check(np.random.default_rng(4).normal(size=(900, 20)), metric, 7, without, 500)
 
 
 def test_a_bound_that_is_too_small_loses_neighbors(without: Any) -> None:
@@ -116,7 +122,7 @@ def test_a_bound_that_is_too_small_loses_neighbors(without: Any) -> None:
     block = engine.prepare(X)
     assert block.integers
     block.integers.errors[:] = -block.integers.errors
-    assert search(engine, [block], 10)[0] != without(X, "cosine", 10)
+    assert search(engine, [block], 10) != without(X, "cosine", 10)
 
 
 def test_lengths_that_differ_by_far_are_left_to_floats() -> None:
@@ -124,11 +130,11 @@ def test_lengths_that_differ_by_far_are_left_to_floats() -> None:
     engine = DenseEngine("euclidean")
     small, large = (engine.prepare(np.full((3, 2), value)) for value in (1e-20, 1e20))
     neighbors = empty(3, 1)
-    kept, pair = (neighbors.ids, neighbors.similarities), (small.integers, large.integers)
-    assert pair[0]
-    assert pair[1]
-    vectors = (small.rows, large.rows)
-    assert search_integers(vectors, (pair[0], pair[1]), kept, (0, 3), measure=Measure(True, False)) is None
+    assert small.integers
+    assert large.integers
+    rows = Block(small.rows, small.integers, 0, *neighbors)
+    candidates = Block(large.rows, large.integers, 3, *empty(3, 0))
+    assert not search_integers(rows, candidates, Measure(True, False))
     assert (neighbors.ids == -1).all()
     engine.search(small, large, neighbors, row_start=0, candidate_start=3)
     assert neighbors.ids.tolist() == [[3]] * 3
