@@ -9,7 +9,7 @@ Over all rows of a block |a q| is at most h, and over all candidates |y| is at m
 a b q.r + h f + e l, the *value* of a pair, which is computed in float32.  For distances, -|x - y|^2 / 2 is
 x.y - |x|^2 / 2 - |y|^2 / 2, so that the squares are taken away from the value.  The *limit* of a row is the
 closeness that a neighbor must have, half of it for distances, less what float32 may be off.  A pair is ruled
-out if its value is not over the limits of both rows, of which the lower one is compared.
+out if its value is over the limit of neither row: it is compared with the lower one.
 
 What is left is estimated by a sum of products in float32.  What its error allows to be among the k best is
 remembered, and in the end computed in float64 in the order of columns.
