@@ -43,10 +43,11 @@ def compiled_loop(function: Function) -> Function:
 
 def compiled_fastmath_loop(function: Function) -> Function:
     """Compile as `compiled_loop`, with sums in any order: for filters whose margin covers the rounding."""
-    return _compile(function, fastmath=True, _nrt=False)
+    # NaN and infinity stay what they are.
+    return _compile(function, fastmath={"reassoc": True, "contract": True}, _nrt=False)
 
 
-def _compile(function: Function, **options: bool) -> Function:
+def _compile(function: Function, **options: Any) -> Function:
     """Compile with the options that all share, and more."""
     njit: Any = numba.njit
     dispatcher = njit(nogil=True, **options)(function)
@@ -69,7 +70,7 @@ class CodeCache:
         How it is compiled.
     """
 
-    def __init__(self, function: Callable[..., object], options: dict[str, bool]) -> None:
+    def __init__(self, function: Callable[..., object], options: dict[str, Any]) -> None:
         code = function.__code__
         self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
         constants = [value for value in code.co_consts if isinstance(value, int | float | str)]

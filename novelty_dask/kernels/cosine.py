@@ -2,14 +2,11 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg.blas import dsyrk
 
-from novelty_dask.kernels.accelerate import compiled_loop
+from novelty_dask.kernels.accelerate import compiled_fastmath_loop
 
 SAFE = 2.0**-600, 2.0**600
 """Between these, squared lengths have neither overflowed nor lost digits."""
-TILE = 64
-"""Rows and columns that are mirrored at once, so that both places stay in the cache."""
 
 
 def cosine_similarity(X: ArrayLike, Y: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -45,40 +42,26 @@ def cosine_similarity(X: ArrayLike, Y: ArrayLike | None = None) -> NDArray[np.fl
     if x.shape[1] != y.shape[1]:
         message = f"X and Y must have the same number of columns, not {x.shape[1]} and {y.shape[1]}"
         raise ValueError(message)
-    if Y is None and x.size:
-        # Half of the products, as BLAS lays them out: below the diagonal, seen by rows.
-        similarities: NDArray[np.float64] = dsyrk(1.0, x.T, trans=1).T
-        _mirror(similarities)
-        return similarities
-    return np.clip(x @ y.T, -1, 1)
+    # Of a matrix with its own transpose, NumPy computes half of the products.
+    similarities: NDArray[np.float64] = x @ y.T
+    if Y is None:
+        # 0 for rows of zeros, else 1.
+        own = similarities.ravel()[:: len(x) + 1]
+        np.rint(own, out=own)
+    return similarities
 
 
-@compiled_loop
-def _mirror(similarities: NDArray[np.float64]) -> None:
-    """Put the values below the diagonal above it, too, and all of them between -1 and 1, in place."""
-    n_rows = len(similarities)
-    for i in range(n_rows):
-        similarities[i, i] = min(max(similarities[i, i], -1.0), 1.0)
-    for first in range(0, n_rows, TILE):
-        for left in range(0, first + 1, TILE):
-            for j in range(left, min(left + TILE, n_rows)):
-                for i in range(max(first, j + 1), min(first + TILE, n_rows)):
-                    value = similarities[i, j]
-                    # Rarely, so that hardly any value is written twice.
-                    if abs(value) > 1:
-                        value = min(max(value, -1.0), 1.0)
-                        similarities[i, j] = value
-                    similarities[j, i] = value
-
-
-@compiled_loop
-def _scale(rows: NDArray[np.float64], squares: NDArray[np.float64], scaled: NDArray[np.float64]) -> bool:
-    """Divide rows by the roots of their squares; return False if a square is not to be trusted."""
-    for i in range(len(rows)):
+@compiled_fastmath_loop
+def _scale(rows: NDArray[np.float64], scaled: NDArray[np.float64], length: float) -> bool:
+    """Scale rows to a length; return False if a squared length is not to be trusted."""
+    for i in range(rows.shape[0]):
+        square = 0.0
+        for p in range(rows.shape[1]):
+            square += rows[i, p] * rows[i, p]
         # NaN fails every comparison.
-        if not SAFE[0] < squares[i] < SAFE[1]:
+        if not SAFE[0] < square < SAFE[1]:
             return False
-        factor = 1 / np.sqrt(squares[i])
+        factor = length / np.sqrt(square)
         for p in range(rows.shape[1]):
             scaled[i, p] = rows[i, p] * factor
     return True
@@ -96,16 +79,20 @@ def _real_matrix(array: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def _unit_rows(rows: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    """Return rows divided by their Euclidean norms, finite ones; rows of zeros stay."""
-    scaled = np.empty_like(rows)
-    if _scale(rows, np.einsum("ij,ij->i", rows, rows), scaled):
+    """Return rows divided by their Euclidean norms, finite ones; rows of zeros stay.
+
+    They are shorter than 1 by what rounding may add to a product, so that none is above 1.
+    """
+    scaled, length = np.empty_like(rows), 1 - (rows.shape[1] + 8) * 2.0**-53
+    if _scale(rows, scaled, length):
         return scaled
     if not np.isfinite(rows).all():
         message = f"{name} must not hold NaN or infinity"
         raise ValueError(message)
     # By the largest absolute value first, so that squares neither overflow nor underflow.
     rows = np.asarray(rows / _nonzero(np.abs(rows).max(axis=1, initial=0, keepdims=True)))
-    return rows / _nonzero(np.linalg.norm(rows, axis=1, keepdims=True))
+    unit: NDArray[np.float64] = rows * (length / _nonzero(np.linalg.norm(rows, axis=1, keepdims=True)))
+    return unit
 
 
 def _nonzero(divisors: NDArray[np.float64]) -> NDArray[np.float64]:
