@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.errors import InputError, SettingsError, check_one_reference
+from novelty_dask.errors import InputError, SettingsError
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.features.given import check_given, give_again, take_features, using
@@ -18,7 +18,7 @@ from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
 from novelty_dask.run import Run
 from novelty_dask.settings import Settings, WorkSettings
-from novelty_dask.storage.references import adopt_settings, describe_reference, find_reference
+from novelty_dask.storage.joined import adopt_references
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from novelty_dask.storage.totals import Reference
 
 Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
+Against = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
 def score(  # noqa: PLR0913 - all but the first are keywords
@@ -37,7 +38,7 @@ def score(  # noqa: PLR0913 - all but the first are keywords
     out: str | PathLike[str] | None = None,
     *,
     urls: Any = None,
-    against: str | PathLike[str] | None = None,
+    against: Against | None = None,
     client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
@@ -59,9 +60,10 @@ def score(  # noqa: PLR0913 - all but the first are keywords
         Where to store the run.  A run that was stopped goes on there; a complete one of the
         same sources and settings is opened.  Without it the run is temporary: it is removed when the
         last of its objects has gone, be it the run, an array, a frame or a delayed object.
-    against : Run, str or path, optional
+    against : Run, str or path, or sequence of them, optional
         Complete run of all that is known.  Each URL is then compared with its rows alone, with its
-        weights and settings; `Run.known` tells which of them it holds.
+        weights and settings; `Run.known` tells which of them it holds.  Of several runs the rows are
+        joined, each once, and weighed together.
     client : distributed.Client or str, optional
         Works on its scheduler, whose workers must see the sources and `out` under the same names; or the
         address of one.
@@ -123,7 +125,7 @@ def score(  # noqa: PLR0913 - all but the first are keywords
 def plan(
     sources: Sources,
     *,
-    against: str | PathLike[str] | None = None,
+    against: Against | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
     **overrides: Any,
@@ -134,7 +136,7 @@ def plan(
     ----------
     sources : str, path, or iterable of them
         As for `score`; standard input can't be planned for.
-    against : Run, str or path, optional
+    against : Run, str or path, or sequence of them, optional
         As for `score`.
     listener : Listener, optional
         Takes an event for each folder.
@@ -162,12 +164,13 @@ def choose_settings(settings: Settings | None, overrides: dict[str, Any]) -> Set
     return Settings.make(**{**given, **overrides})
 
 
-def adopt_reference(against: Any, out: str | None, settings: Settings) -> tuple[Settings, Reference | None]:
-    """Return settings with those of a reference, if one is named, and what a run keeps of it."""
-    if isinstance(against, list | tuple):
-        check_one_reference(against)
-        against = next(iter(against), None)
-    if against is None:
+def adopt_reference(
+    against: Against | None, out: str | None, settings: Settings
+) -> tuple[Settings, Reference | None]:
+    """Return settings with those of references, if any is named, and what a run keeps of them."""
+    named: Any = against if isinstance(against, list | tuple) else [against]
+    paths = [fspath(path) for path in named if path is not None]
+    if not paths:
         if settings.since is not None:
             message = "A time since which rows are known is for a reference; name one, or leave out since."
             raise SettingsError(message)
@@ -175,8 +178,7 @@ def adopt_reference(against: Any, out: str | None, settings: Settings) -> tuple[
     if settings.time_column is not None:
         message = "Rows are compared in time or with a reference, not both; leave out time_column or against."
         raise SettingsError(message)
-    stored = find_reference(fspath(against), out)
-    return adopt_settings(settings, stored), describe_reference(stored, settings.since_time)
+    return adopt_references(paths, out, settings)
 
 
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:

@@ -23,7 +23,7 @@ import os
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -235,22 +235,6 @@ def check_names_folder(url: str) -> None:
             "export its rows to a file."
         )
         raise StoreError(message)
-
-
-def check_one_reference(names: Sized) -> None:
-    """Refuse several references: each has weights of its own, and a row has but one.
-
-    Raises
-    ------
-    SettingsError
-        There are several.
-    """
-    if len(names) > 1:
-        message = (
-            f"{len(names)} references are named, and each has weights of its own, so that rows can be "
-            "compared with one alone; add the lists of the others to one of them, and name that."
-        )
-        raise SettingsError(message)
 
 
 def escape(text: str) -> str:

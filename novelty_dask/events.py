@@ -120,6 +120,13 @@ class NothingAdded(Warned):
         super().__init__(f"Nothing to add: {run!r} has all of these sources already.")
 
 
+class ReferencesJoined(Warned):
+    """The rows of several references are joined, before any is compared."""
+
+    def __init__(self) -> None:
+        super().__init__("First the rows of the references are joined, and weighed together.")
+
+
 class FolderUnused(Warned):
     """The folder that is named for temporary files takes none."""
 

@@ -12,7 +12,7 @@ from novelty_dask.results.frames import to_dataframe
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.rejected import REJECTED, read_rejected
-from novelty_dask.results.results import Results, check_view
+from novelty_dask.results.results import Results
 from novelty_dask.results.run_html import run_html
 from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.results.summaries import summarize
@@ -80,7 +80,7 @@ class Run:
         Nearest neighbors of each row.
     reference : str or None
         Path or URL of the run that it was compared with, whose rows the neighbors are; None if they are its
-        own.
+        own.  Of several runs, all of them, with commas between.
     known : zarr.Array of bool, shape (n_rows,), or None
         True for rows that the reference has, too; None without one.
 
@@ -164,8 +164,8 @@ class Run:
         -------
         pandas.DataFrame
             Columns position, url, count, spellings, novelty, nearest_url, nearest_similarity,
-            novelty_nearest, novelty_kth, uncovered, lof, known (with a reference), source, line, and those
-            that are kept.
+            novelty_nearest, novelty_kth, uncovered, lof, known (with a reference), nearest_reference and
+            nearest_row (with several), source, line, and those that are kept.
 
         Raises
         ------
@@ -178,7 +178,6 @@ class Run:
     def top_table(self, n: int, *, by: str, lists: bool, redact: bool, **choice: Unpack[Choice]) -> pa.Table:
         """Return the rows of `top` as a table of Arrow."""
         selection = Selection(**choice)
-        check_view(by)
         calibration = selection.calibration(self._results, by)
         kept = selection.rows(self._results, by, calibration)
         table = self._results.newest(
@@ -276,7 +275,7 @@ class Run:
         """
         from novelty_dask.results.explain import Explainer  # noqa: PLC0415 - Numba imports slowly
 
-        check_view(by)
+        self._results.check_view(by)
         self._explainer = self._explainer or Explainer(self._results, self.manifest, self.url)
         return self._explainer.explain(url, by)
 

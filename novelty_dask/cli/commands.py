@@ -62,7 +62,7 @@ def score(
     sources: tuple[str, ...],
     *,
     out: str | None,
-    against: str | None,
+    against: tuple[str, ...],
     stream: bool,
     as_json: bool,
     quiet: bool,
@@ -89,7 +89,7 @@ def score(
         check_stream(sources, out, against, given, is_chosen=stream)
         chosen = {name: flags[name] for name in ("memory_limit", "since")}
         settings = options.read_settings(config=None, **chosen)
-        _answer(str(against), given, settings, as_json=as_json, quiet=quiet)
+        _answer(against[0], given, settings, as_json=as_json, quiet=quiet)
         return
     if "-" in sources and not quiet and sys.stdin is not None and sys.stdin.isatty():
         say("Type or paste URLs, one a line; Ctrl-D ends them.")
@@ -170,7 +170,7 @@ def top(
 @options.settings_options
 @options.as_json
 @options.debug
-def plan(sources: tuple[str, ...], *, against: str | None, as_json: bool, **flags: Any) -> None:
+def plan(sources: tuple[str, ...], *, against: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     """Estimate what scoring would take, from a sample of the sources."""
     with choose_listener() as listener:
         planned = novelty_dask.plan(

@@ -21,7 +21,9 @@ from novelty_dask.errors import shell_quoted
 @options.settings_options
 @options.quiet
 @options.debug
-def submit(sources: tuple[str, ...], *, out: str, against: str | None, quiet: bool, **flags: Any) -> None:
+def submit(
+    sources: tuple[str, ...], *, out: str, against: tuple[str, ...], quiet: bool, **flags: Any
+) -> None:
     """Hand the scoring of sources to a Dask scheduler, and leave.
 
     SOURCE and all options are as of score; --scheduler is needed. When the command returns, the run and its

@@ -11,7 +11,7 @@ SHORTER = {"ngram_range": "ngram"}
 def check_stream(
     sources: tuple[str, ...],
     out: str | None,
-    against: str | None,
+    against: tuple[str, ...],
     given: list[str],
     *,
     is_chosen: bool,
@@ -26,8 +26,13 @@ def check_stream(
     problem = ""
     if not is_chosen:
         problem = "--json of score is for --stream; leave it out, or store a run and export it"
-    elif against is None:
+    elif not against:
         problem = "--stream compares each line with a run; name it with --against"
+    elif len(against) > 1:
+        problem = (
+            f"--stream compares each line with one run, and {len(against)} are named; name one of them, or "
+            "add the lists of the others to it"
+        )
     elif sources != ("-",):
         problem = "--stream answers standard input; name no source but -"
     elif out is not None:

@@ -14,7 +14,7 @@ import click
 
 from novelty_dask.cli.failures import DEBUG, RUN
 from novelty_dask.cli.read_options import READ_OPTIONS, show_default_of
-from novelty_dask.errors import SettingsError, StoreError, check_names_folder, check_one_reference
+from novelty_dask.errors import SettingsError, StoreError, check_names_folder
 from novelty_dask.kernels.choices import VIEWS, FeatureSet, NormalForm
 from novelty_dask.settings import Settings
 
@@ -296,12 +296,6 @@ def _find_input(ctx: click.Context, parameter: click.Parameter, names: tuple[str
     return names or ("-",)
 
 
-def _take_one(_ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> str | None:
-    """Return the reference that is named, and refuse several: click would take the last."""
-    check_one_reference(names)
-    return names[0] if names else None
-
-
 run = click.argument("run", callback=_name_run)
 by = click.option(
     "--by",
@@ -326,8 +320,8 @@ against = click.option(
     "--against",
     metavar="RUN",
     multiple=True,
-    callback=_take_one,
-    help="Compare with the rows of this run alone, by its weights; those that it has are known.",
+    help="Compare with the rows of this run alone, by its weights; those that it has are known. Repeated, "
+    "with the rows of all of these runs, weighed together.",
 )
 stream = click.option(
     "--stream", is_flag=True, help="Answer standard input line by line, as it comes; needs --against."

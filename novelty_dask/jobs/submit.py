@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from novelty_dask.api import adopt_reference, choose_settings, find_or_begin
+from novelty_dask.api import Against, adopt_reference, choose_settings, find_or_begin
 from novelty_dask.errors import HIDDEN, InputError, SettingsError
 from novelty_dask.events import Listener, ignore
 from novelty_dask.execution.clusters.workers import working_client
@@ -36,7 +36,7 @@ def submit(  # noqa: PLR0913 - all but the first two are keywords
     out: str | PathLike[str] | None = None,
     *,
     urls: Any = None,
-    against: str | PathLike[str] | None = None,
+    against: Against | None = None,
     client: Client | str | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
@@ -150,6 +150,6 @@ def _begin(
         made.append(create_job(stored.objects, token, address, kept))
         return False
 
-    run_session(stored, work, client, listener, given, terms=Terms(JobToken(token), begin))
+    run_session(stored, work, client, listener, given, terms=Terms(JobToken(token), begin, only_begins=True))
     # A run may have become complete meanwhile; then a driver says so.
     return made[0]

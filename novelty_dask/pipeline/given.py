@@ -197,6 +197,12 @@ def give_names(names: object, *, remote: bool = False, listener: Listener | None
     return Given(sources, feeds)
 
 
+def give_rows(texts: Iterable[str]) -> Given:
+    """Return the texts of rows of other runs as a source."""
+    stream = Stream(lambda: cast("BinaryIO", TextStream(texts, are_rows=True)))
+    return Given([_part(0)], {_part(0).url: StreamFeed(stream)})
+
+
 def give_texts(texts: Any, client: Client | None) -> Given:
     """Return URLs in memory as sources: one, or the partitions of a Dask collection.
 

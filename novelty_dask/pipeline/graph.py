@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from novelty_dask.planning.stages import STAGES, Stage, TaskId
+from novelty_dask.planning.stages import STAGES, WEIGH, Stage, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from novelty_dask.planning.shapes import RunShape
 
 TEXT_STAGES: Sequence[Stage] = STAGES
+PREPARING: Sequence[Stage] = TEXT_STAGES[: TEXT_STAGES.index(WEIGH) + 1]
+"""Stages after which the rows of other runs can be compared with those of a run."""
 
 
 def lasting_stages(stages: Sequence[Stage]) -> list[Stage]:

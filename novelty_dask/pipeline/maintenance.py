@@ -7,7 +7,6 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 from novelty_dask.events import VERIFY, Listener, ignore, report_each
-from novelty_dask.execution.advances import advances_here
 from novelty_dask.objects.owners import claim, holder
 from novelty_dask.pipeline.graph import TEXT_STAGES
 from novelty_dask.planning.stages import INGEST, LOCATE, MERGE, SORT
@@ -173,12 +172,10 @@ def verify(
     # What is damaged would only be found once more: results follow from what is stored.
     if found.damages:
         return found
-    from novelty_dask.stages.recompute import choose_blocks, recompute  # noqa: PLC0415 - Numba imports slowly
+    from novelty_dask.pipeline.recomputing import recompute_some  # noqa: PLC0415 - Numba imports slowly
 
-    chosen = choose_blocks(_computable_blocks(stored), recompute_blocks, seed)
-    with advances_here(stored.url, listener):
-        each = report_each("recompute", chosen, listener)
-        return Verification(found.tasks, [*recompute(stored, each)], len(chosen))
+    damages, n_blocks = recompute_some(stored, _computable_blocks(stored), recompute_blocks, seed, listener)
+    return Verification(found.tasks, damages, n_blocks)
 
 
 def _verification(stored: StoredRun, listener: Listener) -> Verification:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DamageError
 from novelty_dask.events import VERIFY, DamageFound, report_each
-from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
+from novelty_dask.pipeline.graph import PREPARING, TEXT_STAGES, lasting_stages
 from novelty_dask.pipeline.reading import make_plan, measure_blocks
 from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
@@ -30,10 +30,18 @@ REPAIRS = 3
 
 
 class Pipeline:
-    """The way of a session's run through its stages."""
+    """The way of a session's run through its stages.
 
-    def __init__(self, session: Session) -> None:
+    Parameters
+    ----------
+    session : Session
+    is_preparing : bool
+        True to end where rows of other runs can be compared with those of the run.
+    """
+
+    def __init__(self, session: Session, *, is_preparing: bool = False) -> None:
         self.session = session
+        self.stages = PREPARING if is_preparing else TEXT_STAGES
         self.run = session.run
         self.runner = StageRunner(session)
         self.damages: Counter[tuple[str, str]] = Counter()
@@ -82,7 +90,7 @@ class Pipeline:
                 make_plan(self.session)
             self.runner.recorder.save()
         is_against = self.run.manifest.reference is not None
-        self._do([stage for stage in TEXT_STAGES if is_against or not stage.is_against])
+        self._do([stage for stage in self.stages if is_against or not stage.is_against])
         if self.run.manifest.growth:
             # From here on it is a run like any other, and what it is made of may go.
             self.run.manifest.growth = None

@@ -6,16 +6,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import BudgetError, InputError, StoreError, UnreachableError
-from novelty_dask.events import VERIFY, DamageFound, report_each
+from novelty_dask.events import VERIFY, DamageFound, ReferencesJoined, report_each
 from novelty_dask.execution.clusters.main_guard import check_guarded
 from novelty_dask.execution.clusters.workers import find_resources, open_executor
 from novelty_dask.objects.owners import claim
+from novelty_dask.pipeline.given import give_rows
 from novelty_dask.pipeline.inputs import Inputs
 from novelty_dask.pipeline.limits import MemoryLimits, make_budget
 from novelty_dask.pipeline.pipeline import Pipeline
 from novelty_dask.pipeline.session import Session
 from novelty_dask.storage.audit import find_damage, take_back
-from novelty_dask.storage.runs import StoredRun, check_version
+from novelty_dask.storage.joined import (
+    adopt_joined,
+    begin_joined,
+    is_prepared,
+    lacks_references,
+    name_again,
+    read_texts,
+)
+from novelty_dask.storage.runs import REFERENCES_FOLDER, StoredRun, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,18 +39,21 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-    """Terms of a session that belongs to a job.
+    """Terms of a session that belongs to a job, or of one that ends early.
 
     Parameters
     ----------
-    job : JobToken
+    job : JobToken or None
         The job.
     begin : callable
         Called with the session once all checks have passed; returns whether the run is to be worked on.
+    only_begins : bool
+        True if it never is.
     """
 
-    job: JobToken
+    job: JobToken | None
     begin: Callable[[Session], bool]
+    only_begins: bool = False
 
 
 def run_session(  # noqa: PLR0913 - the last two are keywords
@@ -89,13 +101,12 @@ def run_session(  # noqa: PLR0913 - the last two are keywords
         run.refresh()
         for key in run.repair_manifest():
             listener(DamageFound(f"{key!r} was altered; it was written again."))
-        if given and given.reference and given.reference != run.manifest.reference:
-            run.manifest.move_reference(given.reference)
-            run.save()
+        name_again(run, given.reference if given else None)
         if run.manifest.is_complete:
             _forget_damage(run, owner.epoch, listener)
         try:
             inputs = Inputs.settle(run, given)
+            _join_missing(run, settings, client, listener, take_over=take_over, terms=terms)
             with _begun(run, owner.epoch, inputs, settings, client, listener) as session:
                 _execute(session, terms)
         except UnreachableError as error:
@@ -110,6 +121,59 @@ def run_session(  # noqa: PLR0913 - the last two are keywords
                 owner.stop_beating()
                 run.objects.remove("")
             raise
+
+
+def _join_missing(
+    run: StoredRun,
+    settings: WorkSettings,
+    client: Client | None,
+    listener: Listener,
+    *,
+    take_over: bool,
+    terms: Terms | None,
+) -> None:
+    """Join the rows of several references if a session needs them; keep their numbers in the run."""
+    if lacks_references(run) and not (terms and terms.only_begins):
+        job = terms.job if terms else None
+        joined = join_references(run, settings, client, listener, take_over=take_over, job=job)
+        adopt_joined(run, joined)
+
+
+def join_references(
+    run: StoredRun,
+    settings: WorkSettings,
+    client: Client | None,
+    listener: Listener,
+    *,
+    take_over: bool = False,
+    job: JobToken | None = None,
+) -> StoredRun:
+    """Make the run that holds the rows of the references of another, as far as rows are compared with it.
+
+    Parameters
+    ----------
+    run : StoredRun
+        That other, which has several.
+    settings, client, listener, take_over
+        As for `run_session`.
+    job : JobToken, optional
+        The job that works on it.
+    """
+    plan, given = run.manifest.plan, give_rows(read_texts(run))
+    joined = begin_joined(run, given.sources[0])
+    if not is_prepared(joined):
+        # The results that are there name its rows, and tasks are planned by its blocks.
+        chosen = {"block_rows": plan.known_block_rows} if plan else {}
+        work = settings.model_copy(update={**chosen, "performance_report": None, "strict": False})
+        listener(ReferencesJoined())
+        run_session(joined, work, client, listener, given, take_over=take_over, terms=Terms(job, _prepare))
+    return joined
+
+
+def _prepare(session: Session) -> bool:
+    """Do all that comes before rows are compared; return that nothing else is to be done."""
+    Pipeline(session, is_preparing=True).execute()
+    return False
 
 
 def _forget_damage(run: StoredRun, epoch: int, listener: Listener) -> None:
@@ -156,6 +220,8 @@ def _execute(session: Session, terms: Terms | None) -> None:
     """Take a run through its stages, unless its terms say otherwise."""
     if terms is None or terms.begin(session):
         Pipeline(session).execute()
+        if session.manifest.is_joined and session.manifest.is_over:
+            session.run.objects.remove(REFERENCES_FOLDER)
 
 
 @contextmanager

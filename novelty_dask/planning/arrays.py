@@ -285,12 +285,19 @@ def place_arrays(plan: TilePlan) -> list[ArraySpec]:
     )
 
 
-def cited_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
-    """Return the array of the URLs of rows of a reference that are neighbors, those of each block by id."""
+def cited_arrays(plan: TilePlan, k: int, *, is_joined: bool) -> list[ArraySpec]:
+    """Return the array of the URLs of rows of a reference that are neighbors, those of each block by id.
+
+    Of several references, also which of them each is a row of, and its number there.
+    """
     most = plan.block_rows * k
     shape, chunks = (plan.n_blocks, most), (1, min(most, CITED_CHUNK))
     urls = ArraySpec("neighbors/url", shape, chunks, "str", BY_BLOCKS, "", "text", MAX_BYTES)
-    return named(("block", "distinct_neighbor"), urls)
+    origins = [
+        ArraySpec("neighbors/reference", shape, chunks, "int32", BY_BLOCKS, -1),
+        ArraySpec("neighbors/row", shape, chunks, "int64", BY_BLOCKS, -1),
+    ]
+    return named(("block", "distinct_neighbor"), urls, *(origins if is_joined else ()))
 
 
 def calibration_arrays(plan: TilePlan) -> list[ArraySpec]:

@@ -35,6 +35,8 @@ class RunShape(NamedTuple):
         Whether a run is being made of another and of new rows, and has its weights or those of all.
     is_grouped : bool
         True if rows have neighbors outside their groups alone.
+    is_joined : bool
+        True if rows are compared with those of several references.
     """
 
     n_features: int
@@ -46,6 +48,7 @@ class RunShape(NamedTuple):
     n_kept: int = 0
     growth: str = ""
     is_grouped: bool = False
+    is_joined: bool = False
 
 
 def list_numbers(count: int | None) -> Items:

@@ -260,7 +260,9 @@ CITE = Stage(
     inputs=lambda _shape, item: [MERGE.task(item)],
     task_bytes=reading_bytes,
     arrays=lambda shape: (
-        cited_arrays(shape.plan, shape.n_neighbors) if shape.plan and shape.plan.known_rows else []
+        cited_arrays(shape.plan, shape.n_neighbors, is_joined=shape.is_joined)
+        if shape.plan and shape.plan.known_rows
+        else []
     ),
     is_against=True,
 )

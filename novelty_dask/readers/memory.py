@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from novelty_dask.kernels.text.lines import MAX_BYTES, Reason, split_lines
 from novelty_dask.readers.readers import StreamReader
 from novelty_dask.readers.records import Gathered
-from novelty_dask.sources.memory import MALFORMED, MISSING
+from novelty_dask.sources.memory import MALFORMED, MISSING, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,8 @@ class MemoryReader(StreamReader):
                 elif mark == MALFORMED:
                     raw_text = text.decode("unicode_escape").encode("latin-1")
                     gathered.reject(number, Reason.MALFORMED, raw_text)
+                elif mark == ROW:
+                    gathered.take(number, text.decode())
                 else:
                     gathered.add(number, text)
             yield gathered.pop(gathered.end + len(raws))

@@ -68,6 +68,11 @@ class Gathered:
                 self._kept.append(write_kept(kept))
                 self._n_bytes += len(self._kept[-1])
 
+    def take(self, number: int, text: str) -> None:
+        """Add a text that was accepted before, whatever it looks like."""
+        self._numbers.append(number)
+        self._texts.append(text)
+
     def reject(self, number: int, reason: Reason, raw: bytes) -> None:
         """Add a record that is rejected."""
         self._rejected.append(Rejected(number, reason, sample_of(raw)))

@@ -122,9 +122,10 @@ class Explainer:
         """
         reference = self._manifest.reference
         if reference:
+            name = (reference.parts or (reference,))[0].url
             message = (
                 f"{self._url!r} does not hold {url!r}, and its neighbors are rows of a reference; explain it "
-                f"by that: `novelty explain {shell_quoted(reference.url)} …`."
+                f"by that: `novelty explain {shell_quoted(name)} …`."
             )
             raise InputError(message)
         if self._manifest.is_partial:

@@ -53,7 +53,9 @@ class Results:
         self.block_rows: int = arrays["novelty"].chunks[0]
         self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._cited: tuple[int, NDArray[np.int64], NDArray[Any]] | None = None
-        self.is_against = run.manifest.reference is not None
+        reference = run.manifest.reference
+        self.is_against = reference is not None
+        self._joined = [part.url for part in reference.parts] if reference else []
         self.is_in_time = run.manifest.settings.time_column is not None
         self._since = run.manifest.settings.since
 
@@ -105,8 +107,15 @@ class Results:
         Raises
         ------
         SettingsError
-            Some rows of the reference were no candidates, so the novelty of its rows is no measure.
+            The rows of the reference were not compared with all candidates, so their novelty is no measure.
         """
+        if self._joined:
+            message = (
+                f"A row that was compared with {len(self._joined)} references has no p-value: the rows of "
+                "each were compared with its own alone; score against one run that holds them all, or leave "
+                "out p-values."
+            )
+            raise SettingsError(message)
         if self._since is not None:
             message = (
                 "A row that was compared with what was seen since a time has no p-value: the rows of the "
@@ -114,6 +123,22 @@ class Results:
             )
             raise SettingsError(message)
         return Calibration(self, by)
+
+    def check_view(self, name: str) -> None:
+        """Refuse a name that no view has, and a view that rows of this run have not.
+
+        Raises
+        ------
+        SettingsError
+            It is one of these.
+        """
+        check_view(name)
+        if self._joined and name == "lof":
+            message = (
+                f"Rows that were compared with {len(self._joined)} references have no local outlier factor, "
+                "which takes the neighbors of their rows among all; order them by another column."
+            )
+            raise SettingsError(message)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
         """Return the URLs of a block from the cache, in which the block used least recently makes room."""
@@ -154,7 +179,9 @@ class Results:
             Columns position, url, count, spellings, novelty, nearest_url and nearest_similarity, with
             `lists` also neighbor_urls and neighbor_similarities, then the other views, and source and line
             of the first occurrence, and what rows keep of its record.  A run that is compared with a
-            reference has the column known before these, and one in time the columns of `time_columns`.
+            reference has the column known before these, with several nearest_reference and nearest_row,
+            which name the nearest neighbor by its reference and its number there; and one in time the
+            columns of `time_columns`.
             Undefined values are null.  With `lines`, a column reason, which is null, precedes what is kept;
             p_value is the last.
         """
@@ -185,7 +212,7 @@ class Results:
         # At the end, so that those who count columns find all others where they were.
         columns |= {name: self._view(name, block, kept) for name in VIEWS if name not in columns}
         if self.is_against:
-            columns["known"] = pa.array(self.read("known", block)[kept])
+            columns |= self._reference_columns(block, kept, ids[:, 0])
         if self.is_in_time:
             columns |= time_columns(self, block, kept, ids)
         columns |= {"source": places["source"], "line": places["line"]}
@@ -198,6 +225,25 @@ class Results:
             p = calibration.read(block)[kept] if len(ids) else np.empty(0)  # Sorts nothing for names alone.
             columns["p_value"] = pa.array(p, mask=np.isnan(p))
         return pa.table(columns)
+
+    def _reference_columns(
+        self, block: int, kept: slice | NDArray[np.int64], ids: NDArray[np.int64]
+    ) -> dict[str, pa.Array]:
+        """Return which rows of a block are known; of several references, where the neighbors of rows are."""
+        known = {"known": pa.array(self.read("known", block)[kept])}
+        if not self._joined:
+            return known
+        cited = self.arrays.read_cited(slice(block * self.block_rows, (block + 1) * self.block_rows))
+        numbers, rows = (
+            self.arrays.read(f"neighbors/{name}", block, slice(cited.size)) for name in ("reference", "row")
+        )
+        missing = ids < 0
+        places = np.where(missing, cited.size, np.searchsorted(cited, ids))
+        names = np.array([*self._joined, ""], np.dtypes.StringDType())[np.append(numbers, -1)[places]]
+        return known | {
+            "nearest_reference": _text(names, missing=missing),
+            "nearest_row": pa.array(np.append(rows, -1)[places], mask=missing),
+        }
 
     def _view(self, name: str, block: int, kept: slice | NDArray[np.int64]) -> pa.Array:
         """Return a view of some rows of a block; undefined values are null."""
@@ -223,7 +269,7 @@ class Results:
         SettingsError
             `n` is negative, or there is no such view.
         """
-        check_view(by)
+        self.check_view(by)
         if n < 0:
             message = f"Can't give {n} rows; ask for 0 or more."
             raise SettingsError(message)

@@ -119,7 +119,13 @@ class Selection:
             A complete run.
         order : str
             "input" or the name of a view.
+
+        Raises
+        ------
+        SettingsError
+            There is no such view, or rows of the run have none, or no p-value.
         """
+        results.check_view(_view(order))
         return results.calibrate(_view(order)) if self.calibrate or self._is_likely_left_out else None
 
     def rows(

@@ -19,10 +19,10 @@ from novelty_dask.errors import InputError
 from novelty_dask.kernels.text.lines import MAX_BYTES, sample_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-TEXT, MISSING, MALFORMED = b" ", b"-", b"!"
-"""Marks of lines: a text, a missing value, and the beginning of a text that is no line."""
+TEXT, MISSING, MALFORMED, ROW = b" ", b"-", b"!", b"="
+"""Marks of lines: a text, a missing value, the beginning of a text that is no line, and that of a row."""
 BATCH = 4_096
 """Texts that are encoded at once."""
 
@@ -34,6 +34,8 @@ class TextStream:
     ----------
     texts : iterable of str
         Texts in order, also those of pandas, polars, NumPy or Arrow; missing values are None, NaN or NA.
+    are_rows : bool
+        True if they are those of rows of runs, which are taken as they are.
 
     Raises
     ------
@@ -41,8 +43,8 @@ class TextStream:
         They are one text, a mapping, a set or a table, which have no order of texts.
     """
 
-    def __init__(self, texts: Iterable[object]) -> None:
-        self._chunks = _encode(check_texts(texts))
+    def __init__(self, texts: Iterable[object], *, are_rows: bool = False) -> None:
+        self._chunks = _encode(check_texts(texts), _row if are_rows else _line)
         self._rest = b""
 
     def read(self, size: int) -> bytes:
@@ -81,11 +83,16 @@ def check_texts(texts: object) -> Iterable[object]:
     return texts
 
 
-def _encode(texts: Iterable[object]) -> Iterator[bytes]:
+def _encode(texts: Iterable[object], line: Callable[[int, object], bytes]) -> Iterator[bytes]:
     """Yield texts as lines, many at once."""
     numbered = enumerate(texts)
     while batch := [*islice(numbered, BATCH)]:
-        yield b"".join(_line(number, text) for number, text in batch)
+        yield b"".join(line(number, text) for number, text in batch)
+
+
+def _row(_number: int, text: object) -> bytes:
+    """Return the line of the text of a row."""
+    return ROW + str(text).encode() + b"\n"
 
 
 def _line(number: int, value: object) -> bytes:

@@ -59,14 +59,30 @@ def cite_block(workspace: Workspace, item: str) -> TaskResult:
     """Return the URLs of the neighbors of a block, each once, in the order of their ids."""
     reference = workspace.open_candidates()
     cited = workspace.arrays.read_cited(slice(*workspace.plan.bounds(int(item))))
-    urls = np.full(cited.size, "", np.dtypes.StringDType())
+    urls, positions = np.full(cited.size, "", np.dtypes.StringDType()), np.empty(cited.size, np.int64)
     blocks = cited // reference.plan.block_rows
     for block in np.unique(blocks).tolist():
         start, stop = reference.plan.bounds(block)
         is_here = blocks == block
         urls[is_here] = reference.arrays.read("rows/url", slice(start, stop))[cited[is_here] - start]
+        if workspace.is_joined:
+            passing = reference.arrays.read("rows/position", slice(start, stop))
+            positions[is_here] = passing[cited[is_here] - start]
         advance(stop, reference.plan.n_rows)
-    return TaskResult({"neighbors/url": urls})
+    origins = _find_origins(workspace, positions) if workspace.is_joined else {}
+    return TaskResult({"neighbors/url": urls, **origins})
+
+
+def _find_origins(workspace: Workspace, positions: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return which of several references each row is of, by where it stood behind those before, and where."""
+    reference = workspace.run.manifest.reference
+    assert reference
+    starts = np.cumsum([0, *(part.n_rows for part in reference.parts)])
+    numbers = np.searchsorted(starts, positions, side="right") - 1
+    return {
+        "neighbors/reference": numbers.astype(np.int32),
+        "neighbors/row": positions - starts[numbers],
+    }
 
 
 def find_left(workspace: Workspace, reference: Candidates, block: int) -> NDArray[np.bool_] | None:
@@ -81,10 +97,10 @@ def find_left(workspace: Workspace, reference: Candidates, block: int) -> NDArra
 def calibrate_block(workspace: Workspace, item: str) -> TaskResult:
     """Return how many rows of the reference are at least as novel as each row of a block, by each view.
 
-    Undefined values count nowhere, and have -1.
+    Undefined values count nowhere, and have -1, as all have where several references are joined.
     """
     reference = workspace.open_candidates()
-    parts = range(0, reference.plan.n_rows, PASSING_ROWS)
+    parts = range(0, 0 if workspace.is_joined else reference.plan.n_rows, PASSING_ROWS)
     views = [workspace.read_rows(name, int(item)) for name in VIEWS]
     at_least, others = np.zeros((views[0].size, len(VIEWS)), np.int64), np.zeros(len(VIEWS), np.int64)
     for column, (name, values) in enumerate(zip(VIEWS, views, strict=True)):
@@ -94,7 +110,7 @@ def calibrate_block(workspace: Workspace, item: str) -> TaskResult:
             at_least[:, column] += passing.size - np.searchsorted(passing, values)
             others[column] += passing.size
             advance(column * len(parts) + start // PASSING_ROWS + 1, len(VIEWS) * len(parts))
-        at_least[np.isnan(values), column] = -1
+        at_least[np.isnan(values) | workspace.is_joined, column] = -1
     # The numbers of others are the same in all blocks: each task has a chunk of its own to write.
     return TaskResult({"calibration/at_least": at_least, "calibration/others": others})
 

@@ -62,6 +62,11 @@ class Workspace(NamedTuple):
         """Features by which the lines of the run are compared."""
         return make_features(self.settings)
 
+    @property
+    def is_joined(self) -> bool:
+        """True if the candidates are the rows of several references, whose views are not known."""
+        return self.run.manifest.is_joined
+
     def open_candidates(self) -> Candidates:
         """Open what the rows are compared with: those of the reference, or they themselves.
 

@@ -54,7 +54,8 @@ def density_block(workspace: Workspace, item: str) -> TaskResult:
     block = int(item)
     ids = _read_possible(workspace, "neighbors/ids", block)
     densities = np.full(len(ids), np.nan)
-    if ids.shape[1]:
+    # Of rows that were joined nobody knows how far their own neighbors are.
+    if ids.shape[1] and not workspace.is_joined:
         similarities = _read_possible(workspace, "neighbors/similarities", block)
         distances = _read_of_neighbors(workspace.open_candidates(), "novelty_kth", ids)
         reachability_densities(ids, similarities, distances, densities)
@@ -66,7 +67,7 @@ def lof_block(workspace: Workspace, item: str) -> TaskResult:
     block = int(item)
     ids = _read_possible(workspace, "neighbors/ids", block)
     factors = np.full(len(ids), np.nan)
-    if ids.shape[1]:
+    if ids.shape[1] and not workspace.is_joined:
         densities = workspace.read_rows("density", block)
         others = _read_of_neighbors(workspace.open_candidates(), "density", ids)
         outlier_factors(ids, others, densities, factors)

@@ -11,7 +11,7 @@ from novelty_dask.planning.stages import LASTING_STAGES, STAGES, TaskId
 from novelty_dask.sources.streams import is_copy
 from novelty_dask.storage.checked import check_chunk
 from novelty_dask.storage.metadata import ROOT, document_key, find_altered_manifests, is_member, read_document
-from novelty_dask.storage.runs import StoredRun, copy_key
+from novelty_dask.storage.runs import REFERENCES_FOLDER, StoredRun, copy_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -170,9 +170,8 @@ def find_leftovers(run: StoredRun) -> list[str]:
         committed |= {copy_key(source) for source in run.manifest.sources if source.is_stream}
     keys, begun = run.objects.sizes().keys() - committed, _begun(run)
     over = [folder for stage in STAGES if _is_over(run, stage, begun) for folder in stage.folders]
-    return sorted(
-        key for key in keys if _is_made_by_tasks(run, key) or key.startswith((CLOCK, *_prefixes(over)))
-    )
+    left = (CLOCK, *_prefixes(over), *((REFERENCES_FOLDER,) if run.manifest.is_over else ()))
+    return sorted(key for key in keys if _is_made_by_tasks(run, key) or key.startswith(left))
 
 
 def _is_made_by_tasks(run: StoredRun, key: str) -> bool:

@@ -138,6 +138,11 @@ class Manifest(Part):
         return self.identity.reference
 
     @property
+    def is_joined(self) -> bool:
+        """True if the candidates are the rows of several references."""
+        return self.reference is not None and bool(self.reference.parts)
+
+    @property
     def shape(self) -> RunShape:
         """The numbers from which tasks and arrays follow; the pieces are not known to it."""
         return RunShape(
@@ -149,6 +154,7 @@ class Manifest(Part):
             n_kept=len(self.settings.keep or ()),
             growth=("extended" if self.identity.segments else "refreshed") if self.growth else "",
             is_grouped=self.settings.outside_groups is not None,
+            is_joined=self.is_joined,
         )
 
     def has(self, stage: Stage) -> bool:

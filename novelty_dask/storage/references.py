@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from novelty_dask.objects.address import absolute_url, is_inside
 from novelty_dask.planning.stages import LASTING_STAGES, VECTORIZE
 from novelty_dask.storage.checked import damaged_reference
 from novelty_dask.storage.identity import this_version
-from novelty_dask.storage.runs import StoredRun, open_complete
+from novelty_dask.storage.runs import REFERENCES_FOLDER, StoredRun, open_complete, open_repairable
 from novelty_dask.storage.totals import Reference
 
 if TYPE_CHECKING:
@@ -198,17 +199,24 @@ def check_reference(run: StoredRun) -> None:
     StoreError
         It is.
     """
-    known = run.manifest.reference
-    if known and describe_reference(_find_again(run, known)).content != known.content:
-        message = (
-            f"The reference {known.url!r} of {run.url!r} has changed since the run was begun; score against "
-            "it into another path."
-        )
-        raise StoreError(message)
+    reference = run.manifest.reference
+    for known in (reference.parts or (reference,)) if reference else ():
+        if describe_reference(find_again(run, known)).content != known.content:
+            message = (
+                f"The reference {known.url!r} of {run.url!r} has changed since the run was begun; score "
+                "against it into another path."
+            )
+            raise StoreError(message)
 
 
-def _find_again(run: StoredRun, known: Reference) -> StoredRun:
-    """Return the reference of a run."""
+def find_again(run: StoredRun, known: Reference) -> StoredRun:
+    """Return a reference of a run.
+
+    Raises
+    ------
+    StoreError
+        It is gone, or can't be compared with any more.
+    """
     try:
         return find_reference(known.url, None)
     except UnreachableError:
@@ -221,8 +229,13 @@ def _find_again(run: StoredRun, known: Reference) -> StoredRun:
         raise StoreError(message) from None
 
 
+def joined_url(run: StoredRun) -> str:
+    """Return where the rows of several references of a run are."""
+    return run.joined_url or f"{run.url}/{REFERENCES_FOLDER.rstrip('/')}"
+
+
 def open_reference(run: StoredRun) -> RunArrays:
-    """Return the arrays of the reference of a run.
+    """Return the arrays of the reference of a run, or of the rows of all.
 
     Raises
     ------
@@ -231,7 +244,11 @@ def open_reference(run: StoredRun) -> RunArrays:
     """
     known = run.manifest.reference
     assert known
-    reference = _find_again(run, known)
+    if known.parts:
+        # Whoever resumes the run mends them.
+        reference = replace(open_repairable(joined_url(run)), url=run.url)
+    else:
+        reference = find_again(run, known)
     there = reference.manifest.plan
     if there is None or (there.n_rows, there.block_rows) != (known.n_rows, known.block_rows):
         message = f"The reference {known.url!r} of {run.url!r} is another run now; name it anew."

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from novelty_dask.sources.find import Source
 
 WORK_FOLDER = "work/"
+REFERENCES_FOLDER = "references/"
+"""Folder of the run that holds the rows of several references while they are needed."""
 
 
 def copy_key(source: Source) -> str:
@@ -57,12 +59,15 @@ class StoredRun:
         As it was when the run was opened or refreshed.
     is_repaired : bool
         True if that is the copy, as the manifest itself is damaged.
+    joined_url : str
+        Path or URL of the run that holds the rows of its references, if that is not within it.
     """
 
     url: str
     objects: Objects
     manifest: Manifest
     is_repaired: bool = False
+    joined_url: str = ""
 
     def __fspath__(self) -> str:
         """Return its path or URL."""
@@ -168,8 +173,8 @@ class StoredRun:
             self.objects.remove(folder)
 
 
-def create_run(url: str, manifest: Manifest) -> StoredRun:
-    """Make an empty run where nothing is yet.
+def create_run(url: str, manifest: Manifest, *, is_part: bool = False) -> StoredRun:
+    """Make an empty run where nothing is yet, or within another run, as a part of that.
 
     Raises
     ------
@@ -178,7 +183,8 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     """
     run = StoredRun(absolute_url(url), open_objects(absolute_url(url)), manifest)
     try:
-        check_new(url)
+        if not is_part:
+            check_new(url)
         # To look first refuses folders that hold anything; to create refuses a second client in between.
         # With a token until it is saved again: another client may begin the same run at the same moment.
         data = write_manifest(manifest, make_token())
@@ -199,7 +205,7 @@ def create_run(url: str, manifest: Manifest) -> StoredRun:
     return run
 
 
-def begin_run(url: str, identity: RunIdentity) -> StoredRun:
+def begin_run(url: str, identity: RunIdentity, *, is_part: bool = False) -> StoredRun:
     """Make a run, or return the one that another client has made since this one looked.
 
     Raises
@@ -208,7 +214,7 @@ def begin_run(url: str, identity: RunIdentity) -> StoredRun:
         It can't be made there.
     """
     try:
-        return create_run(url, Manifest(identity=identity))
+        return create_run(url, Manifest(identity=identity), is_part=is_part)
     except UnreachableError:
         raise
     except StoreError:

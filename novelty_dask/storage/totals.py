@@ -1,8 +1,15 @@
 """Parts of the manifest of a run: numbers of lines of the input, the reference, and how it has grown."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 
 def _check_text(value: object) -> str:
@@ -60,13 +67,15 @@ class Reference(Part):
     Parameters
     ----------
     url : str
-        Path or URL; it changes no number, as the same run may be moved.
+        Path or URL, or those of several; it changes no number, as the same run may be moved.
     content : str
         A hash of its identity and of the checksums of all that it keeps.
     n_rows, block_rows, nonzeros, reading_bytes : int
         Its numbers that plans depend on, as in `Known`.
     n_left : int
         Rows that were seen since the time that is asked for; 0 if none is.
+    parts : tuple of Reference
+        The references whose rows are joined, in the order of their contents; none if there is but one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +88,13 @@ class Reference(Part):
     nonzeros: Annotated[int, Field(ge=0, le=2**40)]
     reading_bytes: Annotated[int, Field(ge=0, le=2**50)]
     n_left: Annotated[int, Field(ge=0, le=2**50)] = 0
+    parts: "tuple[Reference, ...]" = ()
+
+    @model_serializer(mode="wrap")
+    def _leave_out_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Store the parts where there are any."""
+        values: dict[str, Any] = write(self)
+        return values if self.parts else {name: values[name] for name in values if name != "parts"}
 
 
 class Segment(Part):

@@ -108,9 +108,34 @@ def test_a_list_without_features_says_so(run: Path, tmp_path: Path, novelty: Nov
     assert "No row has a novelty: that takes lines of at least 3 characters." in result.stderr
 
 
-@pytest.mark.parametrize("command", ["score", "plan"])
-def test_several_references_end_with_a_sentence(command: str, new: Path, run: Path, novelty: Novelty) -> None:
-    result = novelty(command, new, "--against", run, "--against", run)
+def test_several_references_are_named_and_shown(
+    new: Path, run: Path, against: Path, tmp_path: Path, novelty: Novelty
+) -> None:
+    (tmp_path / "urls.txt").write_text("https://a.example/one\nhttps://a.example/two\n")
+    other, out = tmp_path / "other.zarr", tmp_path / "today.zarr"
+    assert novelty("score", tmp_path / "urls.txt", "-o", other).exit_code == 0
+    named = ("--against", run, "--against", other)
+    assert novelty("plan", new, *named).exit_code == 0
+    result = novelty("score", new, *named, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("First the rows of the references are joined")
+    [line] = [line for line in novelty("status", out).stdout.splitlines() if line.startswith("against")]
+    assert str(run) in line
+    assert str(other) in line
+    rows = json.loads(novelty("top", out, "--json", "-n", "200").stdout)["rows"]
+    assert str(run) in {row["nearest_reference"] for row in rows} <= {str(run), str(other)}
+    for options, words in (
+        (("--by", "lof"), "compared with 2 references have no local outlier factor"),
+        (("--max-p", "0.1"), "compared with 2 references has no p-value"),
+    ):
+        refused = novelty("top", out, *options)
+        assert refused.exit_code == ExitCode.REFUSED
+        assert words in refused.stderr
+    assert novelty("top", against, "--by", "lof").exit_code == 0
+
+
+def test_what_is_for_one_reference_ends_with_a_sentence(new: Path, run: Path, novelty: Novelty) -> None:
+    named = ("--against", run, "--against", run)
+    result = novelty("score", new, *named, "--since", "2026-01-01")
     assert result.exit_code == ExitCode.REFUSED
-    assert "2 references are named" in result.stderr
-    assert "add the lists of the others to one of them" in " ".join(result.stderr.split())
+    assert "A time since which rows are known is for one reference" in result.stderr

@@ -80,6 +80,7 @@ def test_each_line_is_answered_before_the_next_comes(run: Path, corpus: Path) ->
         (["-", "--stream", "--against", "k.zarr", "-o", "out.zarr"], "--out"),
         (["-", "--stream", "--against", "k.zarr", "--column", "url"], "leave out --column"),
         (["-", "--stream", "--against", "k.zarr", "--ngram", "3,4"], "leave out --ngram."),
+        (["-", "--stream", "--against", "k.zarr", "--against", "l.zarr"], "and 2 are named"),
         (["-", "--json", "--against", "k.zarr"], "store a run and export it"),
     ],
 )

@@ -24,7 +24,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 README, ARCHITECTURE = TEXTS["README.md"], TEXTS["docs/explanation/architecture.md"]
 REFERENCE = {Path(name).stem: text for name, text in TEXTS.items() if name.startswith("docs/reference/")}
-OF_RUNS = {"commits/", "crawl/", "jobs/", "manifest/", "owners/", "past/", "strips/", "work/"}
+OF_RUNS = {"commits/", "crawl/", "jobs/", "manifest/", "owners/", "past/", "references/", "strips/", "work/"}
 """Folders that pages name and that are not in the repository."""
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e"
 FIRST_BLOCK = f"""\
@@ -229,7 +229,8 @@ def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     source = tmp_path / "urls.csv"
     source.write_text("url,seen\nhttps://a.example/1,1\nhttps://a.example/2,2\n\n", encoding="utf-8")
     run = novelty_dask.score(source, tmp_path / "run.zarr", column="url", keep=["seen"])
-    new = novelty_dask.score(source, tmp_path / "new.zarr", column="url", against=run)
+    other = novelty_dask.score(urls=["https://a.example/1"])
+    new = novelty_dask.score(source, tmp_path / "new.zarr", column="url", against=[run, other])
     stored: set[str] = set()
     grouped = novelty_dask.score(source, tmp_path / "grouped.zarr", column="url", outside_groups=0.8)
     dated = source.with_name("dated.csv")

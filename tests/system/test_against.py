@@ -413,13 +413,6 @@ def test_other_settings_are_refused(usual: Run, new: Path) -> None:
     assert novelty_dask.score(new, against=usual, n_neighbors=10).manifest.settings.n_neighbors == 10
 
 
-def test_several_references_are_refused(usual: Run, new: Path, tmp_path: Path) -> None:
-    several: Any = [usual, usual.url]
-    with pytest.raises(SettingsError, match="2 references are named"):
-        novelty_dask.score(new, tmp_path / "new.zarr", against=several)
-    assert not (tmp_path / "new.zarr").exists()
-
-
 def test_what_is_no_reference_is_refused(usual: Run, new: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.zarr"
     (tmp_path / "empty").mkdir()
