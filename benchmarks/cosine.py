@@ -18,11 +18,11 @@ os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")
 import click
 import numpy as np
 from numpy.typing import NDArray
-from peers import load
 from results import Entry, add_entries
 from sklearn.metrics import pairwise
 
 from novelty_dask import cosine_similarity
+from novelty_dask.vectors.libraries.proposing import load
 
 Rows = NDArray[np.float64]
 KEY = ("rows", "columns", "name")

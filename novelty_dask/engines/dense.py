@@ -11,6 +11,7 @@ from novelty_dask.kernels.vectors.closeness import Measure, keep_closest
 from novelty_dask.kernels.vectors.filter import search_integers
 from novelty_dask.kernels.vectors.instructions import MOST_COLUMNS, find_instructions
 from novelty_dask.kernels.vectors.integers import IntegerRows, make_integers
+from novelty_dask.kernels.vectors.rescoring import rescore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,16 @@ class DenseEngine:
         if computed is None:
             computed = self._search_products(rows, candidates, neighbors, starts)
         return {"multiply_adds": len(rows.rows) * candidates.rows.size, "finished": computed}
+
+    def rescore(self, rows: Any, block: Any, proposed: NDArray[np.int64], kept: Any) -> None:
+        """Update the neighbors of rows with those of their candidates that lie in a block, in place.
+
+        Parameters
+        ----------
+        rows, block, proposed, kept
+            As for `kernels.vectors.rescoring.rescore`, scaled.
+        """
+        rescore(rows, block, proposed, kept, self.measure)
 
     def _search_products(
         self, rows: Vectors, candidates: Vectors, neighbors: Neighbors, starts: tuple[int, int]

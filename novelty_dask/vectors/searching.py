@@ -42,13 +42,19 @@ def search_blocks(blocks: Blocks, engine: Any, found: Neighbors) -> None:
             engine.search(rows, candidates, own, row_start=starts[block], candidate_start=starts[other])
 
 
-def check_memory(projected: int) -> None:
+def check_memory(projected: int, remedy: str = "pass smaller block_rows, or fewer n_neighbors") -> None:
     """Refuse what does not fit in the memory that is free.
+
+    Parameters
+    ----------
+    projected : int
+        In bytes.
+    remedy : str
+        What to do.
 
     Raises
     ------
     BudgetError
         It says what would be needed.
     """
-    remedy = "pass smaller block_rows, or fewer n_neighbors"
     check_projected("The search", projected, psutil.virtual_memory().available, remedy)
