@@ -121,7 +121,7 @@ def test_an_engine_of_somebody_else_is_one_class(monkeypatch: pytest.MonkeyPatch
     half = {"metric": "euclidean", "engine": "backwards", "engine_options": {"step": 2}}
     worse: Any = novelty_dask.neighbors(X, **half)  # type: ignore[arg-type]
     assert worse.recall.share < 0.9
-    with pytest.raises(SettingsError, match="below min_recall=0.99; pass other engine_options, or use"):
+    with pytest.raises(SettingsError, match=r"below min_recall=0\.99; pass other engine_options, or use"):
         novelty_dask.neighbors(X, **half, min_recall=0.99)  # type: ignore[arg-type]
 
 
@@ -165,14 +165,16 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.Monke
 
 def test_what_does_not_fit_in_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=200_000))
-    monkeypatch.setattr(Backwards, "index_bytes", lambda *_: 150_000)
+    monkeypatch.setattr(Backwards, "index_bytes", lambda *_: 195_000)
     X = make_rows(200)[1:50]
-    with pytest.raises(BudgetError, match="projected to need .*; use engine='exact', which holds two blocks"):
+    with pytest.raises(
+        BudgetError, match=r"projected to need .*; use engine='exact', which holds two blocks"
+    ):
         novelty_dask.neighbors(X, engine=Backwards())
 
 
 def test_sparse_rows_are_refused_by_engines_of_dense_ones() -> None:
-    with pytest.raises(InputError, match="X is sparse, and engine=.sklearn-brute. takes dense rows; use"):
+    with pytest.raises(InputError, match="X is sparse, and engine='sklearn-brute' takes dense rows; use"):
         novelty_dask.neighbors(sp.eye(30, format="csr"), engine="sklearn-brute")
 
 

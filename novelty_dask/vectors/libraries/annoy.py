@@ -12,7 +12,7 @@ from novelty_dask.vectors.libraries.proposing import Ids, LibraryEngine, Metric,
 class Annoy(LibraryEngine):
     """Trees of random hyperplanes.
 
-    Its inner products are left out: they change rows that are handed in, and return wrong values for some.
+    Its inner products are left out, as they are not safe to rely on.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class Torch(LibraryEngine):
 
 @dataclass(frozen=True)
 class SparseDotTopn(LibraryEngine):
-    """Product with the transposed rows, of which each row keeps the largest values."""
+    """Product with the transposed rows; each row keeps its largest values."""
 
     module = "sparse_dot_topn"
     metrics = ("cosine", "inner_product")

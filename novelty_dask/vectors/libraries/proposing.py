@@ -56,8 +56,11 @@ class CandidateEngine(Protocol):
     (array([1, 2, 3]), 0.975)
     """
 
-    metrics: Sequence[Metric]
-    takes_sparse: bool
+    @property
+    def metrics(self) -> Sequence[Metric]: ...  # noqa: D102 - as above
+
+    @property
+    def takes_sparse(self) -> bool: ...  # noqa: D102 - as above
 
     def index_bytes(self, n_rows: int, n_values: int) -> int:
         """Return about how many bytes an index takes beside the rows.
