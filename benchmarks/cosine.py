@@ -9,6 +9,7 @@ else is the machine's.  Results are compared with those of scikit-learn first, w
 import os
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from results import Entry, add_entries
 from sklearn.metrics import pairwise
 
 from novelty_dask import cosine_similarity
-from novelty_dask.vectors.libraries.proposing import load
 
 Rows = NDArray[np.float64]
 KEY = ("rows", "columns", "name")
@@ -38,7 +38,7 @@ def by_numpy(X: Rows) -> Any:
 
 def by_torch(X: Rows) -> Any:
     """Scale rows and multiply, in torch."""
-    torch = load("torch")
+    torch = import_module("torch")
     unit = torch.nn.functional.normalize(torch.from_numpy(X))
     return (unit @ unit.T).numpy()
 
