@@ -9,6 +9,7 @@ else is the machine's.  Results are compared with those of scikit-learn first, w
 import os
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")
 import click
 import numpy as np
 from numpy.typing import NDArray
-from peers import load
 from results import Entry, add_entries
 from sklearn.metrics import pairwise
 
@@ -38,7 +38,7 @@ def by_numpy(X: Rows) -> Any:
 
 def by_torch(X: Rows) -> Any:
     """Scale rows and multiply, in torch."""
-    torch = load("torch")
+    torch = import_module("torch")
     unit = torch.nn.functional.normalize(torch.from_numpy(X))
     return (unit @ unit.T).numpy()
 

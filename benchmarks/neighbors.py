@@ -22,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def measure_all(data: str, folder: Path, rows: int, options: Entry) -> None:
     """Measure ours, and then those others that are installed."""
     for name in [OURS, *(options["method"] or PEERS)]:
         peer = PEERS.get(name)
-        if peer and (rows > peer.most_rows or not find_spec(peer.module)):
+        if peer and (rows > peer.most_rows or not peer.is_installed):
             continue
         for entry in run(name, folder):
             whole = {"data": data, "rows": rows, "columns": options["columns"], "name": name, **entry}
@@ -120,9 +119,9 @@ def measure(name: str, folder: Path) -> Iterator[Entry]:
         yield measure_ours(X, folder)
         return
     peer = PEERS[name]
-    peer.search(peer.build(X[:WARMING]), X[:WARMING], NEAREST + 1, peer.values[0])
+    peer.search(peer.build(X[:WARMING], NEAREST + 1), X[:WARMING], NEAREST + 1, peer.values[0])
     began = time.process_time()
-    index = peer.build(X)
+    index = peer.build(X, NEAREST + 1)
     building = time.process_time() - began
     for value in peer.values:
         began = time.process_time()

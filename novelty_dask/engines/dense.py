@@ -12,6 +12,7 @@ from novelty_dask.kernels.vectors.closeness import Measure, keep_closest
 from novelty_dask.kernels.vectors.filter import search_integers
 from novelty_dask.kernels.vectors.instructions import MOST_COLUMNS, find_instructions
 from novelty_dask.kernels.vectors.integers import IntegerRows, make_integers
+from novelty_dask.kernels.vectors.rescoring import rescore
 from novelty_dask.kernels.vectors.searches import Block
 
 if TYPE_CHECKING:
@@ -137,6 +138,16 @@ class DenseEngine:
             sides.append(Block(block.rows, block.integers, start, kept.ids, kept.similarities))
         is_same = neighbors[0] is neighbors[1]
         return search_integers(sides[0], sides[0] if is_same else sides[1], self.measure)
+
+    def rescore(self, rows: Any, block: Any, proposed: NDArray[np.int64], kept: Any) -> None:
+        """Update the neighbors of rows with those of their candidates that lie in a block, in place.
+
+        Parameters
+        ----------
+        rows, block, proposed, kept
+            As for `kernels.vectors.rescoring.rescore`, scaled.
+        """
+        rescore(rows, block, proposed, kept, self.measure)
 
     def _search_products(
         self, rows: Vectors, candidates: Vectors, neighbors: Neighbors, starts: tuple[int, int]

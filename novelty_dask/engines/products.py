@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from novelty_dask.engines.dense import row_parts
+from novelty_dask.kernels.neighbors import insert
 from novelty_dask.kernels.vectors.closeness import keep_values
 
 if TYPE_CHECKING:
@@ -52,8 +53,12 @@ class ProductEngine:
     def prepare(self, X: sp.csr_matrix) -> SparseVectors:
         """Return rows of finite values, ready to be compared."""
         # Transposed once here, and not for each block that it meets.
-        rows = unit_rows(X) if self._metric == "cosine" else sorted_rows(X)
+        rows = self.scale(X)
         return SparseVectors(rows, row_squares(rows), rows.T.tocsr())
+
+    def scale(self, X: sp.csr_matrix) -> sp.csr_matrix:
+        """Return rows as they are compared: of unit length for cosine, others as they are."""
+        return unit_rows(X) if self._metric == "cosine" else sorted_rows(X)
 
     def search(
         self,
@@ -68,15 +73,39 @@ class ProductEngine:
         n_rows, n_candidates = rows.rows.shape[0], candidates.rows.shape[0]
         for part in row_parts(n_rows, n_candidates):
             # Dense, as nearly all pairs of such rows share a column.
-            values = (rows.rows[part] @ candidates.columns).toarray()
-            if self._metric == "euclidean":
-                # Rounding may make it positive for equal rows.
-                values = np.minimum(2 * values - (rows.squares[part, None] + candidates.squares), 0)
-            elif self._metric == "cosine":
-                np.clip(values, -1, 1, out=values)
+            products = (rows.rows[part] @ candidates.columns).toarray()
+            values = self._measure(products, rows.squares[part, None] + candidates.squares)
             kept = neighbors.ids[part], neighbors.similarities[part]
             keep_values(values, kept, (row_start + part.start, candidate_start))
         return {"finished": n_rows * n_candidates}
+
+    def rescore(self, rows: Any, block: Any, proposed: NDArray[np.int64], kept: Any) -> None:
+        """Update the neighbors of rows with those of their candidates that lie in a block, in place.
+
+        Parameters
+        ----------
+        rows, block, proposed, kept
+            As for `kernels.vectors.rescoring.rescore`, of sparse rows, scaled.
+        """
+        squares, of_block = row_squares(rows[1]), row_squares(block[1])
+        for candidates in proposed.T:
+            places = candidates - block[0]
+            is_here = (places >= 0) & (places < block[1].shape[0]) & (candidates != rows[0])
+            own = np.flatnonzero(is_here)
+            places = places[own]
+            shared = sp.csr_matrix(rows[1][own].multiply(block[1][places]))
+            # In the order of columns, as SciPy adds up the products of matrices.
+            products = np.bincount(row_numbers(shared), shared.data, len(own)).astype(np.float64, copy=False)
+            values = self._measure(products, squares[own] + of_block[places])
+            for i, value in zip(own, values, strict=True):
+                insert(kept[0][i], kept[1][i], candidates[i], value)
+
+    def _measure(self, products: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how close rows are by their products and the sums of their squares."""
+        if self._metric == "euclidean":
+            # Rounding may make it positive for equal rows.
+            return np.minimum(2 * products - squares, 0)
+        return np.clip(products, -1, 1) if self._metric == "cosine" else products
 
 
 def sorted_rows(X: sp.csr_matrix) -> sp.csr_matrix:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from novelty_dask.engines.dense import DenseEngine, no_neighbors
-from novelty_dask.errors import SettingsError
-from novelty_dask.kernels.vectors.rescoring import rescore
-from novelty_dask.vectors.recall import sample_recall
+from novelty_dask.vectors.recall import check_recall, sample_recall
 from novelty_dask.vectors.searching import check_memory, search_blocks
 
 if TYPE_CHECKING:
@@ -97,24 +95,24 @@ def find_approximately(
     BudgetError
         The candidates do not fit in memory.
     """
-    reduced = ReducedBlocks(blocks, metric)
+    reduced, engine = ReducedBlocks(blocks, metric), DenseEngine(metric)
     for factor in FACTORS:
         n_candidates = min(factor * k, MOST_CANDIDATES)
         # Numbers and closeness of the candidates, of all rows.
         check_memory(16 * blocks.n_rows * n_candidates)
         proposed = no_neighbors(blocks.n_rows, n_candidates)
         search_blocks(reduced, DenseEngine(metric), proposed)
-        found = decide(blocks, metric, proposed.ids, k)
-        recall = sample_recall(blocks, DenseEngine(metric), found.ids)
+        found = decide(blocks, engine, proposed.ids, k)
+        recall = sample_recall(blocks, engine, found.ids)
         if min_recall is None or recall.low >= min_recall:
-            return found, recall
-    message = f"The neighbors found have a {recall}, below min_recall={min_recall:g}; use engine='exact'."
-    raise SettingsError(message)
+            break
+    check_recall(recall, min_recall, "use engine='exact'")
+    return found, recall
 
 
-def decide(blocks: CheckedBlocks, metric: Metric, proposed: NDArray[np.int64], k: int) -> Neighbors:
-    """Return the k closest of the candidates of each row, decided as an exact search decides."""
-    engine, found = DenseEngine(metric), no_neighbors(blocks.n_rows, k)
+def decide(blocks: CheckedBlocks, engine: Any, proposed: NDArray[np.int64], k: int) -> Neighbors:
+    """Return the k closest of the candidates of each row, decided as an exact engine decides."""
+    found = no_neighbors(blocks.n_rows, k)
     numbers = np.arange(blocks.n_rows)
     for block in range(blocks.n_blocks):
         part = slice(blocks.starts[block], blocks.starts[block + 1])
@@ -122,11 +120,5 @@ def decide(blocks: CheckedBlocks, metric: Metric, proposed: NDArray[np.int64], k
         kept: Any = found.ids[part], found.similarities[part]
         for other in range(blocks.n_blocks):
             candidates = rows if other == block else engine.scale(blocks.read(other))
-            rescore(
-                (numbers[part], rows),
-                (blocks.starts[other], candidates),
-                proposed[part],
-                kept,
-                engine.measure,
-            )
+            engine.rescore((numbers[part], rows), (blocks.starts[other], candidates), proposed[part], kept)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -13,16 +13,20 @@ from novelty_dask.errors import InputError, SettingsError
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.vectors.approximate import find_approximately
+from novelty_dask.vectors.candidates import find_among_candidates
 from novelty_dask.vectors.checked import CheckedBlocks
+from novelty_dask.vectors.libraries.choose import choose_engine, name_engine
 from novelty_dask.vectors.recall import SAMPLE_ROWS, check_ids, sample_recall
 from novelty_dask.vectors.searching import check_memory, search_blocks
 from novelty_dask.vectors.sources import open_vectors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from novelty_dask.results.recall import Recall
+    from novelty_dask.vectors.libraries.proposing import CandidateEngine
 
 MOST_NEIGHBORS = 1_000
-ENGINES = ("exact", "approximate")
 
 
 def neighbors(  # noqa: PLR0913 - all but the first are keywords
@@ -33,7 +37,8 @@ def neighbors(  # noqa: PLR0913 - all but the first are keywords
     axis: int = 0,
     column: str | None = None,
     block_rows: int | None = None,
-    engine: Literal["exact", "approximate"] = "exact",
+    engine: str | CandidateEngine = "exact",
+    engine_options: Mapping[str, int] | None = None,
     min_recall: float | None = None,
 ) -> NeighborArrays:
     """Find the exact nearest neighbors of each row of a matrix, or of each column.
@@ -55,28 +60,31 @@ def neighbors(  # noqa: PLR0913 - all but the first are keywords
     block_rows : int, optional
         Rows of a block; two blocks are held at a time.  By default as many as take 128 MiB, at most 65,536.
         A Dask array has blocks of its own.
-    engine : {"exact", "approximate"}
-        The approximate one, of dense rows, finds candidates in the 64 directions in which rows differ most,
-        and decides among them exactly.  It is faster where there are many columns.
+    engine : str or CandidateEngine
+        All but "exact" find candidates, among which is decided exactly.  "approximate" finds those of dense
+        rows in the 64 directions in which rows differ most; it is faster where there are many columns.  Other
+        names are those of libraries that have to be installed, such as "faiss-ivf" or "sparse_dot_topn".
+    engine_options : mapping of str to int, optional
+        Options of the engine of a library, such as ``{"nprobe": 16}``.
     min_recall : float, optional
-        Least recall of approximate neighbors: more candidates are tried until the lower bound of the measured
-        recall reaches it.
+        Least recall: what has a lower bound of the measured recall below it is refused.  "approximate" tries
+        more candidates first.
 
     Returns
     -------
     NeighborArrays
         Arrays of NumPy, closest first, ties by the lower number.  No row is its own neighbor, also among
         equal ones.  Numbers are -1 where there are no more rows, or, of sparse rows and cosines, no more that
-        share a column.  Approximate ones have `recall`, measured on a sample.
+        share a column.  Those of other engines than "exact" have `recall`, measured on a sample.
 
     Raises
     ------
     InputError
         `X` can't be read, or has NaN or infinite values, or, of sparse rows and cosines, negative ones.
     SettingsError
-        A choice is impossible, or approximate neighbors have a lower recall.
+        A choice is impossible, a library is not installed or failed, or the recall is lower.
     BudgetError
-        Two blocks, or the result, do not fit in memory.
+        Two blocks, the result, or the index of a library do not fit in memory.
 
     Warns
     -----
@@ -103,7 +111,8 @@ def neighbors(  # noqa: PLR0913 - all but the first are keywords
         block_rows=(1 if block_rows is None else block_rows, 2**20),
         metric=metric,
     )
-    _check_engine(engine, min_recall)
+    chosen = choose_engine(engine, engine_options)
+    _check_least(engine, min_recall)
     if axis not in (0, 1):
         message = f"axis is {axis!r}; pass 0 for neighbors of rows, or 1 for those of columns."
         raise SettingsError(message)
@@ -112,7 +121,10 @@ def neighbors(  # noqa: PLR0913 - all but the first are keywords
     blocks = CheckedBlocks(source, metric)
     check_memory(source.block_bytes + 16 * blocks.n_rows * n_neighbors)
     k, recall = int(n_neighbors), None
-    if engine == "exact":
+    if chosen is not None:
+        named = name_engine(engine), chosen
+        found, recall = find_among_candidates(blocks, metric, k, named, min_recall)
+    elif engine == "exact":
         found = _find_exactly(blocks, metric, k)
     else:
         _check_dense(blocks)
@@ -169,7 +181,7 @@ def measure_recall(
     check_choices(n_sample=(n_sample, 2**31), metric=metric)
     blocks = CheckedBlocks(open_vectors(X, column=column), metric)
     _check_dense(blocks)
-    return sample_recall(blocks, DenseEngine(metric), check_ids(ids, blocks.n_rows), n_sample, seed)
+    return sample_recall(blocks, DenseEngine(metric), check_ids(ids, blocks.n_rows), (n_sample, seed))
 
 
 def check_choices(*, metric: object, **numbers: tuple[object, int]) -> None:
@@ -189,13 +201,13 @@ def check_choices(*, metric: object, **numbers: tuple[object, int]) -> None:
         raise SettingsError(message)
 
 
-def _check_engine(engine: object, min_recall: float | None) -> None:
-    """Refuse an engine that there is not, and a recall that none can have."""
-    if engine not in ENGINES:
-        message = f"There is no engine {engine!r}; pass 'exact' or 'approximate'."
-        raise SettingsError(message)
+def _check_least(engine: object, min_recall: float | None) -> None:
+    """Refuse a least recall that there can't be."""
     if min_recall is not None and (engine == "exact" or not 0 < min_recall < 1):
-        message = f"min_recall is {min_recall!r}; pass a number between 0 and 1, with engine='approximate'."
+        message = (
+            f"min_recall is {min_recall!r}; pass a number between 0 and 1, with engine='approximate' or that "
+            "of a library."
+        )
         raise SettingsError(message)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from novelty_dask.engines.dense import no_neighbors
-from novelty_dask.errors import InputError
-from novelty_dask.kernels.vectors.rescoring import rescore
+from novelty_dask.errors import InputError, SettingsError
 from novelty_dask.results.recall import Recall, recall_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from novelty_dask.engines.dense import DenseEngine
     from novelty_dask.kernels.neighbors import Neighbors
     from novelty_dask.vectors.searching import Blocks
 
@@ -23,28 +22,31 @@ SAMPLE_ROWS = 1_000
 
 
 def sample_recall(
-    blocks: Blocks, engine: DenseEngine, ids: NDArray[np.int64], n_sample: int = SAMPLE_ROWS, seed: int = 0
+    blocks: Blocks,
+    engine: Any,
+    ids: NDArray[np.int64],
+    sample: tuple[int, int] = (SAMPLE_ROWS, 0),
+    above: float = -np.inf,
 ) -> Recall:
     """Search a sample of rows exactly, and return how many of their neighbors are among some ids.
 
     Parameters
     ----------
     blocks : Blocks
-        Of dense rows.
-    engine : DenseEngine
-        The exact one.
+    engine : DenseEngine or ProductEngine
+        The exact one for these rows.
     ids : ndarray of shape (rows, k), int64
         Neighbors of all rows; those below 0 are none, and a row is not its own neighbor.
-    n_sample : int
-        Rows of the sample; all rows if there are no more.
-    seed : int
-        Of the choice of rows.
+    sample : (int, int)
+        Rows of the sample, all rows if there are no more, and the seed of their choice.
+    above : float
+        Closeness that a row must exceed to be a neighbor.
 
     Notes
     -----
     A neighbor counts if it is as close as the k-th true one, so that ties harm nobody.
     """
-    n_rows, k = ids.shape
+    (n_rows, k), (n_sample, seed) = ids.shape, sample
     numbers = np.random.default_rng(seed).choice(n_rows, min(n_sample, n_rows), replace=False)
     numbers.sort()
     rows = engine.prepare(_gather(blocks, numbers))
@@ -53,16 +55,19 @@ def sample_recall(
         candidates = engine.prepare(blocks.read(block))
         # As rows that come after all others, so that each finds itself, too.
         engine.search(rows, candidates, true, row_start=n_rows, candidate_start=start)
-        rescore((numbers, rows.rows), (start, candidates.rows), ids[numbers], found, engine.measure)
+        engine.rescore((numbers, rows.rows), (start, candidates.rows), ids[numbers], found)
+    true.ids[true.similarities <= above] = -1
     return recall_interval(_shares(true, found.similarities, numbers))
 
 
-def _gather(blocks: Blocks, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+def _gather(blocks: Blocks, numbers: NDArray[np.int64]) -> Any:
     """Return some rows of all blocks."""
     parts = []
     for block, (start, stop) in enumerate(zip(blocks.starts[:-1], blocks.starts[1:], strict=True)):
         own = numbers[(numbers >= start) & (numbers < stop)]
         parts.append(blocks.read(block)[own - start])
+    if any(map(sp.issparse, parts)):
+        return sp.vstack(parts, format="csr")
     return np.concatenate(parts) if parts else np.empty((0, 0))
 
 
@@ -74,6 +79,19 @@ def _shares(true: Neighbors, closeness: Any, numbers: NDArray[np.int64]) -> NDAr
         if others.size:
             shares[i] = min(int((closeness[i] >= others[-1]).sum()), others.size) / others.size
     return shares
+
+
+def check_recall(recall: Recall, least: float | None, remedy: str) -> None:
+    """Refuse neighbors of a recall whose lower bound is below the least that is wanted.
+
+    Raises
+    ------
+    SettingsError
+        It says what the recall is, and what to do.
+    """
+    if least is not None and recall.low < least:
+        message = f"The neighbors found have a {recall}, below min_recall={least:g}; {remedy}."
+        raise SettingsError(message)
 
 
 def check_ids(ids: Any, n_rows: int) -> NDArray[np.int64]:

@@ -54,13 +54,19 @@ def _search_both(
     engine.search(*pair[::-1], neighbors[1], row_start=starts[1], candidate_start=starts[0])
 
 
-def check_memory(projected: int) -> None:
+def check_memory(projected: int, remedy: str = "pass smaller block_rows, or fewer n_neighbors") -> None:
     """Refuse what does not fit in the memory that is free.
+
+    Parameters
+    ----------
+    projected : int
+        In bytes.
+    remedy : str
+        What to do.
 
     Raises
     ------
     BudgetError
         It says what would be needed.
     """
-    remedy = "pass smaller block_rows, or fewer n_neighbors"
     check_projected("The search", projected, psutil.virtual_memory().available, remedy)

@@ -138,7 +138,7 @@ def test_ids_of_other_rows_are_refused(ids: Any, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"engine": "annoy"}, "There is no engine 'annoy'; pass 'exact' or 'approximate'"),
+        ({"engine": "annoying"}, "There is no engine 'annoying'; pass one of 'exact', 'approximate'"),
         ({"min_recall": 0.9}, "min_recall is 0.9; pass a number between 0 and 1, with engine='approximate'"),
         ({"min_recall": 1, "engine": "approximate"}, "min_recall is 1; pass a number between 0 and 1"),
     ],

@@ -1,0 +1,1 @@
+"""Libraries that people know, as engines that propose candidates."""
