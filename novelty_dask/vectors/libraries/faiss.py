@@ -18,8 +18,8 @@ class FaissFlat(LibraryEngine):
     module = "faiss"
 
     def index_bytes(self, n_rows: int, n_values: int) -> int:
-        """Return the bytes of a copy of the rows."""
-        return 4 * n_values
+        """Return the bytes of a copy of the rows, which grows by doubling."""
+        return 8 * n_values
 
     def prepare(self, X: Rows, metric: Metric, n_candidates: int) -> Any:
         """Return an index of all rows."""
