@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.layout import create_array, find_array
+from novelty_dask.storage.layout import find_array
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
+    import zarr
 
     from novelty_dask.planning.arrays import ArraySpec
     from novelty_dask.planning.stages import Stage
@@ -34,7 +34,7 @@ class RunArrays:
 
     def __init__(self, store: CheckedStore) -> None:
         self.layout = store.layout
-        self._group = zarr.open_group(store, mode="r+", zarr_format=3, use_consolidated=False)
+        self._store = store
         self._verified: dict[str, zarr.Array[Any]] = {}
 
     def __getitem__(self, name: str) -> zarr.Array[Any]:
@@ -47,15 +47,14 @@ class RunArrays:
         """
         if name not in self._verified:
             spec = self.layout.specs.get(name)
-            found = find_array(self._group, spec) if spec else None
+            found = find_array(self._store, spec) if spec else None
             if found is None:
                 message = (
                     f"The metadata of array {name!r} do not match the run's settings and plan; "
                     "`novelty resume` writes them again."
                 )
                 raise StoreError(message)
-            # Otherwise Zarr omits chunks that hold nothing but fill values, which would look like lost ones.
-            self._verified[name] = found.with_config({"write_empty_chunks": True})
+            self._verified[name] = found
         return self._verified[name]
 
     def read(self, name: str, *index: int | slice) -> NDArray[Any]:
@@ -119,11 +118,7 @@ class RunArrays:
 
     def missing(self, stage: Stage) -> list[ArraySpec]:
         """Return the arrays of a stage that are absent, or not as specified."""
-        return [spec for spec in self.layout.of(stage) if find_array(self._group, spec) is None]
-
-    def create(self, spec: ArraySpec) -> None:
-        """Create an empty array."""
-        create_array(self._group, spec)
+        return [spec for spec in self.layout.of(stage) if find_array(self._store, spec) is None]
 
 
 def split_csr(name: str, X: sp.csr_matrix, block_rows: int) -> dict[str, NDArray[Any]]:

@@ -13,7 +13,7 @@ from novelty_dask.planning.arrays import BY_ROWS, ArraySpec
 from novelty_dask.planning.stages import WEIGH
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.arrays import split_csr
-from novelty_dask.storage.layout import create_array, layout_of
+from novelty_dask.storage.layout import array_document, layout_of
 from novelty_dask.storage.runs import StoredRun
 from tests.support.runs import make_arrays, make_run, writable, write_task
 
@@ -146,7 +146,6 @@ ALTERED = [
 
 @pytest.mark.parametrize("spec", ALTERED, ids=str)
 def test_an_array_of_another_form_is_refused(run: StoredRun, spec: ArraySpec) -> None:
-    run.objects.remove("novelty/")
-    create_array(zarr.open_group(run.url), spec)
+    run.objects.write("novelty/zarr.json", array_document(spec))
     with pytest.raises(StoreError, match=r"^The metadata of array 'novelty' do not match the run's"):
         run.arrays()["novelty"]
