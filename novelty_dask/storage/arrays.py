@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from novelty_dask.errors import StoreError
 from novelty_dask.storage.layout import find_array
+from novelty_dask.storage.loop import is_without_loop, run_here
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -59,7 +60,10 @@ class RunArrays:
 
     def read(self, name: str, *index: int | slice) -> NDArray[Any]:
         """Return a part of an array, all of it without an index."""
-        return np.asarray(self[name][index or ...])
+        array = self[name]
+        if _is_at_once(array, index):
+            return np.asarray(run_here(array.async_array.getitem(index or ...)))
+        return np.asarray(array[index or ...])
 
     def write(self, item: str, arrays: Arrays) -> None:
         """Store what a task made, each array in the part of it that the task writes.
@@ -72,7 +76,11 @@ class RunArrays:
             Values by the name of the array, which may be fewer than there is room for.
         """
         for name, values in arrays.items():
-            self[name][self.layout.index(name, item, values.shape)] = values
+            array, index = self[name], self.layout.index(name, item, values.shape)
+            if _is_at_once(array, index):
+                run_here(array.async_array.setitem(index, values))
+            else:
+                array[index] = values
 
     def read_like(self, item: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
         """Return the stored values in the parts of arrays that `write` would fill."""
@@ -119,6 +127,16 @@ class RunArrays:
     def missing(self, stage: Stage) -> list[ArraySpec]:
         """Return the arrays of a stage that are absent, or not as specified."""
         return [spec for spec in self.layout.of(stage) if find_array(self._store, spec) is None]
+
+
+def _is_at_once(array: zarr.Array[Any], index: tuple[int | slice, ...]) -> bool:
+    """Return whether a part of an array lies in one chunk, in a thread without an event loop."""
+    parts = (*index, *(slice(None) for _ in array.shape[len(index) :]))
+    for part, length, size in zip(parts, array.shape, array.chunks, strict=True):
+        first, stop = part.indices(length)[:2] if isinstance(part, slice) else (part, part + 1)
+        if first // size != (stop - 1) // size:
+            return False
+    return is_without_loop()
 
 
 def split_csr(name: str, X: sp.csr_matrix, block_rows: int) -> dict[str, NDArray[Any]]:

@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.local import LocalObjects
 from novelty_dask.planning import arrays as planned
 from novelty_dask.planning.arrays import BY_ROWS, ArraySpec
 from novelty_dask.planning.stages import WEIGH
@@ -108,6 +111,33 @@ def test_a_block_written_again_is_the_last_one_written(run: StoredRun) -> None:
     assert draft.digests.keys() == run.objects.sizes("weights/").keys() - {
         key for key in run.objects.sizes() if key.endswith("zarr.json")
     }
+
+
+def test_one_chunk_is_written_and_read_without_other_threads(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, find, write = matrix([1, 0, 2]), LocalObjects.read, LocalObjects.write
+    threads = set()
+
+    def reading(objects: LocalObjects, key: str) -> bytes:
+        threads.add(threading.get_ident())
+        return find(objects, key)
+
+    def writing(objects: LocalObjects, key: str, data: bytes) -> None:
+        threads.add(threading.get_ident())
+        write(objects, key, data)
+
+    monkeypatch.setattr(LocalObjects, "read", reading)
+    monkeypatch.setattr(LocalObjects, "write", writing)
+    put(run, 0, X)
+    assert_same(run.arrays().read_csr("weights", 0, X.shape), X)
+    assert threads == {threading.get_ident()}
+
+    async def read() -> sp.csr_matrix:
+        return run.arrays().read_csr("weights", 0, X.shape)
+
+    # As in a notebook, whose loop can't run another one.
+    assert_same(asyncio.run(read()), X)
 
 
 # What is no array of the run.
