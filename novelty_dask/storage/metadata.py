@@ -127,13 +127,15 @@ def is_member(values: Any) -> bool:
     return is_group(values) and not has_manifest(values) and not values.get(CONSOLIDATED)
 
 
-def write_root(manifest: Manifest) -> bytes:
+def write_root(manifest: Manifest, document: bytes | None = None) -> bytes:
     """Return the document of a run's own group, which lists the arrays once the run is finished.
+
+    It is made of that of the copy, which may be given, as it takes long to write.
 
     Readers of Zarr and xarray take the list instead of looking into folders, where they would come upon those
     of commits and owners and warn of each.
     """
-    document = write_manifest(manifest)
+    document = document or write_manifest(manifest)
     if not _has_list(manifest):
         return document
     return json.dumps({**json.loads(document), CONSOLIDATED: _listed(manifest.shape)}, indent=2).encode()

@@ -127,8 +127,9 @@ class StoredRun:
     def save(self) -> None:
         """Store the manifest, and its copy."""
         # The copy first: a client that is killed in between leaves the manifest as it was.
-        self.objects.write(COPY, write_manifest(self.manifest))
-        self.objects.write(ROOT, write_root(self.manifest))
+        copy = write_manifest(self.manifest)
+        self.objects.write(COPY, copy)
+        self.objects.write(ROOT, write_root(self.manifest, copy))
 
     def refresh(self) -> None:
         """Read the manifest again, as another client may have changed it."""
