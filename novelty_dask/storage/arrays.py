@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from novelty_dask.errors import StoreError
-from novelty_dask.storage.layout import create_array, find_array
+from novelty_dask.storage.layout import find_array
+from novelty_dask.storage.loop import is_without_loop, run_here
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
+    import zarr
 
     from novelty_dask.planning.arrays import ArraySpec
     from novelty_dask.planning.stages import Stage
@@ -34,7 +35,7 @@ class RunArrays:
 
     def __init__(self, store: CheckedStore) -> None:
         self.layout = store.layout
-        self._group = zarr.open_group(store, mode="r+", zarr_format=3, use_consolidated=False)
+        self._store = store
         self._verified: dict[str, zarr.Array[Any]] = {}
 
     def __getitem__(self, name: str) -> zarr.Array[Any]:
@@ -47,20 +48,22 @@ class RunArrays:
         """
         if name not in self._verified:
             spec = self.layout.specs.get(name)
-            found = find_array(self._group, spec) if spec else None
+            found = find_array(self._store, spec) if spec else None
             if found is None:
                 message = (
                     f"The metadata of array {name!r} do not match the run's settings and plan; "
                     "`novelty resume` writes them again."
                 )
                 raise StoreError(message)
-            # Otherwise Zarr omits chunks that hold nothing but fill values, which would look like lost ones.
-            self._verified[name] = found.with_config({"write_empty_chunks": True})
+            self._verified[name] = found
         return self._verified[name]
 
     def read(self, name: str, *index: int | slice) -> NDArray[Any]:
         """Return a part of an array, all of it without an index."""
-        return np.asarray(self[name][index or ...])
+        array = self[name]
+        if _is_at_once(array, index):
+            return np.asarray(run_here(array.async_array.getitem(index or ...)))
+        return np.asarray(array[index or ...])
 
     def write(self, item: str, arrays: Arrays) -> None:
         """Store what a task made, each array in the part of it that the task writes.
@@ -73,7 +76,11 @@ class RunArrays:
             Values by the name of the array, which may be fewer than there is room for.
         """
         for name, values in arrays.items():
-            self[name][self.layout.index(name, item, values.shape)] = values
+            array, index = self[name], self.layout.index(name, item, values.shape)
+            if _is_at_once(array, index):
+                run_here(array.async_array.setitem(index, values))
+            else:
+                array[index] = values
 
     def read_like(self, item: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
         """Return the stored values in the parts of arrays that `write` would fill."""
@@ -119,11 +126,17 @@ class RunArrays:
 
     def missing(self, stage: Stage) -> list[ArraySpec]:
         """Return the arrays of a stage that are absent, or not as specified."""
-        return [spec for spec in self.layout.of(stage) if find_array(self._group, spec) is None]
+        return [spec for spec in self.layout.of(stage) if find_array(self._store, spec) is None]
 
-    def create(self, spec: ArraySpec) -> None:
-        """Create an empty array."""
-        create_array(self._group, spec)
+
+def _is_at_once(array: zarr.Array[Any], index: tuple[int | slice, ...]) -> bool:
+    """Return whether a part of an array lies in one chunk, in a thread without an event loop."""
+    parts = (*index, *(slice(None) for _ in array.shape[len(index) :]))
+    for part, length, size in zip(parts, array.shape, array.chunks, strict=True):
+        first, stop = part.indices(length)[:2] if isinstance(part, slice) else (part, part + 1)
+        if first // size != (stop - 1) // size:
+            return False
+    return is_without_loop()
 
 
 def split_csr(name: str, X: sp.csr_matrix, block_rows: int) -> dict[str, NDArray[Any]]:

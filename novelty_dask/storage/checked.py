@@ -122,6 +122,13 @@ class CheckedStore(Store):
         for name in {key.removeprefix(folder).split("/")[0] for key in self.objects.sizes(folder)}:
             yield name
 
+    def find(self, key: str) -> bytes | None:
+        """Return the bytes under a key, unchecked; None if there are none."""
+        try:
+            return self.objects.read(key)
+        except KeyError:
+            return None
+
     def _read(self, key: str) -> bytes | None:
         """Return the bytes under a key."""
         if key == METADATA:
@@ -129,12 +136,12 @@ class CheckedStore(Store):
             return ROOT_DOCUMENT
         if key.rpartition("/")[2] == METADATA:
             # Metadata have no commit; they are compared with the layout where an array is opened.
-            return self._read_or_none(key)
+            return self.find(key)
         task = self._writer(key)
         if self.draft and task == self.draft.task:
             # An earlier attempt of the same task may have left chunks: only those of this one count.  Zarr
             # asks for chunks that it fills in part, and None makes it start from fill values.
-            return self._read_or_none(key) if key in self.draft.digests else None
+            return self.find(key) if key in self.draft.digests else None
         if task in self.failed:
             # Zarr takes None for a chunk of fill values, which is what a partial run shows.
             return None
@@ -153,13 +160,6 @@ class CheckedStore(Store):
         if task not in self._digests:
             self._digests[task] = self.commits.digests(task, key)
         return self._digests[task]
-
-    def _read_or_none(self, key: str) -> bytes | None:
-        """Return the bytes under a key, if there are any."""
-        try:
-            return self.objects.read(key)
-        except KeyError:
-            return None
 
     def _write(self, key: str, data: bytes) -> None:
         """Store bytes."""

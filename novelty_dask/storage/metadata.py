@@ -7,7 +7,6 @@ manifest itself follows from nothing: it has a copy, in the attributes of a grou
 from __future__ import annotations
 
 import json
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from zarr.buffer.cpu import Buffer
 from novelty_dask.errors import StoreError, UnreachableError, reason
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.stages import LASTING_STAGES
-from novelty_dask.storage.layout import create_array, layout_of, signature
+from novelty_dask.storage.layout import array_document, layout_of, signature
 from novelty_dask.storage.manifest import GROUP, WRITER, has_manifest, read_manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -128,13 +127,15 @@ def is_member(values: Any) -> bool:
     return is_group(values) and not has_manifest(values) and not values.get(CONSOLIDATED)
 
 
-def write_root(manifest: Manifest) -> bytes:
+def write_root(manifest: Manifest, document: bytes | None = None) -> bytes:
     """Return the document of a run's own group, which lists the arrays once the run is finished.
+
+    It is made of that of the copy, which may be given, as it takes long to write.
 
     Readers of Zarr and xarray take the list instead of looking into folders, where they would come upon those
     of commits and owners and warn of each.
     """
-    document = write_manifest(manifest)
+    document = document or write_manifest(manifest)
     if not _has_list(manifest):
         return document
     return json.dumps({**json.loads(document), CONSOLIDATED: _listed(manifest.shape)}, indent=2).encode()
@@ -186,15 +187,22 @@ def _signatures(document: str) -> dict[str, str] | None:
 @lru_cache(maxsize=16)
 def _listed(shape: RunShape) -> dict[str, Any]:
     """Return the list of all arrays that last and of their groups, as Zarr makes it."""
-    documents: dict[str, Any] = {}
-    store, layout = zarr.storage.MemoryStore(documents), layout_of(shape)
-    group = zarr.open_group(store, mode="w", zarr_format=3)
-    for stage in LASTING_STAGES:
-        for spec in layout.of(stage):
-            create_array(group, spec)
-    with warnings.catch_warnings():
-        # The list is an extension of the format, which Zarr and xarray read, and others may ignore.
-        warnings.simplefilter("ignore")
-        zarr.consolidate_metadata(store)
-    listed: dict[str, Any] = json.loads(documents[METADATA].to_bytes())[CONSOLIDATED]
-    return listed
+    # In the order and form of Zarr itself, whose own list of so many arrays would take long to make.
+    listed: dict[str, Any] = {}
+    specs = [spec for stage in LASTING_STAGES for spec in layout_of(shape).of(stage)]
+    for spec in specs:
+        listed[spec.name] = json.loads(array_document(spec))
+        if spec.group:
+            listed[spec.group] = {
+                "attributes": {},
+                "zarr_format": 3,
+                CONSOLIDATED: _as_list({}),
+                "node_type": "group",
+            }
+    ordered = sorted(listed, key=lambda name: (name.count("/"), name))
+    return _as_list({name: listed[name] for name in ordered})
+
+
+def _as_list(members: dict[str, Any]) -> dict[str, Any]:
+    """Return a list of members as it stands in a document of Zarr."""
+    return {"kind": "inline", "must_understand": False, "metadata": members}

@@ -13,7 +13,7 @@ from novelty_dask.objects.owners import check_epoch, holder
 from novelty_dask.storage.arrays import RunArrays
 from novelty_dask.storage.checked import CheckedStore
 from novelty_dask.storage.identity import RunIdentity, this_version
-from novelty_dask.storage.layout import Layout, layout_of
+from novelty_dask.storage.layout import Layout, array_document, layout_of
 from novelty_dask.storage.manifest import Manifest, write_manifest
 from novelty_dask.storage.metadata import (
     COPY,
@@ -91,15 +91,13 @@ class StoredRun:
 
     def create_arrays(self, stage: Stage) -> None:
         """Create the arrays of a stage, and their groups, that are absent, or not as specified."""
-        arrays = self.arrays()
         for group in self.layout.groups(stage):
             if not is_member(read_document(self.objects, document_key(group))):
                 self.objects.write(document_key(group), GROUP_DOCUMENT)
-        for spec in arrays.missing(stage):
+        for spec in self.arrays().missing(stage):
             # Only the metadata: where Zarr itself replaces an array, it deletes the chunks, too, and those
             # that are whole are kept.
-            self.objects.remove(document_key(spec.name))
-            arrays.create(spec)
+            self.objects.write(document_key(spec.name), array_document(spec))
 
     def once(self, task: TaskId, epoch: int, work: Callable[[Draft], Metrics]) -> Metrics:
         """Do a task and commit it, unless it is done; return its metrics.
@@ -134,8 +132,9 @@ class StoredRun:
     def save(self) -> None:
         """Store the manifest, and its copy."""
         # The copy first: a client that is killed in between leaves the manifest as it was.
-        self.objects.write(COPY, write_manifest(self.manifest))
-        self.objects.write(ROOT, write_root(self.manifest))
+        copy = write_manifest(self.manifest)
+        self.objects.write(COPY, copy)
+        self.objects.write(ROOT, write_root(self.manifest, copy))
 
     def refresh(self) -> None:
         """Read the manifest again, as another client may have changed it."""

@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelty_dask.errors import StoreError
+from novelty_dask.objects.local import LocalObjects
 from novelty_dask.planning import arrays as planned
 from novelty_dask.planning.arrays import BY_ROWS, ArraySpec
 from novelty_dask.planning.stages import WEIGH
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.storage.arrays import split_csr
-from novelty_dask.storage.layout import create_array, layout_of
+from novelty_dask.storage.layout import array_document, layout_of
 from novelty_dask.storage.runs import StoredRun
 from tests.support.runs import make_arrays, make_run, writable, write_task
 
@@ -110,6 +113,33 @@ def test_a_block_written_again_is_the_last_one_written(run: StoredRun) -> None:
     }
 
 
+def test_one_chunk_is_written_and_read_without_other_threads(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, find, write = matrix([1, 0, 2]), LocalObjects.read, LocalObjects.write
+    threads = set()
+
+    def reading(objects: LocalObjects, key: str) -> bytes:
+        threads.add(threading.get_ident())
+        return find(objects, key)
+
+    def writing(objects: LocalObjects, key: str, data: bytes) -> None:
+        threads.add(threading.get_ident())
+        write(objects, key, data)
+
+    monkeypatch.setattr(LocalObjects, "read", reading)
+    monkeypatch.setattr(LocalObjects, "write", writing)
+    put(run, 0, X)
+    assert_same(run.arrays().read_csr("weights", 0, X.shape), X)
+    assert threads == {threading.get_ident()}
+
+    async def read() -> sp.csr_matrix:
+        return run.arrays().read_csr("weights", 0, X.shape)
+
+    # As in a notebook, whose loop can't run another one.
+    assert_same(asyncio.run(read()), X)
+
+
 # What is no array of the run.
 
 
@@ -146,7 +176,6 @@ ALTERED = [
 
 @pytest.mark.parametrize("spec", ALTERED, ids=str)
 def test_an_array_of_another_form_is_refused(run: StoredRun, spec: ArraySpec) -> None:
-    run.objects.remove("novelty/")
-    create_array(zarr.open_group(run.url), spec)
+    run.objects.write("novelty/zarr.json", array_document(spec))
     with pytest.raises(StoreError, match=r"^The metadata of array 'novelty' do not match the run's"):
         run.arrays()["novelty"]

@@ -1,3 +1,4 @@
+import json
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -6,15 +7,16 @@ import numpy as np
 import pytest
 import zarr
 from hypothesis import given, settings
+from zarr.errors import ZarrUserWarning
 
 import novelty_dask
 from novelty_dask.events import Event, StageFinished
 from novelty_dask.planning import tiles
 from novelty_dask.planning.arrays import ArraySpec, Region
 from novelty_dask.planning.shapes import RunShape
-from novelty_dask.planning.stages import REJECTED, STAGES, TaskId, find_stage
+from novelty_dask.planning.stages import LAST_STAGE, LASTING_STAGES, REJECTED, STAGES, TaskId, find_stage
 from novelty_dask.planning.tiles import Tile, TilePlan, plan_tiles
-from novelty_dask.storage.layout import Layout
+from novelty_dask.storage.layout import CODECS, Layout
 from novelty_dask.storage.runs import open_stored
 from tests.support.plans import tile_plans
 from tests.support.runs import make_arrays, make_run
@@ -38,6 +40,35 @@ def test_arrays_are_as_specified_and_empty(tmp_path: Path, n_rejected: int) -> N
         assert str(made.dtype).startswith("StringDType" if spec.dtype == "str" else spec.dtype)
         missing = np.asarray(made[tuple(slice(min(length, 20)) for length in made.shape)])
         np.testing.assert_array_equal(missing, np.full(missing.shape, spec.fill_value, missing.dtype))
+
+
+def test_documents_are_those_that_zarr_writes(tmp_path: Path) -> None:
+    plan = TilePlan(10, 4, 1, 2)
+    run = make_arrays(make_run(tmp_path, plan, 3, column="url", keep=("title",)))
+    run.manifest.stages = {LAST_STAGE.name: {}}
+    run.save()
+    lasting: dict[str, Any] = {}
+    passing: dict[str, Any] = {}
+    for stage in STAGES:
+        expected = lasting if stage in LASTING_STAGES else passing
+        group = zarr.open_group(zarr.storage.MemoryStore(expected), mode="a", zarr_format=3)
+        for spec in run.layout.of(stage):
+            group.create_array(
+                spec.name,
+                shape=spec.shape,
+                chunks=spec.chunk_shape,
+                dtype=str if spec.dtype == "str" else spec.dtype,
+                compressors=CODECS[spec.codecs] or None,
+                fill_value=spec.fill_value,
+                dimension_names=spec.dimensions or None,
+            )
+            key = f"{spec.name}/zarr.json"
+            assert run.objects.read(key) == expected[key].to_bytes()
+    with pytest.warns(ZarrUserWarning, match="Consolidated metadata"):
+        zarr.consolidate_metadata(zarr.storage.MemoryStore(lasting))
+    of_zarr = json.loads(lasting["zarr.json"].to_bytes())["consolidated_metadata"]
+    listed = json.loads(run.objects.read("zarr.json"))["consolidated_metadata"]
+    assert json.dumps(listed) == json.dumps(of_zarr)
 
 
 def test_results_have_checksums_of_zarr_too(tmp_path: Path) -> None:
