@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DamageError
 from novelty_dask.events import VERIFY, DamageFound, report_each
-from novelty_dask.pipeline.graph import TEXT_STAGES, lasting_stages
+from novelty_dask.pipeline.graph import lasting_stages
 from novelty_dask.pipeline.reading import make_plan, measure_blocks
 from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
-from novelty_dask.planning.stages import INGEST, LASTING_STAGES, REWEIGH, SORT, WEIGH, Stage
+from novelty_dask.planning.stages import INGEST, LASTING_STAGES, REWEIGH, SORT, WEIGH, Stage, stages_of
 from novelty_dask.storage.audit import check_commits, check_complete, find_damage, list_done, take_back
 from novelty_dask.storage.growths import check_parts
 from novelty_dask.storage.references import check_reference
@@ -74,15 +74,17 @@ class Pipeline:
     def _go_on(self) -> None:
         """Do what is missing, until something is found to be damaged."""
         if self.run.manifest.plan is None:
-            if self.run.manifest.growth:
-                inputs = self.session.inputs
+            inputs = self.session.inputs
+            if inputs.is_counted:
+                self.run.manifest.totals = inputs.totals
                 self.session.limits.plan(inputs.extents, inputs)
             else:
                 self._do([INGEST, SORT])
                 make_plan(self.session)
             self.runner.recorder.save()
         is_against = self.run.manifest.reference is not None
-        self._do([stage for stage in TEXT_STAGES if is_against or not stage.is_against])
+        stages = stages_of(self.run.manifest.identity.matrix)
+        self._do([stage for stage in stages if is_against or not stage.is_against])
         if self.run.manifest.growth:
             # From here on it is a run like any other, and what it is made of may go.
             self.run.manifest.growth = None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from novelty_dask.planning.matrix import Matrix
+
 
 class Extent(NamedTuple):
     """Consecutive rows, the bytes of their text, and the most that a task holds to decompress it."""
@@ -71,6 +73,8 @@ class Budget:
         True if rows are compared with those that were seen before them.
     period_rows : int or None
         Rows of a period then; chosen if None.
+    matrix : Matrix or None
+        The matrix whose rows are compared; None for lines.
     """
 
     n_neighbors: int
@@ -89,6 +93,7 @@ class Budget:
     is_grouped: bool = False
     is_in_time: bool = False
     period_rows: int | None = None
+    matrix: Matrix | None = None
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""

@@ -12,7 +12,7 @@ from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
 from novelty_dask.planning.periods import begin_periods
 from novelty_dask.planning.sizes import SEARCH_BYTES
 from novelty_dask.planning.slices import block_slices
-from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
+from novelty_dask.planning.stages import INGEST, SORT, STAGES, Stage, find_stage
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
@@ -71,8 +71,12 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
         moved_bytes=moved_bytes(extents),
         all_rows=plan.n_rows,
     )
-    stages = (stage for stage in STAGES if stage.is_needed(budget))
-    return {stage.name: stage.task_bytes(budget, load) for stage in stages}
+    return {stage.name: stage.task_bytes(budget, load) for stage in _needed(budget)}
+
+
+def _needed(budget: Budget) -> list[Stage]:
+    """Return the stages of runs of a budget."""
+    return [stage for stage in STAGES if stage.is_needed(budget)]
 
 
 def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
@@ -82,7 +86,7 @@ def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
     >>> reading_bytes(budget, Load(decompressor_bytes=10**6))
     {'ingest': 161000000, 'sort': 160000000, 'rejected': 160000000}
     """
-    return {stage.name: stage.task_bytes(budget, load) for stage in STAGES if not stage.has_blocks}
+    return {stage.name: stage.task_bytes(budget, load) for stage in _needed(budget) if not stage.has_blocks}
 
 
 def moved_bytes(extents: Iterable[Extent]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from novelty_dask.planning.matrix import Matrix
     from novelty_dask.planning.tiles import TilePlan
 
 Items = Sequence[str] | None
@@ -35,6 +36,8 @@ class RunShape(NamedTuple):
         Whether a run is being made of another and of new rows, and has its weights or those of all.
     is_grouped : bool
         True if rows have neighbors outside their groups alone.
+    matrix : Matrix or None
+        The matrix whose rows are compared; None for lines.
     """
 
     n_features: int
@@ -46,6 +49,12 @@ class RunShape(NamedTuple):
     n_kept: int = 0
     growth: str = ""
     is_grouped: bool = False
+    matrix: Matrix | None = None
+
+    @property
+    def values(self) -> tuple[str, str]:
+        """Name and type of the arrays that say how close neighbors are."""
+        return (self.matrix.value_name, "float64") if self.matrix else ("similarities", "float32")
 
 
 def list_numbers(count: int | None) -> Items:

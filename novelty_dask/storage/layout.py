@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from novelty_dask.planning.stages import STAGES, Stage, TaskId
+from novelty_dask.planning.stages import Stage, TaskId, stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Layout:
 
     def __init__(self, shape: RunShape) -> None:
         self.shape = shape
-        by_stage = {stage: stage.arrays(shape) for stage in STAGES}
+        by_stage = {stage: stage.arrays(shape) for stage in stages_of(shape.matrix)}
         self.specs = {spec.name: spec for specs in by_stage.values() for spec in specs}
         self._stages = {spec.name: stage for stage, specs in by_stage.items() for spec in specs}
 
