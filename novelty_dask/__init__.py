@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from novelty_dask.similar.pairs import pairs
     from novelty_dask.vector_run import VectorRun
     from novelty_dask.vector_run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
-    from novelty_dask.vector_runs import score_vectors
+    from novelty_dask.vector_runs import plan_vectors, score_vectors
     from novelty_dask.vectors.neighbors import measure_recall, neighbors
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "open",
     "pairs",
     "plan",
+    "plan_vectors",
     "resume",
     "score",
     "score_vectors",
@@ -87,6 +88,7 @@ _LAZY = {
     "open": "novelty_dask.vector_run:open_run",
     "pairs": "novelty_dask.similar.pairs:pairs",
     "plan": "novelty_dask.api:plan",
+    "plan_vectors": "novelty_dask.vector_runs:plan_vectors",
     "resume": "novelty_dask.api:resume",
     "score": "novelty_dask.api:score",
     "score_vectors": "novelty_dask.vector_runs:score_vectors",

@@ -90,6 +90,11 @@ class VectorRun(Run):
             arrays["neighbors/ids"], values, metric=matrix.metric, sources=sources
         )
 
+    @property
+    def has_novelty(self) -> bool:
+        """True unless rows were compared by inner product, which is no distance."""
+        return bool(self._results.views)
+
     def top_table(self, n: int, *, by: str, lists: bool, redact: bool, **choice: Unpack[Choice]) -> pa.Table:
         """Return the rows of `top` as a table of Arrow."""
         self._results.check_options(by, choice)
@@ -137,5 +142,5 @@ class VectorRun(Run):
 
     def _repr_html_(self) -> str:
         """Return the most novel rows, for notebooks."""
-        rows = self.top(5).to_html(index=False, float_format="{:.3f}".format) if self._results.views else ""
+        rows = self.top(5).to_html(index=False, float_format="{:.3f}".format) if self.has_novelty else ""
         return f"<div><b>{html.escape(self.url)}</b><br>{html.escape(repr(self))}<br>{rows}</div>"

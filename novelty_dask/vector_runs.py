@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import SettingsError
 from novelty_dask.events import Listener, ignore
-from novelty_dask.execution.clusters.workers import working_client
+from novelty_dask.execution.clusters.workers import find_resources, working_client
+from novelty_dask.execution.speed import measure_speed
 from novelty_dask.pipeline.given import Given
+from novelty_dask.pipeline.limits import make_budget
 from novelty_dask.pipeline.start import run_session
+from novelty_dask.pipeline.vector_inputs import weigh_rows
+from novelty_dask.planning.cost import vector_seconds
+from novelty_dask.planning.summary import make_run_plan
 from novelty_dask.settings import ResultSettings, WorkSettings
 from novelty_dask.storage.identity import RunIdentity
 from novelty_dask.storage.runs import begin_run, check_same, find_run
 from novelty_dask.vector_run import VectorRun
 from novelty_dask.vectors.neighbors import check_choices
-from novelty_dask.vectors.origin import describe_matrix, find_origin
+from novelty_dask.vectors.origin import describe_matrix, find_origin, open_origin
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from novelty_dask.kernels.choices import Metric
+    from novelty_dask.planning.summary import RunPlan
     from novelty_dask.sources.find import Source
 
 
@@ -94,6 +101,49 @@ def score_vectors(  # noqa: PLR0913 - all but the first two are keywords
         if not stored.manifest.is_complete or stored.is_repaired:
             run_session(stored, work, working, listener, Given([origin], {}))
     return VectorRun(stored)
+
+
+def plan_vectors(
+    source: str | PathLike[str],
+    *,
+    metric: Metric = "cosine",
+    n_neighbors: int = 10,
+    axis: int = 0,
+    column: str | None = None,
+    **settings: Any,
+) -> RunPlan:
+    """Tell what `score_vectors` would take; nothing but the head of the source is read.
+
+    Parameters
+    ----------
+    source, metric, n_neighbors, axis, column
+        As for `score_vectors`.
+    **settings
+        Fields of `WorkSettings`.
+
+    Returns
+    -------
+    RunPlan
+        Rows, blocks, tasks, bytes of memory and disk.
+
+    Raises
+    ------
+    BudgetError
+        A worker would need more memory than it may use.
+    SettingsError, InputError
+        As for `score_vectors`.
+    """
+    work = WorkSettings.make(**settings)
+    origin, identity = _identify(fspath(source), metric, n_neighbors, axis, column)
+    matrix = identity.matrix
+    assert matrix
+    workers = find_resources(None, origin.n_bytes, work)
+    budget = replace(make_budget(identity.settings, workers, None), matrix=matrix)
+    held = open_origin(origin.path, axis, column).held_bytes
+    extent = weigh_rows(matrix)._replace(decompressor_bytes=held)
+    return make_run_plan(
+        budget, extent, work.block_rows, workers.workers, vector_seconds(matrix) / measure_speed()
+    )
 
 
 def _identify(
