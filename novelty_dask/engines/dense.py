@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Metric = choices.Metric
+SCALED_ROWS, SCALED_VALUES = 2**9, 2**17
+"""Rows that are scaled at once, at least, and values, at most, where these are more rows."""
 MOST_PAIRS = 2**21
 """Pairs that are estimated at once, 8 bytes each."""
 
@@ -157,6 +159,16 @@ def unit_vectors(X: NDArray[np.float64]) -> NDArray[np.float64]:
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
+    # In parts, so that what is computed on the way stays in the cache.
+    unit = np.empty(X.shape)
+    step = max(SCALED_ROWS, SCALED_VALUES // max(1, X.shape[1]))
+    for start in range(0, len(X), step):
+        unit[start : start + step] = _unit_part(X[start : start + step])
+    return unit
+
+
+def _unit_part(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a few rows divided by their lengths."""
     # By the largest value first, so that no square overflows or vanishes.  Sums go by columns, as the order
     # in which NumPy adds the values of a row depends on how many rows there are.
     largest = np.abs(X).max(axis=1, initial=0)

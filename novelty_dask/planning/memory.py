@@ -20,6 +20,7 @@ from novelty_dask.planning.tiles import (
     TilePlan,
     cut_spans,
     default_block_rows,
+    plan_even_tiles,
     plan_tiles,
 )
 
@@ -261,7 +262,10 @@ def _plan_tiles(budget: Budget, extents: Sequence[Extent], block_rows: int, span
     slots = budget.workers * budget.threads
     n_rows, n_bytes = sum(each.n_rows for each in extents), sum(each.n_bytes for each in extents)
     known = budget.known[:2] if budget.known else (0, 0)
-    plan = plan_tiles(n_rows, block_rows, span_rows, slots, n_bytes / max(n_rows, 1), known)
+    row_bytes = n_bytes / max(n_rows, 1)
+    if budget.matrix:
+        return plan_even_tiles(n_rows, block_rows, span_rows, slots, row_bytes)
+    plan = plan_tiles(n_rows, block_rows, span_rows, slots, row_bytes, known)
     periods = begin_periods(n_rows, budget.period_rows) if budget.is_in_time else ()
     plan = replace(plan, periods=periods, known_left=budget.known.n_left if budget.known else 0)
     return cut_spans(plan, block_texts(extents, plan), USUAL_ROW_BYTES * span_rows)

@@ -248,7 +248,7 @@ GROUP = Stage(
 )
 IMPORT = Stage(
     "import",
-    items=list_blocks,
+    items=lambda shape: list_blocks(shape) if shape.matrix else [],
     # The source is no task's.
     inputs=lambda _shape, _item: [],
     task_bytes=import_bytes,
