@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import SettingsError
 from novelty_dask.events import Listener, ignore
-from novelty_dask.execution.clusters.workers import find_resources, working_client
-from novelty_dask.execution.speed import measure_speed
+from novelty_dask.execution.clusters.workers import working_client
 from novelty_dask.pipeline.given import Given
-from novelty_dask.pipeline.limits import make_budget
 from novelty_dask.pipeline.start import run_session
-from novelty_dask.pipeline.vector_inputs import weigh_rows
-from novelty_dask.planning.cost import vector_seconds
-from novelty_dask.planning.summary import make_run_plan
+from novelty_dask.pipeline.vector_inputs import forecast_vectors
 from novelty_dask.settings import ResultSettings, WorkSettings
 from novelty_dask.storage.identity import RunIdentity
 from novelty_dask.storage.runs import begin_run, check_same, find_run
 from novelty_dask.vector_run import VectorRun
 from novelty_dask.vectors.neighbors import check_choices
-from novelty_dask.vectors.origin import describe_matrix, find_origin, open_origin
+from novelty_dask.vectors.origin import describe_matrix, find_origin
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -31,14 +26,12 @@ if TYPE_CHECKING:
     from novelty_dask.sources.find import Source
 
 
-def score_vectors(  # noqa: PLR0913 - all but the first two are keywords
+def score_vectors(
     source: str | PathLike[str],
     out: str | PathLike[str],
     *,
     metric: Metric = "cosine",
     n_neighbors: int = 10,
-    axis: int = 0,
-    column: str | None = None,
     client: Client | str | None = None,
     listener: Listener = ignore,
     **settings: Any,
@@ -60,16 +53,16 @@ def score_vectors(  # noqa: PLR0913 - all but the first two are keywords
         The highest cosine, the shortest distance, or the highest product.
     n_neighbors : int
         Neighbors of each row, 1 to 1,000.
-    axis : {0, 1}
-        1 for neighbors of columns.
-    column : str, optional
-        Column of lists of a Parquet or Arrow file, or array of an ``.npz`` file, that has several.
     client : distributed.Client or str, optional
         Works on its scheduler, or on one at an address.
     listener : Listener, optional
         Takes the events.
     **settings
-        Fields of `WorkSettings`.
+        Fields of `WorkSettings`, and these two.
+    axis : {0, 1}, optional
+        1 for neighbors of columns.
+    column : str, optional
+        Column of lists of a Parquet or Arrow file, or array of an ``.npz`` file, that has several.
 
     Returns
     -------
@@ -92,8 +85,7 @@ def score_vectors(  # noqa: PLR0913 - all but the first two are keywords
     ...     print(run.top(1).row[0])
     7
     """
-    work = WorkSettings.make(**settings)
-    origin, identity = _identify(fspath(source), metric, n_neighbors, axis, column)
+    origin, identity, work = _identify(fspath(source), metric, n_neighbors, settings)
     url = fspath(out)
     with working_client(client, work, listener) as working:
         stored = find_run(url) or begin_run(url, identity)
@@ -104,22 +96,16 @@ def score_vectors(  # noqa: PLR0913 - all but the first two are keywords
 
 
 def plan_vectors(
-    source: str | PathLike[str],
-    *,
-    metric: Metric = "cosine",
-    n_neighbors: int = 10,
-    axis: int = 0,
-    column: str | None = None,
-    **settings: Any,
+    source: str | PathLike[str], *, metric: Metric = "cosine", n_neighbors: int = 10, **settings: Any
 ) -> RunPlan:
     """Tell what `score_vectors` would take; nothing but the head of the source is read.
 
     Parameters
     ----------
-    source, metric, n_neighbors, axis, column
+    source, metric, n_neighbors
         As for `score_vectors`.
     **settings
-        Fields of `WorkSettings`.
+        As for `score_vectors`.
 
     Returns
     -------
@@ -133,28 +119,20 @@ def plan_vectors(
     SettingsError, InputError
         As for `score_vectors`.
     """
-    work = WorkSettings.make(**settings)
-    origin, identity = _identify(fspath(source), metric, n_neighbors, axis, column)
-    matrix = identity.matrix
-    assert matrix
-    workers = find_resources(None, origin.n_bytes, work)
-    budget = replace(make_budget(identity.settings, workers, None), matrix=matrix)
-    held = open_origin(origin.path, axis, column).held_bytes
-    extent = weigh_rows(matrix)._replace(decompressor_bytes=held)
-    return make_run_plan(
-        budget, extent, work.block_rows, workers.workers, vector_seconds(matrix) / measure_speed()
-    )
+    return forecast_vectors(*_identify(fspath(source), metric, n_neighbors, settings))
 
 
 def _identify(
-    path: str, metric: Metric, n_neighbors: int, axis: int, column: str | None
-) -> tuple[Source, RunIdentity]:
-    """Return the source of a run of vectors, and all that its numbers follow from."""
+    path: str, metric: Metric, n_neighbors: int, settings: dict[str, Any]
+) -> tuple[Source, RunIdentity, WorkSettings]:
+    """Return the source of a run of vectors, all that its numbers follow from, and the other settings."""
+    axis, column = settings.pop("axis", 0), settings.pop("column", None)
+    work = WorkSettings.make(**settings)
     check_choices(n_neighbors=(n_neighbors, 1_000), metric=metric)
     if axis not in (0, 1):
         message = f"axis is {axis!r}; pass 0 for neighbors of rows, or 1 for those of columns."
         raise SettingsError(message)
     origin = find_origin(path)
     matrix = describe_matrix(origin.path, metric, axis, column)
-    settings = ResultSettings(n_neighbors=int(n_neighbors), normal_form="raw")
-    return origin, RunIdentity(settings=settings, sources=(origin,), matrix=matrix)
+    result = ResultSettings(n_neighbors=int(n_neighbors), normal_form="raw")
+    return origin, RunIdentity(settings=result, sources=(origin,), matrix=matrix), work

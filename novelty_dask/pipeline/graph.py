@@ -1,7 +1,6 @@
 """The order of the stages of a run, and of the tasks of a stage.
 
-A run of text goes through `TEXT_STAGES`; one of vectors through others (`stages_of`), of which it shares the
-later ones.
+A run of text goes through `TEXT_STAGES`; one of vectors has fewer (`stages_of`), and shares the later ones.
 """
 
 from __future__ import annotations

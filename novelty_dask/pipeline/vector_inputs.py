@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from novelty_dask.errors import InputError
+from novelty_dask.execution.clusters.workers import find_resources
+from novelty_dask.execution.speed import measure_speed
 from novelty_dask.pipeline.inputs import Inputs
+from novelty_dask.pipeline.limits import make_budget
 from novelty_dask.planning.budget import Extent
+from novelty_dask.planning.cost import vector_seconds
 from novelty_dask.planning.stages import IMPORT
+from novelty_dask.planning.summary import make_run_plan
 from novelty_dask.stages.vectors import REFUSED
 from novelty_dask.storage.totals import Totals
 from novelty_dask.vectors.origin import check_origin, open_origin
@@ -18,7 +24,11 @@ if TYPE_CHECKING:
 
     from novelty_dask.objects.commits import Metrics
     from novelty_dask.planning.matrix import Matrix
+    from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.settings import WorkSettings
+    from novelty_dask.sources.find import Source
     from novelty_dask.sources.pieces import Piece
+    from novelty_dask.storage.identity import RunIdentity
     from novelty_dask.storage.runs import StoredRun
 
 WEIGHT_BYTES = 4
@@ -65,6 +75,24 @@ class VectorInputs(Inputs):
             It is not.
         """
         check_origin(self.run.manifest.sources[0])
+
+
+def forecast_vectors(origin: Source, identity: RunIdentity, work: WorkSettings) -> RunPlan:
+    """Return what a run of vectors would take.
+
+    Raises
+    ------
+    BudgetError
+        A worker would need more memory than it may use.
+    """
+    matrix = identity.matrix
+    assert matrix
+    workers = find_resources(None, origin.n_bytes, work)
+    budget = replace(make_budget(identity.settings, workers, None), matrix=matrix)
+    held = open_origin(origin.path, matrix.axis, matrix.column).held_bytes
+    extent, cost = weigh_rows(matrix), vector_seconds(matrix) / measure_speed()
+    extent = extent._replace(decompressor_bytes=held)
+    return make_run_plan(budget, extent, work.block_rows, workers.workers, cost)
 
 
 def weigh_rows(matrix: Matrix) -> Extent:

@@ -4,16 +4,20 @@ Arrays are chunked so that no chunk belongs to two tasks.  Sparse blocks are rag
 its own in arrays as wide as the fullest block, and only the chunks in use are ever written.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.kernels.text.lines import KEPT_CHARACTERS, MAX_BYTES, REJECTED_SAMPLE_BYTES, Reason
-from novelty_dask.planning.matrix import Matrix
 from novelty_dask.planning.tiles import Tile, TilePlan
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.matrix import Matrix
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
 """Non-zeros of a chunk: a few chunks a block, as the last is filled up."""

@@ -1,9 +1,12 @@
 """Quantities from which memory and disk are projected: the extent of a corpus, and the budget of a worker."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from __future__ import annotations
 
-from novelty_dask.planning.matrix import Matrix
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.matrix import Matrix
 
 
 class Extent(NamedTuple):

@@ -1,10 +1,13 @@
 """Cost of a run in core-seconds, from what runs of real URLs took."""
 
-from math import pow as power
-from typing import NamedTuple
+from __future__ import annotations
 
-from novelty_dask.planning.budget import Budget, Extent
-from novelty_dask.planning.matrix import Matrix
+from math import pow as power
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.budget import Budget, Extent
+    from novelty_dask.planning.matrix import Matrix
 
 MILLION = 1_000_000
 START_SECONDS = 6.0
