@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from novelty_dask.pipeline.maintenance import clean, status, verify
     from novelty_dask.results.export import export
     from novelty_dask.run import Run
-    from novelty_dask.run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
     from novelty_dask.settings import Settings
     from novelty_dask.similar.groups import groups, groups_and_members
     from novelty_dask.similar.pairs import pairs
+    from novelty_dask.vector_run import VectorRun
+    from novelty_dask.vector_run import open_run as open  # noqa: A004 - as zarr.open and gzip.open
+    from novelty_dask.vector_runs import plan_vectors, score_vectors
     from novelty_dask.vectors.neighbors import measure_recall, neighbors
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Run",
     "Settings",
     "UrlVectorizer",
+    "VectorRun",
     "add",
     "clean",
     "cosine_similarity",
@@ -53,8 +56,10 @@ __all__ = [
     "open",
     "pairs",
     "plan",
+    "plan_vectors",
     "resume",
     "score",
+    "score_vectors",
     "status",
     "submit",
     "verify",
@@ -67,6 +72,7 @@ _LAZY = {
     "Run": "novelty_dask.run:Run",
     "Settings": "novelty_dask.settings:Settings",
     "UrlVectorizer": "novelty_dask.estimators:UrlVectorizer",
+    "VectorRun": "novelty_dask.vector_run:VectorRun",
     "add": "novelty_dask.grow:add",
     "clean": "novelty_dask.pipeline.maintenance:clean",
     "cosine_similarity": "novelty_dask.kernels.cosine:cosine_similarity",
@@ -79,11 +85,13 @@ _LAZY = {
     "groups_and_members": "novelty_dask.similar.groups:groups_and_members",
     "measure_recall": "novelty_dask.vectors.neighbors:measure_recall",
     "neighbors": "novelty_dask.vectors.neighbors:neighbors",
-    "open": "novelty_dask.run:open_run",
+    "open": "novelty_dask.vector_run:open_run",
     "pairs": "novelty_dask.similar.pairs:pairs",
     "plan": "novelty_dask.api:plan",
+    "plan_vectors": "novelty_dask.vector_runs:plan_vectors",
     "resume": "novelty_dask.api:resume",
     "score": "novelty_dask.api:score",
+    "score_vectors": "novelty_dask.vector_runs:score_vectors",
     "status": "novelty_dask.pipeline.maintenance:status",
     "submit": "novelty_dask.jobs.submit:submit",
     "verify": "novelty_dask.pipeline.maintenance:verify",

@@ -16,16 +16,17 @@ from novelty_dask.pipeline.given import give_names, give_texts
 from novelty_dask.pipeline.inputs import identify_run
 from novelty_dask.pipeline.reading import check_none_rejected
 from novelty_dask.pipeline.start import run_session
-from novelty_dask.run import Run
 from novelty_dask.settings import Settings, WorkSettings
 from novelty_dask.storage.joined import adopt_references
 from novelty_dask.storage.runs import begin_run, check_same, find_run, open_repairable
+from novelty_dask.vector_run import open_run
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from novelty_dask.pipeline.given import Given
     from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.run import Run
     from novelty_dask.storage.runs import StoredRun
     from novelty_dask.storage.totals import Reference
 
@@ -183,7 +184,7 @@ def adopt_reference(
 
 def _score(given: Given, url: str, settings: Settings, client: Client | None, listener: Listener) -> Run:
     """Make, go on with, or just open the run of some sources."""
-    return Run(score_given(given, url, settings, client, listener))
+    return open_run(score_given(given, url, settings, client, listener))
 
 
 def score_given(
@@ -262,4 +263,4 @@ def resume(
         run_session(stored, chosen, working, listener, take_over=take_over)
     if chosen.strict:
         check_none_rejected(stored)
-    return Run(stored)
+    return open_run(stored)

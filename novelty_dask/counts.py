@@ -33,6 +33,9 @@ def count_line(totals: Totals, form: NormalForm = "raw") -> str:
     >>> count_line(totals, "page")
     '1,200 lines, 1,100 pages: 98 duplicates, 2 rejected (2 blank)'
     """
+    if not totals.lines:
+        # Rows that were no lines, such as vectors.
+        return counted(totals.rows, "row")
     reasons = reason_counts(totals.rejected)
     lines, rows = counted(totals.lines, "line"), counted(totals.rows, ROW_NAMES[form])
     shown = f"{lines}: {rows}, " if ROW_NAMES[form] == "row" else f"{lines}, {rows}: "

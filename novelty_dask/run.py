@@ -30,22 +30,6 @@ if TYPE_CHECKING:
     from novelty_dask.results.explanations import Explanation
 
 
-def open_run(path: str | PathLike[str]) -> Run:
-    """Open a complete run.
-
-    Parameters
-    ----------
-    path : str or path
-        Path or URL of the run.
-
-    Raises
-    ------
-    StoreError
-        There is no run, or it is not complete.
-    """
-    return Run(fspath(path))
-
-
 def _reopen(url: str, _objects: Objects) -> Run:
     """Open a run anew, whose objects were kept for it."""
     return Run(url)

@@ -10,6 +10,7 @@ from novelty_dask.cli import (  # noqa: F401 - register their commands
     exports,
     jobs,
     maintenance,
+    neighbors,
     similar,
 )
 from novelty_dask.cli.commands import main

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from novelty_dask.results.dismissed import Dismissed
     from novelty_dask.run import Run
     from novelty_dask.settings import Settings
+    from novelty_dask.storage.manifest import Manifest
 
 TOP_ROWS = 10
 MOST_PLAIN_LINES = 100
@@ -267,12 +268,17 @@ def show(
 ) -> None:
     """Print the most novel rows of a run by a column, or those that are chosen; say why there are none."""
     # For a terminal alone: a program gets URLs as they are.
-    has_marks = is_terminal() and not run.manifest.settings.features.startswith(VECTORIZER)
+    has_marks = is_terminal() and has_texts(run.manifest)
     rows = run.top(n_rows, by=by, lists=has_marks, **choice)
     marks = run.find_marks(rows) if has_marks else ()
     emit(novelty_table(rows, columns or by, marks, defanged=defanged, redacted=redacted))
     if rows.empty:
         say(UNCHOSEN if any(choice.values()) else undefined_line(run.manifest))
+
+
+def has_texts(manifest: "Manifest") -> bool:
+    """Return whether features of a run are parts of its lines, which can be marked."""
+    return manifest.identity.matrix is None and not manifest.settings.features.startswith(VECTORIZER)
 
 
 def _host(name: str) -> str:

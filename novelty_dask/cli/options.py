@@ -199,6 +199,13 @@ def cluster_options(command: Command) -> Command:
     return command
 
 
+def worker_options(command: Command) -> Command:
+    """Add the flags that say who works, and with how much memory."""
+    for option in reversed(WORKER_OPTIONS):
+        command = option(command)
+    return command
+
+
 def work_options(command: Command) -> Command:
     """Add a flag for each field of `Settings` that does not change numbers."""
     for option in reversed(WORK_OPTIONS):

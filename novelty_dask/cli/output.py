@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 EVIDENCE = ("url", "nearest_similarity", "nearest_url")
 """Columns that are shown behind the one by which rows are ordered."""
-SHOWN_NAMES = {"nearest_similarity": "similarity", "nearest_url": "nearest url"}
+VECTOR_EVIDENCE = ("row", "nearest_similarity", "nearest_distance", "nearest_row")
+"""The same of rows that are vectors, which have one of the two in the middle."""
+SHOWN_NAMES = {
+    "nearest_similarity": "similarity",
+    "nearest_url": "nearest url",
+    "nearest_distance": "distance",
+    "nearest_row": "nearest row",
+}
 """Names of these as a table shows them."""
 
 
@@ -65,7 +72,8 @@ def novelty_table(
     # One more column, and the last, where rows were compared with a reference.
     known = ("known",) if "known" in top else ()
     calibrated = ("p_value",) if "p_value" in top else ()
-    names = (by, *calibrated, *EVIDENCE, *known) if isinstance(by, str) else _check_shown(by, top)
+    evidence = EVIDENCE if "url" in top else [name for name in VECTOR_EVIDENCE if name in top]
+    names = (by, *calibrated, *evidence, *known) if isinstance(by, str) else _check_shown(by, top)
     titles = SHOWN_NAMES if isinstance(by, str) else {}
     columns = [Column(titles.get(name, name), is_text=_is_text(top, name)) for name in names]
     values = top[[*names]].itertuples(index=False)
@@ -117,6 +125,8 @@ def failure_line(failures: "Sequence[Failure]", run: str) -> str:
 
 def undefined_line(manifest: "Manifest") -> str:
     """Return a sentence on a run without any novelty."""
+    if manifest.identity.matrix:
+        return "No row has a novelty: that takes two rows or more, and by cosine a row that is not zero."
     shortest = manifest.settings.ngram_range
     long_enough = f"lines of at least {shortest[0]} characters" if shortest else ""
     if manifest.reference:
@@ -170,12 +180,13 @@ def clean_line(n_files: int) -> str:
     return f"{counted(n_files, 'file')} removed."
 
 
-def plan_lines(plan: "RunPlan") -> Iterator[str]:
-    """Yield lines on the forecast of a run."""
+def plan_lines(plan: "RunPlan", *, of_lines: bool = True) -> Iterator[str]:
+    """Yield lines on the forecast of a run of lines, or of vectors."""
     tasks = ", ".join(f"{count:,} {stage}" for stage, count in plan.tasks.items())
     workers = f"{plan.workers} with {counted(plan.threads, 'thread')} each"
     most = max(plan.stage_bytes, key=plan.stage_bytes.__getitem__)
-    yield f"rows     about {plan.n_rows:,}, if no line repeats another"
+    repeats = ", if no line repeats another" * of_lines
+    yield f"rows     {'about ' * of_lines}{plan.n_rows:,}{repeats}"
     yield f"blocks   {plan.tiles.n_blocks:,} of {plan.tiles.block_rows:,} rows"
     yield f"tasks    {tasks}"
     yield f"workers  {workers if plan.workers else 'none but this process'}"
@@ -184,7 +195,8 @@ def plan_lines(plan: "RunPlan") -> Iterator[str]:
     temporary = f", and {megabytes(plan.temporary_bytes)} of temporary files" if plan.temporary_bytes else ""
     yield f"disk     up to {megabytes(plan.disk_bytes)}{temporary}"
     cost = f"{duration(plan.core_seconds)} of one core"
-    yield f"time     about {duration(plan.seconds)} ({cost}), if its lines are like those of public lists"
+    alike = ", if its lines are like those of public lists" * of_lines
+    yield f"time     about {duration(plan.seconds)} ({cost}){alike}"
 
 
 def check_lines(checks: "Sequence[Check]") -> Iterator[str]:

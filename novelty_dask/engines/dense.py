@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from novelty_dask.kernels import choices
 from novelty_dask.kernels.accelerate import compiled_loop
 from novelty_dask.kernels.neighbors import Neighbors
 from novelty_dask.kernels.vectors.closeness import Measure, keep_closest
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Metric = Literal["cosine", "euclidean", "inner_product"]
-"""Measure of how close two rows are: the cosine of their angle, their distance, or their product."""
+Metric = choices.Metric
 MOST_PAIRS = 2**21
 """Pairs that are estimated at once, 8 bytes each."""
 

@@ -90,9 +90,9 @@ class Job:
             message = f"The job of {self.url!r} ended as {now.state}: {now.words or 'it said nothing.'}"
             raise JobError(message)
         # It needs pandas, for which `status` does not wait.
-        from novelty_dask.run import Run  # noqa: PLC0415
+        from novelty_dask.vector_run import open_run  # noqa: PLC0415
 
-        return Run(self.url)
+        return open_run(self.url)
 
     def cancel(self) -> None:
         """Ask for the end of the job; what is done is kept, and its driver ends within seconds.

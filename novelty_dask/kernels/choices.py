@@ -54,6 +54,9 @@ GIVEN_NAME = rf"^{VECTORIZER}\w{{1,100}}:[0-9a-f]{{16}}({AS_IS})?$"
 FEATURE_VERSIONS: dict[FeatureSet, int] = {"ngrams": 1, "url": 2}
 """Versions of the definitions of features; a run of another version can't be compared or gone on with."""
 
+Metric = Literal["cosine", "euclidean", "inner_product"]
+"""Measure of how close two vectors are: the cosine of their angle, their distance, or their product."""
+
 View = Literal["novelty", "novelty_nearest", "novelty_kth", "uncovered", "lof"]
 """Number of a row that is computed from its neighbors, as the column that holds it; the higher, the newer."""
 VIEWS: tuple[View, ...] = get_args(View)

@@ -40,9 +40,10 @@ def gather(values: NDArray[np.float64], start: int, ids: NDArray[np.int64], out:
 @compiled_loop
 def reachability_densities(
     ids: NDArray[np.int64],
-    similarities: NDArray[np.float32],
+    distances: NDArray[np.float64],
     kth_distances: NDArray[np.float64],
     densities: NDArray[np.float64],
+    smallest: float = SMALLEST_DISTANCE,
 ) -> None:
     """Write the local reachability density of each row: the inverse of its mean reachability distance.
 
@@ -51,12 +52,14 @@ def reachability_densities(
 
     Parameters
     ----------
-    ids, similarities : ndarray of shape (rows, m)
+    ids, distances : ndarray of shape (rows, m)
         Neighbors; -1 where one is missing, although there are more than m rows.
     kth_distances : ndarray of shape (rows, m), float64
         Distance of each neighbor from its k-th.
     densities : ndarray of shape (rows,), float64
         Written.
+    smallest : float
+        Distance below which rows are at the same place.
     """
     for i in range(ids.shape[0]):
         total = 0.0
@@ -64,8 +67,8 @@ def reachability_densities(
             if ids[i, p] < 0:
                 total += 1.0
             else:
-                reach = max(1.0 - np.float64(similarities[i, p]), kth_distances[i, p])
-                total += reach if reach >= SMALLEST_DISTANCE else 0.0
+                reach = max(distances[i, p], kth_distances[i, p])
+                total += reach if reach >= smallest else 0.0
         densities[i] = 1 / (total / ids.shape[1] + SMOOTHING)
 
 

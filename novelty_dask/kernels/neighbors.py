@@ -21,7 +21,8 @@ class Neighbors(NamedTuple):
     ids : ndarray of shape (rows, k), int64
         Global row ids, best first; -1 where there is none.
     similarities : ndarray of shape (rows, k), float32
-        Cosine similarities, 0 where there is none.
+        Cosine similarities, 0 where there is none; of vectors how close they are, in float64, and minus
+        infinity where there is none.
     """
 
     ids: NDArray[np.int64]
@@ -75,7 +76,7 @@ def _insert_all(into: Neighbors, other: Neighbors) -> None:
     """Insert the neighbors of one strip into another, row by row."""
     for i in range(other.ids.shape[0]):
         for p in range(other.ids.shape[1]):
-            if other.similarities[i, p] > 0:
+            if other.ids[i, p] >= 0:
                 insert(into.ids[i], into.similarities[i], other.ids[i, p], other.similarities[i, p])
 
 
@@ -133,7 +134,7 @@ def merge(strips: Sequence[Neighbors]) -> Neighbors:
         raise ValueError(
             "merge needs at least one strip, all of the same shape; pass the strips of the same rows."
         )
-    merged = Neighbors.empty(*strips[0].ids.shape)
-    for strip in strips:
+    merged = sort_neighbors(strips[0])
+    for strip in strips[1:]:
         _insert_all(merged, strip)
     return merged

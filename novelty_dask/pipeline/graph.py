@@ -1,7 +1,6 @@
 """The order of the stages of a run, and of the tasks of a stage.
 
-A run of text goes through `TEXT_STAGES`; a run of other data would have a list of its own, which may share
-the later stages.
+A run of text goes through `TEXT_STAGES`; one of vectors has fewer (`stages_of`), and shares the later ones.
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from novelty_dask.planning.stages import STAGES, WEIGH, Stage, TaskId
+from novelty_dask.planning.stages import WEIGH, Stage, TaskId, stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from novelty_dask.planning.shapes import RunShape
 
-TEXT_STAGES: Sequence[Stage] = STAGES
+TEXT_STAGES: Sequence[Stage] = stages_of(None)
 PREPARING: Sequence[Stage] = TEXT_STAGES[: TEXT_STAGES.index(WEIGH) + 1]
 """Stages after which the rows of other runs can be compared with those of a run."""
 

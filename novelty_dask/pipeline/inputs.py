@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from novelty_dask.settings import ResultSettings
     from novelty_dask.sources.find import Source
     from novelty_dask.sources.pieces import Piece
+    from novelty_dask.storage.totals import Totals
 
 
 class Inputs:
@@ -93,6 +94,16 @@ class Inputs:
     def extent(self) -> Extent:
         """An estimate of lines and bytes of text."""
         return estimate_records(self.sources, self._reader.estimate)
+
+    @property
+    def is_counted(self) -> bool:
+        """True if the rows are known before anything is read."""
+        return self.run.manifest.growth is not None
+
+    @property
+    def totals(self) -> Totals | None:
+        """Numbers of lines, as far as they are known."""
+        return self.run.manifest.totals
 
     @property
     def extents(self) -> list[Extent]:

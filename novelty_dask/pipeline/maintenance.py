@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.events import VERIFY, Listener, ignore, report_each
 from novelty_dask.objects.owners import claim, holder
-from novelty_dask.pipeline.graph import TEXT_STAGES
-from novelty_dask.planning.stages import INGEST, LOCATE, MERGE, SORT
+from novelty_dask.planning.stages import INGEST, LOCATE, MERGE, SORT, stages_of
 from novelty_dask.storage.audit import find_altered, find_damage, find_leftovers, find_missing, list_done
 from novelty_dask.storage.runs import (
     StoredRun,
@@ -124,7 +123,7 @@ def _state(stored: StoredRun, owner: str | None) -> str:
 def _stages(stored: StoredRun) -> Iterator[tuple[str, tuple[int, int | None]]]:
     """Yield tasks done and tasks in all, stage by stage."""
     manifest = stored.manifest
-    for stage in TEXT_STAGES:
+    for stage in stages_of(manifest.identity.matrix):
         items = stage.items(manifest.shape)
         if stage in (INGEST, SORT):
             # Their commits are removed when the rows are stored.

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.errors import DamageError
 from novelty_dask.events import VERIFY, DamageFound, report_each
-from novelty_dask.pipeline.graph import PREPARING, TEXT_STAGES, lasting_stages
+from novelty_dask.pipeline.graph import PREPARING, lasting_stages
 from novelty_dask.pipeline.reading import make_plan, measure_blocks
 from novelty_dask.pipeline.runner import StageRunner
 from novelty_dask.planning.pending import pending_tasks
-from novelty_dask.planning.stages import INGEST, LASTING_STAGES, REWEIGH, SORT, WEIGH, Stage
+from novelty_dask.planning.stages import INGEST, LASTING_STAGES, REWEIGH, SORT, WEIGH, Stage, stages_of
 from novelty_dask.storage.audit import check_commits, check_complete, find_damage, list_done, take_back
 from novelty_dask.storage.growths import check_parts
 from novelty_dask.storage.references import check_reference
@@ -41,8 +41,8 @@ class Pipeline:
 
     def __init__(self, session: Session, *, is_preparing: bool = False) -> None:
         self.session = session
-        self.stages = PREPARING if is_preparing else TEXT_STAGES
         self.run = session.run
+        self.stages = PREPARING if is_preparing else stages_of(self.run.manifest.identity.matrix)
         self.runner = StageRunner(session)
         self.damages: Counter[tuple[str, str]] = Counter()
         # A complete run was read as a whole before this.
@@ -82,8 +82,9 @@ class Pipeline:
     def _go_on(self) -> None:
         """Do what is missing, until something is found to be damaged."""
         if self.run.manifest.plan is None:
-            if self.run.manifest.growth:
-                inputs = self.session.inputs
+            inputs = self.session.inputs
+            if inputs.is_counted:
+                self.run.manifest.totals = inputs.totals
                 self.session.limits.plan(inputs.extents, inputs)
             else:
                 self._do([INGEST, SORT])

@@ -12,7 +12,8 @@ from novelty_dask.pipeline.graph import make_schedule
 from novelty_dask.pipeline.measurements import measure_stage
 from novelty_dask.pipeline.reading import read_sources, sort_rows
 from novelty_dask.pipeline.recorder import Progress, StageRecorder, explain_failure
-from novelty_dask.planning.stages import COLUMNS, INGEST, SORT, VECTORIZE, WEIGH, Stage
+from novelty_dask.pipeline.vector_inputs import import_rows
+from novelty_dask.planning.stages import COLUMNS, IMPORT, INGEST, SORT, VECTORIZE, WEIGH, Stage
 from novelty_dask.stages.perform import perform
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class StageRunner:
             results, progress = sort_rows(self.session, needed), Progress(None)
         else:
             results = self._map(stage, needed)
+        if stage is IMPORT:
+            results = import_rows(self.session.inputs, results, is_needed=bool(needed))
         self.recorder.run_stage(stage, results, progress)
 
     def _map(self, stage: Stage, needed: set[str]) -> Generator[Metrics, None, None]:

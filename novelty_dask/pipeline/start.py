@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from novelty_dask.errors import BudgetError, InputError, StoreError, UnreachableError
@@ -15,6 +16,7 @@ from novelty_dask.pipeline.inputs import Inputs
 from novelty_dask.pipeline.limits import MemoryLimits, make_budget
 from novelty_dask.pipeline.pipeline import Pipeline
 from novelty_dask.pipeline.session import Session
+from novelty_dask.pipeline.vector_inputs import VectorInputs
 from novelty_dask.storage.audit import find_damage, take_back
 from novelty_dask.storage.joined import (
     adopt_joined,
@@ -105,7 +107,8 @@ def run_session(  # noqa: PLR0913 - the last two are keywords
         if run.manifest.is_complete:
             _forget_damage(run, owner.epoch, listener)
         try:
-            inputs = Inputs.settle(run, given)
+            kind = VectorInputs if run.manifest.identity.matrix else Inputs
+            inputs = kind.settle(run, given)
             _join_missing(run, settings, client, listener, take_over=take_over, terms=terms)
             with _begun(run, owner.epoch, inputs, settings, client, listener) as session:
                 _execute(session, terms)
@@ -116,7 +119,7 @@ def run_session(  # noqa: PLR0913 - the last two are keywords
             # Nothing is lost but lines that were read, and the user can name other sources under this path.
             # A run that is resumed is kept, as its sources can't be named anew.
             is_useless = isinstance(error, (InputError, BudgetError)) or run.manifest.lacks_copy
-            if is_useless and given is not None and run.manifest.plan is None:
+            if is_useless and given is not None and _has_nothing(run):
                 # A heartbeat that came between would make an error of the removal, and hide this one.
                 owner.stop_beating()
                 run.objects.remove("")
@@ -174,6 +177,13 @@ def _prepare(session: Session) -> bool:
     """Do all that comes before rows are compared; return that nothing else is to be done."""
     Pipeline(session, is_preparing=True).execute()
     return False
+
+
+def _has_nothing(run: StoredRun) -> bool:
+    """Return whether nothing is stored of a run that would be worth keeping."""
+    manifest = run.manifest
+    # Vectors are planned before they are read.
+    return manifest.plan is None or (manifest.identity.matrix is not None and not manifest.has_rows)
 
 
 def _forget_damage(run: StoredRun, epoch: int, listener: Listener) -> None:
@@ -238,6 +248,7 @@ def _begun(
     _check_visible(run, client, workers)
     manifest = run.manifest
     budget = make_budget(manifest.settings, workers, manifest.reference, manifest.growth)
+    budget = replace(budget, matrix=manifest.identity.matrix)
     limits = MemoryLimits(manifest, budget, settings.block_rows)
     # Before workers are started: a run that does not fit is refused at once.
     limits.check(inputs)

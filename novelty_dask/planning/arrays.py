@@ -4,15 +4,20 @@ Arrays are chunked so that no chunk belongs to two tasks.  Sparse blocks are rag
 its own in arrays as wide as the fullest block, and only the chunks in use are ever written.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from novelty_dask.kernels.choices import VIEWS
 from novelty_dask.kernels.text.lines import KEPT_CHARACTERS, MAX_BYTES, REJECTED_SAMPLE_BYTES, Reason
 from novelty_dask.planning.tiles import Tile, TilePlan
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.matrix import Matrix
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**14, 2**20
 """Non-zeros of a chunk: a few chunks a block, as the last is filled up."""
@@ -21,6 +26,8 @@ REJECTED_CHUNK = 65_536
 """Rejected lines of a chunk, which one task writes."""
 CITED_CHUNK = 65_536
 """URLs of neighbors of a chunk."""
+VECTORS_CHUNK = 2**24
+"""Values of a chunk of vectors."""
 LINKS_CHUNK = 2**20
 """Links of rows of a chunk; a task has some for all rows before it."""
 REASON_BYTES = max(map(len, Reason))
@@ -250,25 +257,32 @@ def group_arrays(plan: TilePlan) -> list[ArraySpec]:
     return named(("row",), spec)
 
 
-def strip_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
+def vector_arrays(plan: TilePlan, matrix: Matrix) -> list[ArraySpec]:
+    """Return the array of vectors; a block of very long rows has several chunks."""
+    width = min(max(VECTORS_CHUNK // plan.block_rows, 1), matrix.n_columns)
+    shape, chunks = (plan.n_rows, matrix.n_columns), (plan.block_rows, width)
+    return named(("row", "column"), ArraySpec("vectors", shape, chunks, matrix.dtype, BY_ROWS, 0, "indices"))
+
+
+def strip_arrays(plan: TilePlan, k: int, values: tuple[str, str]) -> list[ArraySpec]:
     """Return the arrays of strips: the k best neighbors of each row among the candidates of each group."""
     # A group is an axis of its own, so that tiles of one span write different chunks.
     shape, chunks = (plan.n_groups, plan.n_rows, k), (1, plan.block_rows, k)
     return named(
         ("group", "row", "neighbor"),
         ArraySpec("strips/ids", shape, chunks, "int64", BY_TILES, -1),
-        ArraySpec("strips/similarities", shape, chunks, "float32", BY_TILES, np.nan),
+        ArraySpec("strips/similarities", shape, chunks, values[1], BY_TILES, np.nan),
     )
 
 
-def result_arrays(plan: TilePlan, k: int) -> list[ArraySpec]:
+def result_arrays(plan: TilePlan, k: int, values: tuple[str, str]) -> list[ArraySpec]:
     """Return the arrays of neighbors, and of novelty by the mean, the nearest and the k-th of them."""
     # Where a task was given up, similarities are NaN: 0 is that of a neighbor that does not exist.
     shape, chunks = (plan.n_rows, k), (plan.block_rows, k)
     return named(
         ("row", "neighbor"),
         ArraySpec("neighbors/ids", shape, chunks, "int64", BY_ROWS, -1),
-        ArraySpec("neighbors/similarities", shape, chunks, "float32", BY_ROWS, np.nan),
+        ArraySpec(f"neighbors/{values[0]}", shape, chunks, values[1], BY_ROWS, np.nan),
         _view("novelty", plan, BY_ROWS),
         _view("novelty_nearest", plan, BY_ROWS),
         _view("novelty_kth", plan, BY_ROWS),

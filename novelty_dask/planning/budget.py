@@ -1,7 +1,12 @@
 """Quantities from which memory and disk are projected: the extent of a corpus, and the budget of a worker."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.matrix import Matrix
 
 
 class Extent(NamedTuple):
@@ -71,6 +76,8 @@ class Budget:
         True if rows are compared with those that were seen before them.
     period_rows : int or None
         Rows of a period then; chosen if None.
+    matrix : Matrix or None
+        The matrix whose rows are compared; None for lines.
     """
 
     n_neighbors: int
@@ -89,6 +96,7 @@ class Budget:
     is_grouped: bool = False
     is_in_time: bool = False
     period_rows: int | None = None
+    matrix: Matrix | None = None
 
     def entries(self, n_rows: int, n_bytes: int, n_columns: int) -> int:
         """Return the most entries of rows of some bytes of text in a number of columns."""

@@ -1,9 +1,13 @@
 """Cost of a run in core-seconds, from what runs of real URLs took."""
 
-from math import pow as power
-from typing import NamedTuple
+from __future__ import annotations
 
-from novelty_dask.planning.budget import Budget, Extent
+from math import pow as power
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from novelty_dask.planning.budget import Budget, Extent
+    from novelty_dask.planning.matrix import Matrix
 
 MILLION = 1_000_000
 START_SECONDS = 6.0
@@ -14,6 +18,12 @@ GROWTH = 1.6
 """Power of the rows by which the part of a search grows that does not grow with their number alone."""
 GROWTH_OF_NEIGHBORS = 0.2
 """Power of the number of neighbors by which a search grows: from 1 to 10 neighbors, and from 10 to 100."""
+
+
+PRODUCT_SECONDS = 4e-11
+"""Core-seconds of a product of two values, of rows of vectors."""
+SURCHARGE = 40
+"""Products that take as long as what is done for each pair of rows besides."""
 
 
 class SearchCost(NamedTuple):
@@ -38,6 +48,11 @@ class SearchCost(NamedTuple):
 
 URL_COST = SearchCost(14.6, 50.0)
 NGRAMS_COST = SearchCost(4.9, 147.5)
+
+
+def vector_seconds(matrix: Matrix) -> float:
+    """Estimate the core-seconds of a run of vectors on the same machine, by the products that it takes."""
+    return START_SECONDS + PRODUCT_SECONDS * float(matrix.n_rows) ** 2 * (matrix.n_columns + SURCHARGE)
 
 
 def core_seconds(features: str, budget: Budget, extent: Extent) -> float:

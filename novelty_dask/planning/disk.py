@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from novelty_dask.planning.budget import Budget, Extent
+    from novelty_dask.planning.matrix import Matrix
     from novelty_dask.planning.tiles import TilePlan
 
 TABLES = 2
@@ -58,6 +59,8 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
         All rows, if no line repeats another.
     tiles : TilePlan
     """
+    if budget.matrix:
+        return _vector_bytes(budget, budget.matrix, tiles)
     n_rows, text = extent.n_rows, extent.n_bytes
     tables = TABLES * (2 * text + TABLE_ROW_BYTES * n_rows)
     blocks = _block_nonzeros(budget, extent, tiles)
@@ -69,6 +72,13 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
     return round(text + RESULT_ROW_BYTES * n_rows + frequencies + max(tables, results)) + _small_bytes(
         budget, tiles
     )
+
+
+def _vector_bytes(budget: Budget, matrix: Matrix, tiles: TilePlan) -> int:
+    """Return the most bytes that a run of vectors takes: they themselves, strips, neighbors and views."""
+    vectors = tiles.n_rows * matrix.n_columns * (4 if matrix.dtype == "float32" else 8)
+    neighbors = (tiles.n_groups + 1) * budget.n_neighbors * tiles.n_rows * (_width(tiles.n_rows) + 8)
+    return vectors + neighbors + RESULT_ROW_BYTES * tiles.n_rows + _small_bytes(budget, tiles)
 
 
 def _possible_columns(budget: Budget) -> int:

@@ -12,7 +12,7 @@ from novelty_dask.planning.budget import Budget, Extent, Load, megabytes
 from novelty_dask.planning.periods import begin_periods
 from novelty_dask.planning.sizes import SEARCH_BYTES
 from novelty_dask.planning.slices import block_slices
-from novelty_dask.planning.stages import INGEST, SORT, STAGES, find_stage
+from novelty_dask.planning.stages import INGEST, SORT, STAGES, Stage, find_stage
 from novelty_dask.planning.tiles import (
     MAXIMUM_SPAN_ROWS,
     MINIMUM_BLOCK_ROWS,
@@ -20,6 +20,7 @@ from novelty_dask.planning.tiles import (
     TilePlan,
     cut_spans,
     default_block_rows,
+    plan_even_tiles,
     plan_tiles,
 )
 
@@ -71,8 +72,12 @@ def plan_bytes(budget: Budget, extents: Sequence[Extent], plan: TilePlan) -> dic
         moved_bytes=moved_bytes(extents),
         all_rows=plan.n_rows,
     )
-    stages = (stage for stage in STAGES if stage.is_needed(budget))
-    return {stage.name: stage.task_bytes(budget, load) for stage in stages}
+    return {stage.name: stage.task_bytes(budget, load) for stage in _needed(budget)}
+
+
+def _needed(budget: Budget) -> list[Stage]:
+    """Return the stages of runs of a budget."""
+    return [stage for stage in STAGES if stage.is_needed(budget)]
 
 
 def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
@@ -82,7 +87,7 @@ def reading_bytes(budget: Budget, load: Load) -> dict[str, int]:
     >>> reading_bytes(budget, Load(decompressor_bytes=10**6))
     {'ingest': 161000000, 'sort': 160000000, 'rejected': 160000000}
     """
-    return {stage.name: stage.task_bytes(budget, load) for stage in STAGES if not stage.has_blocks}
+    return {stage.name: stage.task_bytes(budget, load) for stage in _needed(budget) if not stage.has_blocks}
 
 
 def moved_bytes(extents: Iterable[Extent]) -> int:
@@ -257,7 +262,10 @@ def _plan_tiles(budget: Budget, extents: Sequence[Extent], block_rows: int, span
     slots = budget.workers * budget.threads
     n_rows, n_bytes = sum(each.n_rows for each in extents), sum(each.n_bytes for each in extents)
     known = budget.known[:2] if budget.known else (0, 0)
-    plan = plan_tiles(n_rows, block_rows, span_rows, slots, n_bytes / max(n_rows, 1), known)
+    row_bytes = n_bytes / max(n_rows, 1)
+    if budget.matrix:
+        return plan_even_tiles(n_rows, block_rows, span_rows, slots, row_bytes)
+    plan = plan_tiles(n_rows, block_rows, span_rows, slots, row_bytes, known)
     periods = begin_periods(n_rows, budget.period_rows) if budget.is_in_time else ()
     plan = replace(plan, periods=periods, known_left=budget.known.n_left if budget.known else 0)
     return cut_spans(plan, block_texts(extents, plan), USUAL_ROW_BYTES * span_rows)

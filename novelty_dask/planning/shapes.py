@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from novelty_dask.planning.matrix import Matrix
     from novelty_dask.planning.tiles import TilePlan
 
 Items = Sequence[str] | None
@@ -37,6 +38,8 @@ class RunShape(NamedTuple):
         True if rows have neighbors outside their groups alone.
     is_joined : bool
         True if rows are compared with those of several references.
+    matrix : Matrix or None
+        The matrix whose rows are compared; None for lines.
     """
 
     n_features: int
@@ -49,6 +52,12 @@ class RunShape(NamedTuple):
     growth: str = ""
     is_grouped: bool = False
     is_joined: bool = False
+    matrix: Matrix | None = None
+
+    @property
+    def values(self) -> tuple[str, str]:
+        """Name and type of the arrays that say how close neighbors are."""
+        return (self.matrix.value_name, "float64") if self.matrix else ("similarities", "float32")
 
 
 def list_numbers(count: int | None) -> Items:

@@ -34,8 +34,8 @@ def nonzeros(budget: Budget, load: Load) -> int:
 
 
 def strip_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of the neighbors of a block: an id of 8 and a similarity of 4 each."""
-    return load.rows * budget.n_neighbors * 12
+    """Return the bytes of the neighbors of a block: an id of 8, and a similarity of 4, or of 8 of vectors."""
+    return load.rows * budget.n_neighbors * (16 if budget.matrix else 12)
 
 
 def count_bytes(budget: Budget, load: Load) -> int:

@@ -10,6 +10,7 @@ from novelty_dask.planning.arrays import WHOLE, ArraySpec
 
 if TYPE_CHECKING:
     from novelty_dask.planning.budget import Budget, Load
+    from novelty_dask.planning.matrix import Matrix
     from novelty_dask.planning.shapes import Items, RunShape
 
 
@@ -51,6 +52,8 @@ class Stage:
         True if there are tasks of it only where rows are compared with those that were seen before them.
     is_grouped : bool
         True if there are tasks of it only where rows have neighbors outside their groups alone.
+    data : {"lines", "vectors", ""}
+        What runs compare that have tasks of it; all have if it is empty.
     """
 
     name: str
@@ -65,11 +68,17 @@ class Stage:
     is_against: bool = False
     is_in_time: bool = False
     is_grouped: bool = False
+    data: str = "lines"
+
+    def is_of(self, matrix: Matrix | None) -> bool:
+        """Return whether runs of a matrix, or of lines without one, have tasks of it."""
+        return self.data in ("", "vectors" if matrix else "lines")
 
     def is_needed(self, budget: Budget) -> bool:
         """Return whether runs of a budget have tasks of it."""
         return (
-            (budget.known is not None or not self.is_against)
+            self.is_of(budget.matrix)
+            and (budget.known is not None or not self.is_against)
             and (budget.is_in_time or not self.is_in_time)
             and (budget.is_grouped or not self.is_grouped)
         )

@@ -9,9 +9,10 @@
     merge ──┬──► cover
             └──► density ──► lof
 
-Where rows are compared with a reference, `locate` comes before compare, `cite` after merge, and `calibrate`
-last.  Where they are compared in time, `date`, `tally` and `reweigh` come before compare; where they have
-neighbors outside their groups alone, `link` and `group`.
+Where vectors are compared, `import` stands before compare in place of all stages of lines, and there is no
+cover.  Where rows are compared with a reference, `locate` comes before compare, `cite` after merge, and
+`calibrate` last.  Where they are compared in time, `date`, `tally` and `reweigh` come before compare; where
+they have neighbors outside their groups alone, `link` and `group`.
 
 A task is a stage and an item, which is a string: the number of a piece, of a block or of a chunk, the two
 numbers of a tile, or "all".  All tasks and arrays of a run follow from a few numbers, its *shape*.
@@ -37,6 +38,7 @@ from novelty_dask.planning.arrays import (
     row_arrays,
     strip_arrays,
     uncovered_arrays,
+    vector_arrays,
     weight_arrays,
 )
 from novelty_dask.planning.period_arrays import date_arrays, past_arrays, tally_arrays
@@ -67,9 +69,13 @@ from novelty_dask.planning.sizes import (
 )
 from novelty_dask.planning.stage import Stage, TaskId
 from novelty_dask.planning.tiles import Tile
+from novelty_dask.planning.vector_sizes import compare_vectors_bytes as of_vectors
+from novelty_dask.planning.vector_sizes import import_bytes, merge_vectors_bytes, of_either
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from novelty_dask.planning.matrix import Matrix
 
 __all__ = ["Items", "RunShape", "Stage", "TaskId"]
 # The stages themselves are all other names.
@@ -84,11 +90,11 @@ def _first_tile(shape: RunShape, item: str) -> list[TaskId]:
 
 
 def _strips_and_weights(shape: RunShape, item: str) -> list[TaskId]:
-    """Return all tiles of the span of a block, and its weights, which show the rows that are zero."""
+    """Return all tiles of the span of a block, and what shows the rows of it that are zero."""
     assert shape.plan
     span = shape.plan.span_of(int(item))
     tiles = [COMPARE.task(Tile(span, group).item) for group in range(shape.plan.n_groups)]
-    return [*tiles, WEIGH.task(item)]
+    return [*tiles, (IMPORT if shape.matrix else WEIGH).task(item)]
 
 
 def _merged_stretch(shape: RunShape, item: str) -> list[TaskId]:
@@ -236,23 +242,34 @@ GROUP = Stage(
     replaces=(LINK,),
     is_grouped=True,
 )
+IMPORT = Stage(
+    "import",
+    items=lambda shape: list_blocks(shape) if shape.matrix else [],
+    # The source is no task's.
+    inputs=lambda _shape, _item: [],
+    task_bytes=import_bytes,
+    arrays=lambda shape: vector_arrays(shape.plan, shape.matrix) if shape.plan and shape.matrix else [],
+    data="vectors",
+)
 COMPARE = Stage(
     "compare",
     items=list_tiles,
     inputs=_first_tile,
-    task_bytes=compare_bytes,
-    arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
+    task_bytes=of_either(compare_bytes, of_vectors),
+    arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors, shape.values) if shape.plan else [],
     folders=("strips",),
     # The rows of all other tiles have their neighbors without it.
     may_fail=True,
+    data="",
 )
 MERGE = Stage(
     "merge",
     items=list_blocks,
     inputs=_strips_and_weights,
-    task_bytes=merge_bytes,
-    arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors) if shape.plan else [],
+    task_bytes=of_either(merge_bytes, merge_vectors_bytes),
+    arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors, shape.values) if shape.plan else [],
     replaces=(COMPARE,),
+    data="",
 )
 CITE = Stage(
     "cite",
@@ -280,6 +297,7 @@ DENSITY: Stage = Stage(
     inputs=_after_all(MERGE, lambda: DENSITY),
     task_bytes=gather_bytes,
     arrays=lambda shape: density_arrays(shape.plan) if shape.plan else [],
+    data="",
 )
 LOF: Stage = Stage(
     "lof",
@@ -287,6 +305,7 @@ LOF: Stage = Stage(
     inputs=_after_all(DENSITY, lambda: LOF),
     task_bytes=gather_bytes,
     arrays=lambda shape: lof_arrays(shape.plan) if shape.plan else [],
+    data="",
 )
 CALIBRATE = Stage(
     "calibrate",
@@ -298,7 +317,7 @@ CALIBRATE = Stage(
 )
 
 STAGES = (
-    *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH),
+    *(INGEST, SORT, REJECTED, VECTORIZE, COLUMNS, WEIGH, IMPORT),
     *(LOCATE, DATE, TALLY, REWEIGH, LINK, GROUP),
     *(COMPARE, MERGE, CITE, COVER, DENSITY, LOF, CALIBRATE),
 )
@@ -307,6 +326,16 @@ LAST_STAGE = LOF
 """The stage after which a run is complete, or partial; with a reference that is `CALIBRATE`."""
 LASTING_STAGES = tuple(stage for stage in STAGES if not any(stage in other.replaces for other in STAGES))
 """Stages whose results are kept."""
+
+
+def stages_of(matrix: Matrix | None) -> list[Stage]:
+    """Return the stages of runs of a matrix, or of lines without one.
+
+    >>> from novelty_dask.planning.matrix import Matrix
+    >>> [stage.name for stage in stages_of(Matrix(9, 2, "float32", "cosine"))]
+    ['import', 'compare', 'merge', 'density', 'lof']
+    """
+    return [stage for stage in STAGES if stage.is_of(matrix)]
 
 
 def find_stage(name: str) -> Stage:

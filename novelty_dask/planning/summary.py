@@ -82,7 +82,13 @@ def make_run_plan(
     """
     tiles = fit(budget, [extent], block_rows)
     stages = plan_bytes(budget, [extent], tiles)
-    shape = RunShape(budget.n_features, budget.n_neighbors, plan=tiles, is_grouped=budget.is_grouped)
+    shape = RunShape(
+        budget.n_features,
+        budget.n_neighbors,
+        plan=tiles,
+        is_grouped=budget.is_grouped,
+        matrix=budget.matrix,
+    )
     return RunPlan(
         n_rows=extent.n_rows,
         tiles=tiles,

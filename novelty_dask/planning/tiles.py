@@ -33,6 +33,8 @@ TARGET_SPANS = 8
 """Spans that a corpus is cut into at least, so that several workers have work."""
 TILES_PER_SLOT = 8
 """Tiles for each task that runs at once, so that the last ones end at about the same time."""
+EVEN_TILES_PER_SLOT = 4
+"""The same where all tiles take as long for as many pairs."""
 MAXIMUM_SPAN_ROWS = 131_072
 """Rows that a task holds while other blocks pass by."""
 USUAL_ROW_BYTES = 256
@@ -266,6 +268,32 @@ def plan_tiles(
     # More groups than the workers need would only make strips, which are read again to be merged.
     wanted_groups = -(-TILES_PER_SLOT * slots // max(-(-n_blocks // span_blocks), 1))
     group_blocks = max(-(-n_blocks // wanted_groups), SMALLEST_TILE_PAIRS // pairs)
+    group_blocks = min(group_blocks, LARGEST_TILE_PAIRS // pairs)
+    return TilePlan(
+        n_rows, block_rows, span_blocks, max(group_blocks, span_blocks, -(-n_blocks // MAXIMUM_GROUPS))
+    )
+
+
+def plan_even_tiles(n_rows: int, block_rows: int, span_rows: int, slots: int, row_bytes: float) -> TilePlan:
+    """Return a plan of few tiles, as all take as long for as many pairs, and each prepares its blocks anew.
+
+    Parameters
+    ----------
+    n_rows, block_rows, span_rows, slots, row_bytes
+        As for `plan_tiles`.
+
+    Examples
+    --------
+    >>> plan = plan_even_tiles(1_000_000, 32_768, MAXIMUM_SPAN_ROWS, slots=2, row_bytes=400)
+    >>> plan.n_blocks, plan.span_blocks, plan.group_blocks
+    (31, 2, 13)
+    """
+    n_blocks = -(-n_rows // block_rows)
+    rows = round(block_rows * max(row_bytes / USUAL_ROW_BYTES, 1))
+    span_blocks = max(1, min(span_rows // rows, n_blocks // max(2, slots)))
+    wanted_groups = -(-EVEN_TILES_PER_SLOT * slots // -(-n_blocks // span_blocks))
+    pairs = span_blocks * rows**2
+    group_blocks = max(-(-n_blocks // wanted_groups), SMALLEST_TILE_PAIRS // EVEN_TILES_PER_SLOT // pairs)
     group_blocks = min(group_blocks, LARGEST_TILE_PAIRS // pairs)
     return TilePlan(
         n_rows, block_rows, span_blocks, max(group_blocks, span_blocks, -(-n_blocks // MAXIMUM_GROUPS))

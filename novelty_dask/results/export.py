@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike, fspath
-from typing import IO, TYPE_CHECKING, Unpack, cast
+from typing import IO, TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ from novelty_dask.results.outputs import Output, VisibleStream, open_output, wri
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.results import Results
 from novelty_dask.results.selection import Choice, Selection
+from novelty_dask.results.vectors import results_of
 from novelty_dask.storage.runs import StoredRun, open_complete
 
 if TYPE_CHECKING:
@@ -138,7 +139,9 @@ def export(
     if "p_value" in (columns or ()):
         selection = replace(selection, calibrate=True)
     check_order(chosen.name, order, selection, columns, every_line=every_line)
-    results = Results(stored := open_complete(fspath(run)))
+    results = _open(
+        stored := open_complete(fspath(run)), order, {**options, "mark": mark, "every_line": every_line}
+    )
     steps = _choose_steps(stored.manifest.settings, chosen, mark, redact=redact)
     # What a row has new is what no neighbor has, so that all are needed, also where they are not written.
     has_lists = chosen.has_lists or mark is not None
@@ -171,6 +174,13 @@ def most_novel_first(run: str | PathLike[str]) -> Iterator[tuple[float, str]]:
     for table in tables_in_order(results, partial(_novelty_and_url, results), choose_key("novelty"), 1):
         for batch in table.to_batches(max_chunksize=BATCH_ROWS):
             yield from zip(batch["novelty"].to_pylist(), batch["url"].to_pylist(), strict=True)
+
+
+def _open(stored: StoredRun, order: str, options: dict[str, Any]) -> Results:
+    """Return the rows of a run, if they have what the options of an export look at."""
+    results = results_of(stored)
+    results.check_options(order, options)
+    return results
 
 
 def open_results(run: str | PathLike[str]) -> Results:

@@ -146,19 +146,30 @@ def write_npz(results: Results, file: IO[bytes]) -> None:
     # An array of strings could only be loaded with pickle, which runs whatever a file contains.  Not written
     # by `numpy.savez`, which would hold all rows in memory.
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        names = [*results.views, *(["known"] if results.is_against else [])]
-        others = {name: name for name in names if name not in STORED}
-        others |= {name: f"rows/{name}" for name in ("first_seen", "last_seen") if results.is_in_time}
-        for name, source in {**STORED, **others}.items():
+        for name, source in _stored(results).items():
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))
             _write_member(archive, name, shape, blocks)
+        if not results.has_urls:
+            return
         _write_places(archive, results)
         _write_member(archive, "url_offsets", (results.n_rows + 1,), _offsets(results))
         # The header of an array states its length, so the URLs are read once before they are written.
         n_bytes = sum(len(text) for text, _ in _texts(results))
         texts = (np.frombuffer(text, np.uint8) for text, _ in _texts(results))
         _write_member(archive, "url_bytes", (n_bytes,), texts)
+
+
+def _stored(results: Results) -> dict[str, str]:
+    """Return the arrays of a run by their names in an npz file."""
+    if not results.has_urls:
+        names = sorted(name for name in results.arrays.layout.specs if name.startswith("neighbors/"))
+        views = {name: name for name in results.views}
+        return {**views, **{name.replace("neighbors/", "neighbor_"): name for name in names}}
+    names = [*results.views, *(["known"] if results.is_against else [])]
+    others = {name: name for name in names if name not in STORED}
+    others |= {name: f"rows/{name}" for name in ("first_seen", "last_seen") if results.is_in_time}
+    return {**STORED, **others}
 
 
 def _write_places(archive: zipfile.ZipFile, results: Results) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pyarrow as pa
 
-from novelty_dask.results.results import Results
+from novelty_dask.results.vectors import results_of
 from novelty_dask.storage.runs import open_complete
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def to_dataframe(run: str, objects: Objects, *, lists: bool) -> dd.DataFrame:
     # Of what a run can do, this alone needs Dask, which takes long to import.
     import dask.dataframe as dd  # noqa: PLC0415
 
-    results = Results(open_complete(run))
+    results = results_of(open_complete(run))
     meta = _to_pandas(results.table(0, np.array([], np.int64), lists=lists))
     # A run in a temporary folder must last as long as the frame, which may outlive all else of it.
     frame = partial(_frame, run, lists, getattr(objects, "lease", None))
@@ -33,7 +33,7 @@ def to_dataframe(run: str, objects: Objects, *, lists: bool) -> dd.DataFrame:
 
 def _frame(run: str, lists: bool, _lease: Lease | None, block: int) -> pd.DataFrame:  # noqa: FBT001
     """Return the rows of one block, from the run opened anew, as this is called on workers."""
-    return _to_pandas(Results(open_complete(run)).table(block, lists=lists))
+    return _to_pandas(results_of(open_complete(run)).table(block, lists=lists))
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

@@ -143,7 +143,8 @@ def compare(results: Results, weighed: WeighedUrl, n_columns: int, k: int) -> St
     # No more neighbors than there are rows, in one layout, for which the kernels are compiled.
     ids = np.ascontiguousarray(ids[:, :possible])
     similarities = np.ascontiguousarray(similarities[:, :possible])
-    reachability_densities(ids, similarities, _gather(results, "novelty_kth", ids), densities)
+    near = 1 - np.asarray(similarities, np.float64)
+    reachability_densities(ids, near, _gather(results, "novelty_kth", ids), densities)
     outlier_factors(ids, _gather(results, "density", ids), densities, factors)
     is_there = ids[0] >= 0
     views = {

@@ -90,7 +90,7 @@ def tables_in_order(
     """
     # Buckets of about equal bytes, so that each can be sorted in memory, whatever the length of the URLs.
     # Without URLs in the rows, the mean is not asked for: it takes reading all URLs.
-    text_bytes = urls_per_row and urls_per_row * _mean_url_bytes(results) + results.places.mean_name_bytes
+    text_bytes = urls_per_row and urls_per_row * results.mean_url_bytes() + results.places.mean_name_bytes
     row_bytes = OTHER_BYTES + text_bytes
     # Of the wanted rows alone, as each bucket becomes a group of rows of its own in Parquet.
     n_rows = results.n_rows if kept is None else int(np.count_nonzero(kept))
@@ -149,12 +149,6 @@ def _wanted(results: Results, kept: Kept, block: int) -> NDArray[np.int64]:
     start = block * results.block_rows
     stop = min(start + results.block_rows, results.n_rows)
     return np.arange(stop - start) if kept is None else np.flatnonzero(kept[start:stop])
-
-
-def _mean_url_bytes(results: Results) -> float:
-    """Return the mean length of a URL."""
-    lengths = (np.strings.str_len(results.read("rows/url", block)) for block in range(results.n_blocks))
-    return sum(int(length.sum()) for length in lengths) / results.n_rows
 
 
 def _keyed_parts(

@@ -16,6 +16,8 @@ from novelty_dask.results.records import Places, read_kept
 from novelty_dask.results.times import time_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from novelty_dask.results.records import Lines
@@ -41,9 +43,12 @@ class Results:
         The places of its lines in their sources.
     views : tuple of str
         Columns by which rows can be ordered.
+    has_urls : bool
+        True if rows are lines of text.
     """
 
-    views: ClassVar[tuple[str, ...]] = VIEWS
+    views: tuple[str, ...] = VIEWS
+    has_urls: ClassVar[bool] = True
 
     def __init__(self, run: StoredRun) -> None:
         self.arrays = arrays = run.arrays()
@@ -148,6 +153,14 @@ class Results:
         if len(self._cache) > CACHED_BLOCKS:
             self._cache.popitem(last=False)
         return self._cache[block]
+
+    def mean_url_bytes(self) -> float:
+        """Return the mean length of a URL."""
+        lengths = (np.strings.str_len(self.read("rows/url", block)) for block in range(self.n_blocks))
+        return sum(int(length.sum()) for length in lengths) / self.n_rows
+
+    def check_options(self, order: str, options: Mapping[str, Any]) -> None:
+        """Refuse an order and options for which rows of this kind lack something; of lines, none."""
 
     def table(
         self,
@@ -296,16 +309,16 @@ class Results:
         return table.take(np.argsort(np.argsort(blocks, kind="stable")))
 
 
-def check_view(name: str) -> None:
-    """Refuse a name that no view has.
+def check_view(name: str, views: tuple[str, ...] = VIEWS) -> None:
+    """Refuse a name that none of some views has.
 
     Raises
     ------
     SettingsError
         There is no such view.
     """
-    if name not in VIEWS:
-        message = f"Rows have no view {name!r}; order them by {', '.join(VIEWS[:-1])} or {VIEWS[-1]}."
+    if name not in views:
+        message = f"Rows have no view {name!r}; order them by {', '.join(views[:-1])} or {views[-1]}."
         raise SettingsError(message)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from novelty_dask.engines.dense import DenseEngine
 from novelty_dask.engines.sparse import SparseEngine
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
 from novelty_dask.kernels.scores import novelty_scores
@@ -16,23 +17,27 @@ from novelty_dask.progress import part
 from novelty_dask.stages.compare_in_time import ComparisonInTime
 from novelty_dask.stages.known import find_left
 from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace, keep_rows
+from novelty_dask.stages.vectors import read_vectors, score_vectors, start_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from novelty_dask.kernels.search.block import Block
     from novelty_dask.storage.arrays import Arrays
 
 
 def compare_tile(workspace: Workspace, item: str) -> TaskResult:
     """Return the best neighbors of the rows of a span among its tile's candidates."""
     tile = Tile.of_item(item)
-    engine = SparseEngine(workspace.arrays.read_breakpoints())
     neighbors = {block: _start(workspace, tile, block) for block in workspace.plan.span(tile.span)}
-    make = ComparisonInTime if workspace.plan.periods else _Comparison
-    comparison = make(workspace, tile, engine, neighbors)
+    matrix = workspace.run.manifest.identity.matrix
+    comparison: _Comparison | ComparisonInTime
+    if matrix:
+        comparison = _VectorComparison(workspace, tile, DenseEngine(matrix.metric), neighbors)
+    else:
+        make = ComparisonInTime if workspace.plan.periods else _Comparison
+        comparison = make(workspace, tile, SparseEngine(workspace.arrays.read_breakpoints()), neighbors)
     comparison.run()
     parts = [sort_neighbors(found) for found in neighbors.values()]
     strip = Neighbors(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -46,6 +51,8 @@ def _start(workspace: Workspace, tile: Tile, block: int) -> Neighbors:
     # are never summed up: to start from its strip costs a read and saves most of the work.
     if tile.group:
         return read_strip(workspace, 0, block)
+    if workspace.run.manifest.identity.matrix:
+        return start_vectors(workspace, block)
     start, stop = workspace.plan.bounds(block)
     return Neighbors.empty(stop - start, workspace.settings.n_neighbors)
 
@@ -54,7 +61,8 @@ def merge_block(workspace: Workspace, item: str) -> TaskResult:
     """Return the neighbors of a block, merged from its strips, and the novelty that follows from them."""
     block = int(item)
     strips = [read_strip(workspace, group, block) for group in range(workspace.plan.n_groups)]
-    return score_block(workspace, block, strips)
+    score = score_vectors if workspace.run.manifest.identity.matrix else score_block
+    return score(workspace, block, strips)
 
 
 def score_block(workspace: Workspace, block: int, strips: Sequence[Neighbors]) -> TaskResult:
@@ -74,7 +82,7 @@ class _Comparison:
     # Memory is that of the span's blocks, which are prepared once, and of one other block at a time.
 
     def __init__(
-        self, workspace: Workspace, tile: Tile, engine: SparseEngine, neighbors: Mapping[int, Neighbors]
+        self, workspace: Workspace, tile: Tile, engine: Any, neighbors: Mapping[int, Neighbors]
     ) -> None:
         self.workspace, self.plan, self.tile, self.engine = workspace, workspace.plan, tile, engine
         self.candidates = workspace.open_candidates()
@@ -87,13 +95,17 @@ class _Comparison:
         # Pairs of blocks that have met, and all: each pair is about as much work as any other.
         self.n_met, self.n_pairs = 0, len(self.span) * len(self.plan.candidates(tile))
 
-    def _prepare(self, rows: Candidates, block: int) -> Block:
+    def _prepare(self, rows: Candidates, block: int) -> Any:
         """Return a stored block, ready to be compared."""
         start, stop = rows.plan.bounds(block)
         X = rows.arrays.read_csr("weights", block, (stop - start, self.engine.n_columns))
         is_left = None if rows is not self.candidates else find_left(self.workspace, rows, block)
         # Emptied and not removed: the other rows keep their numbers, and ids need no translation.
         return self.engine.prepare(X if is_left is None else keep_rows(X, is_left))
+
+    def _choose(self, block: int, groups: NDArray[np.int64]) -> dict[str, Any]:
+        """Return what the search takes besides, for a block and the groups of its candidates."""
+        return {"groups": (self.groups[block], groups)}
 
     def _read_groups(self, block: int) -> NDArray[np.int64]:
         """Return the groups of the rows of a block, whose neighbors are outside; empty without any."""
@@ -148,11 +160,23 @@ class _Comparison:
                     # Rows that are no candidates themselves have ids behind all of these.
                     row_start=self.plan.known_rows + self.plan.bounds(block)[0],
                     candidate_start=self.candidates.plan.bounds(candidate)[0],
-                    groups=(self.groups[block], groups),
+                    **self._choose(block, groups),
                 )
             self.n_met += 1
             self.counts.update(counts)
             self.kernel_seconds += time.thread_time() - began
+
+
+class _VectorComparison(_Comparison):
+    """The same of vectors."""
+
+    def _prepare(self, _rows: Candidates, block: int) -> Any:
+        """Return the vectors of a block, ready to be compared."""
+        return self.engine.prepare(read_vectors(self.workspace, block))
+
+    def _choose(self, _block: int, _groups: NDArray[np.int64]) -> dict[str, Any]:
+        """Return nothing, as vectors have no groups."""
+        return {}
 
 
 def _overlaps(places: NDArray[np.int64], start: int, stop: int) -> bool:

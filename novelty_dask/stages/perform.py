@@ -16,6 +16,7 @@ from novelty_dask.planning.stages import (
     DATE,
     DENSITY,
     GROUP,
+    IMPORT,
     LINK,
     LOCATE,
     LOF,
@@ -36,6 +37,7 @@ from novelty_dask.stages.past import date_periods, reweigh_block, tally_period
 from novelty_dask.stages.rejected import collect_rejected
 from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_on_worker, open_workspace
 from novelty_dask.stages.vectorize import sum_frequencies, vectorize_block, weigh_block
+from novelty_dask.stages.vectors import import_block
 from novelty_dask.stages.views import cover_stretch, density_block, lof_block
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ FUNCTIONS: dict[str, TaskFunction] = {
     REWEIGH.name: reweigh_block,
     LINK.name: link_block,
     GROUP.name: group_rows,
+    IMPORT.name: import_block,
     COMPARE.name: compare_tile,
     MERGE.name: _either(merge_block, {"extended": extend_block}),
     CITE.name: cite_block,

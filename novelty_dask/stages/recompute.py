@@ -41,6 +41,7 @@ from novelty_dask.stages.known import calibrate_block, cite_block, locate_block
 from novelty_dask.stages.past import date_periods, tally_period
 from novelty_dask.stages.tasks import TaskFunction, TaskResult, Workspace, open_workspace
 from novelty_dask.stages.vectorize import recount_block, sum_frequencies, weigh_block
+from novelty_dask.stages.vectors import score_vectors
 from novelty_dask.stages.views import cover_stretch, density_block, lof_block
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def choose_blocks(blocks: Sequence[int], n_blocks: int, seed: int | None) -> lis
 
 def recompute(run: StoredRun, blocks: Iterable[int]) -> Iterator[DamageError]:
     """Compute the columns again, and blocks if these do not differ; yield the arrays that differ."""
+    if run.manifest.identity.matrix:
+        for block in blocks:
+            with reported(run.url, "recompute", str(block)):
+                yield from _recompute_vectors(run, block)
+        return
     # Columns first: all weights depend on them, and every block would differ for the same reason.
     with reported(run.url, "recompute", "columns"):
         differing = [*recompute_columns(run)]
@@ -114,6 +120,13 @@ def recompute_block(run: StoredRun, block: int) -> Iterator[DamageError]:
     yield from altered or _differing_views(workspace, block)
 
 
+def _recompute_vectors(run: StoredRun, block: int) -> Iterator[DamageError]:
+    """Compute neighbors and views of a block of vectors again; yield the arrays that differ."""
+    workspace = open_workspace(run, run.arrays())
+    altered = [*_differing_neighbors(workspace, block)]
+    yield from altered or _differing_views(workspace, block)
+
+
 def _differing_neighbors(workspace: Workspace, block: int) -> Iterator[DamageError]:
     """Yield what differs of neighbors and novelty of a block, or that weights of others are unusable."""
     try:
@@ -128,11 +141,9 @@ def _differing_neighbors(workspace: Workspace, block: int) -> Iterator[DamageErr
 def _differing_views(workspace: Workspace, block: int) -> Iterator[DamageError]:
     """Yield what differs of the other views of a block, or that weights of others are unusable."""
     item = str(block)
-    views = [
-        (COVER.task(str(workspace.plan.stretch_of(block))), cover_stretch),
-        (DENSITY.task(item), density_block),
-        (LOF.task(item), lof_block),
-    ]
+    views = [(DENSITY.task(item), density_block), (LOF.task(item), lof_block)]
+    if not workspace.run.manifest.identity.matrix:
+        views = [(COVER.task(str(workspace.plan.stretch_of(block))), cover_stretch), *views]
     if workspace.plan.known_rows:
         views += [(CITE.task(item), cite_block), (CALIBRATE.task(item), calibrate_block)]
     for task, compute in views:
@@ -158,7 +169,8 @@ def _rescore(workspace: Workspace, block: int) -> TaskResult:
     # neighbors, as the kept similarities do not depend on how rows are cut into tiles.
     plan = replace(workspace.plan, span_blocks=1, group_blocks=workspace.plan.compared.n_blocks)
     strip = compare_tile(workspace._replace(plan=plan), Tile(block, 0).item).arrays.values()
-    return score_block(workspace, block, [Neighbors(*strip)])
+    score = score_vectors if workspace.run.manifest.identity.matrix else score_block
+    return score(workspace, block, [Neighbors(*strip)])
 
 
 def _differing(workspace: Workspace, stage: Stage, item: str, computed: Arrays) -> Iterator[DamageError]:

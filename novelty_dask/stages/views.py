@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from novelty_dask.kernels.coverage import Columns, Coverage, cover, uncovered_shares
-from novelty_dask.kernels.density import gather, outlier_factors, reachability_densities
+from novelty_dask.kernels.density import (
+    SMALLEST_DISTANCE,
+    gather,
+    outlier_factors,
+    reachability_densities,
+)
 from novelty_dask.progress import advance
 from novelty_dask.stages.past import read_own_weights
 from novelty_dask.stages.tasks import Candidates, TaskResult, Workspace
+from novelty_dask.stages.vectors import distances_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +62,12 @@ def density_block(workspace: Workspace, item: str) -> TaskResult:
     densities = np.full(len(ids), np.nan)
     # Of rows that were joined nobody knows how far their own neighbors are.
     if ids.shape[1] and not workspace.is_joined:
-        similarities = _read_possible(workspace, "neighbors/similarities", block)
-        distances = _read_of_neighbors(workspace.open_candidates(), "novelty_kth", ids)
-        reachability_densities(ids, similarities, distances, densities)
+        name, _ = workspace.run.manifest.shape.values
+        near = distances_of(workspace, _read_possible(workspace, f"neighbors/{name}", block))
+        # Similarities of lines are rounded to single precision, and vectors may be as small as they like.
+        smallest = 0.0 if workspace.run.manifest.identity.matrix else SMALLEST_DISTANCE
+        kth = _read_of_neighbors(workspace.open_candidates(), "novelty_kth", ids)
+        reachability_densities(ids, near, kth, densities, smallest)
     return TaskResult({"density": _where_defined(workspace, block, densities)})
 
 

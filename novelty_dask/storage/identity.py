@@ -7,9 +7,17 @@ from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, PlainValidator, field_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+)
 
 from novelty_dask.kernels.choices import FEATURE_VERSIONS
+from novelty_dask.planning.matrix import Matrix
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.changes import describe_changes
 from novelty_dask.sources.find import Source
@@ -57,6 +65,8 @@ class RunIdentity(Part):
     segments : tuple of Segment
         The rows that it was scored from, and those that were added since, in the order of the sources; none
         if nothing was added since its weights were computed.
+    matrix : Matrix or None
+        The matrix whose rows it compares; None if it compares lines.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +79,13 @@ class RunIdentity(Part):
     novelty_dask_version: str = Field(default_factory=this_version)
     reference: Reference | None = None
     segments: tuple[Segment, ...] = ()
+    matrix: Matrix | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the matrix of runs of lines, whose fingerprints are older than it."""
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if name != "matrix" or value}
 
     @field_serializer("sources")
     def _name_fields(self, sources: tuple[Source, ...]) -> list[dict[str, Any]]:
@@ -88,9 +105,14 @@ class RunIdentity(Part):
 
     def find_differences(self, other: Self) -> Iterator[str]:
         """Yield what another has of settings, reference and sources that this one has not."""
-        for name, value in other.settings:
-            if (there := getattr(self.settings, name)) != value:
-                yield f"{name} is {there!r} there and {value!r} here"
+        if (self.matrix is None) != (other.matrix is None):
+            yield f"it is of {'vectors' if self.matrix else 'lines'}"
+        pairs: list[tuple[Any, Any]] = [(self.settings, other.settings)]
+        pairs += [(self.matrix, other.matrix)] if self.matrix and other.matrix else []
+        for one, another in pairs:
+            for name, there in vars(one).items():
+                if (here := getattr(another, name)) != there:
+                    yield f"{name} is {there!r} there and {here!r} here"
         known = [each.reference for each in (self, other)]
         if len({each.content if each else "" for each in known}) > 1:
             there, here = (repr(each.url) if each else "none" for each in known)

@@ -13,7 +13,7 @@ from zarr.storage import StorePath
 
 from novelty_dask.objects.protocol import METADATA
 from novelty_dask.planning.arrays import UNDIVIDED
-from novelty_dask.planning.stages import STAGES, Stage, TaskId
+from novelty_dask.planning.stages import Stage, TaskId, stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,7 @@ class Layout:
 
     def __init__(self, shape: RunShape) -> None:
         self.shape = shape
-        by_stage = {stage: stage.arrays(shape) for stage in STAGES}
+        by_stage = {stage: stage.arrays(shape) for stage in stages_of(shape.matrix)}
         self.specs = {spec.name: spec for specs in by_stage.values() for spec in specs}
         self._stages = {spec.name: stage for stage, specs in by_stage.items() for spec in specs}
 

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from novelty_dask.errors import StoreError
 from novelty_dask.planning.periods import are_possible
-from novelty_dask.planning.stages import CALIBRATE, LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
+from novelty_dask.planning.stages import CALIBRATE, IMPORT, LAST_STAGE, VECTORIZE, RunShape, Stage, TaskId
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
@@ -88,9 +88,9 @@ class Manifest(Part):
         """Refuse a plan that this package can't have made, and rows without a plan."""
         # A manifest may come from anybody, and loops over blocks and tiles follow from these numbers: with a
         # block of 0 rows, or with 2**60 blocks, they would not end.
-        plan = self.plan
+        plan, matrix = self.plan, self.identity.matrix
         if plan is None:
-            is_possible = not self.has(VECTORIZE)
+            is_possible = not self.has(VECTORIZE) and not self.has(IMPORT)
         else:
             is_positive = min(plan.n_rows, plan.block_rows, plan.span_blocks, plan.group_blocks) >= 1
             is_possible = is_positive and plan.block_rows <= MAXIMUM_ROWS and plan.n_blocks <= MAXIMUM_BLOCKS
@@ -102,6 +102,8 @@ class Manifest(Part):
             is_possible = is_possible and planned == known and are_possible(plan.periods, plan.n_rows)
             is_possible = is_possible and bool(plan.periods) == (self.settings.time_column is not None)
             is_possible = is_possible and plan.compared.n_blocks <= MAXIMUM_BLOCKS
+            is_possible = is_possible and (matrix is None or matrix.n_rows == plan.n_rows)
+        is_possible = is_possible and (matrix is None or matrix.is_possible)
         if not is_possible:
             message = "no such plan is ever made"
             raise ValueError(message)
@@ -155,6 +157,7 @@ class Manifest(Part):
             growth=("extended" if self.identity.segments else "refreshed") if self.growth else "",
             is_grouped=self.settings.outside_groups is not None,
             is_joined=self.is_joined,
+            matrix=self.identity.matrix,
         )
 
     def has(self, stage: Stage) -> bool:
@@ -164,7 +167,7 @@ class Manifest(Part):
     @property
     def has_rows(self) -> bool:
         """True if the rows are stored, so that the sources are not needed any more."""
-        return self.has(VECTORIZE) or self.growth is not None
+        return self.has(VECTORIZE) or self.has(IMPORT) or self.growth is not None
 
     @property
     def lacks_copy(self) -> bool:
@@ -241,7 +244,8 @@ def read_manifest(url: str, values: Any) -> Manifest:
         message = f"The run {url!r} is damaged: its manifest is malformed; score again into another path."
         raise StoreError(message)
     name, version = manifest.settings.features, manifest.identity.features_version
-    if version != features_version_of(name):
+    # Vectors have no features.
+    if manifest.identity.matrix is None and version != features_version_of(name):
         message = (
             f"The run {url!r} compares by version {version} of the features {name!r}, and this version of "
             f"novelty_dask by version {features_version_of(name)}; use the one that wrote it, or score again "

@@ -88,6 +88,8 @@ def find_problem(run: StoredRun, path: str, of_reference: str) -> str:
         The problem if it was itself compared with a reference.
     """
     manifest, made = run.manifest, run.manifest.identity.novelty_dask_version
+    if manifest.identity.matrix:
+        return "is of vectors, and only lines of text can be compared in this way; name a run of lines"
     if manifest.is_partial:
         return f"lacks tasks that were given up; `novelty resume {shell_quoted(path)}` does them"
     if manifest.reference:

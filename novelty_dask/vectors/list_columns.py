@@ -33,6 +33,8 @@ class ListColumn:
     Attributes
     ----------
     shape : (int, int)
+    held_bytes : int
+        Bytes of the largest part that is decoded as a whole.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class ListColumn:
             self._starts = np.cumsum([0, *self._part_sizes()])
         self.column = _choose(schema, column, name)
         self.shape = int(self._starts[-1]), self._count_columns(schema.field(self.column).type)
+        self.held_bytes = 16 * int(np.diff(self._starts).max(initial=0)) * self.shape[1]
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return some rows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from os import PathLike, fspath
 from typing import Any, Protocol, cast
 
@@ -57,23 +58,50 @@ class MatrixSource:
         Of two dimensions, with `shape`, and either sliced or with a method `read` for rows.
     block_rows : int, optional
         Rows of a block; as many as `BLOCK_BYTES` hold by default.
+
+    Attributes
+    ----------
+    matrix : object
+    is_sparse : bool
+        True if its rows are sparse.
     """
 
     def __init__(self, matrix: Any, block_rows: int | None = None) -> None:
-        self._matrix = matrix
+        self.matrix = matrix
         self._block_rows = block_rows or _choose_rows(matrix)
         held = min(self._block_rows, matrix.shape[0]) * matrix.shape[1]
-        self.block_bytes = 0 if _is_sparse(matrix) else PREPARING_BYTES * held
+        self.is_sparse = _is_sparse(matrix)
+        self.block_bytes = 0 if self.is_sparse else PREPARING_BYTES * held
+
+    @property
+    def dtype(self) -> Any:
+        """Type of its values, by the first row where nothing else tells."""
+        matrix = self.matrix.matrix if isinstance(self.matrix, Columns) else self.matrix
+        dtype: Any = getattr(matrix, "dtype", None)
+        return np.dtype(dtype or _read_rows(matrix, 0, min(1, matrix.shape[0])).dtype)
+
+    @property
+    def held_bytes(self) -> int:
+        """Most bytes that are held to read any rows: of a file that is loaded, or of parts that it has."""
+        is_by_columns = isinstance(self.matrix, Columns)
+        matrix = self.matrix.matrix if is_by_columns else self.matrix
+        held = getattr(matrix, "held_bytes", 0)
+        if hasattr(matrix, "chunks"):
+            # Stored and decoded.
+            held = 2 * math.prod(matrix.chunks) * matrix.dtype.itemsize
+        elif isinstance(matrix, np.ndarray) and not isinstance(matrix, np.memmap):
+            held = 2 * matrix.nbytes
+        return int(held) + BLOCK_BYTES * is_by_columns
 
     @property
     def n_blocks(self) -> int:
         """Number of blocks."""
-        return int(-(-self._matrix.shape[0] // self._block_rows))
+        return int(-(-self.matrix.shape[0] // self._block_rows))
 
     def read(self, block: int) -> Any:
         """Return the rows of a block."""
         start = block * self._block_rows
-        return _read_rows(self._matrix, start, min(start + self._block_rows, self._matrix.shape[0]))
+        return _read_rows(self.matrix, start, min(start + self._block_rows, self.matrix.shape[0]))
 
 
 class Columns:
@@ -86,21 +114,22 @@ class Columns:
 
     Attributes
     ----------
+    matrix : object
     shape : (int, int)
     is_sparse : bool
         True if rows are sparse.
     """
 
     def __init__(self, matrix: Any) -> None:
-        self._matrix = matrix
+        self.matrix = matrix
         self.shape = matrix.shape[1], matrix.shape[0]
         self.is_sparse = _is_sparse(matrix)
 
     def read(self, start: int, stop: int) -> Any:
         """Return some columns as rows."""
-        step = _choose_rows(self._matrix)
+        step = _choose_rows(self.matrix)
         stretches = [(first, min(first + step, self.shape[1])) for first in range(0, self.shape[1], step)]
-        parts = [_read_rows(self._matrix, *stretch, slice(start, stop)).T for stretch in stretches]
+        parts = [_read_rows(self.matrix, *stretch, slice(start, stop)).T for stretch in stretches]
         if any(map(sp.issparse, parts)):
             return sp.hstack(parts, format="csr")
         return np.hstack(parts) if parts else np.empty((stop - start, 0))

@@ -21,7 +21,7 @@ def factors_of(ids: np.ndarray, similarities: np.ndarray, cuts: list[int]) -> np
     """The factors of all rows."""
     densities, factors = np.empty(len(ids)), np.empty(len(ids))
     kth = 1 - similarities[:, -1].astype(np.float64)
-    reachability_densities(ids, similarities, gathered(kth, ids, cuts), densities)
+    reachability_densities(ids, 1 - np.asarray(similarities, np.float64), gathered(kth, ids, cuts), densities)
     outlier_factors(ids, gathered(densities, ids, cuts), densities, factors)
     return factors
 
@@ -83,7 +83,7 @@ def test_a_missing_neighbor_is_at_distance_1_and_has_no_density() -> None:
     ids = np.array([[1, -1], [0, -1], [-1, -1]])
     similarities = np.array([[0.5, 0], [0.5, 0], [0, 0]], np.float32)
     densities = np.empty(3)
-    reachability_densities(ids, similarities, np.ones((3, 2)), densities)
+    reachability_densities(ids, 1 - np.asarray(similarities, np.float64), np.ones((3, 2)), densities)
     np.testing.assert_allclose(densities, 1, rtol=1e-9)
     neighbor_densities = gathered(np.array([4.0, 8.0, 1.0]), ids, [])
     factors = np.empty(3)

@@ -510,7 +510,10 @@ def test_all_that_identifies_a_run_shows_in_its_fingerprint(monkeypatch: pytest.
         "novelty_dask_version",
         "reference",
         "segments",
+        "matrix",
     }
+    # Runs of lines keep the fingerprints that they had before there were others.
+    assert "matrix" not in identity(SOURCE).model_dump()
     before = identity(SOURCE).fingerprint
     monkeypatch.setattr(storage_identity, "FORMAT_VERSION", FORMAT_VERSION + 1)
     assert identity(SOURCE).fingerprint != before

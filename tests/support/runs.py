@@ -7,7 +7,7 @@ from typing import Any
 
 import novelty_dask
 from novelty_dask.objects.commits import Draft
-from novelty_dask.planning.stages import REJECTED, STAGES, Stage, TaskId
+from novelty_dask.planning.stages import REJECTED, STAGES, Stage, TaskId, stages_of
 from novelty_dask.planning.tiles import TilePlan
 from novelty_dask.settings import ResultSettings
 from novelty_dask.sources.find import Source
@@ -18,7 +18,7 @@ from novelty_dask.storage.runs import StoredRun, create_run
 from novelty_dask.storage.totals import Totals
 
 STAGE_NAMES = [
-    stage.name for stage in STAGES if not (stage.is_against or stage.is_in_time or stage.is_grouped)
+    stage.name for stage in stages_of(None) if not (stage.is_against or stage.is_in_time or stage.is_grouped)
 ]
 """Stages of a run without reference, times and groups, in their order.
 
