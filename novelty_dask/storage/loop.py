@@ -1,7 +1,7 @@
 """An event loop that does everything in the thread that calls it, for Zarr's coroutines about one chunk.
 
 Zarr hands each coroutine to a thread of its own, and that one hands each step of it to others.  For a single
-chunk, of which nothing can be done side by side, this takes as long as the work.
+chunk, where nothing can be done side by side, this takes as long as the work.
 """
 
 from __future__ import annotations

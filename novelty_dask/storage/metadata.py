@@ -187,7 +187,7 @@ def _signatures(document: str) -> dict[str, str] | None:
 @lru_cache(maxsize=16)
 def _listed(shape: RunShape) -> dict[str, Any]:
     """Return the list of all arrays that last and of their groups, as Zarr makes it."""
-    # In the order and form of Zarr itself, whose own list of so many arrays would take long to make.
+    # In the order and form of Zarr itself, which takes long to make such a list.
     listed: dict[str, Any] = {}
     specs = [spec for stage in LASTING_STAGES for spec in layout_of(shape).of(stage)]
     for spec in specs:
