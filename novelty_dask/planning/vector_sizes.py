@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 IMPORTED_BYTES = 33
 """Of a value that is imported: as it is read, joined, checked, converted, stored and compressed."""
-PREPARED_BYTES = 10
-"""Of a value, prepared: in float64, and twice in a small integer."""
-PREPARING_BYTES = 34
-"""Of a value while it is prepared: decompressed, in float64, scaled twice, and as integers."""
+PREPARED_BYTES = 14
+"""Of a value, prepared: in float64, in float32, and twice in a small integer."""
+PREPARING_BYTES = 44
+"""Of a value while it is prepared: decompressed, in float64, scaled, centered, and in all these forms."""
 SEARCHING_BYTES = 64 * 10**6
 """Estimates of pairs, and what the search keeps for them."""
 

@@ -23,7 +23,7 @@ WAITING = 16
 """Pairs that are estimated together, when what they need has come to the cache."""
 MORE = 22
 """Candidates of a row that are remembered beyond its k best, as they may be as close but for rounding."""
-FOUND_BYTES = 2**25
+FOUND_BYTES = 2**24
 """Bytes of the candidates of all rows of a stretch that are remembered."""
 MOST_ROWS = 2**14
 """Most rows of a stretch."""
