@@ -30,7 +30,10 @@ function makeSortable(table) {
 }
 
 function makeFilterable(table) {
-  const rows = [...table.tBodies[0].rows].map((row) => [plain(row.textContent), row]);
+  const headers = [...table.tHead.rows[0].cells];
+  // Of the row itself: its neighbors, which can't be sorted, would bring in rows that are no match.
+  const own = (row) => [...row.cells].filter((cell, n) => headers[n].dataset.sort);
+  const rows = [...table.tBodies[0].rows].map((row) => [plain(own(row).map((cell) => cell.textContent).join(" ")), row]);
   const input = make("input", { type: "search", spellcheck: false, autocomplete: "off" });
   const label = make("label", { textContent: "Filter " });
   const count = make("output", { className: "count" });
