@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import pyarrow as pa
 
 from novelty_dask.features.marks import choose_marks
+from novelty_dask.report.page import Report, make_report
 from novelty_dask.results.frames import to_dataframe
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.results.redacted import redact_table
@@ -278,6 +279,10 @@ class Run:
         import novelty_dask  # noqa: PLC0415 - it imports this module
 
         return novelty_dask.groups(self, out, at_least=at_least, **keywords)
+
+    def report(self, out: str | PathLike[str] | None = None, **options: Any) -> Report:
+        """Return a page on the run, as `report.page.make_report` does, and write it to a file."""
+        return make_report(self, out, **options)
 
     def rejected(self, n: int | None = None) -> pd.DataFrame:
         """Return the lines of the sources that were rejected, in the order of the input.

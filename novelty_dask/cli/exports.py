@@ -1,4 +1,4 @@
-"""Commands that give a run to people and other programs: its rows, its sites and its templates."""
+"""Commands that give a run to people and other programs: its rows, a page, its sites and its templates."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.commands import main, read_dismissed, say_dismissed, say_undiscovered
+from novelty_dask.cli.commands import main, read_dismissed, say, say_dismissed, say_undiscovered
 from novelty_dask.cli.documents import in_json
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.streams import close_output, emit
@@ -84,6 +84,45 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     say_dismissed(dismissed)
     if keywords["fdr"] is not None:
         say_undiscovered(novelty_dask.open(run), keywords["fdr"])
+
+
+@main.command()
+@options.run
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    default="report.html",
+    show_default=True,
+    help="A file, or - for standard output.",
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(0, 2_000),
+    default=100,
+    show_default=True,
+    help="Rows to show of the most novel ones.",
+)
+@click.option("--links", is_flag=True, help="Make links of URLs with http and https.")
+@click.option("--redact", is_flag=True, help="Show … for user names, passwords, and values such as of token.")
+@click.option(
+    "--force", "overwrite", is_flag=True, help="Replace FILE if it exists; its owner and mode stay."
+)
+@options.debug
+def report(run: str, *, out: str, **keywords: Any) -> None:
+    """Write a page on a run, in one file of HTML that loads nothing.
+
+    It says what stands out, and shows the distribution of novelty, the most novel rows with their
+    neighbors, sites, templates, rejected lines, how the run was made and what it took; with a reference
+    what is new, and with times when rows were first seen. URLs are written so that no program makes
+    links of them, as http[://]a[.]example; --links makes links.
+    """
+    try:
+        novelty_dask.open(run).report(out, **keywords)
+    except BrokenPipeError:
+        close_output()
+    if not is_stream(out):
+        say(f"The page is {out}.")
 
 
 def summary_options(*columns: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from novelty_dask.cli.marked import MarkedText, fit, mark
 from novelty_dask.cli.streams import is_terminal
 from novelty_dask.errors import escape as escape
+from novelty_dask.kernels.text.wrapped import defang as defang
 
 GAP = "  "
 NARROWEST_TEXT = 16
@@ -25,22 +26,6 @@ class Column(NamedTuple):
 
     name: str
     is_text: bool = False
-
-
-def defang(url: str) -> list[str]:
-    """Return what stands for each character of a URL, so that no program makes a link of it.
-
-    Only brackets are added.
-
-    >>> "".join(defang("https://a.example/login?next=http://b.example"))
-    'https[://]a[.]example/login?next=http[://]b[.]example'
-    """
-    shown = ["[.]" if char == "." else char for char in url]
-    start = url.find("://")
-    while start >= 0:
-        shown[start], shown[start + 2] = "[:", "/]"
-        start = url.find("://", start + 1)
-    return shown
 
 
 def number(value: float | None) -> str:

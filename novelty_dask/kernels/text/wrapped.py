@@ -38,6 +38,22 @@ def refang(text: str) -> str:
     return DEFANGED.sub(lambda match: FANGS[match[0].lower()], text)
 
 
+def defang(url: str) -> list[str]:
+    """Return what stands for each character of a URL, so that no program makes a link of it.
+
+    Only brackets are added.
+
+    >>> "".join(defang("https://a.example/login?next=http://b.example"))
+    'https[://]a[.]example/login?next=http[://]b[.]example'
+    """
+    shown = ["[.]" if char == "." else char for char in url]
+    start = url.find("://")
+    while start >= 0:
+        shown[start], shown[start + 2] = "[:", "/]"
+        start = url.find("://", start + 1)
+    return shown
+
+
 def unwrap(text: str) -> str:
     """Return the URL inside a line, or the line as it is if there is none.
 

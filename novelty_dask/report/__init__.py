@@ -1,0 +1,1 @@
+"""A complete run as one page of HTML, which needs nothing else."""

@@ -1,0 +1,50 @@
+"""The command that repeats a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from novelty_dask.errors import shell_quoted
+from novelty_dask.settings import ResultSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from novelty_dask.storage.manifest import Manifest
+
+OPTIONS = {"ngram_range": "--ngram"}
+ADOPTED = ("features", "ngram_range", "n_features", "normal_form")
+"""Settings that a run takes from its reference."""
+
+
+def make_command(manifest: Manifest, url: str) -> str | None:
+    """Return the command that scores the sources again; None where no command can, but Python alone."""
+    if not manifest.identity.features_version or any(source.is_stream for source in manifest.sources):
+        return None
+    sources = [shell_quoted(source.path) for source in manifest.sources]
+    against = ["--against", shell_quoted(manifest.reference.url)] if manifest.reference else []
+    return " ".join(["novelty score", *sources, "-o", shell_quoted(url), *against, *_flags(manifest)])
+
+
+def _flags(manifest: Manifest) -> Iterator[str]:
+    """Yield options for the settings that are not as they are by default."""
+    settings = manifest.settings
+    usual = ResultSettings.make(features=settings.features)
+    for name, value in settings:
+        if value == getattr(usual, name) and name != "features":
+            continue
+        if (name in ADOPTED and manifest.reference) or (name, value) == ("features", "url"):
+            continue
+        option = OPTIONS.get(name, "--" + name.replace("_", "-"))
+        if value is True:
+            yield option
+            continue
+        for each in _texts(name, value):
+            yield f"{option} {shell_quoted(each)}"
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    """Return a setting as the command line takes it, once for each time that its option is given."""
+    if name == "ngram_range":
+        return [",".join(map(str, value))]
+    return [str(each) for each in value] if isinstance(value, tuple) else [str(value)]

@@ -1,0 +1,85 @@
+"""What a run took, stage by stage, beside what was forecast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from novelty_dask.features.choose import make_features
+from novelty_dask.objects.owners import newest_epoch
+from novelty_dask.planning.budget import Budget, Extent, Known
+from novelty_dask.planning.cost import core_seconds
+from novelty_dask.planning.disk import disk_bytes
+
+if TYPE_CHECKING:
+    from novelty_dask.objects.protocol import Objects
+    from novelty_dask.results.results import Results
+    from novelty_dask.storage.manifest import Manifest
+
+SAMPLED_BLOCKS = 3
+
+
+def gather_work(manifest: Manifest, results: Results, objects: Objects) -> dict[str, Any]:
+    """Return tasks, seconds and memory of each stage, and forecasts of seconds and disk for the whole run."""
+    stages = [
+        {
+            "name": name,
+            "tasks": took.get("tasks"),
+            "seconds": took.get("seconds"),
+            "core_seconds": took.get("core_seconds"),
+            "projected": took.get("projected_bytes"),
+            "peak": took.get("peak_bytes"),
+        }
+        for name, took in manifest.stages.items()
+    ]
+    return {
+        "stages": stages,
+        "seconds": sum(stage["seconds"] or 0 for stage in stages),
+        "core_seconds": sum(stage["core_seconds"] or 0 for stage in stages),
+        "projected": max((stage["projected"] or 0 for stage in stages), default=0),
+        "peak": max((stage["peak"] or 0 for stage in stages), default=0),
+        "disk": sum(objects.sizes().values()),
+        "sessions": newest_epoch(objects),
+        **_forecast(manifest, results),
+    }
+
+
+def _forecast(manifest: Manifest, results: Results) -> dict[str, Any]:
+    """Return what the run was to take by its plan; nothing for one that has grown, as that is several."""
+    plan = manifest.plan
+    features = manifest.settings.features
+    if plan is None or manifest.identity.segments or not manifest.identity.features_version:
+        return {"forecast_disk": None, "forecast_seconds": None}
+    extent = Extent(results.n_rows, _text_bytes(results))
+    budget = _budget(manifest)
+    return {
+        "forecast_disk": disk_bytes(budget, extent, plan),
+        "forecast_seconds": core_seconds(features, budget, extent),
+    }
+
+
+def _budget(manifest: Manifest) -> Budget:
+    """Return the quantities that forecasts depend on, whatever the memory of a worker is."""
+    settings, reference = manifest.settings, manifest.reference
+    made = make_features(settings)
+    known = Known(**{name: getattr(reference, name) for name in Known._fields}) if reference else None
+    return Budget(
+        n_neighbors=settings.n_neighbors,
+        n_features=made.n_features,
+        entries_a_byte=made.entries_a_byte,
+        threads=1,
+        limit=0,
+        entries_a_row=made.entries_a_row,
+        possible_columns=made.possible_columns,
+        known=known,
+        is_grouped=settings.outside_groups is not None,
+        is_in_time=settings.time_column is not None,
+        period_rows=settings.period_rows,
+    )
+
+
+def _text_bytes(results: Results) -> int:
+    """Return about how many bytes the URLs have, by some blocks of them."""
+    blocks = sorted({round(place * (results.n_blocks - 1) / 2) for place in range(SAMPLED_BLOCKS)})
+    lengths = [[len(url.encode()) for url in results.read("rows/url", block).tolist()] for block in blocks]
+    n_rows = sum(map(len, lengths))
+    return sum(map(sum, lengths)) * results.n_rows // n_rows if n_rows else 0
