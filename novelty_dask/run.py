@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 import pyarrow as pa
 
 from novelty_dask.features.marks import choose_marks
-from novelty_dask.report.page import Report, make_report
 from novelty_dask.results.frames import to_dataframe
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.results.redacted import redact_table
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.features.marks import Marks
     from novelty_dask.objects.protocol import Objects
+    from novelty_dask.report.page import Report
     from novelty_dask.results.explain import Explainer
     from novelty_dask.results.explanations import Explanation
 
@@ -282,6 +282,8 @@ class Run:
 
     def report(self, out: str | PathLike[str] | None = None, **options: Any) -> Report:
         """Return a page on the run, as `report.page.make_report` does, and write it to a file."""
+        from novelty_dask.report.page import make_report  # noqa: PLC0415 - Numba imports slowly
+
         return make_report(self, out, **options)
 
     def rejected(self, n: int | None = None) -> pd.DataFrame:

@@ -112,6 +112,10 @@ class VectorRun(Run):
         """Refuse to explain what has no features with names."""
         self._refuse("explain")
 
+    def report(self, out: object = None, **options: Any) -> NoReturn:
+        """Refuse a page, which shows URLs."""
+        self._refuse("report")
+
     def stream_rejected(self, n: int | None = None) -> NoReturn:
         """Refuse to list lines."""
         self._refuse("rejected")

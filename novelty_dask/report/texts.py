@@ -61,7 +61,7 @@ class Texts(NamedTuple):
         return Markup('<bdi><a href="{}" {}>{}</a></bdi>').format(text, attributes, inside)
 
     def name(self, text: str) -> str:
-        """Return the name of a file or a reason as text, of which nobody makes a link."""
+        """Return the name of a file or a reason as text that nobody makes a link of."""
         return escape(hide(text, ())[0] if self.redact else text)
 
 
