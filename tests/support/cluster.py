@@ -179,7 +179,7 @@ class Cluster:
             leaving = self.workers.pop()
             leaving.terminate()
             leaving.wait(200)
-        with Client(self.address, timeout=STARTUP_SECONDS) as client:
+        with Client(self.address, timeout=STARTUP_SECONDS, set_as_default=False) as client:
             wait_until(lambda: len(client.nthreads()) == n)
 
     def worker_pids(self) -> list[int]:

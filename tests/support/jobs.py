@@ -31,7 +31,7 @@ def staff(cluster: Cluster, n: int) -> None:
     cluster.workers = [worker for worker in cluster.workers if worker.poll() is None]
     for _ in range(n - len(cluster.workers)):
         cluster.add_worker(nanny=False)
-    with Client(cluster.address, timeout=120) as client:
+    with Client(cluster.address, timeout=120, set_as_default=False) as client:
         wait_until(lambda: len(client.nthreads()) == n)
 
 
@@ -94,7 +94,7 @@ def driver_tasks(cluster: Cluster) -> list[str]:
     def known(dask_scheduler: Any) -> list[str]:
         return [str(key) for key in dask_scheduler.tasks if str(key).startswith("novelty-driver-")]
 
-    with Client(cluster.address, timeout=60) as client:
+    with Client(cluster.address, timeout=60, set_as_default=False) as client:
         found: list[str] = client.run_on_scheduler(known)
         return found
 
