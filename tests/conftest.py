@@ -8,10 +8,11 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import hypothesis
 import psutil
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, default_client
 from fsspec.implementations.memory import MemoryFileSystem
 from xdist.scheduler import LoadScopeScheduling
 
@@ -160,6 +161,23 @@ def refuse_processes(event: str, _arguments: tuple[object, ...]) -> None:
     """Hold unit tests to what makes them fast."""
     if event in STARTS and running and running[0].get_closest_marker("unit"):
         pytest.fail("A unit test starts no process; mark it with pytest.mark.process.")
+
+
+@pytest.fixture(autouse=True)
+def _forget_scheduler() -> Iterator[None]:
+    """Give each test Dask's own default: of clients in two threads, one may leave the other's behind."""
+    yield
+    if "scheduler" in dask.config.config and not _has_client():
+        del dask.config.config["scheduler"]
+
+
+def _has_client() -> bool:
+    """Return whether there is a client that Dask uses by default."""
+    try:
+        default_client()
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module", autouse=True)
