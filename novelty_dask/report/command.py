@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import shell_quoted
 from novelty_dask.settings import ResultSettings
+from novelty_dask.storage.references import ADOPTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from novelty_dask.storage.manifest import Manifest
 
 OPTIONS = {"ngram_range": "--ngram"}
-ADOPTED = ("features", "ngram_range", "n_features", "normal_form")
-"""Settings that a run takes from its reference."""
 
 
 def make_command(manifest: Manifest, url: str) -> str | None:
@@ -22,7 +21,8 @@ def make_command(manifest: Manifest, url: str) -> str | None:
     if not manifest.identity.features_version or any(source.is_stream for source in manifest.sources):
         return None
     sources = [shell_quoted(source.path) for source in manifest.sources]
-    against = ["--against", shell_quoted(manifest.reference.url)] if manifest.reference else []
+    known = manifest.reference.each if manifest.reference else ()
+    against = [f"--against {shell_quoted(each.url)}" for each in known]
     return " ".join(["novelty score", *sources, "-o", shell_quoted(url), *against, *_flags(manifest)])
 
 

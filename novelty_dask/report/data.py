@@ -32,9 +32,10 @@ def gather(run: Run, n_rows: int, texts: Texts) -> dict[str, Any]:
     results = Results(stored)
     totals, settings = manifest.totals, manifest.settings
     assert totals
-    rows = gather_rows(run, n_rows, texts)
+    # Without a reference p-values are ranks; where its rows met other candidates than ours there are none.
+    has_p = run.reference is not None and settings.since is None and not manifest.is_joined
+    rows = gather_rows(run, n_rows, texts, has_p=has_p)
     novelty = gather_novelty(results)
-    has_p = run.reference is not None and settings.since is None
     lines = totals.source_lines or [0] * len(manifest.sources)
     sources = [
         (texts.name(source.path), n_lines)
@@ -56,7 +57,7 @@ def gather(run: Run, n_rows: int, texts: Texts) -> dict[str, Any]:
         "n_rows": len(run),
         "rows": rows,
         "novelty": novelty,
-        "p_values": gather_p_values(results, is_possible=has_p),
+        "p_values": gather_p_values(results) if has_p else None,
         "times": gather_times(results),
         "groups": gather_groups(results, find_candidates(results), texts),
         "n_candidates": CANDIDATES,

@@ -53,10 +53,8 @@ def gather_novelty(results: Results) -> dict[str, Any]:
     }
 
 
-def gather_p_values(results: Results, *, is_possible: bool) -> dict[str, Any] | None:
+def gather_p_values(results: Results) -> dict[str, Any]:
     """Return how many rows have a p-value below some limits, and how many are false discoveries at a rate."""
-    if not is_possible:
-        return None
     calibration = results.calibrate("novelty")
     bounds = [*LIMITS, *(calibration.limit(rate) for rate in LIMITS[:2])]
     counts = np.zeros(len(bounds), np.int64)

@@ -17,11 +17,9 @@ MOST_REJECTED = 20
 """Rejected lines that are shown."""
 
 
-def gather_rows(run: Run, n: int, texts: Texts) -> list[dict[str, Any]]:
-    """Return the n most novel rows as the page shows them."""
+def gather_rows(run: Run, n: int, texts: Texts, *, has_p: bool) -> list[dict[str, Any]]:
+    """Return the n most novel rows as the page shows them, with their p-values where they have any."""
     settings = run.manifest.settings
-    # Without a reference p-values are ranks; with a time since when rows are known there are none.
-    has_p = run.reference is not None and settings.since is None
     table = run.top_table(n, by="novelty", lists=True, redact=False, calibrate=has_p)
     # What a vectorizer of the user makes of a URL has no place in it, and no version of ours.
     find = choose_marks(settings) if run.manifest.identity.features_version else None

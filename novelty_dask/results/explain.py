@@ -122,7 +122,7 @@ class Explainer:
         """
         reference = self._manifest.reference
         if reference:
-            name = (reference.parts or (reference,))[0].url
+            name = reference.each[0].url
             message = (
                 f"{self._url!r} does not hold {url!r}, and its neighbors are rows of a reference; explain it "
                 f"by that: `novelty explain {shell_quoted(name)} …`."

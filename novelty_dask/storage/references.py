@@ -202,7 +202,7 @@ def check_reference(run: StoredRun) -> None:
         It is.
     """
     reference = run.manifest.reference
-    for known in (reference.parts or (reference,)) if reference else ():
+    for known in reference.each if reference else ():
         if describe_reference(find_again(run, known)).content != known.content:
             message = (
                 f"The reference {known.url!r} of {run.url!r} has changed since the run was begun; score "

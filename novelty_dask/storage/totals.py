@@ -90,6 +90,11 @@ class Reference(Part):
     n_left: Annotated[int, Field(ge=0, le=2**50)] = 0
     parts: "tuple[Reference, ...]" = ()
 
+    @property
+    def each(self) -> "tuple[Reference, ...]":
+        """The references: the parts, or this one."""
+        return self.parts or (self,)
+
     @model_serializer(mode="wrap")
     def _leave_out_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Store the parts where there are any."""

@@ -155,6 +155,19 @@ def test_links_are_made_if_asked_for_and_for_the_web_alone(hostile: Run) -> None
     assert "<a" not in Texts(links=True).show("http://a.example/\u202egpj")
 
 
+def test_a_page_names_each_of_several_references(ordinary: Run, tmp_path: Path) -> None:
+    other = novelty_dask.score(
+        write_lines(tmp_path / "other.txt", ["http://other.example/a", "http://other.example/b"]),
+        tmp_path / "other.zarr",
+    )
+    source = write_lines(tmp_path / "new.txt", ["http://other.example/c", "http://else.example/"])
+    run = novelty_dask.score(source, tmp_path / "new.zarr", against=[ordinary, other])
+    # Rows of such a run have no p-values.
+    page = Page(run.report().html)
+    for each in (ordinary, other):
+        assert f"--against {each.url}" in page.text
+
+
 def test_a_page_has_all_that_its_run_has(ordinary: Run, against: Run) -> None:
     html = ordinary.report(rows=30).html
     page = Page(html)
