@@ -181,6 +181,19 @@ def no_neighbors(n_rows: int, k: int) -> Neighbors:
     return Neighbors(np.full((n_rows, k), -1, np.int64), values)
 
 
+def finish_values(found: Neighbors, metric: Metric) -> NDArray[np.float64]:
+    """Return how close neighbors are by a metric: products, or distances; what was found is overwritten."""
+    # In place: the neighbors may be a good part of what memory holds.
+    values: Any = found.similarities
+    if metric == "euclidean":
+        # Never -0, also where rows are equal; infinite where there is no neighbor.
+        np.sqrt(np.negative(values, out=values), out=values)
+        values += 0.0
+    else:
+        values[found.ids < 0] = 0
+    return values  # type: ignore[no-any-return]
+
+
 def row_parts(n_rows: int, n_candidates: int) -> Iterator[slice]:
     """Yield the rows in parts that make at most `MOST_PAIRS` pairs, or are a single row."""
     step = max(1, MOST_PAIRS // max(1, n_candidates))

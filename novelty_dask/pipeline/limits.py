@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.execution.executors import MEMORY_BYTES
 from novelty_dask.features.choose import make_features
-from novelty_dask.planning.budget import Budget, Extent, Known, Load
+from novelty_dask.planning.budget import Budget, Extent, Load, known_of
 from novelty_dask.planning.memory import check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.stages import SORT
 
@@ -102,15 +102,10 @@ def make_budget(
         entries_a_row=features.entries_a_row,
         possible_columns=features.possible_columns,
         shared=workers.shared,
-        known=_known(reference),
-        base=_known(growth.base if growth else None),
-        added=_known(growth.added if growth else None),
+        known=known_of(reference),
+        base=known_of(growth.base if growth else None),
+        added=known_of(growth.added if growth else None),
         is_grouped=settings.outside_groups is not None,
         is_in_time=settings.time_column is not None,
         period_rows=settings.period_rows,
     )
-
-
-def _known(run: Reference | None) -> Known | None:
-    """Return the quantities of another run that the memory of tasks depends on, if there is one."""
-    return Known(**{name: getattr(run, name) for name in Known._fields}) if run else None

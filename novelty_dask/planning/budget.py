@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from novelty_dask.planning.matrix import Matrix
@@ -37,6 +37,11 @@ class Known(NamedTuple):
     nonzeros: int
     reading_bytes: int
     n_left: int = 0
+
+
+def known_of(run: Any) -> Known | None:
+    """Return these quantities of what has them all, such as a reference, if there is one."""
+    return Known(**{name: getattr(run, name) for name in Known._fields}) if run else None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from novelty_dask.planning import vector_sizes
 from novelty_dask.planning.arrays import (
     REJECTED_CHUNK,
     WHOLE,
@@ -69,8 +70,6 @@ from novelty_dask.planning.sizes import (
 )
 from novelty_dask.planning.stage import Stage, TaskId
 from novelty_dask.planning.tiles import Tile
-from novelty_dask.planning.vector_sizes import compare_vectors_bytes as of_vectors
-from novelty_dask.planning.vector_sizes import import_bytes, merge_vectors_bytes, of_either
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,7 +246,7 @@ IMPORT = Stage(
     items=lambda shape: list_blocks(shape) if shape.matrix else [],
     # The source is no task's.
     inputs=lambda _shape, _item: [],
-    task_bytes=import_bytes,
+    task_bytes=vector_sizes.import_bytes,
     arrays=lambda shape: vector_arrays(shape.plan, shape.matrix) if shape.plan and shape.matrix else [],
     data="vectors",
 )
@@ -255,7 +254,7 @@ COMPARE = Stage(
     "compare",
     items=list_tiles,
     inputs=_first_tile,
-    task_bytes=of_either(compare_bytes, of_vectors),
+    task_bytes=vector_sizes.of_either(compare_bytes, vector_sizes.compare_vectors_bytes),
     arrays=lambda shape: strip_arrays(shape.plan, shape.n_neighbors, shape.values) if shape.plan else [],
     folders=("strips",),
     # The rows of all other tiles have their neighbors without it.
@@ -266,7 +265,7 @@ MERGE = Stage(
     "merge",
     items=list_blocks,
     inputs=_strips_and_weights,
-    task_bytes=of_either(merge_bytes, merge_vectors_bytes),
+    task_bytes=vector_sizes.of_either(merge_bytes, vector_sizes.merge_vectors_bytes),
     arrays=lambda shape: result_arrays(shape.plan, shape.n_neighbors, shape.values) if shape.plan else [],
     replaces=(COMPARE,),
     data="",

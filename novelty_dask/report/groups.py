@@ -12,8 +12,6 @@ from novelty_dask.results.groups import GROUPS, digests, sites
 from novelty_dask.results.summaries import summarize
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from novelty_dask.report.texts import Texts
     from novelty_dask.results.results import Results
 
@@ -64,16 +62,9 @@ def _keys(group: str, names: pa.Array | pa.ChunkedArray, *, is_named: bool = Tru
 
 def find_candidates(results: Results) -> list[Example]:
     """Return novelty and URL of the most novel rows, in their order, ties by row."""
-    best: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = [(np.empty(0), np.empty(0, np.int64))]
-    for block in range(results.n_blocks):
-        novelty = results.read("novelty", block)
-        within = np.flatnonzero(~np.isnan(novelty))
-        best.append((novelty[within], within + block * results.block_rows))
-        values, rows = (np.concatenate(parts) for parts in zip(*best, strict=True))
-        order = np.argsort(-values, kind="stable")[:CANDIDATES]
-        best = [(values[order], rows[order])]
-    values, rows = best[0]
-    return [*zip(values.tolist(), results.urls(rows).tolist(), strict=True)]
+    best = results.best(CANDIDATES, "novelty")
+    urls = results.urls(np.array([row for _, row in best], np.int64))
+    return [(-value, url) for (value, _), url in zip(best, urls.tolist(), strict=True)]
 
 
 def main_site(urls: list[str]) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelty_dask.features.choose import make_features
 from novelty_dask.objects.owners import newest_epoch
-from novelty_dask.planning.budget import Budget, Extent, Known
+from novelty_dask.planning.budget import Budget, Extent, known_of
 from novelty_dask.planning.cost import core_seconds
 from novelty_dask.planning.disk import disk_bytes
 
@@ -61,7 +61,6 @@ def _budget(manifest: Manifest) -> Budget:
     """Return the quantities that forecasts depend on, whatever the memory of a worker is."""
     settings, reference = manifest.settings, manifest.reference
     made = make_features(settings)
-    known = Known(**{name: getattr(reference, name) for name in Known._fields}) if reference else None
     return Budget(
         n_neighbors=settings.n_neighbors,
         n_features=made.n_features,
@@ -70,7 +69,7 @@ def _budget(manifest: Manifest) -> Budget:
         limit=0,
         entries_a_row=made.entries_a_row,
         possible_columns=made.possible_columns,
-        known=known,
+        known=known_of(reference),
         is_grouped=settings.outside_groups is not None,
         is_in_time=settings.time_column is not None,
         period_rows=settings.period_rows,

@@ -286,6 +286,13 @@ class Results:
         if n < 0:
             message = f"Can't give {n} rows; ask for 0 or more."
             raise SettingsError(message)
+        rows = np.array([row for _, row in self.best(n, by, least=least, kept=kept)], np.int64)
+        return self._rows(rows, lists=lists, calibration=calibration)
+
+    def best(
+        self, n: int, by: str, *, least: bool = False, kept: NDArray[np.bool_] | None = None
+    ) -> list[tuple[float, int]]:
+        """Return view and number of the n rows that `newest` returns, highest views as their negatives."""
         best: list[tuple[float, int]] = []
         for block in range(self.n_blocks):
             start = block * self.block_rows
@@ -296,8 +303,7 @@ class Results:
             order = np.argsort(keys, kind="stable")[: min(n, int(np.isfinite(keys).sum()))]
             best += [(float(keys[row]), start + int(row)) for row in order]
             best = sorted(best)[:n]
-        rows = np.array([row for _, row in best], np.int64)
-        return self._rows(rows, lists=lists, calibration=calibration)
+        return best
 
     def _rows(self, rows: NDArray[np.int64], *, lists: bool, calibration: Calibration | None) -> pa.Table:
         """Return some rows in their order, reading each block once."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novelty_dask.engines.dense import no_neighbors
+from novelty_dask.engines.dense import finish_values, no_neighbors
 from novelty_dask.kernels.neighbors import Neighbors, merge
 from novelty_dask.kernels.scores import row_means
 from novelty_dask.stages.tasks import TaskResult, Workspace
@@ -58,21 +58,9 @@ def start_vectors(workspace: Workspace, block: int) -> Neighbors:
 def score_vectors(workspace: Workspace, block: int, strips: Sequence[Neighbors]) -> TaskResult:
     """Return the neighbors of a block, merged from given strips, and the novelty that follows from them."""
     matrix, found = matrix_of(workspace), merge(strips)
-    values = finish_values(found, matrix)
+    values = finish_values(found, matrix.metric)
     views = _novelty(workspace, block, values)
     return TaskResult({"neighbors/ids": found.ids, f"neighbors/{matrix.value_name}": values, **views})
-
-
-def finish_values(found: Neighbors, matrix: Matrix) -> NDArray[np.float64]:
-    """Return how close neighbors are by the metric of a matrix; what was found is overwritten."""
-    closeness = np.asarray(found.similarities, np.float64)
-    if matrix.metric == "euclidean":
-        # Never -0, also where rows are equal; infinite where there is no neighbor.
-        np.sqrt(np.negative(closeness, out=closeness), out=closeness)
-        closeness += 0.0
-    else:
-        closeness[found.ids < 0] = 0
-    return closeness
 
 
 def distances_of(workspace: Workspace, values: NDArray[Any]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from novelty_dask.engines.cosine import CosineEngine
-from novelty_dask.engines.dense import DenseEngine, Metric, no_neighbors
+from novelty_dask.engines.dense import DenseEngine, Metric, finish_values, no_neighbors
 from novelty_dask.engines.products import ProductEngine
 from novelty_dask.errors import InputError, SettingsError
 from novelty_dask.kernels.neighbors import Neighbors
@@ -129,7 +129,7 @@ def neighbors(  # noqa: PLR0913 - all but the first are keywords
     else:
         _check_dense(blocks)
         found, recall = find_approximately(blocks, metric, k, min_recall)
-    return _finish(found, metric, recall)
+    return NeighborArrays(found.ids, finish_values(found, metric), metric=metric, recall=recall)
 
 
 def measure_recall(
@@ -230,15 +230,3 @@ def _find_exactly(blocks: CheckedBlocks, metric: Metric, k: int) -> Neighbors:
     found = (Neighbors.empty if is_kernel else no_neighbors)(blocks.n_rows, k)
     search_blocks(blocks, engine, found)
     return found
-
-
-def _finish(found: Neighbors, metric: Metric, recall: Recall | None) -> NeighborArrays:
-    """Return what was found by its metric."""
-    values: Any = found.similarities
-    if metric == "euclidean":
-        # In place: the result may be a good part of what memory holds.  Never -0.
-        np.sqrt(np.negative(values, out=values), out=values)
-        values += 0.0
-    else:
-        values[found.ids < 0] = 0
-    return NeighborArrays(found.ids, values, metric=metric, recall=recall)

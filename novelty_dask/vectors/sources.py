@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from novelty_dask.errors import InputError, SettingsError, reading_errors
 from novelty_dask.execution.arrays import is_collection, read_part, row_parts, transposed
+from novelty_dask.planning.vector_sizes import PREPARED_BYTES
 from novelty_dask.storage.matrices import StoredMatrix, is_stored, open_matrix
 from novelty_dask.vectors.files import load_archive, map_array
 from novelty_dask.vectors.forms import check_form
@@ -18,8 +19,6 @@ from novelty_dask.vectors.list_columns import ListColumn
 
 BLOCK_BYTES = 2**27
 """Bytes of a block of dense rows, prepared, where nobody says how many rows it has."""
-VALUE_BYTES = 14
-"""Of a value, prepared: in float64, in float32, and twice in a small integer."""
 PREPARING_BYTES = 44
 """Most bytes of a value of two blocks while the second is prepared."""
 BLOCK_ROWS = 65_536
@@ -229,7 +228,7 @@ def _as_rows(block: Any) -> Any:
 
 def _choose_rows(matrix: Any) -> int:
     """Return how many rows a block has if nobody says."""
-    n_held = BLOCK_BYTES // (VALUE_BYTES * max(1, matrix.shape[1]))
+    n_held = BLOCK_BYTES // (PREPARED_BYTES * max(1, matrix.shape[1]))
     return BLOCK_ROWS if _is_sparse(matrix) else max(1, min(BLOCK_ROWS, n_held))
 
 

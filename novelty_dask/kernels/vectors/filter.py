@@ -209,6 +209,7 @@ def _estimate(search: Search, n_waiting: int) -> None:
         estimate *= rows.factors[i] * candidates.factors[j]
         if bounds.measure.is_distance:
             estimate = 2 * estimate - rows.squares[i] - candidates.squares[j]
+        # Once for each side, and in no function of its own: to pass it a side takes longer than all it does.
         if estimate >= rows.found.thresholds[i]:
             if rows.found.counts[i] == rows.found.candidates.shape[1]:
                 _finish(rows, candidates, i, bounds.measure)
