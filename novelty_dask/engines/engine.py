@@ -58,7 +58,7 @@ class Engine(Protocol[Prepared]):
     def search_near(
         self,
         rows: Prepared,
-        candidates: Prepared,
+        candidates: Any,
         neighbors: Neighbors,
         places: NDArray[np.int64],
         *,
@@ -70,8 +70,10 @@ class Engine(Protocol[Prepared]):
 
         Parameters
         ----------
-        rows, candidates, neighbors, candidate_start
+        rows, neighbors, candidate_start
             As for `search`.
+        candidates : matrix of shape (candidates, columns)
+            As for `prepare`: most of them are looked at by no row, and need not be prepared.
         places : ndarray of shape (rows,), int64
             Number of the candidate before which each row belongs in the order of the corpus.
         """

@@ -60,12 +60,15 @@ class SparseEngine:
     def search_near(
         self,
         rows: Block,
-        candidates: Block,
+        candidates: sp.csr_matrix,
         neighbors: Neighbors,
         places: NDArray[np.int64],
         *,
         candidate_start: int,
+        times: NDArray[np.int64] | None = None,
     ) -> dict[str, int]:
         """Update the neighbors of rows with the candidates beside which they belong, in place."""
-        counts = search_near(rows, candidates, neighbors, places, candidate_start=candidate_start)
+        counts = search_near(
+            rows, candidates, neighbors, places, candidate_start=candidate_start, times=times
+        )
         return counts._asdict()

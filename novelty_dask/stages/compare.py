@@ -22,6 +22,7 @@ from novelty_dask.stages.vectors import read_vectors, score_vectors, start_vecto
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
     from novelty_dask.storage.arrays import Arrays
@@ -97,11 +98,15 @@ class _Comparison:
 
     def _prepare(self, rows: Candidates, block: int) -> Any:
         """Return a stored block, ready to be compared."""
+        return self.engine.prepare(self._read(rows, block))
+
+    def _read(self, rows: Candidates, block: int) -> sp.csr_matrix:
+        """Return a stored block."""
         start, stop = rows.plan.bounds(block)
         X = rows.arrays.read_csr("weights", block, (stop - start, self.engine.n_columns))
         is_left = None if rows is not self.candidates else find_left(self.workspace, rows, block)
         # Emptied and not removed: the other rows keep their numbers, and ids need no translation.
-        return self.engine.prepare(X if is_left is None else keep_rows(X, is_left))
+        return X if is_left is None else keep_rows(X, is_left)
 
     def _choose(self, block: int, groups: NDArray[np.int64]) -> dict[str, Any]:
         """Return what the search takes besides, for a block and the groups of its candidates."""
@@ -134,9 +139,8 @@ class _Comparison:
         for candidate in range(self.candidates.plan.n_blocks):
             start, stop = self.candidates.plan.bounds(candidate)
             beside = [block for block in self.span if _overlaps(places[block], start - reach, stop + reach)]
-            passing = self._prepare(self.candidates, candidate) if beside else None
+            passing = self._read(self.candidates, candidate) if beside else None
             for block in beside:
-                assert passing
                 neighbors = self.neighbors[block]
                 counts = self.engine.search_near(
                     self.span[block], passing, neighbors, places[block], candidate_start=start

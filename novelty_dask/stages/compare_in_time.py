@@ -14,6 +14,9 @@ from novelty_dask.stages.past import read_own, read_past
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
+
     from novelty_dask.engines.sparse import SparseEngine
     from novelty_dask.kernels.neighbors import Neighbors
     from novelty_dask.kernels.search.block import Block
@@ -64,10 +67,12 @@ class ComparisonInTime:
         # Most periods have rows in few spans, and read nothing for the others.
         candidates = self.workspace.plan.candidates(self.tile) if rows else ()
         for candidate in candidates:
-            passing = self._prepare(period, candidate)
+            past = read_past(self.workspace, period, candidate)
+            times = self.workspace.read_rows("rows/first_seen", candidate)
             # Later tiles start from the strip of the first, which has what is found here.
             if candidate in rows and self.tile.group == 0:
-                self._start_near(candidate, rows[candidate], passing)
+                self._start_near(candidate, rows[candidate], past, times)
+            passing = self.engine.prepare(past, times)
             for block, own in rows.items():
                 began = time.thread_time()
                 counts = self.engine.search(
@@ -86,15 +91,15 @@ class ComparisonInTime:
             read_own(self.workspace, period, block), self.workspace.read_rows("rows/first_seen", block)
         )
 
-    def _prepare(self, period: int, block: int) -> Block:
-        """Return the rows of a block that are in a period or before it."""
-        times = self.workspace.read_rows("rows/first_seen", block)
-        return self.engine.prepare(read_past(self.workspace, period, block), times)
-
-    def _start_near(self, block: int, rows: Block, passing: Block) -> None:
+    def _start_near(self, block: int, rows: Block, passing: sp.csr_matrix, times: NDArray[np.int64]) -> None:
         """Compare rows with those beside them in their order, which raises their thresholds."""
         start, stop = self.workspace.plan.bounds(block)
         counts = self.engine.search_near(
-            rows, passing, self.neighbors[block], np.arange(start, stop), candidate_start=start
+            rows,
+            passing,
+            self.neighbors[block],
+            np.arange(start, stop),
+            candidate_start=start,
+            times=times,
         )
         self.counts.update(counts)

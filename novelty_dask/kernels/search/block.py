@@ -130,6 +130,16 @@ def prepare(
     return Block(rows, X.shape[1], tile_rows)
 
 
+def bare_rows(X: sp.csr_matrix, times: NDArray[np.int64] | None = None) -> Rows:
+    """Return consecutive rows without the norms of their suffixes, as far as `search_near` needs them."""
+    levels: tuple[NDArray[np.float32], NDArray[np.uint16]] = (
+        np.empty((0, 0), np.float32),
+        np.empty((0, 0), np.uint16),
+    )
+    indptr, indices = X.indptr.astype(np.int64), X.indices.astype(np.int32, copy=False)
+    return Rows(indptr, indices, X.data, *levels, NO_TIMES if times is None else times)
+
+
 def _check_matrix(X: sp.csr_matrix, breakpoints: NDArray[np.int32], tile_rows: int) -> None:
     """Refuse other types of matrix, break-points that don't fit it, rows too long, and tiles too large."""
     if X.format != "csr" or X.dtype != np.float32:

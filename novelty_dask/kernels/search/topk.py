@@ -44,7 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelty_dask.kernels.neighbors import Neighbors, merge, sort_neighbors
-from novelty_dask.kernels.search.block import Block, prepare
+from novelty_dask.kernels.search.block import Block, bare_rows, prepare
 from novelty_dask.kernels.search.coarse import MOST_TILES, PIECES
 from novelty_dask.kernels.search.dense import has_long_rows, scan_long_rows
 from novelty_dask.kernels.search.equal_rows import Distinct, follow, share
@@ -56,6 +56,8 @@ from novelty_dask.kernels.search.survey import survey
 from novelty_dask.progress import advance, part
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
+
     from novelty_dask.kernels.search.inverted import InvertedTile
 
 __all__ = [
@@ -154,7 +156,7 @@ def search(
     >>> neighbors.ids.ravel()
     array([2, 2, 0])
     """
-    _check_blocks(rows, candidates, neighbors)
+    _check_blocks(rows, candidates.n_columns, neighbors, candidates)
     counts = SearchCounts()
     if not neighbors.ids.size:
         return counts
@@ -176,28 +178,39 @@ def search(
 
 
 def search_near(
-    rows: Block, candidates: Block, neighbors: Neighbors, places: NDArray[np.int64], *, candidate_start: int
+    rows: Block,
+    candidates: sp.csr_matrix,
+    neighbors: Neighbors,
+    places: NDArray[np.int64],
+    *,
+    candidate_start: int,
+    times: NDArray[np.int64] | None = None,
 ) -> SearchCounts:
     """Update the neighbors of rows that are no candidates with the candidates beside which they belong.
 
     Parameters
     ----------
-    rows, candidates, neighbors, candidate_start
+    rows, neighbors, candidate_start
         As for `search`, which starts from high similarities after this.
+    candidates : csr_matrix of shape (candidates, n_columns), float32
+        As for `prepare`.  Norms and inverted lists are of no use here.
     places : ndarray of shape (rows,), int64
         Global id of the candidate before which each row belongs.  As many on either side as there are
         neighbors of a row are looked at.
+    times : ndarray of shape (candidates,), int64, optional
+        As for `prepare`.
     """
-    _check_blocks(rows, candidates, neighbors)
+    _check_blocks(rows, candidates.shape[1], neighbors)
     reach, x = neighbors.ids.shape[1], np.zeros(rows.n_columns, np.float32)
-    comparison = Comparison(rows.rows, candidates.rows, neighbors, 0, candidate_start, reach, *NO_GROUPS)
+    passing = bare_rows(candidates, times)
+    comparison = Comparison(rows.rows, passing, neighbors, 0, candidate_start, reach, *NO_GROUPS)
     return SearchCounts(adjacent=compare_near(comparison, places, x))
 
 
-def _check_blocks(rows: Block, candidates: Block, neighbors: Neighbors) -> None:
+def _check_blocks(rows: Block, n_columns: int, neighbors: Neighbors, candidates: Block | None = None) -> None:
     """Refuse blocks whose columns or break-points can't be the same, and neighbors of other rows."""
-    same_levels = rows.rows.norms.shape[1] == candidates.rows.norms.shape[1]
-    if rows.n_columns != candidates.n_columns or not same_levels:
+    same_levels = candidates is None or rows.rows.norms.shape[1] == candidates.rows.norms.shape[1]
+    if rows.n_columns != n_columns or not same_levels:
         raise ValueError("The blocks have different columns; prepare both with the same Columns.")
     if neighbors.ids.shape[0] != rows.n_rows or neighbors.ids.shape != neighbors.similarities.shape:
         raise ValueError(f"neighbors are of shape {neighbors.ids.shape}, but there are {rows.n_rows} rows.")
