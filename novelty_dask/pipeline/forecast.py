@@ -10,8 +10,9 @@ from novelty_dask.execution.speed import measure_speed
 from novelty_dask.pipeline.formats import settle_format
 from novelty_dask.pipeline.given import give_names
 from novelty_dask.pipeline.limits import make_budget
+from novelty_dask.planning.budget import Extent
 from novelty_dask.planning.cost import core_seconds
-from novelty_dask.planning.summary import RunPlan, make_run_plan
+from novelty_dask.planning.summary import RunPlan, add_joining, make_run_plan
 from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.estimate import estimate_records, text_bytes
 
@@ -44,5 +45,12 @@ def forecast(
     result = settle_format(settings.result, given)
     extent = estimate_records(sources, make_reader(result).estimate)
     budget = make_budget(result, workers, reference)
-    cost = core_seconds(result.features, budget, extent) / measure_speed()
-    return make_run_plan(budget, extent, settings.block_rows, workers.workers, cost)
+    speed = measure_speed()
+    cost = core_seconds(result.features, budget, extent) / speed
+    plan = make_run_plan(budget, extent, settings.block_rows, workers.workers, cost)
+    if not reference or not reference.parts:
+        return plan
+    # How long their URLs are is not kept: about as long as those of the new rows.
+    row_bytes = extent.n_bytes / max(extent.n_rows, 1)
+    joined = Extent(reference.n_rows, round(reference.n_rows * row_bytes))
+    return add_joining(plan, budget, joined, settings.block_rows, speed)

@@ -14,6 +14,8 @@ START_SECONDS = 6.0
 """Core-seconds until workers have started, and after they have ended."""
 BYTE_SECONDS = 0.31
 """Core-seconds of the stages around the search, for a million bytes of text."""
+JOINING = 0.5
+"""Share of that in which rows of references are joined: they are read, sorted and weighed alone."""
 GROWTH = 1.6
 """Power of the rows by which the part of a search grows that does not grow with their number alone."""
 GROWTH_OF_NEIGHBORS = 0.2
@@ -53,6 +55,11 @@ NGRAMS_COST = SearchCost(4.9, 147.5)
 def vector_seconds(matrix: Matrix) -> float:
     """Estimate the core-seconds of a run of vectors on the same machine, by the products that it takes."""
     return START_SECONDS + PRODUCT_SECONDS * float(matrix.n_rows) ** 2 * (matrix.n_columns + SURCHARGE)
+
+
+def joining_seconds(extent: Extent) -> float:
+    """Estimate the core-seconds in which the rows of several references are joined, on the same machine."""
+    return JOINING * BYTE_SECONDS * extent.n_bytes / MILLION
 
 
 def core_seconds(features: str, budget: Budget, extent: Extent) -> float:

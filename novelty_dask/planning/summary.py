@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from novelty_dask.planning.cost import joining_seconds
 from novelty_dask.planning.disk import disk_bytes
 from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
 from novelty_dask.planning.stages import STAGES, RunShape
@@ -106,4 +107,38 @@ def make_run_plan(
         workers=workers,
         threads=budget.threads,
         core_seconds=core_seconds,
+    )
+
+
+def add_joining(
+    plan: RunPlan, budget: Budget, joined: Extent, block_rows: int | None, speed: float
+) -> RunPlan:
+    """Return the plan of a run that first joins the rows of several references.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        Without that.
+    budget : Budget
+        Of the run.
+    joined : Extent
+        Rows of all references, if they have none in common.
+    block_rows : int or None
+        Rows of a block.
+    speed : float
+        Of this machine, beside that on which costs were measured.
+
+    Raises
+    ------
+    BudgetError
+        They can't be joined in the memory of a worker.
+    """
+    # They are not compared with each other, so that they have no neighbors; a plan needs one.
+    alone = replace(budget, known=None, n_neighbors=1)
+    join = make_run_plan(alone, joined, block_rows, plan.workers, joining_seconds(joined) / speed)
+    return replace(
+        plan,
+        disk_bytes=plan.disk_bytes + join.disk_bytes,
+        temporary_bytes=max(plan.temporary_bytes, join.temporary_bytes),
+        core_seconds=plan.core_seconds + join.core_seconds,
     )

@@ -262,6 +262,23 @@ def test_a_neighbor_is_named_by_its_reference_and_row(usual: list[Run], new: Pat
     assert run.neighbors.to_csr().shape == (len(run), run.manifest.plan.known_rows)
 
 
+def test_a_plan_counts_what_joining_takes(
+    usual: list[Run], new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("novelty_dask.pipeline.forecast.measure_speed", lambda: 1.0)
+    out, most = tmp_path / "new.zarr", 0
+
+    def measure(event: Event) -> None:
+        nonlocal most
+        files = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
+        most = max(most, sum(files))
+
+    one, several = (novelty_dask.plan(new, against=known, **FEW) for known in (usual[0], usual))
+    assert several.core_seconds > one.core_seconds
+    novelty_dask.score(new, out, against=usual, **FEW, listener=measure)
+    assert one.disk_bytes < most <= several.disk_bytes
+
+
 def test_what_takes_neighbors_of_known_rows_is_refused(usual: list[Run], new: Path, tmp_path: Path) -> None:
     run = novelty_dask.score(new, against=usual, workers=0)
     for ask in (
