@@ -65,6 +65,7 @@ TOGETHER = {
             "tests/system/test_exact.py",
             "tests/system/test_formats.py",
             "tests/system/test_secrets.py",
+            "tests/system/test_slurm.py",
             "tests/system/test_strangers.py",
         )
     },

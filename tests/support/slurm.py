@@ -106,8 +106,13 @@ def _start_daemons(folder: Path, environment: dict[str, str]) -> None:
         subprocess.run(node, check=True, env=environment)
     deadline = time.monotonic() + 120
     while len(set(ask(environment, "sinfo", "-h", "-N", "-t", "idle", "-o", "%N"))) < NODES:
-        assert time.monotonic() < deadline, ask(environment, "sinfo", "-N", "-o", "%N %T %E")
+        assert time.monotonic() < deadline, _said(folder)
         time.sleep(0.2)
+
+
+def _said(folder: Path) -> str:
+    """Return the ends of the logs of all daemons."""
+    return "\n".join(f"{path.name}: {path.read_text()[-1_000:]}" for path in folder.glob("log/*"))
 
 
 def _stop_daemons(folder: Path, environment: dict[str, str]) -> None:
