@@ -1,8 +1,12 @@
 """Configuration of the documentation site: ``python -m sphinx -W --keep-going docs build/docs``."""
 
 import re
+import sys
 from importlib.metadata import metadata
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "novelty_dask"
 release = version = metadata("novelty-dask")["Version"]
@@ -11,6 +15,7 @@ project_copyright = author
 
 extensions = [
     "myst_parser",
+    "notebook_pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",

@@ -1,4 +1,4 @@
-"""Counts in words, as the command line, notebooks and messages show them."""
+"""Counts and times in words, as the command line, notebooks and messages show them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ def counted(count: int, noun: str) -> str:
     ('1 row', '1,200 rows')
     """
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration(0.25), duration(75), duration(7325)
+    ('0.2 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def count_line(totals: Totals, form: NormalForm = "raw") -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 import pyarrow as pa
 
 from novelty_dask.features.marks import choose_marks
+from novelty_dask.results.cards import run_card
 from novelty_dask.results.frames import to_dataframe
 from novelty_dask.results.neighbors import NeighborArrays
 from novelty_dask.results.redacted import redact_table
 from novelty_dask.results.rejected import REJECTED, read_rejected
 from novelty_dask.results.results import Results
-from novelty_dask.results.run_html import run_html
 from novelty_dask.results.selection import Choice, Selection
 from novelty_dask.results.summaries import summarize
 from novelty_dask.storage.runs import StoredRun, open_complete, require_complete
@@ -327,8 +327,9 @@ class Run:
     def __repr__(self) -> str:
         """Return one line."""
         settings = self.manifest.settings
-        return f"<Run {self.url!r}: {len(self):,} rows, {settings.n_neighbors} neighbors>"
+        return f"<{type(self).__name__} {self.url!r}: {len(self):,} rows, {settings.n_neighbors} neighbors>"
 
     def _repr_html_(self) -> str:
         """Return a summary and the most novel rows, for notebooks."""
-        return run_html(self.url, self.manifest, self.top(5))
+        rows = self.top(5) if self._results.views else None
+        return run_card(type(self).__name__, self.url, self.manifest, rows)

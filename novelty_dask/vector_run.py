@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
@@ -143,8 +142,3 @@ class VectorRun(Run):
             message = f"A run of vectors has no {name}."
             raise AttributeError(message)
         raise AttributeError(name)
-
-    def _repr_html_(self) -> str:
-        """Return the most novel rows, for notebooks."""
-        rows = self.top(5).to_html(index=False, float_format="{:.3f}".format) if self.has_novelty else ""
-        return f"<div><b>{html.escape(self.url)}</b><br>{html.escape(repr(self))}<br>{rows}</div>"

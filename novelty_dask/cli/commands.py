@@ -17,7 +17,7 @@ from novelty_dask.cli.documents import in_json, plan_document, top_document
 from novelty_dask.cli.failures import RESUMABLE, RUN, Commands, ExitCode, exit_code_help
 from novelty_dask.cli.line_by_line import check_stream
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import choose_columns, failure_line, novelty_table, plan_lines, undefined_line
+from novelty_dask.cli.output import choose_columns, failure_line, novelty_table, undefined_line
 from novelty_dask.cli.streams import emit, is_terminal
 from novelty_dask.cli.terminal import escape, number
 from novelty_dask.counts import count_line, counted, refusal_line, wrapped_line
@@ -177,7 +177,7 @@ def plan(sources: tuple[str, ...], *, against: tuple[str, ...], as_json: bool, *
         planned = novelty_dask.plan(
             sources, against=against, listener=listener, settings=options.read_settings(**flags)
         )
-    emit([in_json(plan_document(planned))] if as_json else plan_lines(planned))
+    emit([in_json(plan_document(planned))] if as_json else [str(planned)])
 
 
 @main.command()

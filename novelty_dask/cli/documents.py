@@ -65,7 +65,9 @@ def status_document(status: "RunStatus", job: "JobStatus | None" = None) -> dict
 def plan_document(plan: "RunPlan") -> dict[str, Any]:
     """Return the forecast of a run."""
     # Without the groups and spans of the plan, which are how the comparison is divided today.
-    others = {name: value for name, value in asdict(plan).items() if name not in ("n_rows", "tiles")}
+    others = {
+        name: value for name, value in asdict(plan).items() if name not in ("n_rows", "tiles", "is_of_lines")
+    }
     blocks = {"n_blocks": plan.tiles.n_blocks, "block_rows": plan.tiles.block_rows}
     return {"n_rows": plan.n_rows, **blocks, **others, "seconds": plan.seconds}
 

@@ -10,7 +10,6 @@ from novelty_dask.cli.commands import TOP_ROWS, finish, main, say, show
 from novelty_dask.cli.documents import in_json, plan_document
 from novelty_dask.cli.failures import RESUMABLE, RUN
 from novelty_dask.cli.listeners import choose_listener
-from novelty_dask.cli.output import plan_lines
 from novelty_dask.cli.streams import emit
 from novelty_dask.errors import SettingsError, shell_quoted
 from novelty_dask.kernels.choices import Metric
@@ -52,7 +51,7 @@ def neighbors(
     given = {name: value for name, value in flags.items() if value is not None}
     if is_plan:
         planned = novelty_dask.plan_vectors(source, **given)
-        emit([in_json(plan_document(planned))] if as_json else plan_lines(planned, of_lines=False))
+        emit([in_json(plan_document(planned))] if as_json else [str(planned)])
         return
     if out is None:
         message = "Name the run with --out, or print with --plan what it would take."

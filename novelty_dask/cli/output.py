@@ -1,4 +1,4 @@
-"""Lines of text for plans, summaries and tables."""
+"""Lines of text for summaries and tables."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -6,11 +6,10 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.cli.marked import MarkedText, mark
-from novelty_dask.cli.terminal import Column, defang, duration, escape, number, table
+from novelty_dask.cli.terminal import Column, defang, escape, number, table
 from novelty_dask.counts import count_line, counted
 from novelty_dask.errors import shell_quoted
 from novelty_dask.kernels.text.secrets import hide
-from novelty_dask.planning.budget import megabytes
 from novelty_dask.results.columns import check_columns
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from novelty_dask.features.marks import Marks
     from novelty_dask.jobs.status import JobStatus
     from novelty_dask.pipeline.maintenance import RunStatus, Verification
-    from novelty_dask.planning.summary import RunPlan
     from novelty_dask.storage.manifest import Failure, Manifest
 
 EVIDENCE = ("url", "nearest_similarity", "nearest_url")
@@ -178,25 +176,6 @@ def verification_line(verification: "Verification", *, was_recomputed: bool) -> 
 def clean_line(n_files: int) -> str:
     """Return a sentence on leftovers that are gone."""
     return f"{counted(n_files, 'file')} removed."
-
-
-def plan_lines(plan: "RunPlan", *, of_lines: bool = True) -> Iterator[str]:
-    """Yield lines on the forecast of a run of lines, or of vectors."""
-    tasks = ", ".join(f"{count:,} {stage}" for stage, count in plan.tasks.items())
-    workers = f"{plan.workers} with {counted(plan.threads, 'thread')} each"
-    most = max(plan.stage_bytes, key=plan.stage_bytes.__getitem__)
-    repeats = ", if no line repeats another" * of_lines
-    yield f"rows     {'about ' * of_lines}{plan.n_rows:,}{repeats}"
-    yield f"blocks   {plan.tiles.n_blocks:,} of {plan.tiles.block_rows:,} rows"
-    yield f"tasks    {tasks}"
-    yield f"workers  {workers if plan.workers else 'none but this process'}"
-    memory = f"{megabytes(plan.worker_bytes)} of {megabytes(plan.memory_limit)}"
-    yield f"memory   {memory} a worker, most in {most}"
-    temporary = f", and {megabytes(plan.temporary_bytes)} of temporary files" if plan.temporary_bytes else ""
-    yield f"disk     up to {megabytes(plan.disk_bytes)}{temporary}"
-    cost = f"{duration(plan.core_seconds)} of one core"
-    alike = ", if its lines are like those of public lists" * of_lines
-    yield f"time     about {duration(plan.seconds)} ({cost}){alike}"
 
 
 def check_lines(checks: "Sequence[Check]") -> Iterator[str]:

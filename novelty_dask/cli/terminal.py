@@ -37,18 +37,6 @@ def number(value: float | None) -> str:
     return "nan" if value is None or math.isnan(value) else f"{value:.6f}"
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people say it.
-
-    >>> duration(0.25), duration(75), duration(7325)
-    ('0.2 s', '1 min 15 s', '2 h 2 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str | MarkedText]]) -> Iterator[str]:
     """Yield the lines of a table: aligned and fitted to a terminal; separated by TAB, in full, for a pipe."""
     cells = [[cell if isinstance(cell, MarkedText) else mark(cell, ()) for cell in row] for row in rows]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import time
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
+from novelty_dask.cards import card, lines
 from novelty_dask.errors import JobError, StoreError
 from novelty_dask.jobs.log import read_lines
 from novelty_dask.jobs.record import find_job
@@ -121,14 +121,18 @@ class Job:
             time.sleep(POLL_SECONDS)
 
     def __repr__(self) -> str:
-        """Return one line."""
-        return f"<Job {self._record.number} of {self.url!r}: {self.status().state}>"
+        """Return one line, also where the store does not answer."""
+        try:
+            state = self.status().state
+        except StoreError as error:
+            state = str(error)
+        return f"<Job {self._record.number} of {self.url!r}: {state}>"
 
     def _repr_html_(self) -> str:
         """Return the status and the last lines, for notebooks."""
-        now, lines = self.status(), self.logs()[-5:]
-        said = html.escape("\n".join(lines))
-        words = f"<br>{html.escape(now.words)}" if now.words else ""
-        facts = f"{now.starts} started, {now.deaths} killed"
-        title = f"<b>{html.escape(self.url)}</b><br>job {now.number}: {now.state}, drivers: {facts}"
-        return f"<div>{title}{words}<pre>{said}</pre></div>"
+        now = self.status()
+        drivers = f"{now.starts:,} started, {now.deaths:,} killed"
+        facts = {"job": f"{now.number}, {now.state}", "drivers": drivers, "last words": now.words}
+        return card(
+            "Job", self.url, {name: fact for name, fact in facts.items() if fact}, lines(self.logs()[-5:])
+        )

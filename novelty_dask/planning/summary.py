@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from novelty_dask.cards import card
+from novelty_dask.counts import counted, duration
+from novelty_dask.planning.budget import megabytes
 from novelty_dask.planning.cost import joining_seconds
 from novelty_dask.planning.disk import disk_bytes
 from novelty_dask.planning.memory import fit, moved_bytes, plan_bytes, worker_bytes
@@ -39,6 +42,8 @@ class RunPlan:
         Worker processes, 0 for none, and tasks that each runs at once.
     core_seconds : float
         CPU seconds of all processes together.
+    is_of_lines : bool
+        True for lines of text, whose number is estimated; False for vectors.
     """
 
     n_rows: int
@@ -52,11 +57,46 @@ class RunPlan:
     workers: int
     threads: int
     core_seconds: float
+    is_of_lines: bool = True
 
     @property
     def seconds(self) -> float:
         """Seconds of the run on cores that nobody else uses."""
         return self.core_seconds / (max(self.workers, 1) * self.threads)
+
+    def facts(self) -> dict[str, str]:
+        """Return the forecast in words."""
+        tasks = ", ".join(f"{count:,} {stage}" for stage, count in self.tasks.items())
+        workers = f"{self.workers} with {counted(self.threads, 'thread')} each"
+        most = max(self.stage_bytes, key=self.stage_bytes.__getitem__)
+        rows = (
+            f"about {self.n_rows:,}, if no line repeats another" if self.is_of_lines else f"{self.n_rows:,}"
+        )
+        memory = f"{megabytes(self.worker_bytes)} of {megabytes(self.memory_limit)}"
+        temporary = (
+            f", and {megabytes(self.temporary_bytes)} of temporary files" if self.temporary_bytes else ""
+        )
+        cost = f"{duration(self.core_seconds)} of one core"
+        alike = ", if its lines are like those of public lists" * self.is_of_lines
+        return {
+            "rows": rows,
+            "blocks": f"{self.tiles.n_blocks:,} of {self.tiles.block_rows:,} rows",
+            "tasks": tasks,
+            "workers": workers if self.workers else "none but this process",
+            "memory": f"{memory} a worker, most in {most}",
+            "disk": f"up to {megabytes(self.disk_bytes)}{temporary}",
+            "time": f"about {duration(self.seconds)} ({cost}){alike}",
+        }
+
+    def __str__(self) -> str:
+        """Return the forecast, one fact a line."""
+        return "\n".join(f"{name:<8} {fact}" for name, fact in self.facts().items())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the same for notebooks."""
+        return card("RunPlan", "", self.facts())
 
 
 def make_run_plan(
@@ -107,6 +147,7 @@ def make_run_plan(
         workers=workers,
         threads=budget.threads,
         core_seconds=core_seconds,
+        is_of_lines=budget.matrix is None,
     )
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from novelty_dask.features.marks import Marks
     from novelty_dask.results.explanation_text import Passage
 
+MOST_LINES = 14
+"""Lines that are shown unless one prints it."""
+
 
 @dataclass(frozen=True)
 class ExplainedFeature:
@@ -149,7 +152,11 @@ class Explanation:
         """Return it as text, with a line of carets below what is marked."""
         return to_text(self.passages())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """Return the beginning of the text."""
+        first, others = (lines := str(self).splitlines())[:MOST_LINES], lines[MOST_LINES:]
+        more = [f"… and {len(others):,} more lines, which print() shows"] if others else []
+        return "\n".join([*first, *more])
 
     def _repr_html_(self) -> str:
         """Return it for notebooks."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from novelty_dask.errors import SettingsError
+from novelty_dask.kernels.missing import fill_missing
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -62,3 +63,14 @@ class FixedNeighbors:
     def get_params(self, *, deep: bool = True) -> dict[str, Any]:
         """Return the parameters that scanpy notes."""
         return {"n_neighbors": self.indices.shape[1] - 1, "metric": "cosine"}
+
+
+def with_self(
+    rows: NDArray[np.int64], ids: NDArray[np.int64], distances: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return neighbors and distances of some rows, each row first, and none missing."""
+    ids = ids.copy()
+    # Programs that want the same number for all rows take no -1.
+    fill_missing(ids, rows)
+    itself = np.zeros((len(rows), 1), np.float32)
+    return np.hstack([rows[:, None], ids]), np.hstack([itself, distances.astype(np.float32)])

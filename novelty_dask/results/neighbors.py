@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError, StoreError
-from novelty_dask.kernels.missing import fill_missing
+from novelty_dask.results.cards import METRICS, neighbors_card
 from novelty_dask.results.edges import Edges, edge_schema, make_edges, scan_edges
-from novelty_dask.results.fixed_neighbors import FixedNeighbors
+from novelty_dask.results.fixed_neighbors import FixedNeighbors, with_self
 from novelty_dask.results.formats import write_parquet
 from novelty_dask.results.outputs import open_output, writing_errors
 
@@ -80,6 +80,19 @@ class NeighborArrays:
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self.ids.shape[0])
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        return f"<{type(self).__name__} of {len(self):,} rows: {self._said()}>"
+
+    def _repr_html_(self) -> str:
+        """Return what they are, and the closest ones of the first rows, for notebooks."""
+        return neighbors_card(type(self).__name__, self._said(), *self)
+
+    def _said(self) -> str:
+        """Return how many there are, by what, and their recall."""
+        recall = f", {self.recall}" if self.recall else ""
+        return f"{self.ids.shape[1]:,} of each row, by {METRICS[self.metric]}{recall}"
 
     @property
     def similarities(self) -> Any:
@@ -291,7 +304,7 @@ class NeighborArrays:
         # No row has more neighbors than there are others.
         k = min(self.ids.shape[1], len(self) - 1)
         parts = [
-            _with_self(rows, ids[:, :k], self._distances(values[:, :k]))
+            with_self(rows, ids[:, :k], self._distances(values[:, :k]))
             for rows, ids, values in self._blocks()
         ]
         indices, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -333,14 +346,3 @@ class NeighborArrays:
             for edge in batch.to_pylist():
                 graph.add_edge(edge.pop("row"), edge.pop("neighbor"), **edge)
         return graph
-
-
-def _with_self(
-    rows: NDArray[np.int64], ids: NDArray[np.int64], distances: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return neighbors and distances of some rows, each row first, and none missing."""
-    ids = ids.copy()
-    # Programs that want the same number for all rows take no -1.
-    fill_missing(ids, rows)
-    itself = np.zeros((len(rows), 1), np.float32)
-    return np.hstack([rows[:, None], ids]), np.hstack([itself, distances.astype(np.float32)])

@@ -1,5 +1,6 @@
 """The documentation site builds without a warning, whole, and shows all that is public."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import novelty_dask
 from novelty_dask.cli import main
@@ -90,6 +92,36 @@ def test_pages_are_whole_without_a_network(pages: dict[Path, Page], site: Path) 
     for style in site.rglob("*.css"):
         imported = re.findall(r"(?:@import\s+|url\()['\"]?(?:https?:)?//", style.read_text(encoding="utf-8"))
         assert not imported, style.name
+
+
+def test_every_notebook_has_a_page_with_its_cells(pages: dict[Path, Page], site: Path) -> None:
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == len([path for path in pages if path.parent == site / "notebooks"]) - 1
+    for path in notebooks:
+        page = site / "notebooks" / f"{path.stem}.html"
+        assert page.read_text(encoding="utf-8").count("highlight-python") >= 5
+        assert any(link.endswith(f"/main/notebooks/{path.name}") for link in pages[page].links)
+
+
+def test_outputs_of_notebooks_stand_below_their_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    make = importlib.import_module("notebook_pages").to_markdown
+    outputs = [
+        new_output("execute_result", {"text/html": "<b>1</b>\n```\n", "text/plain": "one"}),
+        new_output("stream", text="\x1b[31m<two>\x1b[0m"),
+        new_output("display_data", {"image/png": "aGk="}),
+    ]
+    cells = [
+        new_markdown_cell("# Title"),
+        new_code_cell("1 < 2", outputs=outputs),
+        new_markdown_cell("See [it](02.ipynb)."),
+    ]
+    page = make(new_notebook(cells=cells), "01.ipynb")
+    assert page.startswith("# Title\n\n")
+    assert '````{raw} html\n<div class="notebook-output"><b>1</b>\n```\n</div>\n````' in page
+    assert '<pre class="notebook-output">&lt;two&gt;</pre>' in page
+    assert 'src="data:image/png;base64,aGk="' in page
+    assert page.endswith("See [it](02.md).")
 
 
 def test_every_public_name_is_in_the_reference(pages: dict[Path, Page], site: Path) -> None:

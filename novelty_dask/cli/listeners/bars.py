@@ -14,7 +14,8 @@ from rich.table import Column
 from rich.text import Text
 
 from novelty_dask.cli.listeners.stage import StageProgress
-from novelty_dask.cli.terminal import duration, escape
+from novelty_dask.cli.terminal import escape
+from novelty_dask.counts import duration
 from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced, TaskDone
 
 NARROW = 36

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 from novelty_dask.cli.listeners.stage import StageProgress
-from novelty_dask.cli.terminal import duration, escape
-from novelty_dask.counts import counted
+from novelty_dask.cli.terminal import escape
+from novelty_dask.counts import counted, duration
 from novelty_dask.events import Event, StageFinished, StageStarted, TaskAdvanced, TaskDone
 
 LINE_SECONDS = 10.0

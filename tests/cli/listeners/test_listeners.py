@@ -11,7 +11,7 @@ from rich.console import Console
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.listeners.bars import Bars
 from novelty_dask.cli.listeners.lines import Lines
-from novelty_dask.cli.terminal import duration
+from novelty_dask.counts import duration
 from novelty_dask.events import (
     ConnectionExposed,
     Listener,
