@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from novelty_dask.estimators import ExactNeighborsTransformer, NoveltyDetector, UrlVectorizer
     from novelty_dask.grow import add
     from novelty_dask.jobs.job import Job
-    from novelty_dask.jobs.submit import submit
+    from novelty_dask.jobs.submit import submit, submit_vectors
     from novelty_dask.kernels.cosine import cosine_similarity
     from novelty_dask.pipeline.maintenance import clean, status, verify
     from novelty_dask.results.export import export
@@ -62,6 +62,7 @@ __all__ = [
     "score_vectors",
     "status",
     "submit",
+    "submit_vectors",
     "verify",
 ]
 
@@ -94,6 +95,7 @@ _LAZY = {
     "score_vectors": "novelty_dask.vector_runs:score_vectors",
     "status": "novelty_dask.pipeline.maintenance:status",
     "submit": "novelty_dask.jobs.submit:submit",
+    "submit_vectors": "novelty_dask.jobs.submit:submit_vectors",
     "verify": "novelty_dask.pipeline.maintenance:verify",
 }
 

@@ -98,7 +98,7 @@ class Run:
         self.neighbors = NeighborArrays(
             arrays["neighbors/ids"],
             arrays["neighbors/similarities"],
-            urls=self.urls,
+            names=("url", self.urls),
             sources=sources,
             n_known=reference.n_rows if reference else None,
         )

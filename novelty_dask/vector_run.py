@@ -64,6 +64,8 @@ class VectorRun(Run):
         Nearest neighbors of each row, with the bytes that `novelty_dask.neighbors` returns.
     metric : {"cosine", "euclidean", "inner_product"}
         By which they are neighbors.
+    labels : zarr.Array of str or int64, shape (n_rows,), or None
+        Labels of the rows, if they have any.
 
     Raises
     ------
@@ -80,13 +82,18 @@ class VectorRun(Run):
         self.metric = matrix.metric
         self.novelty, self.lof = arrays["novelty"], arrays["lof"]
         self.novelty_nearest, self.novelty_kth = arrays["novelty_nearest"], arrays["novelty_kth"]
+        self.labels = arrays["rows/label"] if matrix.label_type else None
         self.reference = self.known = None
         values, sources = (
             arrays[f"neighbors/{matrix.value_name}"],
             [each.path for each in self.manifest.sources],
         )
         self.neighbors = NeighborArrays(
-            arrays["neighbors/ids"], values, metric=matrix.metric, sources=sources
+            arrays["neighbors/ids"],
+            values,
+            metric=matrix.metric,
+            sources=sources,
+            names=None if self.labels is None else ("label", self.labels),
         )
 
     @property

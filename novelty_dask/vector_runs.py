@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.kernels.choices import Metric
     from novelty_dask.planning.summary import RunPlan
-    from novelty_dask.sources.find import Source
+    from novelty_dask.storage.runs import StoredRun
 
 
 def score_vectors(
@@ -58,11 +58,17 @@ def score_vectors(
     listener : Listener, optional
         Takes the events.
     **settings
-        Fields of `WorkSettings`, and these two.
+        Fields of `WorkSettings`, and these.
     axis : {0, 1}, optional
         1 for neighbors of columns.
     column : str, optional
         Column of lists of a Parquet or Arrow file, or array of an ``.npz`` file, that has several.
+    label_column : str, optional
+        Column, or array of an ``.npz`` file, with the labels of rows, which are text or integers.  They are
+        shown beside the numbers of rows.
+    labels : str or path, optional
+        Parquet, Arrow, ``.npy`` or ``.npz`` file of the labels; the source itself by default, if a column is
+        named.
 
     Returns
     -------
@@ -85,20 +91,31 @@ def score_vectors(
     ...     print(run.top(1).row[0])
     7
     """
-    origin, identity, work = _identify(fspath(source), metric, n_neighbors, settings)
-    url = fspath(out)
+    identity, work = identify(fspath(source), metric, n_neighbors, settings)
     with working_client(client, work, listener) as working:
-        stored = find_run(url) or begin_run(url, identity)
-        check_same(stored, identity)
+        stored, given = find_or_begin(fspath(out), identity)
         if not stored.manifest.is_complete or stored.is_repaired:
-            run_session(stored, work, working, listener, Given([origin], {}))
+            run_session(stored, work, working, listener, given)
     return VectorRun(stored)
+
+
+def find_or_begin(url: str, identity: RunIdentity) -> tuple[StoredRun, Given]:
+    """Return the run of vectors at a path, or a new one, and its sources.
+
+    Raises
+    ------
+    StoreError
+        There is something else.
+    """
+    stored = find_run(url) or begin_run(url, identity)
+    check_same(stored, identity)
+    return stored, Given(list(identity.sources), {})
 
 
 def plan_vectors(
     source: str | PathLike[str], *, metric: Metric = "cosine", n_neighbors: int = 10, **settings: Any
 ) -> RunPlan:
-    """Tell what `score_vectors` would take; nothing but the head of the source is read.
+    """Tell what `score_vectors` would take; nothing but the head of the source, and labels, is read.
 
     Parameters
     ----------
@@ -119,20 +136,36 @@ def plan_vectors(
     SettingsError, InputError
         As for `score_vectors`.
     """
-    return forecast_vectors(*_identify(fspath(source), metric, n_neighbors, settings))
+    return forecast_vectors(*identify(fspath(source), metric, n_neighbors, settings))
 
 
-def _identify(
+def identify(
     path: str, metric: Metric, n_neighbors: int, settings: dict[str, Any]
-) -> tuple[Source, RunIdentity, WorkSettings]:
-    """Return the source of a run of vectors, all that its numbers follow from, and the other settings."""
-    axis, column = settings.pop("axis", 0), settings.pop("column", None)
+) -> tuple[RunIdentity, WorkSettings]:
+    """Return all that the numbers of a run of vectors follow from, and the other settings.
+
+    Raises
+    ------
+    SettingsError, InputError
+        As for `score_vectors`.
+    """
+    axis, column, labels, label_column = (
+        settings.pop(name, default)
+        for name, default in {"axis": 0, "column": None, "labels": None, "label_column": None}.items()
+    )
     work = WorkSettings.make(**settings)
     check_choices(n_neighbors=(n_neighbors, 1_000), metric=metric)
     if axis not in (0, 1):
         message = f"axis is {axis!r}; pass 0 for neighbors of rows, or 1 for those of columns."
         raise SettingsError(message)
-    origin = find_origin(path)
-    matrix = describe_matrix(origin.path, metric, axis, column)
+    if labels is not None and not isinstance(labels, str | PathLike):
+        message = f"labels is {type(labels).__name__}; store the labels in a file, and pass its path."
+        raise SettingsError(message)
+    origin, of_labels = find_origin(path), None
+    sources = [origin]
+    if labels is not None or label_column is not None:
+        sources = [*dict.fromkeys([origin, find_origin(fspath(labels or path))])]
+        of_labels = sources[-1].path, label_column
+    matrix = describe_matrix(origin.path, metric, axis, column, of_labels)
     result = ResultSettings(n_neighbors=int(n_neighbors), normal_form="raw")
-    return origin, RunIdentity(settings=result, sources=(origin,), matrix=matrix), work
+    return RunIdentity(settings=result, sources=tuple(sources), matrix=matrix), work

@@ -25,6 +25,7 @@ from novelty_dask.errors import StoreError, shell_quoted
 from novelty_dask.kernels.choices import VECTORIZER
 
 if TYPE_CHECKING:
+    from novelty_dask.jobs.job import Job
     from novelty_dask.results.dismissed import Dismissed
     from novelty_dask.run import Run
     from novelty_dask.settings import Settings
@@ -317,6 +318,14 @@ def _say_totals(run: "Run", *, quiet: bool) -> None:
     is_wrapped = totals.wrapped * MOST_PLAIN_LINES >= totals.lines
     if totals.wrapped and is_wrapped and not quiet and run.manifest.settings.features == "url":
         say(wrapped_line(totals))
+
+
+def say_job(job: "Job", out: str) -> None:
+    """Print which job of a run it is, and the commands that watch and end it."""
+    now, shown = job.status(), shell_quoted(out)
+    say(f"Job     {now.number} of {out}, {now.state}")
+    say(f"Watch   novelty status {shown} --watch\nLog     novelty logs {shown} --follow")
+    say(f"Cancel  novelty cancel {shown}")
 
 
 def say(message: str) -> None:

@@ -6,7 +6,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.commands import main, say
+from novelty_dask.cli.commands import main, say_job
 from novelty_dask.cli.failures import RUN
 from novelty_dask.cli.listeners import choose_listener
 from novelty_dask.cli.streams import emit
@@ -35,10 +35,7 @@ def submit(
     with choose_listener(quiet=quiet) as listener:
         job = novelty_dask.submit(sources, out, listener=listener, settings=settings, against=against)
     if not quiet:
-        shown = shell_quoted(out)
-        say(f"Job     {job.status().number} of {out}, {job.status().state}")
-        say(f"Watch   novelty status {shown} --watch\nLog     novelty logs {shown} --follow")
-        say(f"Cancel  novelty cancel {shown}")
+        say_job(job, out)
 
 
 @main.command()

@@ -6,7 +6,7 @@ import click
 
 import novelty_dask
 from novelty_dask.cli import options
-from novelty_dask.cli.commands import TOP_ROWS, finish, main, say, show
+from novelty_dask.cli.commands import TOP_ROWS, finish, main, say, say_job, show
 from novelty_dask.cli.documents import in_json, plan_document
 from novelty_dask.cli.failures import RESUMABLE, RUN
 from novelty_dask.cli.listeners import choose_listener
@@ -33,20 +33,28 @@ if TYPE_CHECKING:
     "--axis", type=click.Choice([0, 1]), default=0, show_default=True, help="1 for neighbors of columns."
 )
 @click.option("--column", help="Column of lists of a Parquet or Arrow file, or array of an .npz file.")
+@click.option("--label-column", metavar="NAME", help="Column of labels, text or integers, to show with rows.")
+@click.option(
+    "--labels", metavar="FILE", help="Parquet, Arrow, .npy or .npz file of labels. [default: SOURCE]"
+)
 @options.WORK_OPTIONS[0]
 @options.worker_options
+@click.option("--submit", "is_job", is_flag=True, help="Hand the run to the Dask scheduler, and leave.")
 @click.option("--plan", "is_plan", is_flag=True, help="Print what it would take, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --plan, print one document in JSON.")
 @options.quiet
 @options.debug
 def neighbors(
-    source: str, *, out: str | None, is_plan: bool, as_json: bool, quiet: bool, **flags: Any
+    source: str, *, out: str | None, is_job: bool, is_plan: bool, as_json: bool, quiet: bool, **flags: Any
 ) -> None:
     """Find the exact nearest neighbors of all rows of a file of vectors.
 
     SOURCE is an .npy, .npz, Parquet or Arrow file, or an array of Zarr, of dense rows. It may be larger
     than memory, and the workers may be on a cluster. The run has the neighbors and the novelty of each
     row, by its number; top, export, verify, status and resume take it as they take any run.
+
+    With --submit and --scheduler the command returns once the run and its job are in the store, as submit
+    does; status, logs and cancel show and end the job.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if is_plan:
@@ -57,8 +65,14 @@ def neighbors(
         message = "Name the run with --out, or print with --plan what it would take."
         raise SettingsError(message)
     meta = click.get_current_context().meta
-    meta[RESUMABLE] = meta[RUN] = out
+    meta[RUN] = out
     with choose_listener(quiet=quiet) as listener:
+        if is_job:
+            job = novelty_dask.submit_vectors(source, out, listener=listener, **given)
+            if not quiet:
+                say_job(job, out)
+            return
+        meta[RESUMABLE] = out
         run = novelty_dask.score_vectors(source, out, listener=listener, **given)
     if not quiet:
         _show(run, out)

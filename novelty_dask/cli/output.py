@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 EVIDENCE = ("url", "nearest_similarity", "nearest_url")
 """Columns that are shown behind the one by which rows are ordered."""
-VECTOR_EVIDENCE = ("row", "nearest_similarity", "nearest_distance", "nearest_row")
-"""The same of rows that are vectors, which have one of the two in the middle."""
+VECTOR_EVIDENCE = ("row", "label", "nearest_similarity", "nearest_distance", "nearest_row", "nearest_label")
+"""The same of rows that are vectors, which have one of the two in the middle, and may have labels."""
 SHOWN_NAMES = {
     "nearest_similarity": "similarity",
     "nearest_url": "nearest url",
     "nearest_distance": "distance",
     "nearest_row": "nearest row",
+    "nearest_label": "nearest label",
 }
 """Names of these as a table shows them."""
 

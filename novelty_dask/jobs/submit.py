@@ -16,12 +16,15 @@ from novelty_dask.objects.creation import make_token
 from novelty_dask.objects.owners import JobToken
 from novelty_dask.pipeline.given import give_names, give_texts
 from novelty_dask.pipeline.start import Terms, run_session
+from novelty_dask.vector_runs import find_or_begin as find_or_begin_vectors
+from novelty_dask.vector_runs import identify
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from novelty_dask.api import Sources
     from novelty_dask.jobs.record import JobRecord
+    from novelty_dask.kernels.choices import Metric
     from novelty_dask.pipeline.given import Given
     from novelty_dask.pipeline.session import Session
     from novelty_dask.settings import Settings, WorkSettings
@@ -68,23 +71,65 @@ def submit(  # noqa: PLR0913 - all but the first two are keywords
     SettingsError, InputError, BudgetError, StoreError, ClusterError
         As their names say; nothing is overwritten.
     """
-    chosen = _check(sources, out, urls, choose_settings(settings, _without_vectorizer(overrides)), client)
-    url = fspath(out) if out is not None else ""
+    chosen = choose_settings(settings, _without_vectorizer(overrides))
+    if (sources is None) == (urls is None):
+        message = "Give either the names of sources or urls=, which are in memory."
+        raise InputError(message)
+    url = _check(out, chosen, client)
     chosen, reference = adopt_reference(against, url, chosen)
     named = None if sources is None else give_names(sources, remote=chosen.remote, listener=listener)
     with working_client(client, chosen.work, listener) as working:
         assert working is not None
         given = (named or give_texts(urls, working))._replace(reference=reference)
-        stored, given = find_or_begin(given, url, chosen)
-        record = find_job(stored.objects)
-        if stored.manifest.is_complete:
-            # Nothing is left to do, and whoever asks for the job finds that in its record.
-            record = record or create_job(stored.objects, make_token(), "", {})
-            record.close("complete", "The run is complete.")
-        else:
-            if record is None or not record.view().is_open:
-                record = _begin(stored, chosen.work, working, listener, given)
-            hand_over(working, stored.url, record.token, listener)
+        return _order(*find_or_begin(given, url, chosen), chosen.work, working, listener)
+
+
+def submit_vectors(
+    source: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    metric: Metric = "cosine",
+    n_neighbors: int = 10,
+    client: Client | str | None = None,
+    listener: Listener = ignore,
+    **settings: Any,
+) -> Job:
+    """Hand the search for neighbors of vectors to a cluster, which does it without this process.
+
+    Parameters
+    ----------
+    source, metric, n_neighbors, **settings
+        As for `score_vectors`.
+    out, client, listener
+        As for `submit`.
+
+    Returns
+    -------
+    Job
+
+    Raises
+    ------
+    SettingsError, InputError, BudgetError, StoreError, ClusterError
+        As their names say; nothing is overwritten.
+    """
+    identity, work = identify(fspath(source), metric, n_neighbors, settings)
+    url = _check(out, work, client)
+    with working_client(client, work, listener) as working:
+        assert working is not None
+        return _order(*find_or_begin_vectors(url, identity), work, working, listener)
+
+
+def _order(stored: StoredRun, given: Given, work: WorkSettings, client: Client, listener: Listener) -> Job:
+    """Hand a run to a cluster, and return its job: the one that it has, if that is not over."""
+    record = find_job(stored.objects)
+    if stored.manifest.is_complete:
+        # Nothing is left to do, and whoever asks for the job finds that in its record.
+        record = record or create_job(stored.objects, make_token(), "", {})
+        record.close("complete", "The run is complete.")
+    else:
+        if record is None or not record.view().is_open:
+            record = _begin(stored, work, client, listener, given)
+        hand_over(client, stored.url, record.token, listener)
     return Job(stored.url)
 
 
@@ -105,17 +150,14 @@ def _without_vectorizer(overrides: dict[str, Any]) -> dict[str, Any]:
     return overrides
 
 
-def _check(sources: Any, out: Any, urls: Any, chosen: Settings, client: Any) -> Settings:
-    """Return settings that suffice for a job.
+def _check(out: str | PathLike[str] | None, chosen: Settings | WorkSettings, client: Any) -> str:
+    """Return the path of the run, if settings suffice for a job.
 
     Raises
     ------
-    InputError, SettingsError
+    SettingsError
         Something is missing, or there is too much.
     """
-    if (sources is None) == (urls is None):
-        message = "Give either the names of sources or urls=, which are in memory."
-        raise InputError(message)
     if out is None:
         message = "A job needs a run that outlives this process; name it, as in out='run.zarr'."
         raise SettingsError(message)
@@ -128,7 +170,7 @@ def _check(sources: Any, out: Any, urls: Any, chosen: Settings, client: Any) -> 
     if client is None and not chosen.scheduler and not chosen.scheduler_file:
         message = "A job needs a Dask scheduler; name the address of one as scheduler, or pass a client."
         raise SettingsError(message)
-    return chosen
+    return fspath(out)
 
 
 def _begin(

@@ -17,7 +17,7 @@ from novelty_dask.planning.stages import IMPORT
 from novelty_dask.planning.summary import make_run_plan
 from novelty_dask.stages.vectors import REFUSED
 from novelty_dask.storage.totals import Totals
-from novelty_dask.vectors.origin import check_origin, open_origin
+from novelty_dask.vectors.origin import check_origin, held_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from novelty_dask.planning.matrix import Matrix
     from novelty_dask.planning.summary import RunPlan
     from novelty_dask.settings import WorkSettings
-    from novelty_dask.sources.find import Source
     from novelty_dask.sources.pieces import Piece
     from novelty_dask.storage.identity import RunIdentity
     from novelty_dask.storage.runs import StoredRun
@@ -61,23 +60,21 @@ class VectorInputs(Inputs):
     @cached_property
     def decompressor_bytes(self) -> int:
         """Most bytes that a task holds to read any rows, while there are any to be read."""
-        matrix = _matrix(self.run)
-        if self.run.manifest.has_rows:
-            return 0
-        return open_origin(self.sources[0].path, matrix.axis, matrix.column).held_bytes
+        return 0 if self.run.manifest.has_rows else held_bytes(self.sources, _matrix(self.run))
 
     def check_unchanged(self) -> None:
-        """Refuse a source that is not as it was when the run was begun.
+        """Refuse sources that are not as they were when the run was begun.
 
         Raises
         ------
         InputError
-            It is not.
+            One is not.
         """
-        check_origin(self.run.manifest.sources[0])
+        for source in self.run.manifest.sources:
+            check_origin(source)
 
 
-def forecast_vectors(origin: Source, identity: RunIdentity, work: WorkSettings) -> RunPlan:
+def forecast_vectors(identity: RunIdentity, work: WorkSettings) -> RunPlan:
     """Return what a run of vectors would take.
 
     Raises
@@ -87,11 +84,10 @@ def forecast_vectors(origin: Source, identity: RunIdentity, work: WorkSettings) 
     """
     matrix = identity.matrix
     assert matrix
-    workers = find_resources(None, origin.n_bytes, work)
+    workers = find_resources(None, sum(source.n_bytes for source in identity.sources), work)
     budget = replace(make_budget(identity.settings, workers, None), matrix=matrix)
-    held = open_origin(origin.path, matrix.axis, matrix.column).held_bytes
     extent, cost = weigh_rows(matrix), vector_seconds(matrix) / measure_speed()
-    extent = extent._replace(decompressor_bytes=held)
+    extent = extent._replace(decompressor_bytes=held_bytes(identity.sources, matrix))
     return make_run_plan(budget, extent, work.block_rows, workers.workers, cost)
 
 

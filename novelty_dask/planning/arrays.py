@@ -258,10 +258,13 @@ def group_arrays(plan: TilePlan) -> list[ArraySpec]:
 
 
 def vector_arrays(plan: TilePlan, matrix: Matrix) -> list[ArraySpec]:
-    """Return the array of vectors; a block of very long rows has several chunks."""
-    width = min(max(VECTORS_CHUNK // plan.block_rows, 1), matrix.n_columns)
-    shape, chunks = (plan.n_rows, matrix.n_columns), (plan.block_rows, width)
-    return named(("row", "column"), ArraySpec("vectors", shape, chunks, matrix.dtype, BY_ROWS, 0, "indices"))
+    """Return the array of vectors, of which a block of very long rows has several chunks, and of labels."""
+    shape = plan.n_rows, matrix.n_columns
+    chunks = plan.block_rows, min(max(VECTORS_CHUNK // plan.block_rows, 1), matrix.n_columns)
+    vectors = ArraySpec("vectors", shape, chunks, matrix.dtype, BY_ROWS, 0, "indices")
+    of_labels = ("", "text", matrix.label_bytes) if matrix.label_type == "str" else ()
+    labels = ArraySpec("rows/label", shape[:1], chunks[:1], matrix.label_type, BY_ROWS, *of_labels)
+    return named(("row", "column"), vectors, *([labels] if matrix.label_type else []))
 
 
 def strip_arrays(plan: TilePlan, k: int, values: tuple[str, str]) -> list[ArraySpec]:
@@ -317,11 +320,9 @@ def cited_arrays(plan: TilePlan, k: int, *, is_joined: bool) -> list[ArraySpec]:
 def calibration_arrays(plan: TilePlan) -> list[ArraySpec]:
     """Return the arrays of the rows of a reference that are at least as novel, and of those that could be."""
     n, rows, blocks = len(CALIBRATED), plan.n_rows, plan.n_blocks
+    at_least = ArraySpec("calibration/at_least", (rows, n), (plan.block_rows, n), "int64", BY_ROWS, -1)
     return [
-        *named(
-            ("row", "view"),
-            ArraySpec("calibration/at_least", (rows, n), (plan.block_rows, n), "int64", BY_ROWS, -1),
-        ),
+        *named(("row", "view"), at_least),
         # The same in each row, as no block waits for another.
         *named(("block", "view"), ArraySpec("calibration/others", (blocks, n), (1, n), "int64", BY_BLOCKS)),
     ]

@@ -26,6 +26,8 @@ RESULT_ROW_BYTES = 64
 """Five views and the density of a row, position and count, length of its text, start of its weights."""
 PLACE_BYTES, LENGTH_BYTES = 9, 4
 """The place of a row among those of a reference, and whether it is known; the length of a neighbor's URL."""
+LABEL_BYTES = 8
+"""A label that is a number, or the length of one that is text, besides that."""
 TIMES_BYTES = 16
 """When a row was first and last seen."""
 WEIGHT_BYTES = SIMILARITY_BYTES = 4
@@ -75,9 +77,10 @@ def disk_bytes(budget: Budget, extent: Extent, tiles: TilePlan) -> int:
 
 
 def _vector_bytes(budget: Budget, matrix: Matrix, tiles: TilePlan) -> int:
-    """Return the most bytes that a run of vectors takes: they themselves, strips, neighbors and views."""
+    """Return the most bytes that a run of vectors takes: these, labels, strips, neighbors and views."""
     vectors = tiles.n_rows * matrix.n_columns * (4 if matrix.dtype == "float32" else 8)
     neighbors = (tiles.n_groups + 1) * budget.n_neighbors * tiles.n_rows * (_width(tiles.n_rows) + 8)
+    vectors += tiles.n_rows * (matrix.label_bytes + LABEL_BYTES) * bool(matrix.label_type)
     return vectors + neighbors + RESULT_ROW_BYTES * tiles.n_rows + _small_bytes(budget, tiles)
 
 

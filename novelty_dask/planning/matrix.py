@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from novelty_dask.kernels.choices import Metric
+from novelty_dask.kernels.text.lines import MAX_BYTES
 
 MOST_COLUMNS = 2**31 - 2
 """Most columns that rows may have, whose numbers are of 32 bits."""
@@ -25,6 +26,12 @@ class Matrix:
         1 if the columns of the source are compared.
     column : str or None
         Column of lists of the source, or its array in an archive.
+    label_column : str or None
+        Column of labels, or their array in an archive.
+    label_type : {"", "str", "int64"}
+        What labels are; empty without any.
+    label_bytes : int
+        Most bytes of a label that is text; 0 otherwise.
     """
 
     n_rows: int
@@ -33,6 +40,9 @@ class Matrix:
     metric: Metric
     axis: Literal[0, 1] = 0
     column: str | None = None
+    label_column: str | None = None
+    label_type: Literal["", "str", "int64"] = ""
+    label_bytes: int = 0
 
     @property
     def value_name(self) -> str:
@@ -47,4 +57,6 @@ class Matrix:
     @property
     def is_possible(self) -> bool:
         """True if there can be such a matrix."""
-        return 1 <= self.n_rows <= 2**50 and 1 <= self.n_columns <= MOST_COLUMNS
+        has_texts = self.label_type == "str"
+        are_labels_possible = has_texts <= self.label_bytes <= MAX_BYTES * has_texts
+        return 1 <= self.n_rows <= 2**50 and 1 <= self.n_columns <= MOST_COLUMNS and are_labels_possible

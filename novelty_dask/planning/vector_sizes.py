@@ -23,6 +23,10 @@ SEARCHING_BYTES = 64 * 10**6
 """Estimates of pairs, and what the search keeps for them."""
 
 
+LABEL_BYTES, LABEL_COPIES = 200, 4
+"""Of a label besides its text, as it is read and converted, and how often its text is held."""
+
+
 def of_either(of_lines: TaskBytes, of_vectors: TaskBytes) -> TaskBytes:
     """Return the bytes of a task that compares either."""
     return lambda budget, load: (of_vectors if budget.matrix else of_lines)(budget, load)
@@ -34,8 +38,11 @@ def _values(budget: Budget, load: Load) -> int:
 
 
 def import_bytes(budget: Budget, load: Load) -> int:
-    """Return the bytes of a block while it is read and stored, and what the file holds besides."""
-    return IMPORTED_BYTES * _values(budget, load) + load.decompressor_bytes + SEARCH_BYTES
+    """Return the bytes of a block while it is read and stored, and what the files hold besides."""
+    held = IMPORTED_BYTES * _values(budget, load) + load.decompressor_bytes + SEARCH_BYTES
+    if budget.matrix and budget.matrix.label_type:
+        held += (LABEL_BYTES + LABEL_COPIES * budget.matrix.label_bytes) * load.rows
+    return held
 
 
 def compare_vectors_bytes(budget: Budget, load: Load) -> int:

@@ -142,7 +142,7 @@ def write_arrow(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
 
 
 def write_npz(results: Results, file: IO[bytes]) -> None:
-    """Write the arrays of a run, with its URLs as bytes and offsets."""
+    """Write the arrays of a run, with its URLs, or labels, as bytes and offsets."""
     # An array of strings could only be loaded with pickle, which runs whatever a file contains.  Not written
     # by `numpy.savez`, which would hold all rows in memory.
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -150,14 +150,16 @@ def write_npz(results: Results, file: IO[bytes]) -> None:
             shape = results.arrays[source].shape
             blocks = (results.read(source, block) for block in range(results.n_blocks))
             _write_member(archive, name, shape, blocks)
-        if not results.has_urls:
+        if results.has_urls:
+            _write_places(archive, results)
+        if not results.has_texts:
             return
-        _write_places(archive, results)
-        _write_member(archive, "url_offsets", (results.n_rows + 1,), _offsets(results))
-        # The header of an array states its length, so the URLs are read once before they are written.
+        name = results.name
+        _write_member(archive, f"{name}_offsets", (results.n_rows + 1,), _offsets(results))
+        # The header of an array states its length, so the texts are read once before they are written.
         n_bytes = sum(len(text) for text, _ in _texts(results))
         texts = (np.frombuffer(text, np.uint8) for text, _ in _texts(results))
-        _write_member(archive, "url_bytes", (n_bytes,), texts)
+        _write_member(archive, f"{name}_bytes", (n_bytes,), texts)
 
 
 def _stored(results: Results) -> dict[str, str]:
@@ -165,7 +167,8 @@ def _stored(results: Results) -> dict[str, str]:
     if not results.has_urls:
         names = sorted(name for name in results.arrays.layout.specs if name.startswith("neighbors/"))
         views = {name: name for name in results.views}
-        return {**views, **{name.replace("neighbors/", "neighbor_"): name for name in names}}
+        labels = {"label": "rows/label"} if results.name and not results.has_texts else {}
+        return {**labels, **views, **{name.replace("neighbors/", "neighbor_"): name for name in names}}
     names = [*results.views, *(["known"] if results.is_against else [])]
     others = {name: name for name in names if name not in STORED}
     others |= {name: f"rows/{name}" for name in ("first_seen", "last_seen") if results.is_in_time}
@@ -201,14 +204,14 @@ def _write_member(
 
 
 def _texts(results: Results) -> Iterator[tuple[bytes, NDArray[np.int64]]]:
-    """Yield the URLs of each block as UTF-8, joined, and their ends."""
+    """Yield the URLs, or labels, of each block as UTF-8, joined, and their ends."""
     for block in range(results.n_blocks):
-        urls = [url.encode() for url in results.read("rows/url", block)]
+        urls = [url.encode() for url in results.read(f"rows/{results.name}", block)]
         yield b"".join(urls), np.cumsum([len(url) for url in urls])
 
 
 def _offsets(results: Results) -> Iterator[NDArray[np.int64]]:
-    """Yield the start of the first URL and the ends of all, a block at a time."""
+    """Yield the start of the first text and the ends of all, a block at a time."""
     end = np.zeros(1, np.int64)
     yield end
     for _, ends in _texts(results):

@@ -47,8 +47,8 @@ class NeighborArrays:
         What they are: cosines, distances, or products.
     recall : Recall, optional
         Share that was found, if not all were looked for.
-    urls : zarr.Array of str, shape (n_rows,), optional
-        Names of the rows.
+    names : (str, zarr.Array of shape (n_rows,)), optional
+        What the rows are named by, ``"url"`` or ``"label"``, and these.
     sources : sequence of str
         Files that are not to be replaced.
     n_known : int, optional
@@ -62,14 +62,14 @@ class NeighborArrays:
         *,
         metric: Metric = "cosine",
         recall: Recall | None = None,
-        urls: Any = None,
+        names: tuple[str, Any] | None = None,
         sources: Sequence[str] = (),
         n_known: int | None = None,
     ) -> None:
         self.ids, self._values = ids, values
         self.metric, self.recall = metric, recall
         self._weight: Values = "distance" if metric == "euclidean" else "similarity"
-        self._urls = urls
+        self._names = names
         self._sources = sources
         self._n_known = n_known
 
@@ -326,8 +326,8 @@ class NeighborArrays:
         Returns
         -------
         networkx.DiGraph
-            Nodes are row numbers, with the attribute url where rows have one; edges have rank, and similarity
-            or distance.
+            Nodes are row numbers, with the attribute url or label where rows have one; edges have rank, and
+            similarity or distance.
 
         Raises
         ------
@@ -339,9 +339,10 @@ class NeighborArrays:
         self._check_own()
         graph = networkx.DiGraph()
         graph.add_nodes_from(range(len(self)))
-        for rows, _, _ in self._blocks() if self._urls is not None else ():
-            urls = self._urls[rows[0] : rows[-1] + 1].tolist()
-            graph.add_nodes_from((row, {"url": url}) for row, url in zip(rows.tolist(), urls, strict=True))
+        name, array = self._names or ("", np.empty(0))
+        for rows, _, _ in self._blocks() if name else ():
+            named = zip(rows.tolist(), array[rows[0] : rows[-1] + 1].tolist(), strict=True)
+            graph.add_nodes_from((row, {name: each}) for row, each in named)
         for batch in self.stream_edges():
             for edge in batch.to_pylist():
                 graph.add_edge(edge.pop("row"), edge.pop("neighbor"), **edge)

@@ -45,10 +45,16 @@ class Results:
         Columns by which rows can be ordered.
     has_urls : bool
         True if rows are lines of text.
+    name : str
+        What a row is named by: its URL, or its label; empty where rows have numbers alone.
+    has_texts : bool
+        True if that is text.
     """
 
     views: tuple[str, ...] = VIEWS
     has_urls: ClassVar[bool] = True
+    name: str = "url"
+    has_texts: bool = True
 
     def __init__(self, run: StoredRun) -> None:
         self.arrays = arrays = run.arrays()
@@ -74,7 +80,7 @@ class Results:
         return self.arrays.read(name, slice(block * self.block_rows, (block + 1) * self.block_rows))
 
     def urls(self, ids: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the URLs of rows, in the shape of `ids`; an id of -1 gives an empty string.
+        """Return the URLs, or labels, of rows, in the shape of `ids`; an id of -1 gives an empty one.
 
         Raises
         ------
@@ -86,7 +92,7 @@ class Results:
                 "The neighbors of the run name rows that it does not have; score again into another path."
             )
             raise StoreError(message)
-        urls = np.full(ids.size, "", np.dtypes.StringDType())
+        urls = np.zeros(ids.size, self.arrays[f"rows/{self.name}"].dtype)
         rows = ids.ravel()
         blocks = np.where(rows < 0, -1, rows // self.block_rows)
         for block in np.unique(blocks[blocks >= 0]):
@@ -146,17 +152,18 @@ class Results:
             raise SettingsError(message)
 
     def _block_urls(self, block: int) -> NDArray[Any]:
-        """Return the URLs of a block from the cache, in which the block used least recently makes room."""
+        """Return the URLs, or labels, of a block from the cache, in which the oldest block makes room."""
         if block not in self._cache:
-            self._cache[block] = self.read("rows/url", block)
+            self._cache[block] = self.read(f"rows/{self.name}", block)
         self._cache.move_to_end(block)
         if len(self._cache) > CACHED_BLOCKS:
             self._cache.popitem(last=False)
         return self._cache[block]
 
     def mean_url_bytes(self) -> float:
-        """Return the mean length of a URL."""
-        lengths = (np.strings.str_len(self.read("rows/url", block)) for block in range(self.n_blocks))
+        """Return the mean length of a URL, or of a label that is text."""
+        texts = (self.read(f"rows/{self.name}", block) for block in range(self.n_blocks))
+        lengths = (np.strings.str_len(text) for text in texts)
         return sum(int(length.sum()) for length in lengths) / self.n_rows
 
     def check_options(self, order: str, options: Mapping[str, Any]) -> None:

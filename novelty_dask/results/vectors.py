@@ -47,6 +47,8 @@ class VectorResults(Results):
             "distance" if matrix.metric == "euclidean" else "similarity",
         )
         self.views = VECTOR_VIEWS if matrix.has_novelty else ()
+        self.name = "label" if matrix.label_type else ""
+        self.has_texts = matrix.label_type == "str"
 
     def read(self, name: str, block: int) -> NDArray[Any]:
         """Return one block of an array of rows; their positions are their numbers."""
@@ -55,8 +57,8 @@ class VectorResults(Results):
         return np.arange(block * self.block_rows, min((block + 1) * self.block_rows, self.n_rows))
 
     def mean_url_bytes(self) -> float:
-        """Return what a row has for each neighbor."""
-        return NEIGHBOR_BYTES
+        """Return what a row has for each neighbor, its label included."""
+        return NEIGHBOR_BYTES + (super().mean_url_bytes() if self.has_texts else 0)
 
     def check_options(self, order: str, options: Mapping[str, Any]) -> None:
         """Refuse an order that vectors lack, and options that look at URLs.
@@ -108,7 +110,8 @@ class VectorResults(Results):
         pyarrow.Table
             Columns row, novelty, nearest_row and nearest_similarity or nearest_distance, with `lists` also
             neighbor_rows and neighbor_similarities or neighbor_distances, then the other views.  Rows that
-            were compared by inner product have no views.
+            were compared by inner product have no views.  Where rows have labels, there are label,
+            nearest_label and neighbor_labels, each behind its number.
         """
         assert lines is None
         kept = slice(None) if within is None else within
@@ -118,19 +121,34 @@ class VectorResults(Results):
         )
         views = {name: self._view(name, block, kept) for name in self.views}
         columns = {"row": pa.array(self.read("rows/position", block)[kept])}
+        if self.name:
+            columns["label"] = pa.array(self._block_urls(block)[kept].tolist(), self._label_type)
         columns |= {name: view for name, view in views.items() if name == "novelty"}
         columns["nearest_row"] = pa.array(ids[:, 0], mask=ids[:, 0] < 0)
+        if self.name:
+            columns["nearest_label"] = self._labels(ids[:, 0])
         columns[f"nearest_{self._value}"] = pa.array(values[:, 0], mask=ids[:, 0] < 0)
         if lists:
             exists = ids >= 0
             offsets = pa.array(np.concatenate([[0], exists.sum(axis=1).cumsum()]).astype(np.int32))
             columns["neighbor_rows"] = pa.ListArray.from_arrays(offsets, pa.array(ids[exists]))
+            if self.name:
+                columns["neighbor_labels"] = pa.ListArray.from_arrays(offsets, self._labels(ids[exists]))
             columns[f"neighbor_{self.values}"] = pa.ListArray.from_arrays(offsets, pa.array(values[exists]))
         columns |= {name: view for name, view in views.items() if name not in columns}
         if calibration:
             p = calibration.read(block)[kept] if len(ids) else np.empty(0)
             columns["p_value"] = pa.array(p, mask=np.isnan(p))
         return pa.table(columns)
+
+    @property
+    def _label_type(self) -> pa.DataType:
+        """The type of labels."""
+        return pa.string() if self.has_texts else pa.int64()
+
+    def _labels(self, ids: NDArray[np.int64]) -> pa.Array:
+        """Return the labels of rows; those of rows that do not exist are null."""
+        return pa.array(self.urls(ids).tolist(), self._label_type, mask=ids < 0)
 
 
 def results_of(run: StoredRun) -> Results:

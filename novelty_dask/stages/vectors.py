@@ -10,7 +10,7 @@ from novelty_dask.engines.dense import finish_values, no_neighbors
 from novelty_dask.kernels.neighbors import Neighbors, merge
 from novelty_dask.kernels.scores import row_means
 from novelty_dask.stages.tasks import TaskResult, Workspace
-from novelty_dask.vectors.origin import open_origin
+from novelty_dask.vectors.origin import open_labels, open_origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,16 +25,18 @@ REFUSED = "refused"
 
 
 def import_block(workspace: Workspace, item: str) -> TaskResult:
-    """Return the vectors of a block, and which of them is the first that can't be compared."""
-    block, matrix, settings = int(item), matrix_of(workspace), workspace.run.manifest
-    source = open_origin(settings.sources[0].path, matrix.axis, matrix.column, workspace.plan.block_rows)
+    """Return the vectors of a block with their labels, and which is the first that can't be compared."""
+    block, matrix, sources = int(item), matrix_of(workspace), workspace.run.manifest.sources
+    source = open_origin(sources[0].path, matrix.axis, matrix.column, workspace.plan.block_rows)
     values = np.asarray(source.read(block), matrix.dtype)
     is_finite = np.isfinite(values).all(axis=1)
     # Not raised here: the lowest of all such rows is named, whichever task is first.
     refused = (
         {} if is_finite.all() else {REFUSED: workspace.plan.bounds(block)[0] + int(np.argmin(is_finite))}
     )
-    return TaskResult({"vectors": values}, refused)
+    labels = open_labels(sources, matrix)
+    named = {"rows/label": labels.read(*workspace.plan.bounds(block))} if labels else {}
+    return TaskResult({"vectors": values, **named}, refused)
 
 
 def matrix_of(workspace: Workspace) -> Matrix:

@@ -95,7 +95,10 @@ def open_matrix(X: Any) -> Any:
             # Never for writing: it is the user's.
             opened = zarr.open(X, mode="r")
         except (KeyError, ValueError, TypeError, OSError) as error:
-            message = f"{str(X)!r} is no array and no group of Zarr ({reason(error)}); check the path."
+            message = (
+                f"{str(X)!r} is no array and no group of Zarr ({reason(error)}); pass one, or an .npy, .npz, "
+                "Parquet or Arrow file."
+            )
             raise InputError(message) from None
     return opened if isinstance(opened, zarr.Array) else StoredMatrix(opened, str(X))
 

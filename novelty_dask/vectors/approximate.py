@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from novelty_dask.engines.dense import DenseEngine, no_neighbors
-from novelty_dask.vectors.recall import check_recall, sample_recall
+from novelty_dask.vectors.recall import TrueNeighbors, check_recall
 from novelty_dask.vectors.searching import check_memory, search_blocks
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def find_approximately(
         The candidates do not fit in memory.
     """
     reduced, engine = ReducedBlocks(blocks, metric), DenseEngine(metric)
+    true = TrueNeighbors(blocks, engine, k)
     for factor in FACTORS:
         n_candidates = min(factor * k, MOST_CANDIDATES)
         # Numbers and closeness of the candidates, of all rows.
@@ -103,7 +104,7 @@ def find_approximately(
         proposed = no_neighbors(blocks.n_rows, n_candidates)
         search_blocks(reduced, DenseEngine(metric), proposed)
         found = decide(blocks, engine, proposed.ids, k)
-        recall = sample_recall(blocks, engine, found.ids)
+        recall = true.recall_of(found)
         if min_recall is None or recall.low >= min_recall:
             break
     check_recall(recall, min_recall, "use engine='exact'")

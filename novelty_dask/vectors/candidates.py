@@ -14,7 +14,7 @@ from novelty_dask.engines.products import ProductEngine
 from novelty_dask.errors import InputError, NoveltyError, SettingsError, reason
 from novelty_dask.vectors.approximate import decide
 from novelty_dask.vectors.libraries.proposing import load, thread_count
-from novelty_dask.vectors.recall import check_recall, sample_recall
+from novelty_dask.vectors.recall import TrueNeighbors, check_recall
 from novelty_dask.vectors.searching import check_memory
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def find_among_candidates(
     # As in an exact search, sparse rows that share no column are no neighbors by cosine.
     above = 0.0 if blocks.is_sparse and metric == "cosine" else -np.inf
     found.ids[found.similarities <= above] = -1
-    recall = sample_recall(blocks, exact, found.ids, above=above)
+    recall = TrueNeighbors(blocks, exact, k, above=above).recall_of(found)
     check_recall(recall, min_recall, "pass other engine_options, or use engine='exact'")
     return found, recall
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import scipy.sparse as sp
 from numpy.lib import format as numpy_format
 
 from novelty_dask.errors import InputError, SettingsError, reading_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 END = ".npy"
 """End of the names of arrays in an archive."""
@@ -24,8 +28,7 @@ def map_array(name: str) -> Any:
     InputError
         It can't be read.
     """
-    with reading_errors(f"Can't read an array from {name!r}"):
-        # It maps no objects, whose loading may run anything.
+    with reading_errors(f"Can't read an array from {name!r}"), _without_objects():
         return numpy_format.open_memmap(name, mode="r")
 
 
@@ -56,9 +59,25 @@ def load_archive(name: str, array: str | None = None) -> Any:
             matrix.check_format(full_check=True)
             return matrix
     member = _choose(members, array, name)
-    with reading_errors(problem), zipfile.ZipFile(name) as archive, archive.open(member) as file:
-        # It loads no pickles either, unless one asks for them.
+    with (
+        reading_errors(problem),
+        _without_objects(),
+        zipfile.ZipFile(name) as archive,
+        archive.open(member) as file,
+    ):
         return numpy_format.read_array(file)
+
+
+@contextmanager
+def _without_objects() -> Iterator[None]:
+    """Say what to do about an array of objects, which NumPy refuses to load, as that may run anything."""
+    try:
+        yield
+    except ValueError as error:
+        if "object" not in str(error).lower():
+            raise
+        message = "it holds Python objects, which are never loaded; store numbers or text"
+        raise ValueError(message) from None
 
 
 def _choose(members: list[str], array: str | None, name: str) -> str:

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from novelty_dask.errors import InputError, SettingsError, reading_errors
+from novelty_dask.vectors.column_files import ColumnFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
-
-BATCH_ROWS = 4_096
-"""Rows that are decoded at once."""
 
 
 class ListColumn:
@@ -46,16 +41,10 @@ class ListColumn:
 
     def __init__(self, name: str, column: str | None = None) -> None:
         self.name = name
-        self._is_arrow = name.endswith((".arrow", ".feather"))
-        with reading_errors(f"Can't read {name!r}"):
-            self._file: Any = (
-                pa.ipc.open_file(pa.memory_map(name)) if self._is_arrow else pq.ParquetFile(name)
-            )
-            schema = self._file.schema if self._is_arrow else self._file.schema_arrow
-            self._starts = np.cumsum([0, *self._part_sizes()])
-        self.column = _choose(schema, column, name)
-        self.shape = int(self._starts[-1]), self._count_columns(schema.field(self.column).type)
-        self.held_bytes = 16 * int(np.diff(self._starts).max(initial=0)) * self.shape[1]
+        self._file = ColumnFile(name)
+        self.column = _choose(self._file.schema, column, name)
+        self.shape = self._file.n_rows, self._count_columns(self._file.schema.field(self.column).type)
+        self.held_bytes = 16 * self._file.most_rows * self.shape[1]
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return some rows.
@@ -65,44 +54,17 @@ class ListColumn:
         InputError
             A row is missing, or its list has another length than that of the first.
         """
-        found = []
         with reading_errors(f"Can't read the column {self.column!r} of {self.name!r}"):
-            for first, lists in self._lists(start, stop):
-                part = lists.slice(max(start - first, 0), stop - max(start, first))
-                found.append(self._matrix(part, max(start, first)))
+            lists = self._file.read(self.column, start, stop)
+            found = [self._matrix(part, first) for first, part in lists]
         return np.concatenate(found) if found else np.empty((0, self.shape[1]))
-
-    def _part_sizes(self) -> list[int]:
-        """Return the rows of each part that can be read alone."""
-        if self._is_arrow:
-            return [self._file.get_batch(part).num_rows for part in range(self._file.num_record_batches)]
-        metadata = self._file.metadata
-        return [metadata.row_group(part).num_rows for part in range(metadata.num_row_groups)]
-
-    def _lists(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
-        """Yield lists that lie between two rows, and others around them, with the number of the first."""
-        for part, first in enumerate(self._starts[:-1].tolist()):
-            if first >= stop or self._starts[part + 1] <= start:
-                continue
-            at = first
-            for batch in self._batches(part):
-                if at < stop and at + len(batch) > start:
-                    yield at, batch.column(self.column)
-                at += len(batch)
-
-    def _batches(self, part: int) -> Iterator[Any]:
-        """Yield the record batches of a part."""
-        if self._is_arrow:
-            yield self._file.get_batch(part)
-        else:
-            yield from self._file.iter_batches(BATCH_ROWS, row_groups=[part], columns=[self.column])
 
     def _count_columns(self, kind: Any) -> int:
         """Return how long the lists are, by their type, or as the first of them is."""
         if pa.types.is_fixed_size_list(kind):
             return int(kind.list_size)
-        for _, lists in self._lists(0, 1):
-            return int(pc.list_value_length(lists[:1])[0].as_py() or 0)
+        for _, lists in self._file.read(self.column, 0, 1):
+            return int(pc.list_value_length(lists)[0].as_py() or 0)
         return 0
 
     def _matrix(self, lists: Any, start: int) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from novelty_dask.vectors.approximate import find_approximately
 from novelty_dask.vectors.candidates import find_among_candidates
 from novelty_dask.vectors.checked import CheckedBlocks
 from novelty_dask.vectors.libraries.choose import choose_engine, name_engine
-from novelty_dask.vectors.recall import SAMPLE_ROWS, check_ids, sample_recall
+from novelty_dask.vectors.recall import SAMPLE_ROWS, TrueNeighbors, check_ids
 from novelty_dask.vectors.searching import check_memory, search_blocks
 from novelty_dask.vectors.sources import open_vectors
 
@@ -181,7 +181,9 @@ def measure_recall(
     check_choices(n_sample=(n_sample, 2**31), metric=metric)
     blocks = CheckedBlocks(open_vectors(X, column=column), metric)
     _check_dense(blocks)
-    return sample_recall(blocks, DenseEngine(metric), check_ids(ids, blocks.n_rows), (n_sample, seed))
+    checked = check_ids(ids, blocks.n_rows)
+    true = TrueNeighbors(blocks, DenseEngine(metric), checked.shape[1], (n_sample, seed), ids=checked)
+    return true.recall(true.closeness)
 
 
 def check_choices(*, metric: object, **numbers: tuple[object, int]) -> None:

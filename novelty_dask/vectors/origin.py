@@ -1,21 +1,25 @@
-"""The file or folder from which a run imports vectors: what is in it, and whether it is as it was."""
+"""The files or folders from which a run imports vectors and labels, and whether they are as they were."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from fsspec.core import url_to_fs
 
-from novelty_dask.errors import HIDDEN, InputError, reading_errors
+from novelty_dask.errors import HIDDEN, InputError, reading_errors, without_secrets
 from novelty_dask.planning.matrix import MOST_COLUMNS, Matrix
 from novelty_dask.sources.changes import describe_change
 from novelty_dask.sources.find import VERSIONS, Source
+from novelty_dask.vectors.labels import Labels
 from novelty_dask.vectors.sources import MatrixSource, open_vectors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from novelty_dask.kernels.choices import Metric
 
 
@@ -25,9 +29,10 @@ def find_origin(path: str) -> Source:
     Raises
     ------
     InputError
-        There is none, or it can't be read.
+        There is none, or it can't be read, or its URL has a password, which workers could not know.
     """
     url = path if "://" in path else f"file://{os.path.abspath(path)}"  # noqa: PTH100 - of any text
+    _check_open(without_secrets(url))
     with reading_errors(f"Can't read {path!r}"):
         storage, root = url_to_fs(url)
         files = storage.find(root, detail=True)
@@ -44,6 +49,19 @@ def _version(info: dict[str, Any]) -> str:
     return next((str(info[name]) for name in VERSIONS if name in info), "")
 
 
+def _check_open(url: str) -> None:
+    """Refuse a URL without its password.
+
+    Raises
+    ------
+    InputError
+        It had one.
+    """
+    if HIDDEN in url:
+        message = f"The URL {url!r} had credentials, which no run keeps; configure them for its store."
+        raise InputError(message)
+
+
 def check_origin(source: Source) -> None:
     """Refuse a file or folder that is not as it was when the run was begun.
 
@@ -52,9 +70,7 @@ def check_origin(source: Source) -> None:
     InputError
         It has changed, or is gone, or its password is not known.
     """
-    if HIDDEN in source.url:
-        message = f"The URL {source.shown} had credentials, which no run keeps; configure them for its store."
-        raise InputError(message)
+    _check_open(source.url)
     now = find_origin(source.url)
     if now != source:
         message = (
@@ -83,13 +99,25 @@ def open_origin(path: str, axis: int, column: str | None, block_rows: int | None
     return source
 
 
-def describe_matrix(path: str, metric: Metric, axis: int, column: str | None) -> Matrix:
+def describe_matrix(
+    path: str, metric: Metric, axis: int, column: str | None, labels: tuple[str, str | None] | None = None
+) -> Matrix:
     """Return the matrix of a source.
+
+    Parameters
+    ----------
+    path : str
+        Of the source.
+    metric : {"cosine", "euclidean", "inner_product"}
+    axis : {0, 1}
+    column : str or None
+    labels : (str, str or None), optional
+        Path and column of the labels of rows; all of them are read.
 
     Raises
     ------
     InputError, SettingsError
-        It is no dense matrix, or has no rows, no columns or too many.
+        It is no dense matrix, or has no rows, no columns or too many, or other labels than rows.
     """
     source = open_origin(path, axis, column)
     n_rows, n_columns = map(int, source.matrix.shape)
@@ -103,4 +131,34 @@ def describe_matrix(path: str, metric: Metric, axis: int, column: str | None) ->
             f"{MOST_COLUMNS:,} columns."
         )
         raise InputError(message)
-    return matrix
+    return _with_labels(matrix, Labels(*labels), labels[1]) if labels else matrix
+
+
+def _with_labels(matrix: Matrix, labels: Labels, column: str | None) -> Matrix:
+    """Return a matrix whose rows have labels.
+
+    Raises
+    ------
+    InputError
+        There are other labels than rows, or one is missing.
+    """
+    if labels.n_rows != matrix.n_rows:
+        what = "columns" if matrix.axis else "rows"
+        message = (
+            f"{labels.name!r} has {labels.n_rows:,} labels, and the source {matrix.n_rows:,} {what}; pass a "
+            "label for each."
+        )
+        raise InputError(message)
+    return replace(matrix, label_column=column, label_type=labels.dtype, label_bytes=labels.measure())
+
+
+def open_labels(sources: Sequence[Source], matrix: Matrix) -> Labels | None:
+    """Return the labels of the rows of a matrix, if it has any; they are in the last of its sources."""
+    return Labels(sources[-1].path, matrix.label_column) if matrix.label_type else None
+
+
+def held_bytes(sources: Sequence[Source], matrix: Matrix) -> int:
+    """Return the most bytes that are held to read any rows, and their labels."""
+    labels = open_labels(sources, matrix)
+    held = open_origin(sources[0].path, matrix.axis, matrix.column).held_bytes
+    return held + (labels.held_bytes if labels else 0)

@@ -21,43 +21,71 @@ SAMPLE_ROWS = 1_000
 """Rows that are searched exactly."""
 
 
-def sample_recall(
-    blocks: Blocks,
-    engine: Any,
-    ids: NDArray[np.int64],
-    sample: tuple[int, int] = (SAMPLE_ROWS, 0),
-    above: float = -np.inf,
-) -> Recall:
-    """Search a sample of rows exactly, and return how many of their neighbors are among some ids.
+class TrueNeighbors:
+    """True neighbors of a sample of rows, which are searched exactly, once.
 
     Parameters
     ----------
     blocks : Blocks
     engine : DenseEngine or ProductEngine
         The exact one for these rows.
-    ids : ndarray of shape (rows, k), int64
-        Neighbors of all rows; those below 0 are none, and a row is not its own neighbor.
+    k : int
+        Neighbors of each row.
     sample : (int, int)
         Rows of the sample, all rows if there are no more, and the seed of their choice.
     above : float
         Closeness that a row must exceed to be a neighbor.
+    ids : ndarray of shape (rows, k), int64, optional
+        What somebody has found for all rows, if its closeness is not known: it is computed on the way.
 
-    Notes
-    -----
-    A neighbor counts if it is as close as the k-th true one, so that ties harm nobody.
+    Attributes
+    ----------
+    closeness : ndarray of float64, shape (rows of the sample, k)
+        That of `ids`, highest first.
     """
-    (n_rows, k), (n_sample, seed) = ids.shape, sample
-    numbers = np.random.default_rng(seed).choice(n_rows, min(n_sample, n_rows), replace=False)
-    numbers.sort()
-    rows = engine.prepare(_gather(blocks, numbers))
-    true, found = no_neighbors(len(numbers), k + 1), no_neighbors(len(numbers), k)
-    for block, start in enumerate(blocks.starts[:-1]):
-        candidates = engine.prepare(blocks.read(block))
-        # As rows that come after all others, so that each finds itself, too.
-        engine.search(rows, candidates, true, row_start=n_rows, candidate_start=start)
-        engine.rescore((numbers, rows.rows), (start, candidates.rows), ids[numbers], found)
-    true.ids[true.similarities <= above] = -1
-    return recall_interval(_shares(true, found.similarities, numbers))
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        engine: Any,
+        k: int,
+        sample: tuple[int, int] = (SAMPLE_ROWS, 0),
+        *,
+        above: float = -np.inf,
+        ids: NDArray[np.int64] | None = None,
+    ) -> None:
+        n_rows, (n_sample, seed) = blocks.starts[-1], sample
+        numbers = np.random.default_rng(seed).choice(n_rows, min(n_sample, n_rows), replace=False)
+        numbers.sort()
+        rows = engine.prepare(_gather(blocks, numbers))
+        true, found = no_neighbors(len(numbers), k + 1), no_neighbors(len(numbers), k)
+        for block, start in enumerate(blocks.starts[:-1]):
+            candidates = engine.prepare(blocks.read(block))
+            # As rows that come after all others, so that each finds itself, too.
+            engine.search(rows, candidates, true, row_start=n_rows, candidate_start=start)
+            if ids is not None:
+                engine.rescore((numbers, rows.rows), (start, candidates.rows), ids[numbers], found)
+        true.ids[true.similarities <= above] = -1
+        self._numbers, self._true, self.closeness = numbers, true, found.similarities
+
+    def recall_of(self, found: Neighbors) -> Recall:
+        """Return how many true neighbors are among those found for all rows, whose closeness is exact."""
+        missing = found.ids[self._numbers] < 0
+        return self.recall(np.where(missing, -np.inf, found.similarities[self._numbers]))
+
+    def recall(self, closeness: Any) -> Recall:
+        """Return how many true neighbors are among as many rows as somebody has found for each.
+
+        Parameters
+        ----------
+        closeness : ndarray of float64, shape (rows of the sample, k)
+            Theirs; minus infinity where there is none.
+
+        Notes
+        -----
+        A neighbor counts if it is as close as the k-th true one, so that ties harm nobody.
+        """
+        return recall_interval(_shares(self._true, closeness, self._numbers))
 
 
 def _gather(blocks: Blocks, numbers: NDArray[np.int64]) -> Any:

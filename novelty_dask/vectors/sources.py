@@ -13,6 +13,7 @@ from novelty_dask.errors import InputError, SettingsError, reading_errors
 from novelty_dask.execution.arrays import is_collection, read_part, row_parts, transposed
 from novelty_dask.planning.vector_sizes import PREPARED_BYTES
 from novelty_dask.storage.matrices import StoredMatrix, is_stored, open_matrix
+from novelty_dask.vectors.column_files import COLUMN_FILES
 from novelty_dask.vectors.files import load_archive, map_array
 from novelty_dask.vectors.forms import check_form
 from novelty_dask.vectors.list_columns import ListColumn
@@ -23,8 +24,6 @@ PREPARING_BYTES = 44
 """Most bytes of a value of two blocks while the second is prepared."""
 BLOCK_ROWS = 65_536
 """Most rows of such a block."""
-COLUMN_FILES = (".parquet", ".pq", ".arrow", ".feather")
-"""Ends of the names of files that have vectors in a column of lists."""
 
 
 class VectorSource(Protocol):

@@ -46,6 +46,17 @@ def test_commands_take_it_as_any_run(of_vectors: Path, vectors: Path, novelty: N
     assert exported.stdout.splitlines()[:2] == ['"row"', str(FAR)]
 
 
+def test_labels_are_escaped(vectors: Path, novelty: Novelty, tmp_path: Path) -> None:
+    names = np.array([f"\x1b]0;{row}\u202e" for row in range(300)])
+    np.save(tmp_path / "names.npy", names)
+    out = tmp_path / "run.zarr"
+    options = ("--labels", tmp_path / "names.npy", "--metric", "euclidean", "--quiet")
+    assert novelty("neighbors", vectors, "-o", out, *options).exit_code == 0
+    first = novelty("top", out, "-n", 1).stdout.rstrip("\n").split("\t")
+    assert first[1:3] == [str(FAR), f"\\x1b]0;{FAR}\\u202e"]
+    assert first[5] == f"\\x1b]0;{first[4]}\\u202e"
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [
@@ -61,6 +72,7 @@ def test_commands_take_it_as_any_run(of_vectors: Path, vectors: Path, novelty: N
         (["top", "RUN", "--per-site", "1"], "per_site looks at URLs"),
         (["top", "RUN", "--by", "uncovered"], "no view 'uncovered'"),
         (["neighbors", "VECTORS"], "Name the run with --out"),
+        (["neighbors", "VECTORS", "-o", "RUN", "--submit"], "A job needs a Dask scheduler"),
     ],
 )
 def test_what_needs_text_is_refused_by_name(

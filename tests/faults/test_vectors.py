@@ -17,6 +17,7 @@ from novelty_dask.storage.runs import open_stored
 from tests.support import spy
 from tests.support.cluster import Cluster
 from tests.support.forks import finish, fork
+from tests.support.jobs import PRELOAD, SOONER, kill_driver, staff, status_of, submitted, wait_over
 from tests.support.processes import kill, wait_until
 from tests.support.record import Record, begun, commits
 
@@ -66,6 +67,22 @@ def test_a_killed_client_goes_on_with_vectors(record: Record, vectors: Path, tmp
     mark = record.mark()
     assert finish(fork(watched_run, record.folder, vectors, out)) == 0
     assert not done & set(record.attempts(since=mark))
+    check_whole(vectors, out)
+
+
+def test_the_worker_of_a_driver_of_vectors_is_killed(record: Record, vectors: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    record.ask(compare=["sleep", 0.1])
+    with Cluster(tmp_path / "cluster", record, scheduler=PRELOAD, environment=SOONER) as cluster:
+        staff(cluster, 2)
+        options = ("--metric", "euclidean", "--block-rows", BLOCK_ROWS, "--submit")
+        ordered = submitted(cluster, vectors, out, *options, command="neighbors", flags=())
+        assert "novelty cancel" in ordered.stderr
+        wait_until(partial(_has_begun, record, "import", 0, 3))
+        kill_driver(cluster, out, set())
+        staff(cluster, 2)
+        assert wait_over(out).state == "complete"
+        assert status_of(out).deaths == 1
     check_whole(vectors, out)
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,18 @@ def staff(cluster: Cluster, n: int) -> None:
 
 
 def submitted(
-    cluster: Cluster, corpus: Path, out: Path, *more: object, code: int = 0
+    cluster: Cluster,
+    corpus: Path,
+    out: Path,
+    *more: object,
+    code: int = 0,
+    command: str = "submit",
+    flags: Sequence[str] = tuple(FLAGS),
 ) -> "subprocess.CompletedProcess[str]":
-    """Submit a corpus by the command, which has ended when this returns."""
-    command = [*COMMAND, "submit", corpus, "-o", out, *FLAGS, "--scheduler", cluster.address, *more]
+    """Submit a corpus by a command, which has ended when this returns."""
+    words = [*COMMAND, command, corpus, "-o", out, *flags, "--scheduler", cluster.address, *more]
     done = subprocess.run(
-        [str(word) for word in command],
+        [str(word) for word in words],
         env=cluster.environment,
         capture_output=True,
         text=True,

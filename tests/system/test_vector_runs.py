@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from novelty_dask.errors import BudgetError, InputError, NoveltyError, SettingsE
 from novelty_dask.kernels.choices import Metric
 from novelty_dask.pipeline import limits
 from tests.support import spy
+from tests.support.arrays import listed
 from tests.support.damage import flip_file
 
 COSINE: Metric = "cosine"
@@ -171,6 +173,65 @@ def test_the_first_row_that_cannot_be_compared_is_named(path: Path, tmp_path: Pa
     assert len(novelty_dask.score_vectors(path, out)) == len(X)
 
 
+def write_labels(folder: Path, labels: Any) -> Path:
+    """Write vectors with a column of labels."""
+    table = pa.table({"embedding": [*make_vectors()[: len(labels)]], "name": labels})
+    pq.write_table(table, folder / "named.parquet", row_group_size=130)
+    return folder / "named.parquet"
+
+
+LABELS = {
+    "text": [f"row {row} \x1b]0;\u202e<b>é" * (row % 3) for row in range(400)],
+    "integers": [(row - 7) * 10**15 for row in range(400)],
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_stand_beside_the_numbers_of_rows(kind: str, tmp_path: Path) -> None:
+    labels, out = LABELS[kind], tmp_path / "run.zarr"
+    path = write_labels(tmp_path, labels)
+    run = novelty_dask.score_vectors(
+        path, out, label_column="name", metric="euclidean", block_rows=150, n_neighbors=3
+    )
+    check_same(run, path, metric="euclidean", n_neighbors=3)
+    assert listed(run.labels) == labels
+    novelty_dask.export(run, tmp_path / "o.parquet", order="lof")
+    table = pq.read_table(tmp_path / "o.parquet").to_pydict()
+    named = dict(enumerate(labels))
+    assert table["label"] == [named[row] for row in table["row"]]
+    assert table["nearest_label"] == [named[row] for row in table["nearest_row"]]
+    assert table["neighbor_labels"] == [[named[row] for row in rows] for rows in table["neighbor_rows"]]
+    novelty_dask.export(run, tmp_path / "o.npz")
+    with np.load(tmp_path / "o.npz") as arrays:
+        if kind == "integers":
+            assert arrays["label"].tolist() == labels
+        else:
+            ends, text = arrays["label_offsets"].tolist(), arrays["label_bytes"].tobytes()
+            assert [text[a:b].decode() for a, b in pairwise(ends)] == labels
+    # They are checked as all data of a run are, and imported again from the same file alone.
+    flip_file(out / "rows/label/c/2")
+    [damage] = novelty_dask.verify(out).damages
+    assert (damage.stage, damage.item) == ("import", "2")
+    resumed = novelty_dask.resume(out, workers=0)
+    assert isinstance(resumed, novelty_dask.VectorRun)
+    assert listed(resumed.labels) == labels
+
+
+def test_labels_of_another_file(path: Path, tmp_path: Path) -> None:
+    out, names = tmp_path / "run.zarr", tmp_path / "names.npy"
+    np.save(names, np.array([f"word {row}" for row in range(ROWS - 1)]))
+    run = novelty_dask.score_vectors(path, out, labels=names, block_rows=200)
+    assert run.top(3).label.tolist() == [f"word {row}" for row in run.top(3).row]
+    np.save(names, np.array([f"Word {row}" for row in range(ROWS - 1)]))
+    with pytest.raises(StoreError, match="sources differ"):
+        novelty_dask.score_vectors(path, out, labels=names)
+    with pytest.raises(StoreError, match="label_type is 'str' there and '' here"):
+        novelty_dask.score_vectors(path, out)
+    flip_file(out / "rows/label/c/1")
+    with pytest.raises(InputError, match=r"names\.npy' has changed since the run was begun"):
+        novelty_dask.resume(out, workers=0)
+
+
 def test_other_choices_and_a_changed_source_are_refused(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     novelty_dask.score_vectors(path, out)
@@ -190,11 +251,38 @@ def write_sparse(path: Path) -> Path:
     return path / "s.npz"
 
 
+def write_objects(path: Path) -> Path:
+    """Write an array whose loading could run anything."""
+    np.save(path / "o.npy", np.array([[1, "a"]], object), allow_pickle=True)
+    return path / "o.npy"
+
+
+def labelled(labels: Any) -> Callable[[Path], Path]:
+    """Return what writes vectors with labels."""
+    return lambda folder: write_labels(folder, labels)
+
+
+NAMED = {"label_column": "name"}
 REFUSED: list[tuple[Callable[[Path], Path], dict[str, Any], type[NoveltyError], str]] = [
     (write_sparse, {}, InputError, "novelty_dask.neighbors, which compares sparse rows in memory"),
     (lambda path: write_npy(path, np.ones(3)), {}, InputError, "1 dimensions"),
     (lambda path: write_npy(path, np.ones((0, 3))), {}, InputError, "0 rows of 3 columns"),
     (lambda path: path / "none.npy", {}, InputError, "no file"),
+    (
+        lambda path: write_archive(path, np.ones(3)).rename(path / "x.bin"),
+        {},
+        InputError,
+        r"pass one, or an \.npy, \.npz, Parquet or Arrow file",
+    ),
+    (write_objects, {}, InputError, "holds Python objects, which are never loaded"),
+    (labelled([1.5, 2]), NAMED, InputError, "no column 'name' of text or integers; it has none"),
+    (labelled(["a", "b"]), {"label_column": "nam"}, InputError, "no column 'nam' .*; it has 'name'"),
+    (labelled(["a", None, "b"]), NAMED, InputError, "Row 1 of .* has no label"),
+    (labelled(["", "x" * 9_000]), NAMED, InputError, "row 1 in .* has 9,000 bytes"),
+    (labelled(pa.array([2**63], pa.uint64())), NAMED, InputError, "from row 0 on: .* not in range"),
+    (labelled(["a"] * 3), {**NAMED, "axis": 1}, InputError, "3 labels, and the source 7 columns"),
+    (lambda path: write_npy(path, np.ones((9, 3))), NAMED, SettingsError, "pass a Parquet or Arrow file"),
+    (lambda path: write_npy(path, np.ones((9, 3))), {"labels": [1]}, SettingsError, "labels is list; store"),
     (lambda path: write_npy(path, np.ones((9, 3))), {"metric": "l1"}, SettingsError, "no metric 'l1'"),
     (lambda path: write_npy(path, np.ones((9, 3))), {"axis": 2}, SettingsError, "axis is 2"),
     (lambda path: write_npy(path, np.ones((9, 3))), {"column": "a"}, SettingsError, "no columns"),
