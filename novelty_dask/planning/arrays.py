@@ -258,7 +258,7 @@ def group_arrays(plan: TilePlan) -> list[ArraySpec]:
 
 
 def vector_arrays(plan: TilePlan, matrix: Matrix) -> list[ArraySpec]:
-    """Return the array of vectors, of which a block of very long rows has several chunks, and of labels."""
+    """Return the arrays of vectors and of labels; a block of very long rows has several chunks."""
     shape = plan.n_rows, matrix.n_columns
     chunks = plan.block_rows, min(max(VECTORS_CHUNK // plan.block_rows, 1), matrix.n_columns)
     vectors = ArraySpec("vectors", shape, chunks, matrix.dtype, BY_ROWS, 0, "indices")

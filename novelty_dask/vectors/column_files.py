@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, of which a column is read some rows at a time."""
+"""Parquet and Arrow files, whose columns are read some rows at a time."""
 
 from __future__ import annotations
 

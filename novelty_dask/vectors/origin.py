@@ -143,9 +143,8 @@ def _with_labels(matrix: Matrix, labels: Labels, column: str | None) -> Matrix:
         There are other labels than rows, or one is missing.
     """
     if labels.n_rows != matrix.n_rows:
-        what = "columns" if matrix.axis else "rows"
         message = (
-            f"{labels.name!r} has {labels.n_rows:,} labels, and the source {matrix.n_rows:,} {what}; pass a "
+            f"{labels.name!r} has {labels.n_rows:,} labels, and the source {matrix.n_rows:,} vectors; pass a "
             "label for each."
         )
         raise InputError(message)
