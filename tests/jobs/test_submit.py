@@ -46,7 +46,7 @@ def test_a_job_is_what_scoring_is(client: Client, urls: Path, tmp_path: Path) ->
     assert any("compare: done" in line for line in found.logs())
     assert [*found.follow()] == found.logs()
     shown = found._repr_html_()
-    assert "job 1: complete" in shown
+    assert "<dd>1, complete</dd>" in shown
     assert "The run is complete." in shown
     assert repr(found) == f"<Job 1 of {str(out)!r}: complete>"
     # Cancelled too late, it stays as it is; submitted once more, it is the same.
