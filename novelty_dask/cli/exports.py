@@ -63,7 +63,7 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
     one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and JSON lines
     also neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
-    with --mark also marked_url, which takes some milliseconds for each row. An npz file holds
+    with --mark also marked_url, which takes about two milliseconds for each row. An npz file holds
     arrays in the order of the run.
 
     With --every-line the sources, which must be as they were, are read once more. Position, url, source,
