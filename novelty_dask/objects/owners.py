@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
 
 OWNERS_FOLDER = "owners/"
+JOBS_FOLDER, DRIVER_START = "jobs/", "start-"
+"""Where the records of jobs are, and how the name of the object begins that each driver stores at its start."""
 CLOCK = f"{OWNERS_FOLDER}clock."
 """Beginning of the keys of objects that are stored for a moment, to read the clock of the store."""
 HEARTBEAT_SECONDS = 10.0

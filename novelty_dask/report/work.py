@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.features.choose import make_features
-from novelty_dask.objects.owners import newest_epoch
+from novelty_dask.objects.owners import DRIVER_START, JOBS_FOLDER, newest_epoch
 from novelty_dask.planning.budget import Extent, budget_of, known_of
 from novelty_dask.planning.cost import core_seconds
 from novelty_dask.planning.disk import disk_bytes
@@ -28,16 +28,23 @@ def gather_work(manifest: Manifest, results: Results, objects: Objects) -> dict[
             "core_seconds": took.get("core_seconds"),
             "projected": took.get("projected_bytes"),
             "peak": took.get("peak_bytes"),
+            "retries": took.get("retries", 0),
+            # Not known of a stage of an older version, which is none either.
+            "deaths": took.get("deaths", 0),
         }
         for name, took in manifest.stages.items()
     ]
+    sizes = objects.sizes()
     return {
         "stages": stages,
         "seconds": sum(stage["seconds"] or 0 for stage in stages),
         "core_seconds": sum(stage["core_seconds"] or 0 for stage in stages),
         "projected": max((stage["projected"] or 0 for stage in stages), default=0),
         "peak": max((stage["peak"] or 0 for stage in stages), default=0),
-        "disk": sum(objects.sizes().values()),
+        "retries": sum(stage["retries"] for stage in stages),
+        "deaths": sum(stage["deaths"] for stage in stages),
+        "disk": sum(sizes.values()),
+        "drivers": sum(key.startswith(JOBS_FOLDER) and f"/{DRIVER_START}" in key for key in sizes),
         "sessions": newest_epoch(objects),
         **_forecast(manifest, results),
     }
