@@ -132,7 +132,7 @@ class DaskExecutor:
 
     def count_deaths(self) -> int:
         """Return how many workers of the scheduler have died, as far as it remembers."""
-        return self.scheduler.ask(lambda: self.client.run_on_scheduler(_count_deaths))
+        return int(self.scheduler.ask(lambda: self.client.run_on_scheduler(_count_deaths)))
 
     def settle(self) -> None:
         """Wait for dropped tasks that workers still run, and that may still write."""

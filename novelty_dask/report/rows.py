@@ -43,7 +43,7 @@ def _row(row: dict[str, Any], marks: Any, texts: Texts) -> dict[str, Any]:
         "p": row.get("p_value"),
         "is_known": bool(row.get("known")),
         "seen": row.get("first_seen"),
-        "place": f"{texts.name(row['source'])}:{row['line']:,}" if row["source"] else "",
+        "place": f"{texts.path(row['source'])}:{row['line']:,}" if row["source"] else "",
     }
 
 
@@ -53,7 +53,7 @@ def gather_rejected(run: Run, texts: Texts) -> dict[str, Any]:
     assert totals
     reasons = sorted(totals.rejected.items(), key=lambda item: (-item[1], item[0]))
     lines = [
-        {**row, "place": f"{texts.name(row['source'])}:{row['line']:,}", "sample": texts.show(row["sample"])}
+        {**row, "place": f"{texts.path(row['source'])}:{row['line']:,}", "sample": texts.show(row["sample"])}
         for table in run.stream_rejected(MOST_REJECTED)
         for row in table.to_pylist()
     ]

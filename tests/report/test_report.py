@@ -165,7 +165,7 @@ def test_a_page_names_each_of_several_references(ordinary: Run, tmp_path: Path) 
     # Rows of such a run have no p-values.
     page = Page(run.report().html)
     for each in (ordinary, other):
-        assert f"--against {each.url}" in page.text
+        assert f"--against {Path(each.url).name}" in page.text
 
 
 def test_a_page_has_all_that_its_run_has(ordinary: Run, against: Run) -> None:
@@ -185,14 +185,17 @@ def test_a_page_has_all_that_its_run_has(ordinary: Run, against: Run) -> None:
     assert Texts().show(first.neighbor_urls[0]) in html
     [marks] = ordinary.find_marks(ordinary.top(1, lists=True))
     assert Texts().show(first.url, marks) in html
-    assert f"novelty score {ordinary.manifest.sources[0].path} -o {ordinary.url}" in page.text
+    assert "novelty score urls.txt -o run.zarr" in page.text
+    assert str(Path(ordinary.url).parent) not in html
     site = ordinary.sites(1).iloc[0]
     assert re.search(rf"{re.escape(site.site.replace('.', '[.]'))}[^-]*{site.top_novelty:.3f}", page.text)
     known = Page(against.report().html)
     rows = against.top(len(against), calibrate=True)
     new = int((~rows.known).sum())
     assert f"{new} of {len(against)} rows are new" in known.text
-    assert f"--against {ordinary.url}" in known.text
+    assert "--against run.zarr" in known.text
+    gone = len(ordinary) - int(rows.known.sum())
+    assert f"Gone: the reference alone has them{gone:,}\u2013" in known.text
     assert f"p-value up to 0.01{(rows.p_value <= 0.01).sum()}" in known.text
 
 
@@ -220,7 +223,28 @@ def test_the_command_that_is_shown_makes_the_same_run(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     again = novelty_dask.open(tmp_path / "again.zarr")
     assert again.manifest.settings == run.manifest.settings
-    assert f"'{source}'" in shown[0]
+    assert "'my urls.txt'" in shown[0]
+
+
+def test_groups_are_those_of_the_run_or_of_the_threshold_that_is_asked_for(tmp_path: Path) -> None:
+    lines = [f"http://shop.example/offers/{word}/today?from=mail" for word in ("tea", "milk", "rye")]
+    lines += [f"http://{word}.example/" for word in ("one", "two")]
+    source = write_lines(tmp_path / "urls.txt", lines)
+    plain = novelty_dask.score(source, tmp_path / "plain.zarr")
+    assert "groups" not in {each.get("id") for _, each in Page(plain.report().html).elements}
+    found, members = novelty_dask.groups_and_members(plain, at_least=0.5)
+    apart = novelty_dask.score(source, tmp_path / "apart.zarr", outside_groups=0.5)
+    for run, groups in ((plain, 0.5), (apart, None)):
+        page = Page(run.report(groups=groups).html)
+        section = page.text.partition("connect the rows of a group")[2]
+        assert f"{len(members)} of 5 rows are in {len(found)} groups" in page.text
+        novelty = run.top(5).set_index("url").novelty
+        for url in members.url:
+            assert f"{novelty[url]:.3f} {Texts().show(url).striptags()}" in section
+    assert f"{found.least_similarity[0]:.3f}" in Page(plain.report(groups=0.5).html).text
+    refused = CliRunner().invoke(main, ["report", plain.url, "-o", str(tmp_path / "a.html"), "--groups", "2"])
+    assert refused.exit_code == 2
+    assert not (tmp_path / "a.html").exists()
 
 
 @pytest.mark.parametrize("lines", [["http://a.example/"], ["ab"] * 3, [LONG]])
