@@ -142,6 +142,39 @@ def test_scripts_and_styles_run_by_their_hash_alone(hostile: Run) -> None:
     assert "innerHTML" not in page.raw["script"]
 
 
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colors, as WCAG 2 defines it."""
+    lights = []
+    for color in (one, other):
+        digits = color if len(color) == 6 else "".join(digit * 2 for digit in color)
+        parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+def test_a_page_can_be_read_aloud_and_in_every_light(hostile: Run) -> None:
+    page = Page(hostile.report(groups=0.4).html)
+    assert page.elements[0] == ("html", {"lang": "en"})
+    headings = [tag for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
+    assert headings == ["h1", *["h2"] * len(page.all("section"))]
+    # Whoever jumps from region to region hears another name of each.
+    regions = [each for tag, each in page.elements if tag == "section" or each.get("role") == "region"]
+    names = [each.get("aria-label") or each["aria-labelledby"] for each in regions]
+    assert len({*names}) == len(names) > 8
+    assert {each.get("scope") for each in page.all("th")} == {"col", "row"}
+    themes = re.findall(r":root \{(.*?)\}", page.raw["style"])
+    assert len(themes) == 3
+    light: dict[str, str] = {}
+    for theme in themes:
+        # Print changes some of the colors of light.
+        colors = {**light, **dict(re.findall(r"--(\w+): #(\w+)", theme))}
+        light = light or colors
+        for text in ("text", "quiet", "accent"):
+            assert contrast(colors[text], colors["page"]) >= 4.5, (theme, text)
+        assert contrast(colors["text"], colors["mark"]) >= 4.5
+
+
 def test_links_are_made_if_asked_for_and_for_the_web_alone(hostile: Run) -> None:
     page = Page(hostile.report(links=True).html)
     links = [each for each in page.all("a") if not str(each["href"]).startswith("#")]
