@@ -47,6 +47,7 @@ def gather(run: Run, n_rows: int, search: Mapping[str, Any], texts: Texts) -> di
     data = {
         "name": texts.name(run.url.rstrip("/").rpartition("/")[2]),
         "url": texts.path(run.url),
+        "n_failures": len(manifest.failures),
         "totals": totals,
         "count_line": texts.name(count_line(totals, settings.normal_form)),
         "settings": {name: texts.name(str(value)) for name, value in settings if value not in (None, False)},

@@ -15,8 +15,10 @@ import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import SettingsError, StoreError
+from novelty_dask.planning.stages import LAST_STAGE
 from novelty_dask.report.texts import Texts
 from novelty_dask.run import Run
+from novelty_dask.storage.runs import open_stored
 from tests.support.browser import find_browser, look
 from tests.support.files import write_lines
 
@@ -309,11 +311,14 @@ def test_a_file_is_whole_the_same_each_time_and_not_overwritten(ordinary: Run, t
 
 
 def test_a_run_that_is_not_complete_is_refused_as_by_other_commands(tmp_path: Path) -> None:
-    refused = CliRunner().invoke(
-        main, ["report", str(tmp_path / "none.zarr"), "-o", str(tmp_path / "a.html")]
-    )
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", ["http://a.example/"]), tmp_path / "run.zarr")
+    stored = open_stored(run.url)
+    del stored.manifest.stages[LAST_STAGE.name]
+    stored.save()
+    refused = CliRunner().invoke(main, ["report", run.url, "-o", str(tmp_path / "a.html")])
     assert refused.exit_code == 2
-    assert not [*tmp_path.iterdir()]
+    assert "novelty resume" in refused.output
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_a_notebook_shows_it_in_a_frame_without_rights(hostile: Run) -> None:
