@@ -63,7 +63,7 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     Columns are position (line of the first occurrence, from 0), url, count, spellings (URLs of
     one normal form), novelty, nearest_url and nearest_similarity; in Parquet, Arrow and JSON lines
     also neighbor_urls and neighbor_similarities; then novelty_nearest, novelty_kth, uncovered and lof;
-    with --mark also marked_url, which takes some milliseconds for each row. An npz file holds
+    with --mark also marked_url, which takes about two milliseconds for each row. An npz file holds
     arrays in the order of the run.
 
     With --every-line the sources, which must be as they were, are read once more. Position, url, source,
@@ -103,6 +103,12 @@ def export(run: str, *, out: str, **keywords: Any) -> None:
     show_default=True,
     help="Rows to show of the most novel ones.",
 )
+@click.option(
+    "--groups",
+    type=float,
+    metavar="S",
+    help="Show groups of rows that pairs at least so similar connect, such as 0.8; may take long.",
+)
 @click.option("--links", is_flag=True, help="Make links of URLs with http and https.")
 @click.option("--redact", is_flag=True, help="Show … for user names, passwords, and values such as of token.")
 @click.option(
@@ -114,11 +120,12 @@ def report(run: str, *, out: str, **keywords: Any) -> None:
 
     It says what stands out, and shows the distribution of novelty, the most novel rows with their
     neighbors, sites, templates, rejected lines, how the run was made and what it took; with a reference
-    what is new, and with times when rows were first seen. URLs are written so that no program makes
-    links of them, as http[://]a[.]example; --links makes links.
+    what is new, with times when rows were first seen, with --groups which rows are alike. URLs are
+    written so that no program makes links of them, as http[://]a[.]example; --links makes links.
     """
     try:
-        novelty_dask.open(run).report(out, **keywords)
+        with choose_listener(quiet=is_stream(out) or keywords["groups"] is None) as listener:
+            novelty_dask.open(run).report(out, listener=listener, **keywords)
     except BrokenPipeError:
         close_output()
     if not is_stream(out):

@@ -130,6 +130,10 @@ class DaskExecutor:
         workers = self.scheduler.ask_workers(lambda: self.client.run(measure, on_error="ignore"))
         return [*workers.values(), measure()]
 
+    def count_deaths(self) -> int:
+        """Return how many workers of the scheduler have died, as far as it remembers."""
+        return int(self.scheduler.ask(lambda: self.client.run_on_scheduler(_count_deaths)))
+
     def settle(self) -> None:
         """Wait for dropped tasks that workers still run, and that may still write."""
         deadline = time.monotonic() + self.scheduler.patience.settle
@@ -175,6 +179,12 @@ def _knows_any(keys: set[Key], dask_scheduler: DaskScheduler) -> bool:
 def _has_any(keys: set[Key], dask_worker: Worker) -> bool:
     """Return whether a worker runs any of some tasks, or is about to."""
     return not keys.isdisjoint([*dask_worker.active_threads.values(), *dask_worker.state.tasks])
+
+
+def _count_deaths(dask_scheduler: DaskScheduler) -> int:
+    """Return how many workers a scheduler has lost that did not leave by themselves."""
+    events = (event for _, event in dask_scheduler.get_events("all"))
+    return sum(event["action"] == "remove-worker" and not event.get("expected") for event in events)
 
 
 def _worker_folder(dask_worker: Worker) -> TemporaryFolder:

@@ -48,6 +48,7 @@ class Outcome(NamedTuple):
     item: str
     metrics: Metrics
     error: Exception | None = None
+    attempts: int = 1
 
 
 class Executor(Protocol):
@@ -77,6 +78,10 @@ class Executor(Protocol):
         """Return the usage of each process that runs tasks; then measure peaks anew if asked to."""
         ...
 
+    def count_deaths(self) -> int:
+        """Return how many processes that run tasks have died so far, of this run or of others."""
+        ...
+
     def settle(self) -> None:
         """Wait until no worker runs a dropped task any more."""
         ...
@@ -98,13 +103,13 @@ class SerialExecutor:
         failure: Exception | None = None
         for attempt in range(1, TASK_ATTEMPTS + 1):
             try:
-                return Outcome(item, perform(item))
+                return Outcome(item, perform(item), attempts=attempt)
             except NoveltyError as error:
                 if is_final(error, attempt):
                     raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest goes on
                 failure = error
-        return Outcome(item, {}, failure)
+        return Outcome(item, {}, failure, TASK_ATTEMPTS)
 
     def compute(self, collection: Any) -> Generator[Any, None, None]:
         """Compute a Dask collection with the synchronous scheduler."""
@@ -119,6 +124,10 @@ class SerialExecutor:
     def usage(self, *, forget_peak: bool = False) -> list[Usage]:
         """Return the usage of this process."""
         return [usage.forget_peak() if forget_peak else usage.usage()]
+
+    def count_deaths(self) -> int:
+        """Return 0: with this process all ends."""
+        return 0
 
     def settle(self) -> None:
         """Do nothing: a generator that is closed here has no task running."""

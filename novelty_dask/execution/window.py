@@ -111,7 +111,7 @@ class Window:
         for future in batch:
             item = self.in_flight.pop(future)
             try:
-                yield Outcome(item, self._metrics(future, gathered))
+                yield Outcome(item, self._metrics(future, gathered), attempts=self.attempts[item])
             except NoveltyError as error:
                 if is_final(error, self.attempts[item]):
                     raise

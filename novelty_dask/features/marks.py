@@ -7,8 +7,10 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from novelty_dask.features.places import choose_places
+from novelty_dask.kernels.text.urls import normalize
 
 if TYPE_CHECKING:
+    from novelty_dask.features.features import Features
     from novelty_dask.features.places import FindPlaces, Place
     from novelty_dask.settings import ResultSettings
 
@@ -20,11 +22,37 @@ FindMarks = Callable[[str, Iterable[str]], Marks]
 """Returns the marks of a line beside its neighbors."""
 
 
-def choose_marks(settings: ResultSettings) -> FindMarks:
-    """Return what finds the marks of the URLs of a run, as they were written."""
+def choose_marks(
+    settings: ResultSettings, make: Callable[[ResultSettings], Features] | None = None
+) -> FindMarks:
+    """Return what finds the marks of the URLs of a run, as they were written.
+
+    Parameters
+    ----------
+    settings : ResultSettings
+        Settings of the run.
+    make : callable, optional
+        Makes the features of the run, as `make_features` does.  Of many rows marks are then found several
+        times as fast; without it nothing has to be compiled first.
+
+    Raises
+    ------
+    SettingsError
+        The features are those of a vectorizer.
+    """
     find_places = choose_places(settings)
-    # Of this finder alone, so that what is remembered goes with it.
-    return partial(find_marks, lru_cache(REMEMBERED)(lambda line: [*find_places(line)]))
+    if make is None:
+        # Of this finder alone, so that what is remembered goes with it.
+        return partial(find_marks, lru_cache(REMEMBERED)(lambda line: [*find_places(line)]))
+    features, form = make(settings), settings.normal_form
+
+    def find(line: str, neighbors: Iterable[str]) -> Marks:
+        # The places of what neighbors have are of no interest.
+        forms = [normalize(neighbor, form) or "" for neighbor in neighbors]
+        columns = {*features.count(forms).indices.tolist()} if forms else ()
+        return mark_places([*find_places(line)], columns, len(line))
+
+    return find
 
 
 def find_marks(find_places: FindPlaces, line: str, neighbors: Iterable[str]) -> list[tuple[int, int]]:

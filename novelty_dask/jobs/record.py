@@ -12,14 +12,15 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novelty_dask.objects.creation import create_object, make_token
+from novelty_dask.objects.owners import DRIVER_START as START
+from novelty_dask.objects.owners import JOBS_FOLDER as FOLDER
 from novelty_dask.objects.owners import find_driven
 
 if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
 
-FOLDER = "jobs/"
 ORDER, CANCEL, VERDICT = "order.json", "cancel.json", "verdict.json"
-START, END, LOG = "start-", "end-", "log-"
+END, LOG = "end-", "log-"
 COMPLETE = "The run is complete."
 """Last words of a job that did all of its work."""
 KEPT_LOGS = 20

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from novelty_dask.objects.protocol import Objects
 
 OWNERS_FOLDER = "owners/"
+JOBS_FOLDER, DRIVER_START = "jobs/", "start-"
+"""Where the records of jobs are, and how the names of those begin that drivers store at their start."""
 CLOCK = f"{OWNERS_FOLDER}clock."
 """Beginning of the keys of objects that are stored for a moment, to read the clock of the store."""
 HEARTBEAT_SECONDS = 10.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from novelty_dask.execution.executors import MEMORY_BYTES
 from novelty_dask.features.choose import make_features
-from novelty_dask.planning.budget import Budget, Extent, Load, known_of
+from novelty_dask.planning.budget import Load, budget_of, known_of
 from novelty_dask.planning.memory import check_limit, fit, plan_bytes, reading_bytes
 from novelty_dask.planning.stages import SORT
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from novelty_dask.execution.clusters.resources import Resources
     from novelty_dask.pipeline.inputs import Inputs
+    from novelty_dask.planning.budget import Budget, Extent
     from novelty_dask.settings import ResultSettings
     from novelty_dask.storage.manifest import Manifest
     from novelty_dask.storage.totals import Growth, Reference
@@ -90,22 +91,15 @@ def make_budget(
     settings: ResultSettings, workers: Resources, reference: Reference | None, growth: Growth | None = None
 ) -> Budget:
     """Return the budget of a worker: its limit, and the numbers that its need depends on."""
-    features = make_features(settings)
-    return Budget(
-        n_neighbors=settings.n_neighbors,
-        n_features=features.n_features,
-        entries_a_byte=features.entries_a_byte,
+    return budget_of(
+        settings,
+        make_features(settings),
         threads=workers.threads,
         limit=workers.memory_limit,
         workers=max(workers.workers, 1),
         buffer=0 if workers.workers else MEMORY_BYTES,
-        entries_a_row=features.entries_a_row,
-        possible_columns=features.possible_columns,
         shared=workers.shared,
         known=known_of(reference),
         base=known_of(growth.base if growth else None),
         added=known_of(growth.added if growth else None),
-        is_grouped=settings.outside_groups is not None,
-        is_in_time=settings.time_column is not None,
-        period_rows=settings.period_rows,
     )

@@ -84,7 +84,7 @@ class StageRecorder:
         self.listener(StageStarted(stage.name, progress.total, progress.done))
         # A clock that is never set back: unlike those of tasks, these times are compared within one process.
         began, used = time.monotonic(), self.executor.usage(forget_peak=True)
-        n_tasks, sums = progress.done, Counter[str]()
+        n_tasks, sums, n_dead = progress.done, Counter[str](), self.executor.count_deaths()
         # Closed at an error, too, so that no worker goes on with tasks that nobody waits for.
         with closing(results):
             for result in results:
@@ -96,6 +96,7 @@ class StageRecorder:
             "seconds": seconds,
             "core_seconds": core_seconds(used, now),
             "peak_bytes": max(each.peak_bytes for each in now),
+            "deaths": max(self.executor.count_deaths() - n_dead, 0),
         }
         # Only now, as to read the commits of many tasks takes a while, in which the workers would wait.  The
         # manifest's own figures come first where it has any: of a stage that is done again, commits may have

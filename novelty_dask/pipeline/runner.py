@@ -88,7 +88,8 @@ class StageRunner:
                 if outcome.error is None:
                     # The executor takes its next tasks from this very queue.
                     ready.extend(unlocked.pop(outcome.item, []))
-                    yield outcome.metrics
+                    retries = outcome.attempts - 1
+                    yield {**outcome.metrics, "retries": retries} if retries else outcome.metrics
                 elif stage.may_fail:
                     self.recorder.give_up(stage, outcome.item, explain_failure(outcome.error))
                 else:

@@ -108,6 +108,23 @@ class Budget:
         return min(round(n_bytes * self.entries_a_byte) + n_rows * self.entries_a_row, n_rows * n_columns)
 
 
+def budget_of(settings: Any, features: Any, *, threads: int, limit: int, **others: Any) -> Budget:
+    """Return the budget of a worker for a run with some settings and features; others are its parameters."""
+    return Budget(
+        n_neighbors=settings.n_neighbors,
+        n_features=features.n_features,
+        entries_a_byte=features.entries_a_byte,
+        threads=threads,
+        limit=limit,
+        entries_a_row=features.entries_a_row,
+        possible_columns=features.possible_columns,
+        is_grouped=settings.outside_groups is not None,
+        is_in_time=settings.time_column is not None,
+        period_rows=settings.period_rows,
+        **others,
+    )
+
+
 class Load(NamedTuple):
     """Quantities that a task of any stage may have to hold.
 

@@ -9,21 +9,23 @@ from novelty_dask.settings import ResultSettings
 from novelty_dask.storage.references import ADOPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from novelty_dask.storage.manifest import Manifest
 
 OPTIONS = {"ngram_range": "--ngram"}
 
 
-def make_command(manifest: Manifest, url: str) -> str | None:
-    """Return the command that scores the sources again; None where no command can, but Python alone."""
+def make_command(manifest: Manifest, url: str, shorten: Callable[[str], str]) -> str | None:
+    """Return the command that scores the sources again, by short names; None where Python alone can."""
     if not manifest.identity.features_version or any(source.is_stream for source in manifest.sources):
         return None
-    sources = [shell_quoted(source.path) for source in manifest.sources]
+    sources = [shell_quoted(shorten(source.path)) for source in manifest.sources]
     known = manifest.reference.each if manifest.reference else ()
-    against = [f"--against {shell_quoted(each.url)}" for each in known]
-    return " ".join(["novelty score", *sources, "-o", shell_quoted(url), *against, *_flags(manifest)])
+    against = [f"--against {shell_quoted(shorten(each.url))}" for each in known]
+    return " ".join(
+        ["novelty score", *sources, "-o", shell_quoted(shorten(url)), *against, *_flags(manifest)]
+    )
 
 
 def _flags(manifest: Manifest) -> Iterator[str]:

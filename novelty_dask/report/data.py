@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from novelty_dask.counts import count_line, counted, refusal_line
+from novelty_dask.report.alike import gather_alike
 from novelty_dask.report.command import make_command
 from novelty_dask.report.groups import CANDIDATES, find_candidates, gather_groups, main_site
 from novelty_dask.report.numbers import gather_novelty, gather_p_values, gather_times
@@ -17,6 +18,8 @@ from novelty_dask.results.results import Results
 from novelty_dask.storage.runs import open_complete
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from novelty_dask.report.texts import Texts
     from novelty_dask.run import Run
 
@@ -26,7 +29,7 @@ FEW_ROWS = 10
 """Rows below which it says nothing that many of them are of one site."""
 
 
-def gather(run: Run, n_rows: int, texts: Texts) -> dict[str, Any]:
+def gather(run: Run, n_rows: int, search: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     """Return all that a page shows of a run, URLs as HTML and numbers as numbers."""
     manifest, stored = run.manifest, open_complete(run.url)
     results = Results(stored)
@@ -38,20 +41,22 @@ def gather(run: Run, n_rows: int, texts: Texts) -> dict[str, Any]:
     novelty = gather_novelty(results)
     lines = totals.source_lines or [0] * len(manifest.sources)
     sources = [
-        (texts.name(source.path), n_lines)
+        (texts.path(source.path), n_lines)
         for source, n_lines in zip(manifest.sources[:MOST_SOURCES], lines, strict=False)
     ]
     data = {
         "name": texts.name(run.url.rstrip("/").rpartition("/")[2]),
-        "url": texts.name(run.url),
+        "url": texts.path(run.url),
+        "n_failures": len(manifest.failures),
         "totals": totals,
         "count_line": texts.name(count_line(totals, settings.normal_form)),
         "settings": {name: texts.name(str(value)) for name, value in settings if value not in (None, False)},
         "sources": sources,
         "n_more_sources": len(manifest.sources) - len(sources),
-        "reference": manifest.reference and texts.name(manifest.reference.url),
+        "reference": manifest.reference
+        and ", ".join(texts.path(each.url) for each in manifest.reference.each),
         "n_reference": manifest.reference and manifest.reference.n_rows,
-        "command": make_command(manifest, run.url),
+        "command": make_command(manifest, run.url, texts.shorten),
         "versions": {"scored by": manifest.identity.novelty_dask_version, "page by": version("novelty-dask")},
         "fingerprint": manifest.identity.fingerprint,
         "n_rows": len(run),
@@ -61,6 +66,7 @@ def gather(run: Run, n_rows: int, texts: Texts) -> dict[str, Any]:
         "times": gather_times(results),
         "groups": gather_groups(results, find_candidates(results), texts),
         "n_candidates": CANDIDATES,
+        "alike": gather_alike(run, results, search, texts),
         "refused": gather_rejected(run, texts),
         "work": gather_work(manifest, results, stored.objects),
     }

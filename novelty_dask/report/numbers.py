@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from novelty_dask.results.results import Results
@@ -41,10 +43,10 @@ def gather_novelty(results: Results) -> dict[str, Any]:
         best = -np.sort(-np.concatenate([best, novelty[~np.isnan(novelty)]]))[: max(RANKS)]
     edges = np.linspace(0, 1, BARS + 1)
     return {
-        "bars": [
+        **_chart(
             _bar(f"{start:.2f} to {stop:.2f}", int(count), int(new))
             for start, stop, count, new in zip(edges, edges[1:], bars, new_bars, strict=False)
-        ],
+        ),
         "cuts": [*zip(CUTS, cuts.tolist(), new_cuts.tolist(), strict=True)],
         "ranks": [(rank, float(best[rank - 1])) for rank in RANKS if rank <= len(best)],
         "n_defined": n_defined,
@@ -81,10 +83,10 @@ def gather_times(results: Results) -> dict[str, Any] | None:
         novel_bars += np.bincount(places[results.read("novelty", block) >= 0.5], minlength=BARS)
     names = np.datetime_as_string(edges.astype("datetime64[us]"), "m").tolist()
     return {
-        "bars": [
+        **_chart(
             _bar(f"from {name}", int(count), int(novel))
             for name, count, novel in zip(names, bars, novel_bars, strict=False)
-        ],
+        ),
         "first": names[0],
         "middle": names[BARS // 2],
         "last": np.datetime_as_string(np.datetime64(last, "us"), "m"),
@@ -101,12 +103,15 @@ def _bar(name: str, count: int, part: int) -> dict[str, Any]:
     return {"name": name, "count": count, "part": part}
 
 
-def heights(bars: list[dict[str, Any]]) -> tuple[list[tuple[int, float]], list[dict[str, Any]]]:
+def _chart(given: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return lines of a grid, and bars with their heights in percent, on a logarithmic scale.
 
-    >>> heights([{"name": "a", "count": 99, "part": 0}])
-    ([(10, 51.96), (100, 100.0)], [{'name': 'a', 'count': 99, 'part': 0, 'all': 99.78, 'own': 0.0}])
+    >>> _chart([{"name": "a", "count": 99, "part": 0}])["grid"]
+    [(10, 51.96), (100, 100.0)]
+    >>> _chart([{"name": "a", "count": 99, "part": 0}])["bars"]
+    [{'name': 'a', 'count': 99, 'part': 0, 'all': 99.78, 'own': 0.0}]
     """
+    bars = list(given)
     most = max((bar["count"] for bar in bars), default=0)
     grid = [10**power for power in range(1, len(str(max(most - 1, 1))) + 1)]
     # One row is a bar that can be seen, and none is none.
@@ -116,4 +121,4 @@ def heights(bars: list[dict[str, Any]]) -> tuple[list[tuple[int, float]], list[d
         return round(100 * float(np.log1p(count) / full), 2)
 
     sized = [{**bar, "all": height(bar["count"]), "own": height(bar["part"])} for bar in bars]
-    return [(line, height(line)) for line in grid], sized
+    return {"grid": [(line, height(line)) for line in grid], "bars": sized}

@@ -14,11 +14,11 @@ from markupsafe import Markup
 
 from novelty_dask.errors import SettingsError, StoreError
 from novelty_dask.report.data import gather
-from novelty_dask.report.numbers import heights
-from novelty_dask.report.texts import Texts
+from novelty_dask.report.texts import Texts, shorten_all
 from novelty_dask.results.outputs import open_output, writing_errors
 
 if TYPE_CHECKING:
+    from novelty_dask.events import Listener
     from novelty_dask.run import Run
 
 MOST_ROWS = 2_000
@@ -44,14 +44,16 @@ class Report:
         ).format(self.html)
 
 
-def make_report(
+def make_report(  # noqa: PLR0913 - each by its name
     run: Run,
     out: str | PathLike[str] | None,
     *,
     rows: int = 100,
+    groups: float | None = None,
     links: bool = False,
     redact: bool = False,
     overwrite: bool = False,
+    listener: Listener | None = None,
 ) -> Report:
     """Return a page on a complete run, and write it to a file if one is named.
 
@@ -62,6 +64,10 @@ def make_report(
         The file, or a pipe or device; ``"-"`` is standard output.
     rows : int
         Number of rows that are shown of the most novel ones, 0 to 2,000.
+    groups : float, optional
+        Least similarity of a pair, as for `groups`, to show groups of rows that are alike.  To find them can
+        take as long as to score.  Without it the page has groups only if the run has the setting
+        `outside_groups`.
     links : bool
         True to make links of URLs with http and https.  By default nothing in the page is one, nor would any
         program make one of it.
@@ -69,6 +75,8 @@ def make_report(
         True to show ``…`` for secrets in URLs.
     overwrite : bool
         True to replace an existing file.
+    listener : Listener, optional
+        Takes the events of the search for groups.
 
     Returns
     -------
@@ -78,26 +86,28 @@ def make_report(
     Raises
     ------
     SettingsError
-        The number of rows is impossible.
+        The number of rows or the similarity is impossible.
     StoreError
-        The file exists, is one of a run or its source, or can't be written.
+        The file exists, is one of a run or its source, or can't be written; or the run has no groups.
     DiskFullError
         There is no space for the file.
     """
     if not 0 <= rows <= MOST_ROWS:
         message = f"A page can't show {rows} rows; ask for 0 to {MOST_ROWS:,}, and export others to a file."
         raise SettingsError(message)
+    paths = [source.path for source in run.manifest.sources]
+    texts = Texts(links, redact, shorten_all(paths))
+    search = {} if groups is None else {"at_least": groups, **({"listener": listener} if listener else {})}
     if out is None:
-        return Report(render(gather(run, rows, Texts(links, redact))))
+        return Report(render(gather(run, rows, search, texts)))
     name = fspath(out)
     if "\0" in name or "://" in name:
         message = f"Can't write {name!r}: a page is a local file; name one, and copy it there."
         raise StoreError(message)
-    sources = (source.path for source in run.manifest.sources)
     with writing_errors(name):
         # Refused before all is read; it is opened where it is entered.
-        output = open_output(name, sources, overwrite=overwrite)
-    report = Report(render(gather(run, rows, Texts(links, redact))))
+        output = open_output(name, paths, overwrite=overwrite)
+    report = Report(render(gather(run, rows, search, texts)))
     with writing_errors(name), output as opened:
         opened.file.write(report.html.encode("utf-8", "backslashreplace"))
     return report
@@ -113,7 +123,6 @@ def render(data: dict[str, Any]) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"n": _number, "bytes": _bytes, "x": "{:.3f}".format, "s": "{:,.1f}".format}
-    environment.globals |= {"heights": heights}
     # Files of the package alone, in which nothing is to be escaped.
     parts = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
     hashes = {"script_hash": _hash(script), "style_hash": _hash(style)}

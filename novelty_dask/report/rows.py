@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from novelty_dask.features.choose import make_features
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.report.texts import LONGEST
 
@@ -22,7 +23,7 @@ def gather_rows(run: Run, n: int, texts: Texts, *, has_p: bool) -> list[dict[str
     settings = run.manifest.settings
     table = run.top_table(n, by="novelty", lists=True, redact=False, calibrate=has_p)
     # What a vectorizer of the user makes of a URL has no place in it, and no version of ours.
-    find = choose_marks(settings) if run.manifest.identity.features_version else None
+    find = choose_marks(settings, make_features) if run.manifest.identity.features_version else None
     return [
         _row(row, find(row["url"], row["neighbor_urls"]) if find else (), texts) for row in table.to_pylist()
     ]
@@ -42,7 +43,7 @@ def _row(row: dict[str, Any], marks: Any, texts: Texts) -> dict[str, Any]:
         "p": row.get("p_value"),
         "is_known": bool(row.get("known")),
         "seen": row.get("first_seen"),
-        "place": f"{texts.name(row['source'])}:{row['line']:,}" if row["source"] else "",
+        "place": f"{texts.path(row['source'])}:{row['line']:,}" if row["source"] else "",
     }
 
 
@@ -52,7 +53,7 @@ def gather_rejected(run: Run, texts: Texts) -> dict[str, Any]:
     assert totals
     reasons = sorted(totals.rejected.items(), key=lambda item: (-item[1], item[0]))
     lines = [
-        {**row, "place": f"{texts.name(row['source'])}:{row['line']:,}", "sample": texts.show(row["sample"])}
+        {**row, "place": f"{texts.path(row['source'])}:{row['line']:,}", "sample": texts.show(row["sample"])}
         for table in run.stream_rejected(MOST_REJECTED)
         for row in table.to_pylist()
     ]

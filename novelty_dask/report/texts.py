@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from novelty_dask.kernels.text.secrets import hide
 from novelty_dask.kernels.text.wrapped import defang
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from novelty_dask.features.marks import Marks
 
@@ -33,10 +34,13 @@ class Texts(NamedTuple):
         True to make links of URLs with http and https.
     redact : bool
         True to show ``…`` for secrets.
+    names : dict of str to str
+        Short names of the sources by their paths.
     """
 
     links: bool = False
     redact: bool = False
+    names: Mapping[str, str] = {}
 
     def show(self, text: str, parts: Marks = (), limit: int = LONGEST_BESIDE) -> Markup:
         """Return a URL as HTML, in which nothing of it is markup.
@@ -60,9 +64,39 @@ class Texts(NamedTuple):
         attributes = Markup('rel="noopener noreferrer nofollow" referrerpolicy="no-referrer" target="_blank"')
         return Markup('<bdi><a href="{}" {}>{}</a></bdi>').format(text, attributes, inside)
 
+    def shorten(self, path: str) -> str:
+        """Return the path of a source, a run or a reference without the folders of this machine.
+
+        >>> [Texts().shorten(path) for path in ("/home/ann/run.zarr", "s3://bucket/run.zarr")]
+        ['run.zarr', 's3://bucket/run.zarr']
+        """
+        short = path.rstrip("/").rpartition("/")[2] if path.startswith("/") else path
+        return self.names.get(path, short)
+
+    def path(self, path: str) -> str:
+        """Return the same as text that nobody makes a link of."""
+        return self.name(self.shorten(path))
+
     def name(self, text: str) -> str:
         """Return the name of a file or a reason as text that nobody makes a link of."""
         return escape(hide(text, ())[0] if self.redact else text)
+
+
+def shorten_all(paths: Iterable[str]) -> dict[str, str]:
+    """Return the shortest ends of local paths that tell them apart.
+
+    >>> sorted(shorten_all(["/home/ann/may/a.txt", "/home/ann/june/a.txt", "/home/ann/b.txt"]).values())
+    ['b.txt', 'june/a.txt', 'may/a.txt']
+    """
+    found: dict[str, str] = {}
+    left, n_parts = {path for path in paths if path.startswith("/")}, 1
+    while left:
+        ends = {path: "/".join(path.split("/")[-n_parts:]) for path in left}
+        counts = Counter(ends.values())
+        found |= {path: end for path, end in ends.items() if counts[end] == 1}
+        left -= found.keys()
+        n_parts += 1
+    return found
 
 
 def _segments(length: int, parts: Marks, limit: int) -> Iterator[tuple[int, int, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.features.choose import make_features
-from novelty_dask.objects.owners import newest_epoch
-from novelty_dask.planning.budget import Budget, Extent, known_of
+from novelty_dask.objects.owners import DRIVER_START, JOBS_FOLDER, newest_epoch
+from novelty_dask.planning.budget import Extent, budget_of, known_of
 from novelty_dask.planning.cost import core_seconds
 from novelty_dask.planning.disk import disk_bytes
 
@@ -28,16 +28,23 @@ def gather_work(manifest: Manifest, results: Results, objects: Objects) -> dict[
             "core_seconds": took.get("core_seconds"),
             "projected": took.get("projected_bytes"),
             "peak": took.get("peak_bytes"),
+            "retries": took.get("retries", 0),
+            # Not known of a stage of an older version, which is none either.
+            "deaths": took.get("deaths", 0),
         }
         for name, took in manifest.stages.items()
     ]
+    sizes = objects.sizes()
     return {
         "stages": stages,
         "seconds": sum(stage["seconds"] or 0 for stage in stages),
         "core_seconds": sum(stage["core_seconds"] or 0 for stage in stages),
         "projected": max((stage["projected"] or 0 for stage in stages), default=0),
         "peak": max((stage["peak"] or 0 for stage in stages), default=0),
-        "disk": sum(objects.sizes().values()),
+        "retries": sum(stage["retries"] for stage in stages),
+        "deaths": sum(stage["deaths"] for stage in stages),
+        "disk": sum(sizes.values()),
+        "drivers": sum(key.startswith(JOBS_FOLDER) and f"/{DRIVER_START}" in key for key in sizes),
         "sessions": newest_epoch(objects),
         **_forecast(manifest, results),
     }
@@ -45,35 +52,17 @@ def gather_work(manifest: Manifest, results: Results, objects: Objects) -> dict[
 
 def _forecast(manifest: Manifest, results: Results) -> dict[str, Any]:
     """Return what the run was to take by its plan; nothing for one that has grown, as that is several."""
-    plan = manifest.plan
-    features = manifest.settings.features
+    plan, settings = manifest.plan, manifest.settings
     if plan is None or manifest.identity.segments or not manifest.identity.features_version:
         return {"forecast_disk": None, "forecast_seconds": None}
     extent = Extent(results.n_rows, _text_bytes(results))
-    budget = _budget(manifest)
+    # Whatever the memory of a worker was.
+    known = known_of(manifest.reference)
+    budget = budget_of(settings, make_features(settings), threads=1, limit=0, known=known)
     return {
         "forecast_disk": disk_bytes(budget, extent, plan),
-        "forecast_seconds": core_seconds(features, budget, extent),
+        "forecast_seconds": core_seconds(settings.features, budget, extent),
     }
-
-
-def _budget(manifest: Manifest) -> Budget:
-    """Return the quantities that forecasts depend on, whatever the memory of a worker is."""
-    settings, reference = manifest.settings, manifest.reference
-    made = make_features(settings)
-    return Budget(
-        n_neighbors=settings.n_neighbors,
-        n_features=made.n_features,
-        entries_a_byte=made.entries_a_byte,
-        threads=1,
-        limit=0,
-        entries_a_row=made.entries_a_row,
-        possible_columns=made.possible_columns,
-        known=known_of(reference),
-        is_grouped=settings.outside_groups is not None,
-        is_in_time=settings.time_column is not None,
-        period_rows=settings.period_rows,
-    )
 
 
 def _text_bytes(results: Results) -> int:

@@ -80,7 +80,7 @@ def export(
         spreadsheet would take for a formula.
     mark : tuple of (str, str), optional
         Text to put before and behind each part of a URL that none of its neighbors has, in one more
-        column, marked_url; takes some milliseconds for each row.
+        column, marked_url; takes about two milliseconds for each row.
     redact : bool
         True to write ``…`` for secrets in URLs: user names, passwords, values of parameters such as token.
     min_novelty : float, optional

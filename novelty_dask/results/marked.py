@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from novelty_dask.errors import SettingsError
+from novelty_dask.features.choose import make_features
 from novelty_dask.features.marks import choose_marks
 from novelty_dask.kernels.text.secrets import hide
 
@@ -45,7 +46,7 @@ def make_marker(settings: ResultSettings, mark: Mark, *, redacted: bool = False)
     ):
         message = 'A mark is what stands before and behind, as in mark=("<b>", "</b>").'
         raise SettingsError(message)
-    return partial(_add_marked, choose_marks(settings), mark, redacted)
+    return partial(_add_marked, choose_marks(settings, make_features), mark, redacted)
 
 
 def _add_marked(

@@ -145,6 +145,12 @@ def groups_and_members(
         return of_groups, of_members
 
 
+def find_groups(run: str | PathLike[str], at_least: float, **work: Unpack[Work]) -> Groups:
+    """Return the groups of a complete run as arrays; errors are those of `groups`."""
+    with search_tiles(run, None, at_least, work, is_reduced=True, overwrite=False) as tiles:
+        return join_groups(tiles)
+
+
 def join_groups(tiles: Tiles) -> Groups:
     """Return the groups of a run from the forests of its tiles."""
     reducer = Reducer(tiles.plan.n_rows)

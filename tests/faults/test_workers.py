@@ -84,6 +84,10 @@ def test_killed_workers_cost_what_they_were_at(
 
     run = scored(cluster, corpus, out, meanwhile)
     assert content_and_exports(run) == undisturbed
+    # One that is killed as it starts has never been a worker.
+    deaths = sum(took["deaths"] for took in run.manifest.stages.values())
+    assert deaths in (1, 2, 3)
+    assert f"Of the worker processes, {deaths} died." in run.report().html
     for mark, done in done_before:
         assert not done & set(record.attempts(since=mark))
     attempts = record.attempts("compare", start).total()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.utils import murmurhash3_32
 
 from novelty_dask.features.choose import make_features
-from novelty_dask.features.marks import find_marks
+from novelty_dask.features.marks import choose_marks, find_marks
 from novelty_dask.features.places import choose_places, murmurhash3
 from novelty_dask.kernels.text.urls import normalize
 from novelty_dask.settings import ResultSettings
@@ -74,6 +74,7 @@ def test_nothing_is_marked_exactly_if_all_is_covered(
     known = set(features.count([form_of(each, chosen) for each in neighbors]).indices.tolist())
     is_covered = set(features.count([form_of(line, chosen)]).indices.tolist()) <= known
     marks = find_marks(choose_places(chosen), line, neighbors)
+    assert choose_marks(chosen, make_features)(line, neighbors) == marks
     assert (not marks) == is_covered
     assert marks == sorted(marks)
     assert all(0 <= start < stop <= len(line) for start, stop in marks)

@@ -330,6 +330,7 @@ def test_a_tile_that_fails_leaves_a_partial_run_and_resume_completes_it(
     assert np.isnan(np.asarray(run.lof[:])).all()
     assert set(run.top(10_000).url) == set(np.asarray(run.urls[:])[~lacking])
     assert novelty_dask.status(out).state == "partial"
+    assert f"</strong> {len(failures)} of its tasks were given up" in run.report().html
     assert novelty_dask.verify(out, recompute_blocks=5).damages == []
     assert list(run.to_dataframe().compute(scheduler="synchronous").novelty.isna()) == lacking.tolist()
     # Again, with what is needed for those rows alone.

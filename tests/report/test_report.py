@@ -15,8 +15,10 @@ import novelty_dask
 from novelty_dask.cli import main
 from novelty_dask.datasets import make_urls
 from novelty_dask.errors import SettingsError, StoreError
+from novelty_dask.planning.stages import LAST_STAGE
 from novelty_dask.report.texts import Texts
 from novelty_dask.run import Run
+from novelty_dask.storage.runs import open_stored
 from tests.support.browser import find_browser, look
 from tests.support.files import write_lines
 
@@ -142,6 +144,39 @@ def test_scripts_and_styles_run_by_their_hash_alone(hostile: Run) -> None:
     assert "innerHTML" not in page.raw["script"]
 
 
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colors, as WCAG 2 defines it."""
+    lights = []
+    for color in (one, other):
+        digits = color if len(color) == 6 else "".join(digit * 2 for digit in color)
+        parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+def test_a_page_can_be_read_aloud_and_in_every_light(hostile: Run) -> None:
+    page = Page(hostile.report(groups=0.4).html)
+    assert page.elements[0] == ("html", {"lang": "en"})
+    headings = [tag for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
+    assert headings == ["h1", *["h2"] * len(page.all("section"))]
+    # Whoever jumps from region to region hears another name of each.
+    regions = [each for tag, each in page.elements if tag == "section" or each.get("role") == "region"]
+    names = [each.get("aria-label") or each["aria-labelledby"] for each in regions]
+    assert len({*names}) == len(names) > 8
+    assert {each.get("scope") for each in page.all("th")} == {"col", "row"}
+    themes = re.findall(r":root \{(.*?)\}", page.raw["style"])
+    assert len(themes) == 3
+    light: dict[str, str] = {}
+    for theme in themes:
+        # Print changes some of the colors of light.
+        colors = {**light, **dict(re.findall(r"--(\w+): #(\w+)", theme))}
+        light = light or colors
+        for text in ("text", "quiet", "accent"):
+            assert contrast(colors[text], colors["page"]) >= 4.5, (theme, text)
+        assert contrast(colors["text"], colors["mark"]) >= 4.5
+
+
 def test_links_are_made_if_asked_for_and_for_the_web_alone(hostile: Run) -> None:
     page = Page(hostile.report(links=True).html)
     links = [each for each in page.all("a") if not str(each["href"]).startswith("#")]
@@ -165,7 +200,7 @@ def test_a_page_names_each_of_several_references(ordinary: Run, tmp_path: Path) 
     # Rows of such a run have no p-values.
     page = Page(run.report().html)
     for each in (ordinary, other):
-        assert f"--against {each.url}" in page.text
+        assert f"--against {Path(each.url).name}" in page.text
 
 
 def test_a_page_has_all_that_its_run_has(ordinary: Run, against: Run) -> None:
@@ -185,14 +220,17 @@ def test_a_page_has_all_that_its_run_has(ordinary: Run, against: Run) -> None:
     assert Texts().show(first.neighbor_urls[0]) in html
     [marks] = ordinary.find_marks(ordinary.top(1, lists=True))
     assert Texts().show(first.url, marks) in html
-    assert f"novelty score {ordinary.manifest.sources[0].path} -o {ordinary.url}" in page.text
+    assert "novelty score urls.txt -o run.zarr" in page.text
+    assert str(Path(ordinary.url).parent) not in html
     site = ordinary.sites(1).iloc[0]
     assert re.search(rf"{re.escape(site.site.replace('.', '[.]'))}[^-]*{site.top_novelty:.3f}", page.text)
     known = Page(against.report().html)
     rows = against.top(len(against), calibrate=True)
     new = int((~rows.known).sum())
     assert f"{new} of {len(against)} rows are new" in known.text
-    assert f"--against {ordinary.url}" in known.text
+    assert "--against run.zarr" in known.text
+    gone = len(ordinary) - int(rows.known.sum())
+    assert f"Gone: the reference alone has them{gone:,}\u2013" in known.text
     assert f"p-value up to 0.01{(rows.p_value <= 0.01).sum()}" in known.text
 
 
@@ -220,7 +258,28 @@ def test_the_command_that_is_shown_makes_the_same_run(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     again = novelty_dask.open(tmp_path / "again.zarr")
     assert again.manifest.settings == run.manifest.settings
-    assert f"'{source}'" in shown[0]
+    assert "'my urls.txt'" in shown[0]
+
+
+def test_groups_are_those_of_the_run_or_of_the_threshold_that_is_asked_for(tmp_path: Path) -> None:
+    lines = [f"http://shop.example/offers/{word}/today?from=mail" for word in ("tea", "milk", "rye")]
+    lines += [f"http://{word}.example/" for word in ("one", "two")]
+    source = write_lines(tmp_path / "urls.txt", lines)
+    plain = novelty_dask.score(source, tmp_path / "plain.zarr")
+    assert "groups" not in {each.get("id") for _, each in Page(plain.report().html).elements}
+    found, members = novelty_dask.groups_and_members(plain, at_least=0.5)
+    apart = novelty_dask.score(source, tmp_path / "apart.zarr", outside_groups=0.5)
+    for run, groups in ((plain, 0.5), (apart, None)):
+        page = Page(run.report(groups=groups).html)
+        section = page.text.partition("connect the rows of a group")[2]
+        assert f"{len(members)} of 5 rows are in {len(found)} groups" in page.text
+        novelty = run.top(5).set_index("url").novelty
+        for url in members.url:
+            assert f"{novelty[url]:.3f} {Texts().show(url).striptags()}" in section
+    assert f"{found.least_similarity[0]:.3f}" in Page(plain.report(groups=0.5).html).text
+    refused = CliRunner().invoke(main, ["report", plain.url, "-o", str(tmp_path / "a.html"), "--groups", "2"])
+    assert refused.exit_code == 2
+    assert not (tmp_path / "a.html").exists()
 
 
 @pytest.mark.parametrize("lines", [["http://a.example/"], ["ab"] * 3, [LONG]])
@@ -252,11 +311,14 @@ def test_a_file_is_whole_the_same_each_time_and_not_overwritten(ordinary: Run, t
 
 
 def test_a_run_that_is_not_complete_is_refused_as_by_other_commands(tmp_path: Path) -> None:
-    refused = CliRunner().invoke(
-        main, ["report", str(tmp_path / "none.zarr"), "-o", str(tmp_path / "a.html")]
-    )
+    run = novelty_dask.score(write_lines(tmp_path / "urls.txt", ["http://a.example/"]), tmp_path / "run.zarr")
+    stored = open_stored(run.url)
+    del stored.manifest.stages[LAST_STAGE.name]
+    stored.save()
+    refused = CliRunner().invoke(main, ["report", run.url, "-o", str(tmp_path / "a.html")])
     assert refused.exit_code == 2
-    assert not [*tmp_path.iterdir()]
+    assert "novelty resume" in refused.output
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_a_notebook_shows_it_in_a_frame_without_rights(hostile: Run) -> None:
