@@ -5,15 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from novelty_dask.api import adopt_reference
-from novelty_dask.counts import counted
+from novelty_dask.api import plan
 from novelty_dask.doctor import LEAST_MEMORY, OK, PROBLEM, WARNING, Check
-from novelty_dask.errors import BudgetError, ClusterError
-from novelty_dask.events import ignore
+from novelty_dask.errors import BudgetError
 from novelty_dask.execution.clusters import probes
 from novelty_dask.execution.clusters.reach import connect, reach
-from novelty_dask.pipeline.forecast import forecast
-from novelty_dask.planning.budget import megabytes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -50,20 +46,19 @@ def examine_cluster(
     SettingsError, ClusterError
         There is no such cluster, or it can't be reached.
     """
-    chosen, reference = adopt_reference(against, None, settings)
 
-    def plan(client: "Client") -> "RunPlan | None":
-        return forecast(sources, chosen, ignore, reference, client) if sources else None
+    def plan_on(client: "Client") -> "RunPlan | None":
+        return plan(sources, against=against, client=client, settings=settings) if sources else None
 
-    with reach(None, settings, ignore) as client:
-        return list(_checks(client, settings, store, plan))
+    with reach(None, settings, lambda _event: None) as client:
+        return list(_checks(client, settings, store, plan_on))
 
 
 def _checks(
     client: "Client",
     settings: "Settings",
     store: str | None,
-    plan: "Callable[[Client], RunPlan | None]",
+    plan_on: "Callable[[Client], RunPlan | None]",
 ) -> Iterator[Check]:
     """Yield the checks."""
     address = str(client.scheduler_info()["address"])
@@ -72,7 +67,7 @@ def _checks(
     answers = probes.ask_workers(client)
     known = {worker: answer for worker, answer in answers.items() if isinstance(answer, dict)}
     yield _versions(answers, probes.describe_worker()["versions"])
-    yield _memory(resources.memory_limit, resources.workers, lambda: plan(client))
+    yield _memory(resources.memory_limit, resources.workers, lambda: plan_on(client))
     yield _cores(known, resources.threads)
     yield _requests(known, resources.threads)
     yield _clocks(known)
@@ -113,13 +108,13 @@ def _memory(limit: int, n_workers: int, make_plan: "Callable[[], RunPlan | None]
     """Return whether the memory of the smallest worker suffices, for the plan of a run if there is one."""
     name, found = "worker memory", f"{n_workers} with {limit // 10**6:,} MB, or more"
     try:
-        plan = make_plan()
+        planned = make_plan()
     except BudgetError as error:
         return Check(name, PROBLEM, f"{found}, which is too little for the sources", str(error))
-    if plan is None:
+    if planned is None:
         advice = "Name the sources of a run, to see what it needs."
         return Check(name, PROBLEM, found, advice) if limit < LEAST_MEMORY else Check(name, OK, found)
-    return Check(name, OK, f"{found}; the sources need {megabytes(plan.worker_bytes)} of a worker")
+    return Check(name, OK, f"{found}; the sources need {-(-planned.worker_bytes // 10**6):,} MB of a worker")
 
 
 def _cores(answers: dict[str, dict[str, Any]], threads: int) -> Check:
@@ -140,7 +135,7 @@ def _cores(answers: dict[str, dict[str, Any]], threads: int) -> Check:
 def _requests(answers: dict[str, dict[str, Any]], threads: int) -> Check:
     """Return whether each thread of a worker can have a request to a store in flight."""
     least = min((answer["requests"] for answer in answers.values()), default=threads)
-    found = f"{least} of a worker at once, by {counted(threads, 'thread')}"
+    found = f"at least {least} at once of a worker, by at most {threads} of its threads"
     if least < threads:
         return Check("worker requests", WARNING, found, "Set ZARR_THREADING__MAX_WORKERS there.")
     return Check("worker requests", OK, found)
@@ -195,9 +190,8 @@ def _dashboard(link: str | None, address: str) -> Check:
     parts = urlsplit(link)
     host = urlsplit(address).hostname or "HOST"
     port = parts.port or DASHBOARD_PORT
-    try:
-        problem = probes.open_page(link)
-    except ClusterError as error:
-        return Check("dashboard", WARNING, f"{link} does not open", f"{error} Look at the scheduler's log.")
+    is_there, problem = probes.open_page(link)
+    if is_there and problem:
+        return Check("dashboard", WARNING, f"{link} answers {problem}", "Look at the log of the scheduler.")
     opens = f"does not open here ({problem})" if problem else "opens"
     return Check("dashboard", OK, f"{link} {opens}; from elsewhere: ssh -L {port}:127.0.0.1:{port} {host}")

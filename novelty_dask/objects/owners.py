@@ -189,12 +189,6 @@ def newest_epoch(objects: Objects, known: int = 0) -> int:
     return newest
 
 
-def newest_record(objects: Objects) -> tuple[str, str]:
-    """Return the key and the text of the record of the newest owner, which no other run has."""
-    key = _key(newest_epoch(objects), "json")
-    return key, objects.read(key).decode()
-
-
 def check_epoch(objects: Objects, epoch: int) -> None:
     """Refuse to continue after a newer client has taken over.
 

@@ -1,19 +1,18 @@
 """Gate of a scheduler: a worker that joins during a run gets tasks only if it is fit for the run."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distributed import Client
 from distributed import Scheduler as DaskScheduler
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from novelty_dask.errors import reason
-from novelty_dask.events import Listener, Warned
 from novelty_dask.execution.clusters.preflight import (
     Fitness,
     check_scheduler,
@@ -22,8 +21,12 @@ from novelty_dask.execution.clusters.preflight import (
     versions,
 )
 from novelty_dask.execution.messages import messages_of_workers
-from novelty_dask.execution.scheduler import Scheduler
-from novelty_dask.storage.runs import StoredRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from novelty_dask.execution.scheduler import Scheduler
+    from novelty_dask.storage.runs import StoredRun
 
 LOGGER = logging.getLogger(__name__)
 STATUS = "worker-status-change"
@@ -31,7 +34,7 @@ STATUS = "worker-status-change"
 
 
 @contextmanager
-def guarded(scheduler: Scheduler, run: StoredRun, listener: Listener) -> Iterator[None]:
+def guarded(scheduler: Scheduler, run: StoredRun, warn: Callable[[str], None]) -> Iterator[None]:
     """Check a cluster before it gets a task, and each worker that joins later.
 
     Parameters
@@ -40,8 +43,8 @@ def guarded(scheduler: Scheduler, run: StoredRun, listener: Listener) -> Iterato
         Of a connected client, with workers; the client is warned while it waits for this very object.
     run : StoredRun
         The run that they are to work on, which this client has claimed.
-    listener : Listener
-        Takes a warning for each late worker that is ended.
+    warn : callable
+        Takes a sentence about each late worker that is ended.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def guarded(scheduler: Scheduler, run: StoredRun, listener: Listener) -> Iterato
     client = scheduler.client
     check_scheduler(scheduler)
     gate = Gate(f"novelty-gate-{uuid.uuid4().hex[:8]}", client.id, Fitness.of(run))
-    with messages_of_workers(scheduler, gate.name, lambda message: listener(Warned(message))):
+    with messages_of_workers(scheduler, gate.name, warn):
         # Before the workers are asked: none can come between.
         scheduler.ask(lambda: client.register_plugin(gate))
         try:
@@ -142,4 +145,4 @@ class Gate(SchedulerPlugin):
             seen = await client.run(read_object, *self.fitness[1:3], workers=[worker], on_error="return")
             return self.fitness.view_problem(seen[worker])
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker can't be trusted with tasks
-            return f"can't be asked ({reason(error)})"
+            return f"can't be asked ({type(error).__name__}: {error})"

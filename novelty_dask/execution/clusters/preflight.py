@@ -1,16 +1,21 @@
 """Checks of a cluster before it gets a task: the same packages, and the same view of the run."""
 
+from __future__ import annotations
+
 import platform
-from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from novelty_dask.errors import ClusterError, StoreError
-from novelty_dask.execution.scheduler import Scheduler
 from novelty_dask.objects.address import open_objects
-from novelty_dask.objects.owners import newest_record
-from novelty_dask.storage.runs import StoredRun
+from novelty_dask.objects.owners import OWNERS_FOLDER, newest_epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from novelty_dask.execution.scheduler import Scheduler
+    from novelty_dask.storage.runs import StoredRun
 
 PACKAGES = ("novelty-dask", "numba", "numpy", "scipy", "zarr")
 """Packages whose version can change the bytes of a result."""
@@ -39,7 +44,8 @@ class Fitness(NamedTuple):
         """Return what a run needs that this client has claimed."""
         # The record of the claim: what an earlier client has left, or one of another run under the same path,
         # would prove nothing.
-        return cls(versions(), run.url, *newest_record(run.objects))
+        key = f"{OWNERS_FOLDER}{newest_epoch(run.objects):08d}.json"
+        return cls(versions(), run.url, key, run.objects.read(key).decode())
 
     def version_problem(self, found: Any) -> str:
         """Return what is wrong with what a worker answered about its versions; empty if nothing is."""

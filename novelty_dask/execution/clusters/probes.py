@@ -13,7 +13,6 @@ from urllib.request import ProxyHandler, build_opener
 
 from distributed import Client
 
-from novelty_dask.errors import ClusterError, reason
 from novelty_dask.execution.clusters.preflight import versions
 from novelty_dask.execution.clusters.resources import available_cores
 from novelty_dask.execution.scheduler import Scheduler
@@ -79,24 +78,17 @@ def use_store(url: str) -> dict[str, bool]:
     }
 
 
-def open_page(url: str) -> str:
-    """Open a page of a dashboard; return why that failed, nothing if it did not.
-
-    Raises
-    ------
-    ClusterError
-        There is a server, which answers with an error.
-    """
+def open_page(url: str) -> tuple[bool, str]:
+    """Open a page of a dashboard; return whether a server answers, and why the page did not open, if so."""
     try:
         # Not by a proxy, which knows other hosts.
         with build_opener(ProxyHandler({})).open(url, timeout=PAGE_SECONDS) as page:
             page.read()
     except HTTPError as error:
-        message = f"It answers {error.code} {error.reason}."
-        raise ClusterError(message) from None
+        return True, f"{error.code} {error.reason}"
     except (OSError, HTTPException) as error:
-        return reason(getattr(error, "reason", error))
-    return ""
+        return False, str(getattr(error, "reason", error))
+    return True, ""
 
 
 def open_ways(address: str) -> list[str]:

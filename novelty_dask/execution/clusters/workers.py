@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import ClusterError, SettingsError
-from novelty_dask.events import ConnectionExposed, DashboardOpened, FolderUnused
+from novelty_dask.events import ConnectionExposed, DashboardOpened, FolderUnused, Warned
 from novelty_dask.execution.advances import advances_here, advances_on_workers
 from novelty_dask.execution.clusters import resources
 from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
@@ -180,7 +180,7 @@ def _client_executor(
     if warning := connect.encryption_warning(client):
         listener(ConnectionExposed(warning))
     executor = connect.client_executor(client)
-    with gate.guarded(executor.scheduler, run, listener):
+    with gate.guarded(executor.scheduler, run, lambda message: listener(Warned(message))):
         connect.show_board(client)
         if link := connect.dashboard_link(client):
             listener(DashboardOpened(link))
