@@ -127,6 +127,7 @@ def plan(
     sources: Sources,
     *,
     against: Against | None = None,
+    client: Client | None = None,
     listener: Listener = ignore,
     settings: Settings | None = None,
     **overrides: Any,
@@ -139,6 +140,8 @@ def plan(
         As for `score`; standard input can't be planned for.
     against : Run, str or path, or sequence of them, optional
         As for `score`.
+    client : distributed.Client, optional
+        With the workers to plan for; by default those that this machine would have.
     listener : Listener, optional
         Takes an event for each folder.
     settings : Settings, optional
@@ -156,7 +159,7 @@ def plan(
         A worker would need more memory than it may use.
     """
     chosen, reference = adopt_reference(against, None, choose_settings(settings, overrides))
-    return forecast(sources, chosen, listener, reference)
+    return forecast(sources, chosen, listener, reference, client)
 
 
 def choose_settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:

@@ -1,44 +1,65 @@
 """Checks of a cluster and of a store: what each worker needs for a run, and whether strangers are refused."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from novelty_dask.api import plan
 from novelty_dask.doctor import LEAST_MEMORY, OK, PROBLEM, WARNING, Check
+from novelty_dask.errors import BudgetError
 from novelty_dask.execution.clusters import probes
 from novelty_dask.execution.clusters.reach import connect, reach
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from novelty_dask.settings import WorkSettings
+    from novelty_dask.planning.summary import RunPlan
+    from novelty_dask.settings import Settings
 
 MOST_SECONDS = 5.0
 """Difference of two clocks that is worth a word."""
 DASHBOARD_PORT = 8787
 
 
-def examine_cluster(settings: "WorkSettings", store: str | None = None) -> list[Check]:
+def examine_cluster(
+    settings: "Settings",
+    store: str | None = None,
+    sources: Sequence[str] = (),
+    against: Sequence[str] = (),
+) -> list[Check]:
     """Check the cluster that settings name, and a store with all of its workers.
 
     Parameters
     ----------
-    settings : WorkSettings
+    settings : Settings
         With a scheduler, a file of one, or a cluster, which is started for the checks.
     store : str, optional
         Folder or URL in which runs are to be stored; what is written there is removed.
+    sources, against : sequence of str
+        As for `plan`: the memory of the workers must suffice for a run of these.
 
     Raises
     ------
+    InputError, SettingsError, StoreError
+        The sources can't be planned for.
     SettingsError, ClusterError
         There is no such cluster, or it can't be reached.
     """
+
+    def plan_on(client: "Client") -> "RunPlan | None":
+        return plan(sources, against=against, client=client, settings=settings) if sources else None
+
     with reach(None, settings, lambda _event: None) as client:
-        return list(_checks(client, settings, store))
+        return list(_checks(client, settings, store, plan_on))
 
 
-def _checks(client: "Client", settings: "WorkSettings", store: str | None) -> Iterator[Check]:
+def _checks(
+    client: "Client",
+    settings: "Settings",
+    store: str | None,
+    plan_on: "Callable[[Client], RunPlan | None]",
+) -> Iterator[Check]:
     """Yield the checks."""
     address = str(client.scheduler_info()["address"])
     yield _encryption(address, connect.encryption_warning(client), probes.open_ways(address))
@@ -46,8 +67,9 @@ def _checks(client: "Client", settings: "WorkSettings", store: str | None) -> It
     answers = probes.ask_workers(client)
     known = {worker: answer for worker, answer in answers.items() if isinstance(answer, dict)}
     yield _versions(answers, probes.describe_worker()["versions"])
-    yield _memory(resources.memory_limit, resources.workers)
+    yield _memory(resources.memory_limit, resources.workers, lambda: plan_on(client))
     yield _cores(known, resources.threads)
+    yield _requests(known, resources.threads)
     yield _clocks(known)
     yield _compiled(known)
     if store is not None:
@@ -82,14 +104,17 @@ def _versions(answers: dict[str, Any], here: dict[str, str]) -> Check:
     return Check("workers", OK, f"{len(answers)} with the versions of this machine")
 
 
-def _memory(limit: int, n_workers: int) -> Check:
-    """Return the memory of the smallest worker."""
-    megabytes = limit // 10**6
-    advice = f"See what a run needs: novelty plan SOURCE --memory-limit '{megabytes} MB'."
-    found = f"{n_workers} with {megabytes:,} MB, or more"
-    if limit < LEAST_MEMORY:
-        return Check("worker memory", PROBLEM, found, advice)
-    return Check("worker memory", OK, found)
+def _memory(limit: int, n_workers: int, make_plan: "Callable[[], RunPlan | None]") -> Check:
+    """Return whether the memory of the smallest worker suffices, for the plan of a run if there is one."""
+    name, found = "worker memory", f"{n_workers} with {limit // 10**6:,} MB, or more"
+    try:
+        planned = make_plan()
+    except BudgetError as error:
+        return Check(name, PROBLEM, f"{found}, which is too little for the sources", str(error))
+    if planned is None:
+        advice = "Name the sources of a run, to see what it needs."
+        return Check(name, PROBLEM, found, advice) if limit < LEAST_MEMORY else Check(name, OK, found)
+    return Check(name, OK, f"{found}; the sources need {-(-planned.worker_bytes // 10**6):,} MB of a worker")
 
 
 def _cores(answers: dict[str, dict[str, Any]], threads: int) -> Check:
@@ -105,6 +130,15 @@ def _cores(answers: dict[str, dict[str, Any]], threads: int) -> Check:
         found = f"{needed[crowded[0]]} threads on the {cores[crowded[0]]} cores of {crowded[0]}"
         return Check("worker cores", WARNING, found, "Start fewer workers there, or with fewer threads.")
     return Check("worker cores", OK, f"{sum(needed.values())} threads, a core for each")
+
+
+def _requests(answers: dict[str, dict[str, Any]], threads: int) -> Check:
+    """Return whether each thread of a worker can have a request to a store in flight."""
+    least = min((answer["requests"] for answer in answers.values()), default=threads)
+    found = f"at least {least} at once of a worker, by at most {threads} of its threads"
+    if least < threads:
+        return Check("worker requests", WARNING, found, "Set ZARR_THREADING__MAX_WORKERS there.")
+    return Check("worker requests", OK, found)
 
 
 def _clocks(answers: dict[str, dict[str, Any]]) -> Check:
@@ -150,10 +184,14 @@ def _short(error: object) -> str:
 
 
 def _dashboard(link: str | None, address: str) -> Check:
-    """Return the link of the dashboard, and how to open it from elsewhere."""
+    """Return the link of the dashboard, whether it opens, and how to open it from elsewhere."""
     if link is None:
         return Check("dashboard", OK, "there is none")
     parts = urlsplit(link)
     host = urlsplit(address).hostname or "HOST"
     port = parts.port or DASHBOARD_PORT
-    return Check("dashboard", OK, f"{link}; from elsewhere: ssh -L {port}:127.0.0.1:{port} {host}")
+    is_there, problem = probes.open_page(link)
+    if is_there and problem:
+        return Check("dashboard", WARNING, f"{link} answers {problem}", "Look at the log of the scheduler.")
+    opens = f"does not open here ({problem})" if problem else "opens"
+    return Check("dashboard", OK, f"{link} {opens}; from elsewhere: ssh -L {port}:127.0.0.1:{port} {host}")

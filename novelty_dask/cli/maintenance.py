@@ -170,7 +170,9 @@ def clean(run: str) -> None:
 
 
 @main.command()
-@options.cluster_options
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1)
+@options.against
+@options.settings_options
 @click.option(
     "--store",
     metavar="URL",
@@ -178,23 +180,27 @@ def clean(run: str) -> None:
 )
 @options.as_json
 @options.debug
-def doctor(*, store: str | None, as_json: bool, **flags: Any) -> None:
+def doctor(
+    sources: tuple[str, ...], *, against: tuple[str, ...], store: str | None, as_json: bool, **flags: Any
+) -> None:
     """Check the installation and this machine, and say what to do about problems.
 
     With a scheduler or a cluster, its workers are checked: their versions, memory, cores and clocks,
-    and whether strangers are refused.
+    and whether strangers are refused. With SOURCE and the options of score, their memory must suffice
+    for a run of these.
 
     A warning concerns some runs, as large ones, a problem most runs. With a problem the exit code
     is 2, else 0. Report the output with a bug.
     """
     checks = novelty_dask.doctor.examine()
-    given = {name: value for name, value in flags.items() if value is not None}
-    if given.keys() & {"scheduler", "scheduler_file", "cluster"}:
+    settings = options.read_settings(**flags)
+    if settings.scheduler or settings.scheduler_file or settings.cluster:
         from novelty_dask.checkup import examine_cluster  # noqa: PLC0415 - Distributed takes long to import
 
-        checks += examine_cluster(novelty_dask.Settings.make(**given), store)
-    elif store is not None:
-        message = "--store is tried by the workers of a cluster; name one with --scheduler or --cluster."
+        checks += examine_cluster(settings, store, sources, against)
+    elif sources or store is not None:
+        given = "SOURCE is planned for, and --store is tried by, the workers of a cluster"
+        message = f"{given}; name one with --scheduler or --cluster, or see novelty plan."
         raise novelty_dask.errors.SettingsError(message)
     if as_json:
         emit([in_json([check._asdict() for check in checks])])

@@ -192,13 +192,6 @@ def selection_options(command: Command) -> Command:
     return command
 
 
-def cluster_options(command: Command) -> Command:
-    """Add the flags that name a scheduler or a cluster."""
-    for option in reversed(CLUSTER_OPTIONS):
-        command = option(command)
-    return command
-
-
 def worker_options(command: Command) -> Command:
     """Add the flags that say who works, and with how much memory."""
     for option in reversed(WORKER_OPTIONS):

@@ -22,6 +22,10 @@ POLL_SECONDS = 1.0
 """Seconds between two looks at the store."""
 
 
+class _JoblessError(StoreError):
+    """There is a run, and it has no job."""
+
+
 class Job:
     """The newest job of a run, found in the store of the run; nothing of it lives in this process.
 
@@ -41,7 +45,7 @@ class Job:
         found = find_job(stored.objects)
         if found is None:
             message = f"The run {stored.url!r} has no job; submit it to give it one."
-            raise StoreError(message)
+            raise _JoblessError(message)
         self.url, self._record = stored.url, found
 
     @classmethod
@@ -53,7 +57,10 @@ class Job:
         StoreError
             There is no run.
         """
-        return cls(run) if find_job(open_repairable(fspath(run)).objects) else None
+        try:
+            return cls(run)
+        except _JoblessError:
+            return None
 
     def status(self) -> JobStatus:
         """Return what the job does now, as its store tells.

@@ -17,15 +17,31 @@ from novelty_dask.readers.choose import make_reader
 from novelty_dask.sources.estimate import estimate_records, text_bytes
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from novelty_dask.events import Listener
     from novelty_dask.settings import Settings
     from novelty_dask.storage.totals import Reference
 
 
 def forecast(
-    names: object, settings: Settings, listener: Listener, reference: Reference | None = None
+    names: object,
+    settings: Settings,
+    listener: Listener,
+    reference: Reference | None = None,
+    client: Client | None = None,
 ) -> RunPlan:
     """Return what scoring some sources would take, from a look at a sample of each.
+
+    Parameters
+    ----------
+    names : object
+        Of the sources, as users give them.
+    settings : Settings
+    listener : Listener
+    reference : Reference, optional
+    client : distributed.Client, optional
+        With the workers to plan for; those that this machine would have without it.
 
     Raises
     ------
@@ -41,7 +57,7 @@ def forecast(
             name = capital(source.shown)
             message = f"{name} can't be planned for, as it can be read only once; name files."
             raise InputError(message)
-    workers = find_resources(None, text_bytes(sources), settings.work)
+    workers = find_resources(client, text_bytes(sources), settings.work)
     result = settle_format(settings.result, given)
     extent = estimate_records(sources, make_reader(result).estimate)
     budget = make_budget(result, workers, reference)

@@ -7,11 +7,24 @@ chunk, where nothing can be done side by side, this takes as long as the work.
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import zarr
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+
+USUAL_THREADS, MOST_USUAL_THREADS = 4, 32
+"""Threads of a pool of Python besides one for each processor, and at most, where no number is set."""
+
+
+def requests_at_once() -> int:
+    """Return how many requests of all threads of a process Zarr lets be in flight."""
+    usual = min(MOST_USUAL_THREADS, (os.cpu_count() or 1) + USUAL_THREADS)
+    return int(zarr.config.get("threading.max_workers") or usual)
 
 
 class DirectLoop(asyncio.BaseEventLoop):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dask.bag as db
 import pytest
@@ -21,8 +22,9 @@ from tests.support.cluster import Cluster, hiding, patience
 from tests.support.content import Content, content_and_exports
 from tests.support.files import ROOT
 from tests.support.fixtures import Measured
+from tests.support.listeners import Recorder
 from tests.support.processes import kill, wait_until
-from tests.support.record import FLAGS, SETTINGS, SPIED, WORK, Record, commits, ended_by
+from tests.support.record import FLAGS, SETTINGS, SPIED, WORK, Record, commits, ended_by, has_begun
 from tests.support.servers import PAGE, answering
 
 ANSWER = "DASK_NOVELTY_DASK__PATIENCE__ANSWER"
@@ -263,9 +265,10 @@ def test_no_worker_any_more_is_told(
     assert content_and_exports(out) == undisturbed
 
 
-def test_a_worker_of_another_version_is_refused(cluster: Cluster, corpus: Path, tmp_path: Path) -> None:
-    cluster.scale(0)
-    other, out = tmp_path / "other", tmp_path / "run.zarr"
+@pytest.fixture
+def other_version(tmp_path: Path) -> dict[str, str]:
+    """The environment of a worker of another version."""
+    other = tmp_path / "other"
     shutil.copytree(
         ROOT / "novelty_dask", other / "novelty_dask", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -273,7 +276,15 @@ def test_a_worker_of_another_version_is_refused(cluster: Cluster, corpus: Path, 
     (other / "novelty_dask-0.0.9.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: novelty-dask\nVersion: 0.0.9\n", encoding="utf-8"
     )
-    cluster.add_worker(environment={"PYTHONPATH": str(other), "DASK_DISTRIBUTED__WORKER__PRELOAD": "[]"})
+    return {"PYTHONPATH": str(other), "DASK_DISTRIBUTED__WORKER__PRELOAD": "[]"}
+
+
+def test_a_worker_of_another_version_is_refused(
+    cluster: Cluster, corpus: Path, tmp_path: Path, other_version: dict[str, str]
+) -> None:
+    cluster.scale(0)
+    out = tmp_path / "run.zarr"
+    cluster.add_worker(environment=other_version)
     cluster.scale(1)
     with pytest.raises(
         ClusterError,
@@ -282,6 +293,44 @@ def test_a_worker_of_another_version_is_refused(cluster: Cluster, corpus: Path, 
         novelty_dask.score(corpus, out, scheduler=cluster.address, **SETTINGS, **WORK)
     assert commits(out) == set()
     cluster.scale(0)
+
+
+@pytest.mark.long
+def test_late_workers_that_are_not_fit_are_ended(
+    cluster: Cluster, corpus: Path, undisturbed: Content, tmp_path: Path, other_version: dict[str, str]
+) -> None:
+    """They get no task; a late worker that is fit does."""
+    cluster.scale(1)
+    out, listener, together = tmp_path / "run.zarr", Recorder(), tmp_path / "together"
+    without = tmp_path / "without.py"
+    without.write_text("import sys\nsys.modules['novelty_dask'] = None\n", encoding="utf-8")
+    nothing = {"DASK_DISTRIBUTED__WORKER__PRELOAD": f"['{without}']"}
+    together.mkdir()
+    mark = cluster.record.mark()
+    cluster.record.ask(compare=["rendezvous", str(together), 2])
+    with patience(watch="0.5s"), ThreadPoolExecutor(1) as pool:
+        more: dict[str, Any] = {"scheduler": cluster.address, "listener": listener, **SETTINGS, **WORK}
+        running = pool.submit(novelty_dask.score, corpus, out, **more)
+        wait_until(lambda: has_begun(cluster.record, "compare", mark, 1))
+        late = [cluster.add_worker(environment=other_version)]
+        late += [cluster.add_worker(environment=nothing, nanny=False)]
+        # The nanny of the first ends with it.
+        assert [worker.wait(100) for worker in late] == [0, 0]
+        cluster.scale(2)
+        running.result(100)
+    joined = r"^Worker tcp://\S+ has joined and was ended, as it "
+    assert len(matching(listener.notes, joined + r"has novelty-dask 0\.0\.9 and not \S+; install")) == 1
+    assert len(matching(listener.notes, joined + "can't import this version of novelty_dask; install")) == 1
+    # All that was committed was done by processes that write it down.
+    done = {event.task for event in cluster.record.events(mark) if event.what == "end"}
+    assert commits(out) <= done
+    assert len({*together.iterdir()}) == 2
+    assert content_and_exports(out) == undisturbed
+
+
+def matching(lines: list[str], pattern: str) -> list[str]:
+    """The lines that match a pattern."""
+    return [line for line in lines if re.match(pattern, line)]
 
 
 def test_a_scheduler_without_the_package_is_refused(record: Record, corpus: Path, tmp_path: Path) -> None:

@@ -1,63 +1,106 @@
 """Checks of a cluster before it gets a task: the same packages, and the same view of the run."""
 
+from __future__ import annotations
+
 import platform
-import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
-
-from distributed import Client
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from novelty_dask.errors import ClusterError, StoreError
-from novelty_dask.execution.scheduler import Scheduler
 from novelty_dask.objects.address import open_objects
-from novelty_dask.storage.runs import WORK_FOLDER, StoredRun
+from novelty_dask.objects.owners import OWNERS_FOLDER, newest_epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from novelty_dask.execution.scheduler import Scheduler
+    from novelty_dask.storage.runs import StoredRun
 
 PACKAGES = ("novelty-dask", "numba", "numpy", "scipy", "zarr")
 """Packages whose version can change the bytes of a result."""
 
 
-def check_cluster(client: Client, run: StoredRun) -> None:
-    """Refuse a scheduler that would take no task, and workers that would fail or compute other bytes.
+class Fitness(NamedTuple):
+    """Fitness of a worker for a run: the packages that it must have, and what it must see.
 
     Parameters
     ----------
-    client : distributed.Client
-        Connected, with workers.
-    run : StoredRun
-        The run that they are to work on.
+    versions : dict of str to str
+        As of `versions`, of the client.
+    url : str
+        The run.
+    key, text : str
+        An object of the run, and what it holds.
+    """
+
+    versions: dict[str, str]
+    url: str
+    key: str
+    text: str
+
+    @classmethod
+    def of(cls, run: StoredRun) -> Self:
+        """Return what a run needs that this client has claimed."""
+        # The record of the claim: what an earlier client has left, or one of another run under the same path,
+        # would prove nothing.
+        key = f"{OWNERS_FOLDER}{newest_epoch(run.objects):08d}.json"
+        return cls(versions(), run.url, key, run.objects.read(key).decode())
+
+    def version_problem(self, found: Any) -> str:
+        """Return what is wrong with what a worker answered about its versions; empty if nothing is."""
+        if not isinstance(found, dict):
+            return "can't import this version of novelty_dask; install the same on all workers"
+        differing = [
+            f"{name} {found.get(name, 'is missing')} and not {needed}"
+            for name, needed in self.versions.items()
+            if found.get(name) != needed
+        ]
+        return f"has {', '.join(differing)}; install the same versions as here" if differing else ""
+
+    def view_problem(self, seen: Any) -> str:
+        """Return what is wrong with what a worker reads of the run; empty if nothing is."""
+        # The path may exist on the worker and be another disk, so the content decides and not the name.
+        if seen == self.text:
+            return ""
+        return (
+            f"does not see {self.url!r}; put the run where all workers have it under this name, and name it "
+            "with --out"
+        )
+
+
+def check_workers(scheduler: Scheduler, fitness: Fitness) -> None:
+    """Refuse workers that would fail or compute other bytes.
 
     Raises
     ------
     ClusterError
-        The scheduler lacks the package, or a worker has other versions or does not see the run; it is named.
+        A worker has other versions or does not see the run; it is named.
     """
-    scheduler = Scheduler(client)
-    _check_scheduler(scheduler)
-    # A fresh token: an old probe, or one of another run under the same path, would prove nothing.
-    token = uuid.uuid4().hex
-    probe = f"{WORK_FOLDER}probe-{token}"
-    run.objects.write(probe, token.encode())
-    try:
-        packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
-        for worker, found in _present(packages):
-            _check_versions(worker, found)
-        views = scheduler.ask_workers(lambda: client.run(read_probe, run.url, probe, on_error="return"))
-        # The path may exist on the worker and be another disk, so the content decides and not the name.
-        for worker, seen in _present(views):
-            if seen != token:
-                message = (
-                    f"Worker {worker} does not see {run.url!r}; put the run where all workers have it under "
-                    "this name, and name it with --out."
-                )
-                raise ClusterError(message)
-    finally:
-        run.objects.remove(probe)
+    client = scheduler.client
+    packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
+    _refuse(packages, fitness.version_problem)
+    views = scheduler.ask_workers(lambda: client.run(read_object, *fitness[1:3], on_error="return"))
+    _refuse(views, fitness.view_problem)
 
 
-def _check_scheduler(scheduler: Scheduler) -> None:
-    """Refuse a scheduler without this version of novelty_dask: it reads the functions of tasks."""
+def _refuse(answers: dict[str, Any], find_problem: Callable[[Any], str]) -> None:
+    """Refuse the first worker whose answer shows a problem."""
+    for worker, answer in answers.items():
+        # A worker that left can't be asked, which Dask reports as an OSError; it gets no task either.
+        if not isinstance(answer, OSError) and (problem := find_problem(answer)):
+            message = f"Worker {worker} {problem}."
+            raise ClusterError(message)
+
+
+def check_scheduler(scheduler: Scheduler) -> None:
+    """Refuse a scheduler without this version of novelty_dask: it reads the functions of tasks.
+
+    Raises
+    ------
+    ClusterError
+        It has another version, or none.
+    """
 
     def find_version() -> str:
         # The error is that of the scheduler, which looks for the function.
@@ -81,33 +124,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_probe(url: str, key: str) -> str:
-    """Return the text that a worker reads where the client wrote a probe; empty if it can't be read."""
+def read_object(url: str, key: str) -> str:
+    """Return the text of an object of a run; empty if it can't be read."""
     try:
         return open_objects(url).read(key).decode()
     except (KeyError, OSError, StoreError, UnicodeDecodeError):
         return ""
-
-
-def _present(answers: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield workers with their answers, without workers that have left meanwhile."""
-    # A worker that left can't be asked, which Dask reports as an OSError; it gets no task either.
-    return ((worker, answer) for worker, answer in answers.items() if not isinstance(answer, OSError))
-
-
-def _check_versions(worker: str, found: Any) -> None:
-    """Refuse a worker of other versions, or without novelty_dask."""
-    if not isinstance(found, dict):
-        message = (
-            f"Worker {worker} can't import this version of novelty_dask; install the same on all workers."
-        )
-        raise ClusterError(message)
-    here = versions()
-    differing = [
-        f"{name} {found.get(name, 'is missing')} and not {here[name]}"
-        for name in here
-        if found.get(name) != here[name]
-    ]
-    if differing:
-        message = f"Worker {worker} has {', '.join(differing)}; install the same versions as here."
-        raise ClusterError(message)

@@ -5,8 +5,11 @@ import socket
 import ssl
 import time
 from contextlib import suppress
+from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 from distributed import Client
 
@@ -15,8 +18,10 @@ from novelty_dask.execution.clusters.resources import available_cores
 from novelty_dask.execution.scheduler import Scheduler
 from novelty_dask.objects.address import open_objects
 from novelty_dask.private_files import find_writable
+from novelty_dask.storage.loop import requests_at_once
 
 STRANGER_SECONDS = 5
+PAGE_SECONDS = 5
 SHARED = "shared"
 """Object that all workers try to create: one of them may."""
 
@@ -35,11 +40,12 @@ def ask_workers(client: Client) -> dict[str, Any]:
 
 
 def describe_worker() -> dict[str, Any]:
-    """Return versions, cores, clock, and the folder of compiled code of the process that calls this."""
+    """Return what the doctor looks at in the process that calls this, such as its versions and its clock."""
     folder, problem = find_writable("")
     return {
         "versions": versions(),
         "cores": available_cores(),
+        "requests": requests_at_once(),
         "time": time.time(),
         "compiled": folder,
         "problem": problem,
@@ -70,6 +76,19 @@ def use_store(url: str) -> dict[str, bool]:
         "read": objects.read(name) == b"first",
         "shared": objects.create(SHARED, name.encode()),
     }
+
+
+def open_page(url: str) -> tuple[bool, str]:
+    """Open a page of a dashboard; return whether a server answers, and why the page did not open, if so."""
+    try:
+        # Not by a proxy, which knows other hosts.
+        with build_opener(ProxyHandler({})).open(url, timeout=PAGE_SECONDS) as page:
+            page.read()
+    except HTTPError as error:
+        return True, f"{error.code} {error.reason}"
+    except (OSError, HTTPException) as error:
+        return False, str(getattr(error, "reason", error))
+    return True, ""
 
 
 def open_ways(address: str) -> list[str]:

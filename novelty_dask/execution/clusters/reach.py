@@ -10,7 +10,7 @@ from distributed import Client
 
 from novelty_dask.errors import ClusterError, SettingsError
 from novelty_dask.events import ClusterStarted
-from novelty_dask.execution.clusters import connect, local, preflight, start
+from novelty_dask.execution.clusters import connect, gate, local, start
 from novelty_dask.execution.clusters.keep import find_started
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from novelty_dask.settings import WorkSettings
 
 # Whoever imports this on demand gets with it all that needs Distributed.
-__all__ = ["await_worker", "connect", "local", "open_cluster", "preflight", "reach", "read_address", "start"]
+__all__ = ["await_worker", "connect", "gate", "local", "open_cluster", "reach", "read_address", "start"]
 
 
 @contextmanager

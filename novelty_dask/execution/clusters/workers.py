@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from novelty_dask.errors import ClusterError, SettingsError
-from novelty_dask.events import ConnectionExposed, DashboardOpened, FolderUnused
+from novelty_dask.events import ConnectionExposed, DashboardOpened, FolderUnused, Warned
 from novelty_dask.execution.advances import advances_here, advances_on_workers
 from novelty_dask.execution.clusters import resources
 from novelty_dask.execution.compilation import compilation_here, compilation_on_workers
@@ -154,32 +154,43 @@ def open_executor(
         with compilation_here(listener), advances_here(run.url, listener):
             yield SerialExecutor()
         return
-    from novelty_dask.execution.clusters.reach import connect, local, preflight  # noqa: PLC0415
-
-    if client is None:
-        with local.open_local_executor(workers) as (executor, dashboard):
-            if dashboard:
-                listener(DashboardOpened(dashboard))
-            with (
-                connect.reported_performance(executor.client, report),
-                _told_by_workers(executor, run, listener),
-            ):
-                yield executor
+    if client is not None:
+        with _client_executor(client, run, listener, report) as executor:
+            yield executor
         return
+    from novelty_dask.execution.clusters.reach import connect, local  # noqa: PLC0415
+
+    with local.open_local_executor(workers) as (executor, dashboard):
+        if dashboard:
+            listener(DashboardOpened(dashboard))
+        with (
+            connect.reported_performance(executor.client, report),
+            _told_by_workers(executor, run, listener),
+        ):
+            yield executor
+
+
+@contextmanager
+def _client_executor(
+    client: Client, run: StoredRun, listener: Listener, report: str | None
+) -> Iterator[DaskExecutor]:
+    """Yield an executor on the scheduler of a client, whose workers are checked, also those that join."""
+    from novelty_dask.execution.clusters.reach import connect, gate  # noqa: PLC0415
+
     if warning := connect.encryption_warning(client):
         listener(ConnectionExposed(warning))
-    preflight.check_cluster(client, run)
     executor = connect.client_executor(client)
-    connect.show_board(client)
-    if link := connect.dashboard_link(client):
-        listener(DashboardOpened(link))
-    try:
-        with connect.reported_performance(client, report), _told_by_workers(executor, run, listener):
-            yield executor
-    finally:
-        # These workers go on after the session, unlike those of this machine: wait until none of them writes
-        # into the run any more, which may be removed or claimed by another client now.
-        executor.settle()
+    with gate.guarded(executor.scheduler, run, lambda message: listener(Warned(message))):
+        connect.show_board(client)
+        if link := connect.dashboard_link(client):
+            listener(DashboardOpened(link))
+        try:
+            with connect.reported_performance(client, report), _told_by_workers(executor, run, listener):
+                yield executor
+        finally:
+            # These workers go on after the session, unlike those of this machine: wait until none of them
+            # writes into the run any more, which may be removed or claimed by another client now.
+            executor.settle()
 
 
 @contextmanager
