@@ -218,11 +218,13 @@ CALLS = {
 ALLOWED = {
     "execution/clusters/commands.py": {"subprocess"},
     "execution/clusters/places.py": {"yaml"},
+    "execution/clusters/probes.py": {"http"},
     "kernels/accelerate.py": {"pickle"},
     "sources/remote.py": {"http", "urllib"},
 }
 """Workers that the file of a cluster describes; that file, read by the safe loader; compiled code, from files
-of the user's own that nobody else may write; and one request for a list, where that was asked for."""
+of the user's own that nobody else may write; the page of a dashboard that the doctor checks; and one request
+for a list, where that was asked for."""
 HARMLESS = {"urllib.parse"}
 """Modules that open nothing, of packages that do."""
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -5,11 +5,9 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
 
 from distributed import Client
 
@@ -22,6 +20,8 @@ from novelty_dask.storage.loop import requests_at_once
 
 STRANGER_SECONDS = 5
 PAGE_SECONDS = 5
+ERRORS_FROM = 400
+"""The least code of an answer that is an error; those below lead to the page at least."""
 SHARED = "shared"
 """Object that all workers try to create: one of them may."""
 
@@ -80,15 +80,18 @@ def use_store(url: str) -> dict[str, bool]:
 
 def open_page(url: str) -> tuple[bool, str]:
     """Open a page of a dashboard; return whether a server answers, and why the page did not open, if so."""
+    parts = urlsplit(url)
+    # Nothing but HTTP, whatever address a scheduler claims, and not by a proxy, which knows other hosts.
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    page = kind(parts.hostname or "", parts.port, timeout=PAGE_SECONDS)
     try:
-        # Not by a proxy, which knows other hosts.
-        with build_opener(ProxyHandler({})).open(url, timeout=PAGE_SECONDS) as page:
-            page.read()
-    except HTTPError as error:
-        return True, f"{error.code} {error.reason}"
+        page.request("GET", parts.path or "/")
+        answer = page.getresponse()
     except (OSError, HTTPException) as error:
-        return False, str(getattr(error, "reason", error))
-    return True, ""
+        return False, str(error)
+    finally:
+        page.close()
+    return True, f"{answer.status} {answer.reason}" if answer.status >= ERRORS_FROM else ""
 
 
 def open_ways(address: str) -> list[str]:
