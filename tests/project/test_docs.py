@@ -237,8 +237,10 @@ def test_the_arrays_are_those_of_a_run(tmp_path: Path) -> None:
     dated = source.with_name("dated.csv")
     dated.write_text("url,seen\nhttps://a.example/1,2026-01-01\n", encoding="utf-8")
     in_time = novelty_dask.score(dated, tmp_path / "in_time.zarr", column="url", time_column="seen")
-    np.save(tmp_path / "x.npy", np.eye(4))
-    vectors = novelty_dask.score_vectors(tmp_path / "x.npy", tmp_path / "v.zarr", metric="euclidean")
+    np.savez(tmp_path / "x.npz", x=np.eye(4), names=np.arange(4))
+    vectors = novelty_dask.score_vectors(
+        tmp_path / "x.npz", tmp_path / "v.zarr", metric="euclidean", column="x", label_column="names"
+    )
     for each in (run, new, grouped, in_time, vectors):
         members = zarr.open_group(each.url, mode="r").members(max_depth=None)
         stored |= {name for name, member in members if isinstance(member, zarr.Array)}
