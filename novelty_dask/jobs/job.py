@@ -16,14 +16,11 @@ from novelty_dask.storage.runs import open_repairable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from novelty_dask.jobs.record import JobRecord
     from novelty_dask.run import Run
 
 POLL_SECONDS = 1.0
 """Seconds between two looks at the store."""
-
-
-class _JoblessError(StoreError):
-    """There is a run, and it has no job."""
 
 
 class Job:
@@ -41,12 +38,11 @@ class Job:
     """
 
     def __init__(self, run: str | PathLike[str]) -> None:
-        stored = open_repairable(fspath(run))
-        found = find_job(stored.objects)
+        self.url, found = _look(run)
         if found is None:
-            message = f"The run {stored.url!r} has no job; submit it to give it one."
-            raise _JoblessError(message)
-        self.url, self._record = stored.url, found
+            message = f"The run {self.url!r} has no job; submit it to give it one."
+            raise StoreError(message)
+        self._record = found
 
     @classmethod
     def find(cls, run: str | PathLike[str]) -> Job | None:
@@ -57,10 +53,12 @@ class Job:
         StoreError
             There is no run.
         """
-        try:
-            return cls(run)
-        except _JoblessError:
+        url, found = _look(run)
+        if found is None:
             return None
+        job = cls.__new__(cls)
+        job.url, job._record = url, found  # noqa: SLF001 - of this class
+        return job
 
     def status(self) -> JobStatus:
         """Return what the job does now, as its store tells.
@@ -143,3 +141,9 @@ class Job:
         return card(
             "Job", self.url, {name: fact for name, fact in facts.items() if fact}, lines(self.logs()[-5:])
         )
+
+
+def _look(run: str | PathLike[str]) -> tuple[str, JobRecord | None]:
+    """Return the URL of a run, and the record of its newest job, if it has one."""
+    stored = open_repairable(fspath(run))
+    return stored.url, find_job(stored.objects)
