@@ -47,7 +47,7 @@ def test_a_cluster_that_is_well(cluster: LocalCluster, tmp_path: Path) -> None:
         "store", OK, f"{str(tmp_path / 'runs')!r} is written and read by each of 2 workers"
     )
     assert found["encryption"].found.endswith("is reached from this machine alone")
-    assert re.search(r"/status opens; from elsewhere: ssh -L ", found["dashboard"].found)
+    assert re.search(r"/(status|novelty) opens; from elsewhere: ssh -L ", found["dashboard"].found)
     assert re.fullmatch(r"at least \d+ at once .* 1 of its threads", found["worker requests"].found)
     # Nothing is left in the store.
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
