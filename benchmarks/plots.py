@@ -30,6 +30,9 @@ PARTS = {
     "idle": "#8b949e",
     "waiting for other programs": "#c4cad1",
 }
+MARKS = {"reading": "o", "too few tiles": "s"}
+"""Marks of what takes most time beside computing."""
+BELOW: Any = {"frameon": False, "labelcolor": "linecolor", "loc": "outside lower center"}
 LABEL_HEIGHT = 0.13
 STYLE: Any = {
     "axes.edgecolor": INK,
@@ -129,6 +132,36 @@ def draw_whole_run(results: Path) -> Figure:
     return figure
 
 
+def draw_many_workers(results: Path) -> Figure:
+    """Draw hours and cores at work of simulated runs against workers, a line for each number of rows."""
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    entries = [entry for entry in entries_of(results, "simulate") if entry["kind"] == "projection"]
+    panels = figure.subplots(1, 2)
+    for shade, rows in zip(SIZES, sorted({entry["rows"] for entry in entries}), strict=False):
+        runs = sorted((each for each in entries if each["rows"] == rows), key=lambda each: each["workers"])
+        workers = [run["workers"] for run in runs]
+        label = f"{rows:,} rows, {runs[0]['core_hours']:,.3g} core-hours"
+        panels[0].plot(workers, [run["hours"] for run in runs], marker="o", color=shade, label=label)
+        panels[1].plot(workers, [run["efficiency"] * 100 for run in runs], color=shade)
+        for run in runs:
+            mark = MARKS[run["bottleneck"]]
+            panels[1].plot(run["workers"], run["efficiency"] * 100, mark, color=shade)
+    panels[0].set(yscale="log")
+    panels[1].set(ylim=(0, 100))
+    for axes, title in zip(panels, ("Hours", "% of the time that computes"), strict=True):
+        axes.set_title(title, fontsize=11, fontweight="bold", pad=12)
+        axes.set(xscale="log", xlabel="workers")
+        axes.set_xticks(workers, [f"{each:,}" for each in workers])
+        axes.set_xticks([], minor=True)
+        axes.grid(which="major")
+    panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    for name, mark in MARKS.items():
+        panels[1].plot([], [], mark, color=INK, label=f"most of the rest: {name}")
+    panels[1].legend(frameon=False, labelcolor="linecolor", loc="upper right")
+    figure.legend(*panels[0].get_legend_handles_labels(), **BELOW, ncols=2)
+    return figure
+
+
 def _shares(entry: Entry) -> dict[str, float]:
     """Return the parts of elapsed time times workers."""
     whole = entry["seconds"] * entry["workers"]
@@ -149,7 +182,12 @@ def _canvas(title: str, inches: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-PLOTS = {"cost": draw_cost, "hard_rows": draw_hard_rows, "whole_run": draw_whole_run}
+PLOTS = {
+    "cost": draw_cost,
+    "hard_rows": draw_hard_rows,
+    "whole_run": draw_whole_run,
+    "many_workers": draw_many_workers,
+}
 
 
 @click.command(help=__doc__)
