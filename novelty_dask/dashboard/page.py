@@ -83,7 +83,7 @@ class BoardView:
         )
         drawn.x_range.start = 0
         drawn.hbar("worker", right="used", height=0.6, source=self.memory, color=COLORS[2])
-        mark = {"marker": "dash", "angle": 1.5708, "size": 24, "source": self.memory}
+        mark = {"marker": "dash", "angle": 1.5708, "size": 24, "line_width": 2, "source": self.memory}
         drawn.scatter("projected", "worker", color="black", **mark)
         drawn.scatter("limit", "worker", color=COLORS[3], line_dash="dotted", **mark)
         return drawn
