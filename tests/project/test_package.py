@@ -2,8 +2,10 @@
 
 import doctest
 import importlib.util
+import os
 import re
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +20,10 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NEEDS_CLONE = pytest.mark.skipif(not WORKFLOWS, reason="a source distribution has no workflows")
 
 
+LARGEST = 300_000
+"""Bytes of the largest file that may be one of the project: results of benchmarks have half of that."""
+
+
 def script(name: str) -> ModuleType:
     """Return a script of the checks as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
@@ -26,6 +32,23 @@ def script(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@NEEDS_CLONE
+def test_nothing_large_lies_among_the_sources() -> None:
+    """Such as packages that somebody has downloaded, which a clone would have for ever."""
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
+    large = []
+    for folder, folders, names in os.walk(ROOT):
+        kept = [
+            name
+            for name in (*folders, *names)
+            if name != ".git" and not any(fnmatch(name, pattern) for pattern in ignored)
+        ]
+        folders[:] = [name for name in folders if name in kept]
+        paths = [Path(folder, name) for name in names if name in kept]
+        large += [path for path in paths if path.suffix == ".whl" or path.stat().st_size > LARGEST]
+    assert large == []
 
 
 def test_the_version_stands_in_one_place() -> None:
