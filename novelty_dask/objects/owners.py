@@ -91,7 +91,7 @@ class Owner:
             LOGGER.warning("Heartbeats of this client that could not be stored at the end: %d.", self._missed)
         try:
             # A removal, not a record of the release: it succeeds on a full disk, too.
-            self.objects.remove(_key(self.epoch, "alive"))
+            self.objects.remove(owner_key(self.epoch, "alive"))
         except Exception as error:  # noqa: BLE001 - each store has its own
             # Not raised: it would hide the error that ended the work, or make a failure of work that is done.
             LOGGER.warning("This client could not release the run: %s.", reason(error))
@@ -101,7 +101,7 @@ class Owner:
         while not self._ended.wait(HEARTBEAT_SECONDS):
             try:
                 # Where the run was moved away, a heartbeat would make its folder anew.
-                if _exists(self.objects, _key(self.epoch, "json")):
+                if _exists(self.objects, owner_key(self.epoch, "json")):
                     _record_alive(self.objects, self.epoch, self.token)
                 self._missed = 0
             except BaseException as error:  # noqa: BLE001 - whatever it is, the next may be stored
@@ -148,7 +148,7 @@ def claim(
             # The records stay.  Were one removed, a client that looked before it existed could create it
             # anew, and take itself for the owner; and `check_epoch` would have to list them.
             for old in range(max(1, newest - 1), newest):
-                objects.remove(_key(old, "alive"))
+                objects.remove(owner_key(old, "alive"))
             return Owner(objects, newest + 1, token)
         # Another client was a moment faster: look again, to name it.
     message = f"Another client has just begun to work on {name!r}; wait for it, or stop it."
@@ -162,7 +162,7 @@ def _create_record(objects: Objects, epoch: int, token: str, job: JobToken | Non
     # The heartbeat comes first: an epoch without one counts as released.  It stays if another client is the
     # first, which may rely on it; the token tells whose it is.
     _record_alive(objects, epoch, token)
-    is_first = create_object(objects, _key(epoch, "json"), me)
+    is_first = create_object(objects, owner_key(epoch, "json"), me)
     # A client that claimed at the same time would otherwise wait for the next heartbeat to be refused.
     if is_first and not _is_by(objects, epoch, token):
         with suppress(Exception):
@@ -184,9 +184,9 @@ def newest_epoch(objects: Objects, known: int = 0) -> int:
     numbers = [key.removeprefix(OWNERS_FOLDER).partition(".")[0] for key in claims]
     newest = max((int(number) for number in numbers if number.isdecimal()), default=0)
     # The listing of a store may lag behind, but reading does not.
-    if known > newest and _exists(objects, _key(known, "json")):
+    if known > newest and _exists(objects, owner_key(known, "json")):
         newest = known
-    while _exists(objects, _key(newest + 1, "json")):
+    while _exists(objects, owner_key(newest + 1, "json")):
         newest += 1
     return newest
 
@@ -203,7 +203,7 @@ def check_epoch(objects: Objects, epoch: int) -> None:
     """
     # Whoever takes over has the next record, which is never removed: two reads, where a listing costs a store
     # as much as storing an object, and each commit comes by here.
-    if not _exists(objects, _key(epoch + 1, "json")) and _exists(objects, _key(epoch, "json")):
+    if not _exists(objects, owner_key(epoch + 1, "json")) and _exists(objects, owner_key(epoch, "json")):
         return
     newest = newest_epoch(objects, epoch)
     if newest == epoch:
@@ -284,7 +284,7 @@ def _stays_silent(objects: Objects, epoch: int, name: str) -> bool:
 
 def _silence(objects: Objects, epoch: int, now: float | None) -> float | None:
     """Return the seconds from the last heartbeat of an owner until now; None if they can't be told."""
-    heard = objects.modified(_key(epoch, "alive"))
+    heard = objects.modified(owner_key(epoch, "alive"))
     return None if now is None or heard is None else now - heard
 
 
@@ -303,7 +303,7 @@ def _store_time(objects: Objects) -> float | None:
 
 def _record_alive(objects: Objects, epoch: int, token: str) -> None:
     """Store a heartbeat, with a content that differs from the one before, and says whose it is."""
-    objects.write(_key(epoch, "alive"), f"{time.monotonic():020.6f} {token}".encode())
+    objects.write(owner_key(epoch, "alive"), f"{time.monotonic():020.6f} {token}".encode())
 
 
 def _is_doubtful(objects: Objects, epoch: int, owner: dict[str, Any], state: State) -> bool:
@@ -322,7 +322,7 @@ def _is_by(objects: Objects, epoch: int, token: str) -> bool:
 def _heartbeat(objects: Objects, epoch: int) -> bytes | None:
     """Return the last heartbeat of an epoch; None if the epoch was released."""
     with suppress(KeyError):
-        return objects.read(_key(epoch, "alive"))
+        return objects.read(owner_key(epoch, "alive"))
     return None
 
 
@@ -338,12 +338,12 @@ def _exists(objects: Objects, key: str) -> bool:
 def _record(objects: Objects, epoch: int) -> dict[str, Any]:
     """Return the record of the owner of an epoch; an empty one if it can't be read."""
     with suppress(KeyError, ValueError, RecursionError):
-        owner = json.loads(objects.read(_key(epoch, "json")))
+        owner = json.loads(objects.read(owner_key(epoch, "json")))
         if isinstance(owner, dict):
             return owner
     return {}
 
 
-def _key(epoch: int, kind: str) -> str:
+def owner_key(epoch: int, kind: str) -> str:
     """Return the key of a record about an epoch."""
     return f"{OWNERS_FOLDER}{epoch:08d}.{kind}"

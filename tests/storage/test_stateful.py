@@ -254,7 +254,7 @@ class Machine(RuleBasedStateMachine):
         assert self.durable_epoch <= newest <= self.epoch + 1
         self.epoch = newest
         # What came back is as old as the disk says, give or take the seconds of this test.
-        heard = self.objects.modified(owners._key(newest, "alive"))
+        heard = self.objects.modified(owners.owner_key(newest, "alive"))
         self.aged = 0.0 if heard is None else round(time.time() - heard, -2)
 
     def find(self, task: TaskId) -> Commit | None:
@@ -355,13 +355,13 @@ class Machine(RuleBasedStateMachine):
     def set_clock_of_store(self, step: float, slot: int, take_over: bool, more: st.DataObject) -> None:
         """Set the clock of the store, and let a client claim the run after it."""
         if self.is_held():
-            self.medium.age(owners._key(self.epoch, "alive"), step)
+            self.medium.age(owners.owner_key(self.epoch, "alive"), step)
             self.aged += step
         self.claim(slot, take_over, more)
 
     def is_held(self) -> bool:
         """Return whether the newest owner has not released the run, as its record says."""
-        found = owners._key(self.epoch, "alive") in self.objects.sizes(owners.OWNERS_FOLDER)
+        found = owners.owner_key(self.epoch, "alive") in self.objects.sizes(owners.OWNERS_FOLDER)
         assert found in self.alive
         self.alive = {found}
         return found
@@ -417,7 +417,7 @@ class Machine(RuleBasedStateMachine):
         if client.is_dead:
             return
         if how == "silence" and self.is_held():
-            self.medium.age(owners._key(self.epoch, "alive"), 100)
+            self.medium.age(owners.owner_key(self.epoch, "alive"), 100)
             self.aged += 100
             self.silent = True
         elif how == "release" and client.owner:

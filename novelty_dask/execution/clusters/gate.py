@@ -142,7 +142,8 @@ class Gate(SchedulerPlugin):
             found = await client.run(versions, workers=[worker], on_error="return")
             if problem := self.fitness.version_problem(found[worker]):
                 return problem
-            seen = await client.run(read_object, *self.fitness[1:3], workers=[worker], on_error="return")
+            where = self.fitness.url, self.fitness.key
+            seen = await client.run(read_object, *where, workers=[worker], on_error="return")
             return self.fitness.view_problem(seen[worker])
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker can't be trusted with tasks
             return f"can't be asked ({type(error).__name__}: {error})"

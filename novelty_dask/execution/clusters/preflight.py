@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from novelty_dask.errors import ClusterError, StoreError
 from novelty_dask.objects.address import open_objects
-from novelty_dask.objects.owners import OWNERS_FOLDER, newest_epoch
+from novelty_dask.objects.owners import newest_epoch, owner_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Fitness(NamedTuple):
         """Return what a run needs that this client has claimed."""
         # The record of the claim: what an earlier client has left, or one of another run under the same path,
         # would prove nothing.
-        key = f"{OWNERS_FOLDER}{newest_epoch(run.objects):08d}.json"
+        key = owner_key(newest_epoch(run.objects), "json")
         return cls(versions(), run.url, key, run.objects.read(key).decode())
 
     def version_problem(self, found: Any) -> str:
@@ -80,7 +80,8 @@ def check_workers(scheduler: Scheduler, fitness: Fitness) -> None:
     client = scheduler.client
     packages = scheduler.ask_workers(lambda: client.run(versions, on_error="return"))
     _refuse(packages, fitness.version_problem)
-    views = scheduler.ask_workers(lambda: client.run(read_object, *fitness[1:3], on_error="return"))
+    where = fitness.url, fitness.key
+    views = scheduler.ask_workers(lambda: client.run(read_object, *where, on_error="return"))
     _refuse(views, fitness.view_problem)
 
 
